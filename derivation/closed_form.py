@@ -1,0 +1,87 @@
+"""Evaluate a closed form that travels as text: names, numbers, + - * / **, and a few functions. Nothing else runs.
+
+Standard library only; the caller supplies the functions, so the same text serves floats and torch tensors.
+"""
+
+import ast
+import math
+import operator
+from collections.abc import Callable, Mapping
+
+from foundation.errors import DamagedFileError
+
+MATH: Mapping[str, Callable] = {"exp": math.exp, "log": math.log, "tanh": math.tanh, "sqrt": math.sqrt}
+
+_BINARY = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+           ast.Pow: operator.pow}
+_UNARY = {ast.USub: operator.neg, ast.UAdd: operator.pos}
+MAX_LENGTH = 2000
+
+
+def _refuse(text: str, why: str) -> DamagedFileError:
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    return DamagedFileError(f"closed form {shown!r}: {why}; allowed are names, numbers, + - * / **, {', '.join(MATH)}")
+
+
+def parse(text: str) -> ast.expr:
+    """Parse and check a closed form. Raises `DamagedFileError` (exit code 3) on anything that is not allowed."""
+    if len(text) > MAX_LENGTH:
+        raise _refuse(text, f"longer than {MAX_LENGTH} characters")
+    try:
+        tree = ast.parse(text, mode="eval").body
+        _check(tree, text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _refuse(text, f"not an expression ({type(error).__name__})") from error
+    return tree
+
+
+def _check(node: ast.expr, text: str) -> None:
+    match node:
+        case ast.BinOp(left, op, right) if type(op) in _BINARY:
+            _check(left, text)
+            _check(right, text)
+        case ast.UnaryOp(op, operand) if type(op) in _UNARY:
+            _check(operand, text)
+        case ast.Call(ast.Name(name), [argument], []) if name in MATH:
+            _check(argument, text)
+        case ast.Name(name) if name not in MATH:
+            pass
+        case ast.Constant(value) if type(value) in (int, float) and math.isfinite(value) and abs(value) < 1e300:
+            pass
+        case _:
+            raise _refuse(text, f"{ast.unparse(node)[:40]!r} is not allowed")
+
+
+def names(text: str) -> set[str]:
+    """The free names of a closed form (functions are not among them)."""
+    return {node.id for node in ast.walk(parse(text)) if isinstance(node, ast.Name)} - MATH.keys()
+
+
+def evaluate(text: str, values: Mapping[str, object], functions: Mapping[str, Callable] = MATH):
+    """Value of a closed form. `values` gives every free name; `functions` gives exp, log, tanh, sqrt for their type.
+
+    Raises `DamagedFileError` when the text is not allowed, lacks a value, or has no finite value for floats.
+    """
+    tree = parse(text)
+    missing = names(text) - values.keys()
+    if missing:
+        raise _refuse(text, f"no value for {', '.join(sorted(missing))}")
+    try:
+        return _value(tree, values, functions)
+    except (ArithmeticError, ValueError) as error:
+        raise _refuse(text, f"has no finite value here ({error})") from error
+
+
+def _value(node: ast.expr, values: Mapping[str, object], functions: Mapping[str, Callable]):
+    match node:
+        case ast.BinOp(left, op, right):
+            return _BINARY[type(op)](_value(left, values, functions), _value(right, values, functions))
+        case ast.UnaryOp(op, operand):
+            return _UNARY[type(op)](_value(operand, values, functions))
+        case ast.Call(ast.Name(name), [argument], []):
+            return functions[name](_value(argument, values, functions))
+        case ast.Name(name):
+            return values[name]
+        case ast.Constant(value):
+            return float(value)  # floats throughout: 9**9**9 overflows at once instead of filling the memory
+    raise AssertionError(f"parse() let {type(node).__name__} through")

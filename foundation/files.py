@@ -1,0 +1,107 @@
+"""Files that are whole or absent: written aside, synced, renamed; folders carry a SHA-256 manifest.
+
+Standard library only. No common format notices a flipped bit by itself, so whoever reads verifies.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from foundation.errors import DamagedFileError, UserError
+
+MANIFEST = "manifest.json"
+
+
+def sha256_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def canonical_json(value) -> str:
+    """One text for one value: sorted keys, no blanks, no NaN. What is hashed is this text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place, on failure it is removed.
+
+    Raises `UserError` when the folder cannot be written to.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; choose another place") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename is durable only once its folder is synced; some file systems do not offer it."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_manifest(folder: str | os.PathLike, names: list[str]) -> None:
+    """Record the SHA-256 of `names` (relative to `folder`) in `folder/manifest.json`."""
+    folder = Path(folder)
+    entries = {name: sha256_file(folder / name) for name in sorted(names)}
+    write_text(folder / MANIFEST, json.dumps(entries, indent=1, sort_keys=True) + "\n")
+
+
+def verify_manifest(folder: str | os.PathLike, required: tuple[str, ...] = ()) -> dict[str, str]:
+    """Check every file that the manifest names; returns it. Raises `DamagedFileError` naming the first bad file."""
+    folder = Path(folder)
+    try:
+        entries = json.loads((folder / MANIFEST).read_text("utf-8"))
+        if not isinstance(entries, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise DamagedFileError(f"{folder / MANIFEST} is missing or unreadable ({error}); the folder is not whole") from error
+    for name in required:
+        if name not in entries:
+            raise DamagedFileError(f"{folder / MANIFEST} does not list {name}; the folder is not whole")
+    for name, digest in entries.items():
+        path = folder / name
+        if not path.is_file():
+            raise DamagedFileError(f"{path} is missing though the manifest lists it; restore it or start anew")
+        if sha256_file(path) != digest:
+            raise DamagedFileError(f"{path} does not match its SHA-256 in the manifest: damaged or altered")
+    return entries
