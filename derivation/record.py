@@ -22,12 +22,17 @@ BASES = ("measured", "fitted", "derived", "stated", "assumed")
 
 @dataclass(frozen=True)
 class Constant:
-    """A number inside a closed form: its value, 95 % interval [low, high] where fitted, and where it comes from."""
+    """A number inside a closed form.
+
+    `value` is what the network uses; `formula` gives it from the entry's parameters; `fitted`, with its 95 % `interval`,
+    is what a recording of the full model gave for it.
+    """
 
     value: float
     meaning: str
+    formula: str | None = None
+    fitted: float | None = None
     interval: tuple[float, float] | None = None
-    formula: str | None = None  # in the names of the entry's parameters
 
 
 @dataclass(frozen=True)
@@ -273,7 +278,10 @@ def _constant(reader: _Reader, value, path: str, known: set[str]) -> Constant:
     formula = value["formula"]
     if formula is not None:
         reader.formula(formula, f"{path}.formula", known)
-    return Constant(number, reader.text(value["meaning"], f"{path}.meaning"), interval, formula)
+    fitted = value["fitted"]
+    if fitted is not None:
+        fitted = reader.number(fitted, f"{path}.fitted")
+    return Constant(number, reader.text(value["meaning"], f"{path}.meaning"), formula, fitted, interval)
 
 
 def _parameter(reader: _Reader, value, path: str) -> ParameterUse:
