@@ -39,7 +39,8 @@ def fit(formula: str, arguments: Mapping[str, np.ndarray], observed: np.ndarray,
     names = list(start)
 
     def residual(constants: np.ndarray) -> np.ndarray:
-        return closed_form.evaluate(formula, dict(arguments) | dict(zip(names, constants, strict=True)), NUMPY) - observed
+        values = dict(arguments) | dict(zip(names, constants, strict=True))
+        return closed_form.evaluate(formula, values, NUMPY) - observed
 
     scale = np.maximum(np.abs(np.array([start[name] for name in names], dtype=np.float64)), 1e-8)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -24,8 +24,8 @@ BASES = ("measured", "fitted", "derived", "stated", "assumed")
 class Constant:
     """A number inside a closed form.
 
-    `value` is what the network uses; `formula` gives it from the entry's parameters; `fitted`, with its 95 % `interval`,
-    is what a recording of the full model gave for it.
+    `value` is what the network uses; `formula` gives it from the entry's parameters; `fitted`, with its 95 %
+    `interval`, is what a recording of the full model gave for it.
     """
 
     value: float
@@ -205,6 +205,9 @@ class _Reader:
             raise self.fail(path, f"expected text, found {type(value).__name__}")
         return value
 
+    def texts(self, value, path: str) -> dict[str, str]:
+        return {name: self.text(item, f"{path}.{name}") for name, item in self.mapping(value, path).items()}
+
     def number(self, value, path: str) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise self.fail(path, f"expected a finite number, found {value!r}")
@@ -230,22 +233,21 @@ def _read(body, where: str) -> Record:
     body = reader.mapping(body, "")
     schema = body.get("schema")
     if isinstance(schema, bool) or schema != SCHEMA:
-        raise reader.fail("schema", f"{schema!r} is not the version {SCHEMA} that this program reads; derive the record anew")
+        raise reader.fail("schema", f"{schema!r} is not the version {SCHEMA} that this program reads; derive it anew")
     body = reader.keys(body, "", ("schema", "entries", "versions", "hash"))
     digest = reader.text(body["hash"], "hash")
     if digest != _hash({key: item for key, item in body.items() if key != "hash"}):
         raise reader.fail("hash", "does not match the content: altered or damaged; "
                           "derive it anew, or restore it with 'git checkout'")
-    entries = {name: _entry(reader, item, f"entries.{name}") for name, item in reader.mapping(body["entries"], "entries").items()}
-    versions = {name: reader.text(item, f"versions.{name}")
-                for name, item in reader.mapping(body["versions"], "versions").items()}
+    entries = {name: _entry(reader, item, f"entries.{name}")
+               for name, item in reader.mapping(body["entries"], "entries").items()}
+    versions = reader.texts(body["versions"], "versions")
     return Record(entries, versions, digest)
 
 
 def _entry(reader: _Reader, value, path: str) -> Entry:
     value = reader.keys(value, path, Entry)
-    texts = {key: {name: reader.text(item, f"{path}.{key}.{name}")
-                   for name, item in reader.mapping(value[key], f"{path}.{key}").items()} for key in ("arguments", "cancels")}
+    texts = {key: reader.texts(value[key], f"{path}.{key}") for key in ("arguments", "cancels")}
     parameters = tuple(_parameter(reader, item, f"{path}.parameters[{k}]")
                        for k, item in enumerate(reader.sequence(value["parameters"], f"{path}.parameters")))
     known = {parameter.name for parameter in parameters}

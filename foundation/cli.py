@@ -55,9 +55,9 @@ class Progress:
             from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as RichProgress
 
-            self.bar = RichProgress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-                                    TimeRemainingColumn(), TextColumn("{task.fields[text]}"),
-                                    console=Console(stderr=True), transient=True)
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
+                       TimeRemainingColumn(), TextColumn("{task.fields[text]}"))
+            self.bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
             self.bar.start()
             self.task = self.bar.add_task(self.label, total=self.total, text="")
         return self
@@ -73,5 +73,5 @@ class Progress:
             self.bar.update(self.task, completed=done, text=text)
         elif time.monotonic() - self.printed >= self.every:
             self.printed = time.monotonic()
-            print(f"{self.label}: {100 * done / self.total:.0f} % after {self.printed - self.started:.0f} s {text}".rstrip(),
-                  file=sys.stderr, flush=True)
+            share, seconds = 100 * done / self.total, self.printed - self.started
+            print(f"{self.label}: {share:.0f} % after {seconds:.0f} s {text}".rstrip(), file=sys.stderr, flush=True)

@@ -94,7 +94,8 @@ def verify_manifest(folder: str | os.PathLike, required: tuple[str, ...] = ()) -
         if not isinstance(entries, dict):
             raise ValueError("not an object")
     except (OSError, ValueError) as error:
-        raise DamagedFileError(f"{folder / MANIFEST} is missing or unreadable ({error}); the folder is not whole") from error
+        why = f"{folder / MANIFEST} is missing or unreadable ({error}); the folder is not whole"
+        raise DamagedFileError(why) from error
     for name in required:
         if name not in entries:
             raise DamagedFileError(f"{folder / MANIFEST} does not list {name}; the folder is not whole")

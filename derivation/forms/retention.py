@@ -31,7 +31,7 @@ def derive(equations: str) -> Retention:
     rate = sympy.simplify(-sympy.diff(right, p_l))
     drive = sympy.simplify(right + rate * p_l)
     if rate.has(p_l) or rate.has(sympy.Symbol("s")):
-        raise UserError("dp_l/dt is not linear with a constant rate, so the retention has no closed form; fit it instead")
+        raise UserError("dp_l/dt is not linear with a constant rate, so retention has no closed form; fit it instead")
     # (E4.1) q = exp(-gamma_l tau_cycle/tau_pl)
     q_of_parameters = sympy.exp(-rate * sympy.Symbol("tau_cycle"))
     share = _share()

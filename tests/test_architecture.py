@@ -1,0 +1,104 @@
+"""The house: who may import whom, what a help text may load, how large a room may be."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("foundation", "astro_sim", "derivation", "rmaat", "figures")
+ALLOWED = {
+    "foundation": {"foundation"},
+    "astro_sim": {"foundation", "astro_sim"},
+    "derivation": {"foundation", "astro_sim", "derivation"},
+    "rmaat": {"foundation", "derivation", "rmaat"},
+    "figures": set(PACKAGES),
+}
+RECORD_SIDE = {"derivation", "derivation.record", "derivation.closed_form"}  # all that rmaat may know of the derivation
+RUNS_WHAT_A_FILE_SAYS = ("eval", "exec", "torch.load", "pickle.load", "pickle.loads")
+HEAVY = ("brian2", "torch", "numpy", "scipy", "sympy", "xarray", "pandas", "matplotlib")
+
+
+def source_files(package):
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports_of(path):
+    """Full names of everything that a file imports, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the floor"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_floor_imports_only_what_lies_below(package):
+    for path in source_files(package):
+        ours = {name.split(".")[0] for name in imports_of(path)} & set(PACKAGES)
+        assert ours <= ALLOWED[package], f"{path.relative_to(ROOT)} imports {ours - ALLOWED[package]}"
+
+
+def test_the_network_sees_the_record_and_nothing_else_of_the_derivation():
+    for path in source_files("rmaat"):
+        for name in imports_of(path):
+            if name.split(".")[0] == "derivation" and name.count(".") <= 1:
+                assert name in RECORD_SIDE, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("module", ["rmaat", "rmaat.model", "rmaat.train", "rmaat.trace"])
+def test_training_needs_no_simulator(module):
+    code = f"import {module}, sys; print([m for m in ('brian2', 'sympy', 'astro_sim') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    # torch itself may load sympy for its own shapes; what counts is that nothing of ours asks for it
+    loaded = ast.literal_eval(done.stdout)
+    assert not {"brian2", "astro_sim"} & set(loaded)
+    assert all("sympy" not in name.split(".") for path in source_files("rmaat") for name in imports_of(path))
+
+
+def test_no_import_circle():
+    graph = {}
+    for package in PACKAGES:
+        for path in source_files(package):
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            graph[name] = set(imports_of(path))
+    graph = {name: targets & graph.keys() - {name} for name, targets in graph.items()}
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, f"import circle: {' -> '.join([*path[path.index(name):], name])}"
+        if name not in done:
+            path.append(name)
+            for target in sorted(graph[name]):
+                visit(target)
+            path.pop()
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name)
+
+
+@pytest.mark.parametrize("program", ["astro_sim", "derivation", "rmaat", "figures"])
+def test_help_loads_nothing_heavy(program):
+    """Help answers at once because it imports nothing that takes time (a timing would depend on the machine)."""
+    code = (f"import runpy, sys; sys.argv = ['{program}', '--help']\n"
+            f"try: runpy.run_module('{program}', run_name='__main__')\n"
+            f"except SystemExit as end: print(end.code, [m for m in {HEAVY} if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "0 []", done.stdout
+    assert f"python -m {program}" in done.stdout, "the help shows examples"
+
+
+def test_nothing_is_ever_unpickled():
+    """pickle, torch.load, numpy's allow_pickle, eval and exec run what a file says: none is in the sources."""
+    for package in PACKAGES:
+        for path in source_files(package):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call):
+                    called = ast.unparse(node.func)
+                    assert called not in RUNS_WHAT_A_FILE_SAYS, f"{path}: {called}"
+                    assert not any(keyword.arg == "allow_pickle" for keyword in node.keywords), f"{path}: allow_pickle"

@@ -1,0 +1,89 @@
+"""Errors, safe files and the look of the command lines."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from foundation import errors, files
+
+ROOT = Path(__file__).parents[1]
+
+
+def python(*arguments):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def test_unknown_names_list_the_right_ones():
+    error = errors.unknown("attention", "astromorphik", ["linear", "astromorphic", "softmax"])
+    assert str(error) == ("unknown attention 'astromorphik' (did you mean 'astromorphic'?); "
+                          "choose one of: astromorphic, linear, softmax")
+    with pytest.raises(errors.UserError, match="choose one of: a, b"):
+        errors.choose("thing", "c", {"a": 1, "b": 2})
+
+
+def test_a_file_is_whole_or_absent(tmp_path):
+    target = tmp_path / "sub" / "file.txt"
+    files.write_text(target, "first")
+    with pytest.raises(RuntimeError), files.replacing(target) as part:
+        part.write_text("half")
+        raise RuntimeError("killed in the middle")
+    assert target.read_text() == "first"
+    assert [path.name for path in target.parent.iterdir()] == ["file.txt"], "no temporary file stays"
+    files.write_text(target, "second")
+    assert target.read_text() == "second"
+
+
+def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(errors.UserError, match="cannot write"):
+        files.write_text(tmp_path / "file" / "x", "text")
+
+
+def test_the_manifest_notices_one_flipped_bit(tmp_path):
+    (tmp_path / "a.bin").write_bytes(bytes(1000))
+    files.write_manifest(tmp_path, ["a.bin"])
+    assert files.verify_manifest(tmp_path, required=("a.bin",)).keys() == {"a.bin"}
+    with pytest.raises(errors.DamagedFileError, match=r"does not list b\.bin"):
+        files.verify_manifest(tmp_path, required=("b.bin",))
+    data = bytearray(1000)
+    data[500] = 1
+    (tmp_path / "a.bin").write_bytes(data)
+    with pytest.raises(errors.DamagedFileError, match=r"a\.bin does not match"):
+        files.verify_manifest(tmp_path)
+    (tmp_path / "a.bin").unlink()
+    with pytest.raises(errors.DamagedFileError, match=r"a\.bin is missing"):
+        files.verify_manifest(tmp_path)
+    (tmp_path / files.MANIFEST).write_text("[")
+    with pytest.raises(errors.DamagedFileError, match="missing or unreadable"):
+        files.verify_manifest(tmp_path)
+
+
+@pytest.mark.parametrize(("raised", "code", "shown"), [
+    ("UserError('bad')", 2, "error: bad\n"),
+    ("DamagedFileError('torn')", 3, "error: torn\n"),
+    ("ResourceError('full')", 4, "error: full\n"),
+    ("KeyboardInterrupt()", 130, ""),
+])
+def test_errors_are_one_line_and_an_exit_code(raised, code, shown):
+    program = ("from foundation.errors import *; from foundation import cli\n"
+               "app = cli.program('x')\n@app.command()\ndef verb(): raise " + raised + "\ncli.run(app)")
+    done = python("-c", program)
+    assert (done.returncode, done.stderr) == (code, shown)
+    debug = python("-c", program, "--debug")
+    assert ("Traceback" in debug.stderr) == (code != 130)
+
+
+def test_doctor_names_what_is_missing_and_the_line_that_mends_it():
+    done = python("-m", "foundation.doctor")
+    assert done.returncode in (0, 4)
+    assert "torch build" in done.stdout
+    assert ("nothing is missing" in done.stdout) == (done.returncode == 0)
+
+
+def test_canonical_json_is_one_text_for_one_value():
+    assert files.canonical_json({"b": 1, "a": [1.5]}) == files.canonical_json(json.loads('{"a": [1.5], "b": 1}'))
+    with pytest.raises(ValueError, match="JSON compliant"):
+        files.canonical_json(float("nan"))
