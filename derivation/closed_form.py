@@ -4,6 +4,7 @@ Standard library only; the caller supplies the functions, so the same text serve
 """
 
 import ast
+import functools
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ def _refuse(text: str, why: str) -> DamagedFileError:
     return DamagedFileError(f"closed form {shown!r}: {why}; allowed are names, numbers, + - * / **, {', '.join(MATH)}")
 
 
+@functools.lru_cache(maxsize=256)  # the network evaluates the same few texts in every step
 def parse(text: str) -> ast.expr:
     """Parse and check a closed form. Raises `DamagedFileError` (exit code 3) on anything that is not allowed."""
     if len(text) > MAX_LENGTH:
@@ -52,9 +54,10 @@ def _check(node: ast.expr, text: str) -> None:
             raise _refuse(text, f"{ast.unparse(node)[:40]!r} is not allowed")
 
 
-def names(text: str) -> set[str]:
+@functools.lru_cache(maxsize=256)
+def names(text: str) -> frozenset[str]:
     """The free names of a closed form (functions are not among them)."""
-    return {node.id for node in ast.walk(parse(text)) if isinstance(node, ast.Name)} - MATH.keys()
+    return frozenset(node.id for node in ast.walk(parse(text)) if isinstance(node, ast.Name)) - MATH.keys()
 
 
 def evaluate(text: str, values: Mapping[str, object], functions: Mapping[str, Callable] = MATH):
@@ -67,9 +70,12 @@ def evaluate(text: str, values: Mapping[str, object], functions: Mapping[str, Ca
     if missing:
         raise _refuse(text, f"no value for {', '.join(sorted(missing))}")
     try:
-        return _value(tree, values, functions)
+        value = _value(tree, values, functions)
     except (ArithmeticError, ValueError) as error:
         raise _refuse(text, f"has no finite value here ({error})") from error
+    if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
+        raise _refuse(text, f"has no finite real value here ({value})")
+    return value
 
 
 def _value(node: ast.expr, values: Mapping[str, object], functions: Mapping[str, Callable]):

@@ -1,6 +1,7 @@
 """The position kernel: how the response of the short-term processes decays from one driven process on a line."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import sympy
 
@@ -29,6 +30,7 @@ def coupling_transform(coupling: str) -> sympy.Expr:
     return a * (geometric(lam * z) + geometric(lam / z))
 
 
+@cache
 def derive(coupling: str) -> Kernel:
     """Linearised steady state (gamma_s - T) p = drive: its pole inside the unit circle is the decay per place.
 

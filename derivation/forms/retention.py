@@ -1,6 +1,7 @@
 """The retention factor: from the long-term process's ODE to each segment's share of the capacity."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import sympy
 
@@ -19,6 +20,7 @@ class Retention:
     cancelled: frozenset[str]
 
 
+@cache
 def derive(equations: str) -> Retention:
     """Solve the long-term process, sampled at the ends of equal cycles.
 
@@ -38,6 +40,7 @@ def derive(equations: str) -> Retention:
     return Retention(q_of_parameters, share, frozenset(map(str, drive.free_symbols - rate.free_symbols)))
 
 
+@cache
 def _share() -> sympy.Expr:
     """RF(t, T): increment of cycle t over the sum of all T increments, in p_(n+1) = q p_n + c from p_0 = 0."""
     n = sympy.Symbol("n", integer=True, nonnegative=True)
