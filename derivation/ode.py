@@ -1,35 +1,21 @@
 """The ODE text that Brian2 runs, read by sympy: nothing is typed twice."""
 
-import re
-
 import sympy
 
+from astro_sim.equation_text import lines, symbols
 from foundation.errors import UserError
 
-_LINE = re.compile(r"^\s*d(?P<name>\w+)/dt\s*=\s*(?P<right>[^:]+?)\s*:", re.MULTILINE)
-_SUBEXPRESSION = re.compile(r"^\s*(?P<name>\w+)\s*=\s*(?P<right>[^:]+?)\s*:", re.MULTILINE)
 
+def right_side(equations: str, name: str) -> sympy.Expr:
+    """Right side of `dname/dt = ...` or `name = ...` in ODE text, every name a plain symbol.
 
-def symbols_of(text: str) -> dict[str, sympy.Symbol]:
-    """Every name in `text` as a plain symbol, so that sympy's own I, S or beta never shadow a model's."""
-    functions = {"exp", "log", "tanh", "sqrt"}
-    return {name: sympy.Symbol(name) for name in set(re.findall(r"[A-Za-z_]\w*", text)) - functions}
-
-
-def right_side(equations: str, variable: str) -> sympy.Expr:
-    """Right side of `d(variable)/dt` in the model text `equations`. Raises `UserError` naming the variables it has."""
-    found = {match["name"]: match["right"] for match in _LINE.finditer(equations)}
-    if variable not in found:
-        raise UserError(f"the model has no equation for d{variable}/dt; it has {', '.join(found) or 'none'}")
-    return sympy.sympify(found[variable], locals=symbols_of(found[variable]))
-
-
-def subexpression(equations: str, name: str) -> sympy.Expr:
-    """Right side of the line `name = ...` in a model or connection text."""
-    found = {match["name"]: match["right"] for match in _SUBEXPRESSION.finditer(equations)}
+    Raises `UserError` naming the lines that the text has.
+    """
+    found = {line.name: line.expression for line in lines(equations) if line.expression}
     if name not in found:
-        raise UserError(f"the model text has no line '{name} = ...'; it has {', '.join(found) or 'none'}")
-    return sympy.sympify(found[name], locals=symbols_of(found[name]))
+        raise UserError(f"the model text defines no '{name}'; it defines {', '.join(found) or 'nothing'}")
+    # plain symbols, so that sympy's own I, S or beta never stand in for a model's
+    return sympy.sympify(found[name], locals={symbol: sympy.Symbol(symbol) for symbol in symbols(found[name])})
 
 
 def text_of(expression: sympy.Expr) -> str:

@@ -12,7 +12,6 @@ from derivation import record
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import canonical_json, sha256_bytes
 
-
 Q = ("entries", "retention", "constants", "q")
 
 
@@ -124,5 +123,5 @@ def test_a_truncated_or_bent_file_never_passes(data):
 
 
 def test_unknown_entries_list_the_right_ones():
-    with pytest.raises(UserError, match="choose one of: .*retention"):
+    with pytest.raises(UserError, match=r"choose one of: .*retention"):
         record.load().entry("retension")
