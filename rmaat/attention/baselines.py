@@ -1,0 +1,42 @@
+"""Attention without astrocytes, with the signature of `Astromorphic`."""
+
+import torch
+from torch import nn
+
+from rmaat.attention.astromorphic import check_heads, feature_map
+from rmaat.attention.precision import at_least_float32
+from rmaat.biology import Biology
+from rmaat.shapes import Bool, Float, Tensor
+
+
+class Softmax(nn.Module):
+    """Scaled dot-product attention (torch's), as in RMT. Shapes and mask as `Astromorphic`; places and record unused."""
+
+    def __init__(self, width: int, heads: int, places: int, biology: Biology, rel_pos: str = "none"):
+        super().__init__()
+        check_heads(width, heads)
+        self.heads, self.m = heads, width // heads
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.project = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
+                mask: Bool[Tensor, "batch rows"] | None = None) -> Float[Tensor, "batch rows width"]:
+        if mask is not None:
+            x = x.masked_fill(~mask[..., None], 0)
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, self.m)).permute(2, 0, 3, 1, 4)
+        return self.project(self._attend(q, k, v, mask).transpose(1, 2).flatten(2))
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Float[Tensor, "batch heads rows m"]:
+        return nn.functional.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None, None])
+
+
+class Linear(Softmax):
+    """Normalised linear attention, as in RLT: phi(Q) (phi(K)^T V) / (phi(Q) sum phi(K)). Shapes and mask as `Softmax`."""
+
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Float[Tensor, "batch heads rows m"]:
+        with torch.autocast(q.device.type, enabled=False):
+            q32, k32, v32 = feature_map(at_least_float32(q)), feature_map(at_least_float32(k)), at_least_float32(v)
+            if mask is not None:
+                k32 = k32 * mask[:, None, :, None]
+            read = q32 @ torch.cat([k32.transpose(-1, -2) @ v32, k32.sum(-2)[..., None]], -1)
+            return (read[..., :-1] / read[..., -1:]).to(q.dtype)

@@ -1,0 +1,80 @@
+"""The coupling r of astrocyte processes along a segment, applied without an N x N matrix."""
+
+import torch
+from torch import nn
+
+from rmaat.biology import Biology
+from rmaat.provenance import Engineering, FromRecord
+from rmaat.shapes import Float, Tensor
+
+BLOCK = 64
+
+
+class ExponentialKernel(nn.Module):
+    """r = mu^|i-j| times a signal, by two first-order recursions over blocks of places.
+
+    Shapes: signal [..., places, m] to the same; O(places * block) work and memory. (E4.5)
+    """
+
+    origins = {"near": FromRecord("relative_position", equation="E4.5"),
+               "from_left": FromRecord("relative_position", equation="E4.5"),
+               "from_right": FromRecord("relative_position", equation="E4.5"),
+               "BLOCK": Engineering(BLOCK, "places handled by one matrix product; any size gives the same result")}
+
+    def __init__(self, biology: Biology, places: int):
+        super().__init__()
+        size = min(places, BLOCK)
+        place = torch.arange(size, dtype=torch.float64)
+        # (E4.5) r_ij = exp(-scale |i-j|)
+        self.register_buffer("near", biology.relative_position((place[:, None] - place).abs()), persistent=False)
+        self.register_buffer("from_left", biology.relative_position(place + 1)[:, None], persistent=False)
+        self.register_buffer("from_right", biology.relative_position(size - place)[:, None], persistent=False)
+
+    def forward(self, signal: Float[Tensor, "*batch places m"]) -> Float[Tensor, "*batch places m"]:
+        near = self.near.to(signal.dtype)
+        places, size = signal.shape[-2], near.shape[0]
+        if places <= size:
+            return near[:places, :places] @ signal
+        blocks = nn.functional.pad(signal, (0, 0, 0, -places % size)).unflatten(-2, (-1, size))
+        left, right = self._carries(blocks)
+        coupled = near @ blocks + self.from_left.to(signal) * left + self.from_right.to(signal) * right
+        return coupled.flatten(-3, -2)[..., :places, :]
+
+    def _carries(self, blocks: Tensor) -> tuple[Tensor, Tensor]:
+        """What all earlier (later) blocks amount to at the last place before (first place after) each block."""
+        size = blocks.shape[-2]
+        near, across = self.near.to(blocks.dtype), self.from_right[0].to(blocks.dtype)  # across: mu^size
+        ends = (near[size - 1:] @ blocks).unbind(-3)
+        starts = (near[:1] @ blocks).unbind(-3)
+        left, right = [torch.zeros_like(ends[0])], [torch.zeros_like(starts[0])]
+        for end in ends[:-1]:
+            left.append(end + across * left[-1])
+        for start in starts[:0:-1]:
+            right.append(start + across * right[-1])
+        return torch.stack(left, -3), torch.stack(right[::-1], -3)
+
+
+class AnyKernel(nn.Module):
+    """r(|i-j|) times a signal for a kernel of any form, by FFT. Shapes as `ExponentialKernel`; O(places log places)."""
+
+    origins = {"spectrum": FromRecord("relative_position", equation="E4.5")}
+
+    def __init__(self, biology: Biology, places: int):
+        super().__init__()
+        distance = torch.arange(2 * places, dtype=torch.float64)
+        ring = biology.relative_position(torch.minimum(distance, 2 * places - distance))
+        self.register_buffer("spectrum", torch.fft.rfft(ring).real, persistent=False)
+
+    def forward(self, signal: Float[Tensor, "*batch places m"]) -> Float[Tensor, "*batch places m"]:
+        places, length = signal.shape[-2], 2 * (self.spectrum.shape[0] - 1)
+        spectrum = self.spectrum.to(signal.dtype)[:, None]
+        coupled = torch.fft.irfft(spectrum * torch.fft.rfft(signal, length, dim=-2), length, dim=-2)
+        return coupled[..., :places, :]
+
+
+def position_kernel(biology: Biology, places: int) -> nn.Module:
+    """The cheapest exact way to apply the record's kernel to lines of up to `places` places."""
+    r = biology.relative_position(torch.arange(9, dtype=torch.float64))
+    # An exponential has equal ratios; 1e-12 is some thousand roundings of float64.
+    exponential = bool(((r[1:] / r[:-1] / r[1] - 1).abs() < 1e-12).all()) and abs(float(r[0]) - 1) < 1e-12
+    return (ExponentialKernel if exponential else AnyKernel)(biology, places)

@@ -1,0 +1,70 @@
+"""What the astrocyte processes couple into the write: three readings of R, with one signature."""
+
+import torch
+from torch import nn
+
+from rmaat.attention.kernel import position_kernel
+from rmaat.attention.precision import at_least_float32
+from rmaat.biology import Biology
+from rmaat.provenance import Analogy, Engineering
+from rmaat.shapes import Float, Tensor
+
+
+def couple(kernel: nn.Module, signal: Float[Tensor, "*batch places m"]) -> Float[Tensor, "*batch places m"]:
+    """r times a signal; the sum over places is at least float32 under autocast."""
+    with torch.autocast(signal.device.type, enabled=False):
+        return kernel(at_least_float32(signal))
+
+
+class Positional(nn.Module):
+    """R = r W_rel with one learned row per place: the paper's reading, bound to one segment length.
+
+    Shapes: x [batch, places, width] to R [heads, places, m]. The line of processes is there whether or not a token
+    stands at a place, so R does not depend on the batch, and a short segment uses the first places of the line.
+    """
+
+    origins = {"initial_scale": Engineering(None, "learned rows start so that R has unit variance in mid-line")}
+    analogies = (Analogy("E5.5", "R: processes learn a pattern per place and share it along the line"),)
+
+    def __init__(self, width: int, heads: int, places: int, biology: Biology):
+        super().__init__()
+        self.kernel = position_kernel(biology, places)
+        distance = torch.arange(-places // 2, places // 2 + 1, dtype=torch.float64).abs()
+        self.initial_scale = float(biology.relative_position(distance).square().sum().rsqrt())
+        self.rows = nn.Parameter(torch.randn(heads, places, width // heads) * self.initial_scale)
+
+    def forward(self, x: Float[Tensor, "batch places width"]) -> Float[Tensor, "heads places m"]:
+        # (E5.5) R = r W_rel
+        return couple(self.kernel, self.rows)[:, :x.shape[1]]
+
+
+class Content(nn.Module):
+    """R = r (X W_R): each process sees its neighbours' input through the coupling; any segment length.
+
+    Shapes: x [batch, places, width] to R [batch, heads, places, m]; rows of padding must be 0 in x.
+    """
+
+    analogies = (Analogy("E5.5", "R: processes see what their neighbours receive"),)
+
+    def __init__(self, width: int, heads: int, places: int, biology: Biology):
+        super().__init__()
+        self.heads = heads
+        self.kernel = position_kernel(biology, places)
+        self.project = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Float[Tensor, "batch places width"]) -> Float[Tensor, "batch heads places m"]:
+        # (E5.5) R = r (X W_R)
+        return couple(self.kernel, self.project(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class NoRelPos(nn.Module):
+    """No astrocytic write: H is H_neuron alone."""
+
+    def __init__(self, width: int, heads: int, places: int, biology: Biology):
+        super().__init__()
+
+    def forward(self, x: Float[Tensor, "batch places width"]) -> None:
+        return None
+
+
+REL_POS = {"positional": Positional, "content": Content, "none": NoRelPos}

@@ -1,0 +1,55 @@
+"""Gradients of a segment recurrence: bptt, checkpointed and amrb, side by side with one signature.
+
+    outs, memory = amrb(step, segments, memory, parameters)
+
+`step(x_t, memory) -> (out_t, memory)` is any function of yours; `segments` is a list of x_t; x_t, out_t and memory are
+tensors or tuples, lists and dicts of them. `parameters` are all tensors that need a gradient and that `step` uses.
+`outs` is the list of all out_t. A loss may read any of the outs and the memory; `loss.backward()`, gradient clipping and
+`torch.autograd.grad` work as usual. Not modelled by `amrb`: second derivatives; random numbers that are not torch's.
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from rmaat.replay import Recurrence, Replay
+from rmaat.shapes import Tensor
+
+Step = Callable[[object, object], tuple[object, object]]
+
+
+def bptt(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = ()):
+    """Plain backpropagation through time: keeps the graph of all segments."""
+    outs = []
+    for x_t in segments:
+        out_t, memory = step(x_t, memory)
+        outs.append(out_t)
+    return outs, memory
+
+
+def checkpointed(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = ()):
+    """torch's generic activation checkpoint around every segment."""
+    outs = []
+    for x_t in segments:
+        out_t, memory = checkpoint(step, x_t, memory, use_reentrant=False, preserve_rng_state=True)
+        outs.append(out_t)
+    return outs, memory
+
+
+def amrb(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = ()):
+    """Astrocytic memory replay: keeps the memory at each segment's start and replays the segments backwards.
+
+    One autograd node for the whole recurrence; holds the activations of one segment plus T memories. It is per-segment
+    checkpointing with the memory tokens as checkpoints, and its gradient equals BPTT's to rounding; the last segment is
+    not run twice. Raises `UserError` when `step` uses a tensor that needs a gradient and is not in `parameters`.
+    """
+    segments = list(segments)
+    run = Recurrence(step, segments, memory, parameters)
+    if not segments or not torch.is_grad_enabled() or not any(x.requires_grad for x in run.inputs):
+        return bptt(step, segments, memory)
+    flat = Replay.apply(run, *run.inputs)
+    return run.results(flat)
+
+
+GRADIENT = {"bptt": bptt, "checkpointed": checkpointed, "amrb": amrb}

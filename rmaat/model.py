@@ -1,0 +1,157 @@
+"""The network: segments pass through a stack of blocks, memory tokens carry what is kept from one to the next."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from foundation.errors import UserError, choose
+from rmaat.attention import ATTENTION
+from rmaat.attention.rel_pos import REL_POS
+from rmaat.backprop import GRADIENT
+from rmaat.biology import Biology
+from rmaat.memory import RETENTION
+from rmaat.provenance import Analogy, Engineering
+from rmaat.readout import READOUT
+from rmaat.shapes import Bool, Float, Int, Tensor
+
+Segment = tuple[Int[Tensor, "batch places"], Bool[Tensor, "batch places"] | None, int]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that shapes the network. Raises `UserError` that names the field, the value and what is allowed."""
+
+    vocab_size: int
+    num_classes: int
+    segment_length: int
+    num_segments: int  # the T of the retention rules; a sequence holds at most segment_length * num_segments tokens
+    width: int = 32
+    layers: int = 2
+    heads: int = 1
+    num_memory_tokens: int = 4
+    feedforward: int = 4  # its hidden width in units of `width`
+    dropout: float = 0.0
+    attention: str = "astromorphic"
+    rel_pos: str = "positional"
+    retention: str = "accumulate"
+    readout: str = "last"
+    gradient: str = "amrb"
+
+    def __post_init__(self):
+        for name in ("vocab_size", "num_classes", "segment_length", "num_segments", "width", "layers", "heads",
+                     "num_memory_tokens", "feedforward"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise UserError(f"{name} = {value!r}: must be a whole number of at least 1")
+        if self.width % self.heads:
+            raise UserError(f"heads = {self.heads} does not divide width = {self.width}; "
+                            "choose heads so that width is a multiple of it")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout = {self.dropout!r}: must be at least 0 and below 1")
+        for name, registry in (("attention", ATTENTION), ("rel_pos", REL_POS), ("retention", RETENTION),
+                               ("readout", READOUT), ("gradient", GRADIENT)):
+            choose(name, getattr(self, name), registry)
+
+    @property
+    def max_length(self) -> int:
+        return self.segment_length * self.num_segments
+
+
+class Block(nn.Module):
+    """Attention, then feed-forward, each normalised before and added to its input. [batch, rows, width] to the same."""
+
+    def __init__(self, config: ModelConfig, biology: Biology):
+        super().__init__()
+        width, hidden = config.width, config.width * config.feedforward
+        self.before_attention, self.before_feedforward = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = ATTENTION[config.attention](width, config.heads, config.segment_length, biology, config.rel_pos)
+        self.feedforward = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
+                mask: Bool[Tensor, "batch rows"] | None) -> Float[Tensor, "batch rows width"]:
+        x = x + self.dropout(self.attention(self.before_attention(x), num_memory_tokens, mask))
+        return x + self.dropout(self.feedforward(self.before_feedforward(x)))
+
+
+class RMAAT(nn.Module):
+    """Recurrent memory-augmented astromorphic transformer, a classifier of token sequences.
+
+    `forward(tokens [batch, length] int64, lengths [batch] int64) -> logits [batch, num_classes]`. What stands in
+    `tokens` beyond a sample's length has no influence, and a segment that is all padding leaves a sample's memory
+    unchanged. Source: Mia2026. Not modelled: the retention schedule of a shorter sample; T is the config's for all.
+    """
+
+    origins = {"initial_scale": Engineering(.02, "small embeddings and memory tokens: the first blocks decide")}
+    analogies = (Analogy("E5.6", "memory tokens: what the astrocytes' long-term processes hold between segments"),)
+
+    def __init__(self, config: ModelConfig, biology: Biology):
+        super().__init__()
+        self.config, self.biology = config, biology
+        width = config.width
+        self.embedding = nn.Embedding(config.vocab_size, width)
+        self.position = nn.Parameter(torch.randn(config.segment_length, width))
+        self.initial_memory = nn.Parameter(torch.randn(config.num_memory_tokens, width))
+        self.blocks = nn.ModuleList(Block(config, biology) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(width)
+        self.retention = RETENTION[config.retention](biology, config.num_segments)
+        self.head = nn.Linear(width * (1 + config.num_memory_tokens), config.num_classes)
+
+    def split(self, tokens: Int[Tensor, "batch length"], lengths: Int[Tensor, "batch"]) -> list[Segment]:
+        """Segments (tokens, mask, t = 1..T); the last may be shorter, and mask is None where all samples are whole."""
+        shortest, longest = check_input(self.config, tokens, lengths)
+        size, segments = self.config.segment_length, []
+        present = torch.arange(longest, device=tokens.device) < lengths[:, None]
+        for start in range(0, longest, size):
+            stop = min(start + size, longest)
+            x, mask = tokens[:, start:stop], present[:, start:stop]
+            whole = stop <= shortest
+            segments.append((x if whole else x.masked_fill(~mask, 0), None if whole else mask, start // size + 1))
+        return segments
+
+    def step(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
+             ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch tokens width"]]:
+        """One segment: (sum of the features of its valid tokens, memory after it)."""
+        tokens, mask, t = segment
+        places, num_memory = tokens.shape[1], self.config.num_memory_tokens
+        entering = self.retention.enter(memory, self.initial_memory)
+        x = torch.cat([self.embedding(tokens) + self.position[:places], entering], 1)
+        rows = None if mask is None else nn.functional.pad(mask, (0, num_memory), value=True)
+        for block in self.blocks:
+            x = block(x, num_memory, rows)
+        after = self.retention(entering, x[:, places:], t)
+        features = self.norm(x[:, :places])
+        if mask is None:
+            return features.sum(1), after
+        after = torch.where(mask.any(1)[:, None, None], after, memory)
+        return (features * mask[..., None]).sum(1), after
+
+    def start(self, batch: int) -> Float[Tensor, "batch tokens width"]:
+        """The memory before the first segment."""
+        return self.initial_memory.expand(batch, -1, -1)
+
+    def forward(self, tokens: Int[Tensor, "batch length"], lengths: Int[Tensor, "batch"]) -> Float[Tensor, "batch classes"]:
+        segments = self.split(tokens, lengths)
+        gradient = GRADIENT[self.config.gradient]
+        outs, memory = gradient(self.step, segments, self.start(len(tokens)), list(self.parameters()))
+        features = READOUT[self.config.readout](outs, lengths, self.config.segment_length)
+        return self.head(torch.cat([features, self.norm(memory).flatten(1)], 1))
+
+
+def check_input(config: ModelConfig, tokens: Int[Tensor, "batch length"], lengths: Int[Tensor, "batch"]) -> tuple[int, int]:
+    """Shortest and longest length of a batch, after looking at everything that could be wrong with it."""
+    if not tokens.numel():
+        raise UserError(f"tokens has the shape {tuple(tokens.shape)}; give at least one sequence of at least one token")
+    shortest, longest = (int(x) for x in lengths.aminmax())
+    if shortest < 1 or longest > tokens.shape[1]:
+        raise UserError(f"lengths run from {shortest} to {longest}; allowed are 1 to {tokens.shape[1]}, the width of tokens")
+    if longest > config.max_length:
+        raise UserError(f"a sequence of {longest} tokens does not fit num_segments = {config.num_segments} segments of "
+                        f"segment_length = {config.segment_length}; raise one of them")
+    present = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+    low, high = (int(x) for x in tokens.masked_fill(~present, 0).aminmax())
+    if low < 0 or high >= config.vocab_size:
+        raise UserError(f"token {low if low < 0 else high} is out of vocabulary; "
+                        f"vocab_size = {config.vocab_size} allows 0 to {config.vocab_size - 1}")
+    return shortest, longest

@@ -1,0 +1,203 @@
+"""The autograd node behind `amrb`: a recurrence that keeps memories only and replays its segments backwards."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch.autograd.function import once_differentiable
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from foundation.errors import UserError
+from rmaat.shapes import Tensor
+from rmaat.surroundings import Surroundings, hooks_off
+
+
+class Shape:
+    """A nested value without its tensors: `build(tensors)` puts them back."""
+
+    def __init__(self, leaves: list, spec, where: list[int]):
+        self.leaves, self.spec, self.where = leaves, spec, where
+
+    def build(self, tensors: Sequence[Tensor]):
+        leaves = list(self.leaves)
+        for k, tensor in zip(self.where, tensors, strict=True):
+            leaves[k] = tensor
+        return tree_unflatten(leaves, self.spec)
+
+
+def take_apart(value) -> tuple[list[Tensor], Shape]:
+    """The tensors of a nested value, and the rest."""
+    leaves, spec = tree_flatten(value)
+    where = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    tensors = [leaves[k] for k in where]
+    for k in where:
+        leaves[k] = None
+    return tensors, Shape(leaves, spec, where)
+
+
+def _differentiable(x: Tensor) -> bool:
+    return x.is_floating_point() or x.is_complex()
+
+
+class Recurrence:
+    """One call of `amrb`: the step, its segments, and the node's inputs in order (memory, segments, parameters)."""
+
+    def __init__(self, step: Callable, segments: Sequence, memory, parameters: Iterable[Tensor]):
+        self.step = step
+        self.memory, self.memory_shape = take_apart(memory)
+        parts = [take_apart(x_t) for x_t in segments]
+        self.segments, self.shapes = [tensors for tensors, _ in parts], [shape for _, shape in parts]
+        self.parameters = list({id(p): p for p in parameters if p.requires_grad}.values())
+        self.inputs = [*self.memory, *(x for tensors in self.segments for x in tensors), *self.parameters]
+        self.out_shapes: list[Shape] = []
+        self.surroundings: list[Surroundings] = []
+        self.last: Graph | None = None
+
+    def __len__(self) -> int:
+        return len(self.segments)
+
+    def call(self, t: int, memory: Sequence[Tensor], segment: Sequence[Tensor]):
+        """Run the step; returns the tensors and shapes of out_t and of the memory."""
+        out, after = self.step(self.shapes[t].build(segment), self.memory_shape.build(memory))
+        return take_apart(out), take_apart(after)
+
+    def results(self, flat: Sequence[Tensor]):
+        """The node's outputs as the caller expects them: list of outs, memory."""
+        flat = list(flat)
+        outs = []
+        for shape in self.out_shapes:
+            outs.append(shape.build(flat[:len(shape.where)]))
+            del flat[:len(shape.where)]
+        return outs, self.memory_shape.build(flat)
+
+
+class Graph:
+    """Segment t run with a graph that starts at leaves of its own."""
+
+    def __init__(self, run: Recurrence, t: int, memory: Sequence[Tensor], segment: Sequence[Tensor]):
+        self.run = run
+        self.memory = [self._leaf(x, t > 0 or x.requires_grad) for x in memory]
+        self.segment = [self._leaf(x, x.requires_grad) for x in segment]
+        with torch.enable_grad():
+            (self.out, self.out_shape), (self.after, _) = run.call(t, self.memory, self.segment)
+
+    @staticmethod
+    def _leaf(x: Tensor, needs_gradient: bool) -> Tensor:
+        return x.detach().requires_grad_() if needs_gradient and _differentiable(x) else x.detach()
+
+    def gradients(self, grad_out: Sequence, grad_after: Sequence) -> list[Tensor | None]:
+        """Gradients of memory, segment and parameters, None where there is none."""
+        pairs = [(y, grad) for y, grad in zip((*self.out, *self.after), (*grad_out, *grad_after), strict=True)
+                 if grad is not None and y.requires_grad]
+        leaves = [*self.memory, *self.segment, *self.run.parameters]
+        wanted = [k for k, leaf in enumerate(leaves) if leaf.requires_grad]
+        result: list[Tensor | None] = [None] * len(leaves)
+        if pairs:
+            outputs, grads = zip(*pairs, strict=True)
+            with hooks_off(self.run.parameters):
+                found = torch.autograd.grad(outputs, [leaves[k] for k in wanted], grads, allow_unused=True)
+            for k, grad in zip(wanted, found, strict=True):
+                result[k] = grad
+        return result
+
+    def check_parameters(self) -> None:
+        """A tensor that the step uses and `parameters` lacks would silently get no gradient: refuse it."""
+        known = {id(x) for x in (*self.memory, *self.segment, *self.run.parameters)}
+        seen = {x.grad_fn for x in self.run.parameters} | {None}  # not beyond parameters that are computed themselves
+        todo = [y.grad_fn for y in (*self.out, *self.after) if y.grad_fn not in seen]
+        while todo:
+            node = todo.pop()
+            leaf = getattr(node, "variable", None)
+            if leaf is not None and id(leaf) not in known:
+                raise UserError(f"amrb: the step uses a tensor of shape {tuple(leaf.shape)} that needs a gradient and is not in "
+                                "`parameters`; pass all that the step uses, e.g. list(model.parameters())")
+            for successor, _ in node.next_functions:
+                if successor not in seen:
+                    seen.add(successor)
+                    todo.append(successor)
+
+
+class Replay(torch.autograd.Function):
+    """The whole recurrence as one node. Inputs: memory, segments, parameters; outputs: all outs, then the memory."""
+
+    @staticmethod
+    def forward(ctx, run: Recurrence, *inputs: Tensor) -> tuple[Tensor, ...]:
+        memory, states, outs = run.memory, [], []
+        devices = {x.device for x in inputs}
+        for t in range(len(run)):
+            states += memory
+            run.surroundings.append(Surroundings.now(devices, run.surroundings[-1] if t else None))
+            if t < len(run) - 1:
+                (out, shape), (memory, _) = run.call(t, memory, run.segments[t])
+            else:
+                run.last = Replay._last(run, memory)
+                out, shape, memory = run.last.out, run.last.out_shape, run.last.after
+            outs += out
+            run.out_shapes.append(shape)
+        ctx.run = run
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*states, *inputs)  # saved, not just kept: autograd then notices changes made in place
+        flat = tuple(x.detach() for x in (*outs, *memory))
+        ctx.mark_non_differentiable(*(x for x in flat if not _differentiable(x)))
+        run.memory, run.segments, run.inputs = len(run.memory), [len(x) for x in run.segments], None
+        return flat
+
+    @staticmethod
+    def _last(run: Recurrence, memory: Sequence[Tensor]) -> Graph:
+        """The last segment keeps its graph, so that it is not run twice."""
+        torch.clear_autocast_cache()  # the casts made so far have no graph
+        graph = Graph(run, len(run) - 1, memory, run.segments[-1])
+        torch.clear_autocast_cache()  # and these belong to this graph alone
+        graph.check_parameters()
+        return graph
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *grads: Tensor | None):
+        run, saved = ctx.run, ctx.saved_tensors
+        width, total = run.memory, len(run)
+        states, inputs = saved[:width * total], saved[width * total:]
+        segments, start = [], width
+        for size in run.segments:
+            segments.append((start, start + size))
+            start += size
+        grads = list(grads)
+        grad_memory = grads[len(grads) - width:]
+        del grads[len(grads) - width:]
+        found: list[Tensor | None] = [None] * len(inputs)
+        parameter_sum = _Sum(len(run.parameters))
+        # (E5.7) for t = T..1: replay segment t from mem_t, backpropagate dL/dout_t + dL/dmem_(t+1), free the graph
+        for t in reversed(range(total)):
+            first, after = segments[t]
+            size = len(run.out_shapes[t].where)
+            grad_out = grads[len(grads) - size:]
+            del grads[len(grads) - size:]
+            graph, run.last = run.last, None
+            if graph is None:
+                with run.surroundings[t]:
+                    graph = Graph(run, t, states[width * t:width * (t + 1)], inputs[first:after])
+            result = graph.gradients(grad_out, grad_memory)
+            grad_memory, found[first:after] = result[:width], result[width:width + after - first]
+            parameter_sum.add(result[width + after - first:])
+            del graph, result
+        found[:width] = grad_memory
+        found[start:] = parameter_sum.values
+        return None, *found
+
+
+class _Sum:
+    """Sums of gradients over segments; adds in place from the second sum on, the first terms may be shared tensors."""
+
+    def __init__(self, size: int):
+        self.values: list[Tensor | None] = [None] * size
+        self.owned = [False] * size
+
+    def add(self, terms: Sequence[Tensor | None]) -> None:
+        for k, term in enumerate(terms):
+            if term is None:
+                continue
+            if self.values[k] is None:
+                self.values[k] = term
+            elif self.owned[k]:
+                self.values[k].add_(term)
+            else:
+                self.values[k], self.owned[k] = self.values[k] + term, True
