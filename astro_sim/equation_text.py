@@ -1,0 +1,94 @@
+"""Read ODE text as Brian2 has it, without Brian2: which line defines what, and which symbols it uses.
+
+    dC/dt = J_release - J_uptake : mmolar      an ODE
+    m = I/(I + d1) : 1                         a subexpression
+    coupling : 1                               a plain variable, filled by a connection or at the start
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from foundation.errors import UserError
+
+FUNCTIONS = frozenset({"exp", "log", "tanh", "sqrt", "abs", "sign", "clip", "int", "sin", "cos", "rand", "randn",
+                       "timestep"})
+BUILT_IN = frozenset({"t", "dt", "i", "j", "N", "N_pre", "N_post", "lastspike", "not_refractory", "inf", "pi"})
+
+_LINE = re.compile(r"(?:d(?P<ode>\w+)/dt\s*=|(?P<name>\w+)\s*=|(?P<bare>\w+))\s*(?P<rhs>.*?)\s*:\s*(?P<unit>[^:()]+?)"
+                   r"\s*(?:\((?P<flags>[^)]*)\))?")
+
+
+@dataclass(frozen=True)
+class Line:
+    kind: str  # "ode", "subexpression" or "variable"
+    name: str
+    expression: str
+    unit: str
+    flags: tuple[str, ...] = ()
+
+
+def lines(text: str) -> tuple[Line, ...]:
+    """The definitions in ODE text, one a line; `#` starts a comment. Raises `UserError` on a line that is none."""
+    found = []
+    for raw in text.splitlines():
+        line = raw.split("#", 1)[0].strip()
+        if not line:
+            continue
+        match = _LINE.fullmatch(line)
+        if not match or bool(match["bare"]) == bool(match["rhs"]):
+            raise UserError(f"ODE text: cannot read '{line}'; write 'dx/dt = ... : unit', 'y = ... : unit' or 'z : unit'")
+        kind = "ode" if match["ode"] else "subexpression" if match["name"] else "variable"
+        flags = tuple(flag.strip() for flag in (match["flags"] or "").split(",") if flag.strip())
+        found.append(Line(kind, match["ode"] or match["name"] or match["bare"], match["rhs"], match["unit"], flags))
+    return tuple(found)
+
+
+def symbols(expression: str) -> set[str]:
+    """Names that an expression (or a block of statements, as in a reset) reads or writes, without functions."""
+    try:
+        tree = ast.parse(expression.strip())
+    except SyntaxError as error:
+        raise UserError(f"ODE text: cannot read the expression '{expression}'") from error
+    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return {name for name in found - FUNCTIONS - BUILT_IN if name != "xi" and not name.startswith("xi_")}
+
+
+def compiled(text: str) -> dict[str, ast.expr]:
+    """Subexpressions and right-hand sides as code objects for `right_sides`, in the order in which they can be run."""
+    table = {line.name: line for line in lines(text) if line.kind == "subexpression"}
+    ordered, visiting = {}, set()
+
+    def visit(name: str) -> None:
+        if name in ordered:
+            return
+        if name in visiting:
+            raise UserError(f"ODE text: '{name}' is defined by itself")
+        visiting.add(name)
+        for needed in sorted(symbols(table[name].expression) & table.keys()):
+            visit(needed)
+        ordered[name] = compile(table[name].expression, name, "eval")
+
+    for name in table:
+        visit(name)
+    return ordered
+
+
+def right_sides(text: str, functions: Mapping[str, object]):
+    """The ODE text as a function: values by name (states, inputs, parameters) -> d/dt of every state, by name.
+
+    The same text that Brian2 runs, evaluated on plain or complex numbers; units must be coherent (SI base values).
+    The text is the project's own model text, never input from a file.
+    """
+    steps = compiled(text)
+    odes = {line.name: compile(line.expression, line.name, "eval") for line in lines(text) if line.kind == "ode"}
+    scope = {"__builtins__": {}, **functions}
+
+    def evaluate(values: Mapping[str, object]) -> dict[str, object]:
+        local = dict(values)
+        for name, code in steps.items():
+            local[name] = eval(code, scope, local)
+        return {name: eval(code, scope, local) for name, code in odes.items()}
+
+    return evaluate

@@ -1,0 +1,243 @@
+"""A model: ODE text, the parameters it uses, initial values, inputs, observables and structural options, checked as one.
+
+A model is data. It is checked when it is made, without Brian2: a symbol that is used and not declared, or declared and
+not used, is refused, so a value that looks like part of a model always is one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from astro_sim.equation_text import Line, lines, symbols
+from astro_sim.parameter import Parameter
+from foundation.errors import UserError, choose, unknown
+
+Options = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Option:
+    """A structural choice: `allowed` is a tuple of names, or (lowest, highest) of a whole number."""
+
+    default: object
+    allowed: tuple
+    meaning: str
+
+    def read(self, name: str, given):
+        """`given` (text or value) as an allowed value; raises `UserError` with what is allowed."""
+        if isinstance(self.default, str):
+            if given not in self.allowed:
+                raise unknown(f"value of option {name}", str(given), self.allowed)
+            return given
+        low, high = self.allowed
+        try:
+            value = int(str(given))
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise UserError(f"option {name}: '{given}' is not allowed; give a whole number from {low} to {high}")
+        return value
+
+
+@dataclass(frozen=True)
+class Population:
+    """Elements of one kind under one ODE text.
+
+    `size`, `labels` and `positions` are functions of the options; positions are one row of coordinates an element (no
+    unit: places) or None where distance is not that of a space.
+    """
+
+    name: str
+    meaning: str
+    equations: str
+    size: Callable[[Options], int] = lambda options: 1
+    labels: Callable[[Options], Sequence[str]] | None = None
+    positions: Callable[[Options], Sequence | None] | None = None
+    threshold: str | None = None
+    reset: str | None = None
+    refractory: str | None = None
+    events: Mapping[str, str] = field(default_factory=dict)
+
+    def expressions(self) -> list[str]:
+        extra = [self.threshold, self.reset, self.refractory, *self.events.values()]
+        return [line.expression for line in lines(self.equations) if line.expression] + [e for e in extra if e]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Which element of the source meets which of the target, and the constants of each pair (name -> values)."""
+
+    source: Sequence[int]
+    target: Sequence[int]
+    constants: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Brian2 Synapses text between two populations, for the options in `when` (name -> allowed values).
+
+    `fixed` sets a variable of each pair once, by an expression. Summed variables are computed from the state at the
+    start of a step and held over it, in the order of `order`: coupling through them is of first order in dt.
+    """
+
+    name: str
+    source: str
+    target: str
+    meaning: str
+    equations: str
+    pairs: Callable[[Options], Pairs]
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    when: Mapping[str, tuple] = field(default_factory=dict)
+    on_pre: str | None = None
+    on_post: str | None = None
+    delay: str | None = None
+    on_event: str = "spike"
+    order: int = 0
+
+    def active(self, options: Options) -> bool:
+        return all(options[name] in values for name, values in self.when.items())
+
+    def expressions(self) -> list[str]:
+        extra = [*self.fixed.values(), self.on_pre, self.on_post, self.delay]
+        return [line.expression for line in lines(self.equations) if line.expression] + [e for e in extra if e]
+
+    def filled(self) -> dict[str, str]:
+        """Variables that this connection sums into: name -> population."""
+        sides = {"_pre": self.source, "_post": self.target}
+        return {line.name.removesuffix(end): population for line in lines(self.equations) if "summed" in line.flags
+                for end, population in sides.items() if line.name.endswith(end)}
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a protocol may drive: the symbol `variable` of a population, on all elements or on `elements(options)`."""
+
+    population: str
+    variable: str
+    unit: str
+    default: float
+    meaning: str
+    elements: Callable[[Options], Sequence[int]] | None = None
+
+
+@dataclass(frozen=True)
+class Observable:
+    """A variable that is recorded. `low` and `high` (a number of `unit`, or a parameter's name) bound what can be true."""
+
+    population: str
+    unit: str
+    long_name: str
+    low: float | str | None = None
+    high: float | str | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything that says what is simulated. Variables are named uniquely over all populations.
+
+    Errors: `UserError` for any symbol used and not declared, or declared and not used, in any part.
+    """
+
+    name: str
+    summary: str
+    populations: tuple[Population, ...]
+    parameter_sets: Mapping[str, Mapping[str, Parameter]]
+    initial: Mapping[str, Parameter]
+    observables: Mapping[str, Observable]
+    connections: tuple[Connection, ...] = ()
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    not_modelled: str = ""
+
+    def __post_init__(self):
+        self._check_parameter_sets()
+        self._check_symbols()
+        self._check_variables()
+
+    @property
+    def default_set(self) -> str:
+        return next(iter(self.parameter_sets))
+
+    def population(self, name: str) -> Population:
+        return choose("population", name, {p.name: p for p in self.populations})
+
+    def parameters(self, parameter_set: str | None = None) -> Mapping[str, Parameter]:
+        return choose(f"parameter set of {self.name}", parameter_set or self.default_set, dict(self.parameter_sets))
+
+    def read_options(self, given: Options) -> dict[str, object]:
+        """All options, the given ones checked, the others at their default."""
+        for name in given:
+            choose(f"option of {self.name}", name, dict(self.options))
+        return {name: option.read(name, given.get(name, option.default)) for name, option in self.options.items()}
+
+    def active_connections(self, options: Options) -> list[Connection]:
+        return [connection for connection in self.connections if connection.active(options)]
+
+    def used_parameters(self, options: Options) -> list[str]:
+        """Names of the parameters that take part under these options, in the order of declaration."""
+        parts = [*self.populations, *self.active_connections(options)]
+        used = {name for part in parts for text in part.expressions() for name in symbols(text)}
+        return [name for name in self.parameters() if name in used]
+
+    def variables(self) -> dict[str, tuple[Population, Line]]:
+        """Every variable of every population: name -> (population, its line)."""
+        return {line.name: (population, line) for population in self.populations for line in lines(population.equations)}
+
+    def states(self) -> list[str]:
+        return [name for name, (_, line) in self.variables().items() if line.kind == "ode"]
+
+    def _check_parameter_sets(self) -> None:
+        names = [set(table) for table in self.parameter_sets.values()]
+        if not names or any(other != names[0] for other in names):
+            raise UserError(f"model {self.name}: every parameter set must hold the same names, and there must be one")
+
+    def _check_symbols(self) -> None:
+        """Used == declared, for parameters, inputs and variables together."""
+        parameters, variables = set(self.parameters()), self.variables()
+        used_anywhere: set[str] = set()
+        for population in self.populations:
+            own = {line.name for line in lines(population.equations)}
+            inputs = {i.variable for i in self.inputs.values() if i.population == population.name}
+            used = set().union(*(symbols(text) for text in population.expressions()))
+            self._refuse("used and not declared", population.name, used - own - inputs - parameters)
+            self._refuse("declared and not used", population.name, inputs - used)
+            used_anywhere |= used
+        for connection in self.connections:
+            used_anywhere |= self._connection_symbols(connection, parameters)
+        filled = {name for connection in self.connections for name in connection.filled()}
+        needed = used_anywhere | self.observables.keys()
+        idle = {name for name, (_, line) in variables.items() if line.kind != "ode" and name not in needed}
+        self._refuse("declared and not used", self.name, idle | (parameters - used_anywhere))
+        empty = {name for name, (_, line) in variables.items()
+                 if line.kind == "variable" and name not in filled and name not in self.initial}
+        self._refuse("declared and never filled", self.name, empty)
+
+    def _connection_symbols(self, connection: Connection, parameters: set[str]) -> set[str]:
+        """Names that a connection uses, `_pre` and `_post` resolved; refuses what neither side declares."""
+        own = {line.name for line in lines(connection.equations) if "summed" not in line.flags}
+        sides = {end: {line.name for line in lines(self.population(name).equations)}
+                 for end, name in (("_pre", connection.source), ("_post", connection.target))}
+        found: set[str] = set()
+        used = set().union(*(symbols(text) for text in connection.expressions()))
+        for name in used:
+            end = next((e for e in sides if name.endswith(e)), None)
+            known = name in own | parameters or (end and name.removesuffix(end) in sides[end])
+            self._refuse("used and not declared", connection.name, set() if known else {name})
+            found.add(name.removesuffix(end) if end else name)
+        self._refuse("declared and not used", connection.name, own - used)
+        for name, population in connection.filled().items():
+            known = any(line.name == name for line in lines(self.population(population).equations))
+            self._refuse("filled and not declared", connection.name, set() if known else {name})
+        return found
+
+    def _check_variables(self) -> None:
+        count = sum(len(lines(population.equations)) for population in self.populations)
+        if count != len(self.variables()):
+            raise UserError(f"model {self.name}: two populations name a variable alike; names must be unique")
+        missing = set(self.states()) - self.initial.keys()
+        self._refuse("without an initial value", self.name, missing)
+        self._refuse("named and not declared", self.name, (self.observables.keys() | self.initial.keys()) - self.variables().keys())
+
+    def _refuse(self, what: str, where: str, names: set[str]) -> None:
+        if names:
+            raise UserError(f"model {self.name}, {where}: {what}: {', '.join(sorted(names))}")

@@ -1,0 +1,8 @@
+"""The models, by hand: one line here and one file beside make a new one. Importing this loads no Brian2."""
+
+from astro_sim.models import li_rinzel
+from astro_sim.model import Model
+
+MODELS: dict[str, Model] = {
+    "li_rinzel": li_rinzel.MODEL,
+}

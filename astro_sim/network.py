@@ -1,0 +1,162 @@
+"""From a plan to Brian2 objects: an explicit network, every group with its own namespace, nothing taken from the caller."""
+
+from dataclasses import dataclass
+
+from astro_sim.equation_text import lines
+from astro_sim.model import Connection, Population
+from astro_sim.parameter import Parameter, convert, split_quantity, unit
+from astro_sim.plan import Plan
+from foundation.errors import ResourceError
+
+MAX_PAIRS = 30_000_000  # 8 bytes a variable and pair: beyond, a laptop's memory is gone
+
+
+@dataclass
+class Built:
+    """A Brian2 network and its monitors, by population."""
+
+    network: object
+    monitors: dict[str, object]
+
+
+def build(plan: Plan) -> Built:
+    """All groups, connections and monitors of the plan, initial values set."""
+    import brian2
+
+    clock = brian2.Clock(dt=plan.dt * brian2.second, name="clock_step")
+    slow = clock if plan.every == 1 else brian2.Clock(dt=plan.every * plan.dt * brian2.second, name="clock_record")
+    values = {name: parameter.quantity() for name, parameter in plan.parameters.items()}
+    groups = {p.name: _group(plan, p, values, clock) for p in plan.model.populations}
+    network = brian2.Network(*groups.values())
+    for connection in plan.model.active_connections(plan.options):
+        network.add(*_synapses(plan, connection, groups, values, clock))
+    monitors = {}
+    for name, group in groups.items():
+        wanted = [v for v, seen in plan.model.observables.items() if seen.population == name]
+        if wanted:
+            monitors[name] = brian2.StateMonitor(group, wanted, record=True, clock=slow, name=f"{name}_monitor")
+    network.add(*monitors.values())
+    return Built(network, monitors)
+
+
+def _group(plan: Plan, population: Population, values: dict, clock):
+    import brian2
+
+    text, courses, constants = _with_inputs(plan, population)
+    spiking = {key: getattr(population, key) for key in ("threshold", "reset", "refractory") if getattr(population, key)}
+    group = brian2.NeuronGroup(population.size(plan.options), text, method=plan.method, clock=clock,
+                               namespace={**values, **{name: course for name, (course, _) in courses.items()}},
+                               events=dict(population.events), name=population.name, **spiking)
+    for name, (_, columns) in courses.items():
+        setattr(group, name.replace("course_", "column_"), columns)
+    for name, value in constants.items():
+        setattr(group, name, value)
+    own = {line.name: line for line in lines(population.equations)}
+    for name, value in plan.initial.items():
+        if name in own:
+            declared = plan.model.initial[name]
+            setattr(group, name, value.quantity() if isinstance(value, Parameter) else value * unit(declared.unit))
+    return group
+
+
+def _with_inputs(plan: Plan, population: Population) -> tuple[str, dict, dict]:
+    """The ODE text with a line for every input; the courses: name -> (TimedArray, column of every element); the constants.
+
+    An input that never changes is a constant of the group: cheaper than a course, and the same numbers.
+    """
+    text, courses, constants = population.equations, {}, {}
+    mine = [i for i in plan.model.inputs.values() if i.population == population.name]
+    for variable in dict.fromkeys(i.variable for i in mine):
+        table, written = input_table(plan, population.name, variable), _base_unit(plan, variable)
+        if (table == table[0]).all():
+            constants[variable] = table[0] * unit(_written(plan, variable))
+            text += f"\n{variable} : {written} (constant)\n"
+            continue
+        courses[f"course_{variable}"] = _course(plan, table, variable)
+        text += f"\n{variable} = course_{variable}(t, column_{variable}) : {written} (constant over dt)"
+        text += f"\ncolumn_{variable} : integer (constant)\n"
+    return text, courses, constants
+
+
+def _written(plan: Plan, variable: str) -> str:
+    return next(i.unit for i in plan.model.inputs.values() if i.variable == variable)
+
+
+def _base_unit(plan: Plan, variable: str) -> str:
+    """Brian2 wants the unit of an equation without a scale; `mmolar` is the base unit of a concentration."""
+    import brian2
+
+    written = _written(plan, variable)
+    if written == "1":
+        return "1"
+    return repr(brian2.get_unit(brian2.get_dimensions(unit(written))))
+
+
+def _course(plan: Plan, table, variable: str):
+    """A TimedArray [step, distinct course] and the course of each element, so that equal elements share one."""
+    import brian2
+    import numpy as np
+
+    distinct, columns = np.unique(table, axis=1, return_inverse=True)
+    course = brian2.TimedArray(distinct * unit(_written(plan, variable)), dt=plan.dt * brian2.second, name=f"course_{variable}")
+    return course, columns.reshape(-1)
+
+
+def input_table(plan: Plan, population: str, variable: str):
+    """What an input is in every step and element, float64 [step, element] in the input's unit.
+
+    A step takes the mean of the course over itself, so that an edge between two steps keeps its place to first order.
+    """
+    import numpy as np
+
+    edges = plan.dt * np.arange(plan.steps + 2)
+    table = np.zeros((plan.steps + 1, plan.size(population)))
+    for name, target in plan.model.inputs.items():
+        if (target.population, target.variable) != (population, variable):
+            continue
+        reach = np.array(plan.reach(name))
+        table[:, reach] = target.default
+        for drive in (d for d in plan.protocol if d.input == name):
+            chosen = reach if drive.elements is None else reach[list(drive.elements)]
+            table[:, chosen] = course_means(drive, target.unit, edges)[:, None]
+    return table
+
+
+def course_means(drive, wanted: str, edges):
+    """Means of a drive's course between consecutive `edges` (seconds), float64, in the unit `wanted`."""
+    import numpy as np
+
+    values = np.array([convert(*split_quantity(v, drive.input), wanted, drive.input) for v in drive.values])
+    last = edges[-1] + 1.0
+    corners = np.append([t for t in drive.times if t < last], last)
+    values = values[: len(corners) - 1]
+    # mean = first value + integral of what differs from it: exact where the course does not change
+    integral = np.concatenate([[0.0], np.cumsum((values - values[0]) * np.diff(corners))])
+    means = values[0] + np.diff(np.interp(edges, corners, integral)) / np.diff(edges)
+    inside = np.searchsorted(corners, edges[:-1] + 1e-9 * np.diff(edges), side="right") - 1
+    after = np.searchsorted(corners, edges[1:] - 1e-9 * np.diff(edges), side="left") - 1
+    return np.where(inside == after, values[np.clip(inside, 0, len(values) - 1)], means)
+
+
+def _synapses(plan: Plan, connection: Connection, groups: dict, values: dict, clock) -> list:
+    """The connection's Synapses, or nothing where no pair exists."""
+    import brian2
+
+    pairs = connection.pairs(plan.options)
+    if len(pairs.source) > MAX_PAIRS:
+        raise ResourceError(f"{connection.name}: {len(pairs.source)} pairs are more than {MAX_PAIRS}; choose a smaller size")
+    if len(pairs.source) == 0:
+        return []
+    events = {key: getattr(connection, key) for key in ("on_pre", "on_post", "delay") if getattr(connection, key)}
+    synapses = brian2.Synapses(groups[connection.source], groups[connection.target], connection.equations,
+                               namespace=values, method=plan.method, clock=clock, name=connection.name,
+                               on_event=connection.on_event, **events)
+    synapses.connect(i=pairs.source, j=pairs.target)
+    units = {line.name: line.unit for line in lines(connection.equations)}
+    for name, numbers in pairs.constants.items():
+        setattr(synapses, name, numbers * unit(units[name]))
+    for name, expression in connection.fixed.items():
+        getattr(synapses, name).set_item(slice(None), expression, namespace={})
+    for updater in synapses.summed_updaters.values():
+        updater.order = connection.order - 100  # all sums before any state moves, whatever the names
+    return [synapses]

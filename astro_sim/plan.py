@@ -1,0 +1,164 @@
+"""What a simulation will do, checked before anything is built: the answer to --dry-run and the start of a recording's meta."""
+
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from astro_sim.model import Model
+from astro_sim.parameter import ALLOWED, Parameter, convert, seconds, split_quantity
+from astro_sim.protocols import Drive, drives
+from foundation.errors import UserError, choose, unknown
+
+# name -> order of the state updater in dt, for smooth right-hand sides without coupling
+METHODS = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1}
+BACKENDS = ("numpy", "cython", "cpp")
+MAX_STEPS = 100_000_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked simulation. Times in seconds; `initial` are parameters, or tuples of numbers in the variable's unit."""
+
+    model: Model
+    parameter_set: str
+    parameters: Mapping[str, Parameter]
+    options: Mapping[str, object]
+    initial: Mapping[str, Parameter | tuple[float, ...]]
+    protocol: tuple[Drive, ...]
+    duration: float
+    dt: float
+    every: int
+    method: str
+    seed: int
+    backend: str
+
+    @property
+    def steps(self) -> int:
+        """Whole steps; the last one reaches or passes the duration."""
+        return math.ceil(self.duration / self.dt * (1 - 1e-12) - 1e-9)
+
+    def size(self, population: str) -> int:
+        return self.model.population(population).size(self.options)
+
+    def reach(self, input: str) -> list[int]:
+        """The elements of its population that an input reaches."""
+        chosen = self.model.inputs[input]
+        return list(chosen.elements(self.options)) if chosen.elements else list(range(self.size(chosen.population)))
+
+    def meta(self) -> dict:
+        """Everything that decides the result, as JSON; a recording's hash is over this."""
+        from importlib.metadata import version
+
+        coupled = any(connection.filled() for connection in self.model.active_connections(self.options))
+        return {
+            "model": self.model.name, "parameter_set": self.parameter_set,
+            "equations": {part.name: part.equations.strip() for part in
+                          (*self.model.populations, *self.model.active_connections(self.options))},
+            "parameters": {name: parameter.as_dict() for name, parameter in self.parameters.items()},
+            "options": dict(self.options),
+            "initial": {name: value.as_dict() if isinstance(value, Parameter) else list(value)
+                        for name, value in self.initial.items()},
+            "protocol": [drive.as_dict() for drive in self.protocol],
+            "solver": {"method": self.method, "order": METHODS[self.method], "coupling_order": 1 if coupled else None,
+                       "dt_s": self.dt, "steps": self.steps, "duration_s": self.duration, "record_every": self.every,
+                       "backend": self.backend},
+            "seed": self.seed,
+            "versions": {"python": platform.python_version(),
+                         **{name: version(name) for name in ("astro-rmaat", "brian2", "numpy")}},
+        }
+
+
+def find_model(given: str | Model, parameter_set: str | None) -> tuple[Model, str]:
+    """A model and the name of its parameter set, from "li_rinzel", "li_rinzel:FM" or a `Model`."""
+    from astro_sim.models import MODELS
+
+    if isinstance(given, Model):
+        model = given
+    else:
+        name, colon, after = given.partition(":")
+        if colon and parameter_set and after != parameter_set:
+            raise UserError(f"parameter set: '{given}' and '{parameter_set}' contradict each other; give one")
+        model, parameter_set = choose("model", name, MODELS), after if colon else parameter_set
+    name = parameter_set if parameter_set is not None else model.default_set
+    choose(f"parameter set of {model.name}", name, dict(model.parameter_sets))
+    return model, name
+
+
+def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = None, parameters: Mapping = {},
+            options: Mapping = {}, initial: Mapping = {}, duration="60 s", dt="1 ms", method: str = "rk4",
+            seed: int = 0, backend: str = "numpy", record_every=None) -> Plan:
+    """Check everything and make a `Plan`. Raises `UserError` that names the field, the value and what is allowed."""
+    model, parameter_set = find_model(model, parameter_set)
+    options = model.read_options(options)
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise UserError(f"seed: {seed!r} is not allowed; give a whole number from 0 to {2**32 - 1}")
+    step, length = seconds(dt, "dt"), seconds(duration, "duration")
+    if step > length:
+        raise UserError(f"dt: {step:g} s is longer than the duration, {length:g} s; give a shorter step")
+    if length / step > MAX_STEPS:
+        raise UserError(f"dt: {length:g} s in steps of {step:g} s are more than {MAX_STEPS} steps; give a longer step")
+    plan = Plan(model, parameter_set, _parameters(model, parameter_set, parameters, options), options, {},
+                drives(protocol), length, step, _every(record_every, step, length), method, seed, backend)
+    _check_protocol(plan)
+    return Plan(**{**vars(plan), "initial": _initial(plan, initial)})
+
+
+def _parameters(model: Model, parameter_set: str, given: Mapping, options: Mapping) -> dict[str, Parameter]:
+    """The parameters that take part, with the given changes; a change without effect is refused."""
+    table, used = model.parameters(parameter_set), model.used_parameters(options)
+    for name in given:
+        choose(f"parameter of {model.name}", name, dict(table))
+        if name not in used:
+            shown = ", ".join(f"{key}={value}" for key, value in options.items())
+            raise UserError(f"{name}: takes no part in {model.name} with {shown}; leave it out or change the options")
+    return {name: table[name].changed(name, given[name]) if name in given else table[name] for name in used}
+
+
+def _every(record_every, dt: float, duration: float) -> int:
+    """Record each n-th step, from a time; a multiple of dt."""
+    if record_every is None:
+        return 1
+    interval = seconds(record_every, "record_every")
+    every = round(interval / dt)
+    if every < 1 or abs(every * dt - interval) > 1e-9 * interval or interval > duration:
+        raise UserError(f"record_every: {interval:g} s is not allowed; give a multiple of dt ({dt:g} s) up to the duration")
+    return every
+
+
+def _check_protocol(plan: Plan) -> None:
+    taken: dict[str, set[int]] = {}
+    for drive in plan.protocol:
+        target = choose(f"input of {plan.model.name}", drive.input, dict(plan.model.inputs))
+        for value in drive.values:
+            convert(*split_quantity(value, drive.input), target.unit, f"input {drive.input}")
+        size = len(plan.reach(drive.input))
+        elements = set(range(size)) if drive.elements is None else set(drive.elements)
+        if not elements or min(elements) < 0 or max(elements) >= size:
+            raise UserError(f"elements: {sorted(elements)} of input {drive.input} are not all there; it has 0 to {size - 1}")
+        if elements & taken.setdefault(drive.input, set()):
+            raise UserError(f"protocol: two drives of input {drive.input} share elements; give each element one drive")
+        taken[drive.input] |= elements
+        gaps = [b - a for a, b in zip(drive.times, drive.times[1:], strict=False)]
+        if gaps and min(gaps) < plan.dt * (1 - 1e-9):
+            raise UserError(f"dt: {plan.dt:g} s is longer than a piece of the protocol ({min(gaps):g} s); give a shorter step")
+
+
+def _initial(plan: Plan, given: Mapping) -> dict[str, Parameter | tuple[float, ...]]:
+    """Initial values: text "VALUE UNIT", a number, a `Parameter`, or one number an element in the variable's unit."""
+    model, variables = plan.model, plan.model.variables()
+    found: dict[str, Parameter | tuple[float, ...]] = dict(model.initial)
+    for name, value in given.items():
+        declared = choose(f"initial value of {model.name}", name, dict(model.initial))
+        if isinstance(value, str | int | float | Parameter):
+            found[name] = declared.changed(name, value)
+            continue
+        numbers, size = tuple(float(number) for number in value), plan.size(variables[name][0].name)
+        if len(numbers) != size or not all(math.isfinite(n) and ALLOWED[declared.allowed](n) for n in numbers):
+            raise UserError(f"{name}: {len(numbers)} initial values are not {size} allowed ones ({declared.allowed})")
+        found[name] = numbers
+    return found

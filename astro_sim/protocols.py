@@ -1,0 +1,150 @@
+"""Protocols: what drives an input over time, as data. Every kind is a piecewise constant course.
+
+    cycles("b_pre", high=1, period="11.5 s", duty=0.5, count=6)
+    parse("cycles:input=b_pre,high=1,period=11.5s,duty=0.5,count=6")
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from astro_sim.parameter import read, seconds, split_quantity
+from foundation.errors import UserError, choose
+
+MAX_CYCLES = 100_000
+
+
+@dataclass(frozen=True)
+class Drive:
+    """One input's course: `values[n]` (text "VALUE UNIT") holds from `times[n]` (seconds) to the next; times start at 0.
+
+    `elements` are places among those that the input reaches; None means all.
+    """
+
+    kind: str
+    input: str
+    times: tuple[float, ...]
+    values: tuple[str, ...]
+    elements: tuple[int, ...] | None = None
+
+    def as_dict(self) -> dict:
+        return {"kind": self.kind, "input": self.input, "times_s": list(self.times), "values": list(self.values),
+                "elements": None if self.elements is None else list(self.elements)}
+
+
+def drive_from_dict(given: dict) -> Drive:
+    elements = given["elements"]
+    return Drive(given["kind"], given["input"], tuple(given["times_s"]), tuple(given["values"]),
+                 None if elements is None else tuple(elements))
+
+
+def _text(value, field: str) -> str:
+    """A value as text with its unit; NaN and infinity are refused here."""
+    text = value if isinstance(value, str) else repr(float(value))
+    split_quantity(text, field)
+    return text.strip()
+
+
+def _start(given, field: str) -> float:
+    value = read(given, "second", field)
+    if value < 0:
+        raise UserError(f"{field}: {given} is before the start; give a time of 0 s or later")
+    return value
+
+
+def _elements(given) -> tuple[int, ...] | None:
+    """None, a sequence of numbers, or text "0+2+5-8"."""
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        return tuple(int(number) for number in given)
+    found: list[int] = []
+    for part in given.split("+"):
+        match = re.fullmatch(r"\s*(\d{1,7})\s*(?:-\s*(\d{1,7})\s*)?", part)
+        if not match:
+            raise UserError(f"elements: '{given}' cannot be read; write numbers and ranges joined by +, as in 0+2+5-8")
+        found.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(found)
+
+
+def constant(input: str, value, elements=None) -> Drive:
+    """One value from the start on."""
+    return Drive("constant", input, (0.0,), (_text(value, "value"),), _elements(elements))
+
+
+def steps(input: str, times, values, elements=None) -> Drive:
+    """`values[n]` from `times[n]` on; the times rise from 0 s."""
+    times = re.split(r"(?<![eE])\+", times) if isinstance(times, str) else times
+    values = re.split(r"(?<![eE])\+", values) if isinstance(values, str) else values
+    at = tuple(_start(time, "times") for time in times)
+    if not at or at[0] != 0 or any(b <= a for a, b in zip(at, at[1:], strict=False)):
+        raise UserError(f"times: {', '.join(map(str, times))} do not rise from 0 s; the first must be 0 s")
+    if len(values) != len(at):
+        raise UserError(f"values: {len(values)} values for {len(at)} times; give one value a time")
+    return Drive("steps", input, at, tuple(_text(value, "values") for value in values), _elements(elements))
+
+
+def square(input: str, high, start="0 s", stop="1 s", low=0, elements=None) -> Drive:
+    """`high` from `start` to `stop`, else `low`."""
+    begin, end = _start(start, "start"), _start(stop, "stop")
+    if end <= begin:
+        raise UserError(f"stop: {stop} is not after start {start}; give a later time")
+    high, low = _text(high, "high"), _with_unit_of(low, high)
+    course = [(begin, high), (end, low)] if begin == 0 else [(0.0, low), (begin, high), (end, low)]
+    return Drive("square", input, *map(tuple, zip(*course, strict=True)), _elements(elements))
+
+
+def cycles(input: str, high, period, duty=0.5, count=6, low=0, start="0 s", elements=None) -> Drive:
+    """`count` cycles from `start`: `high` for the share `duty` of each `period`, then `low`; `low` afterwards."""
+    length, begin = seconds(period, "period"), _start(start, "start")
+    share, number = read(duty, "1", "duty"), read(count, "1", "count")
+    if not 0 < share < 1:
+        raise UserError(f"duty: {duty} is not allowed; it is the driven share of a cycle, above 0 and below 1")
+    if number != int(number) or not 1 <= number <= MAX_CYCLES:
+        raise UserError(f"count: {count} is not allowed; give a whole number of cycles from 1 to {MAX_CYCLES}")
+    high, low = _text(high, "high"), _with_unit_of(low, high)
+    course = [] if begin == 0 else [(0.0, low)]
+    for n in range(int(number)):
+        course += [(begin + n * length, high), (begin + (n + share) * length, low)]
+    return Drive("cycles", input, *map(tuple, zip(*course, strict=True)), _elements(elements))
+
+
+def _with_unit_of(low, high: str) -> str:
+    """A bare 0 as `low` takes the unit of `high`."""
+    text = _text(low, "low")
+    value, given = split_quantity(text, "low")
+    return f"0 {split_quantity(high, 'high')[1]}" if value == 0 and given == "1" else text
+
+
+PROTOCOLS: dict[str, Callable[..., Drive]] = {"constant": constant, "steps": steps, "square": square, "cycles": cycles}
+
+
+def parse(text: str) -> Drive:
+    """A drive from the command line: "KIND:name=value,name=value". Raises `UserError` that names what is wrong."""
+    kind, _, rest = text.partition(":")
+    make = choose("protocol", kind.strip(), PROTOCOLS)
+    signature = inspect.signature(make).parameters
+    given = {}
+    for part in filter(None, (part.strip() for part in rest.split(","))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        choose(f"argument of protocol {kind}", name, dict(signature))
+        if not equals or not value or name in given:
+            raise UserError(f"protocol {kind}: '{part}' is not one name=value; write e.g. high=1,period=11.5s")
+        given[name] = value
+    missing = [name for name, p in signature.items() if p.default is p.empty and name not in given]
+    if missing:
+        raise UserError(f"protocol {kind}: {', '.join(missing)} missing; it takes {', '.join(signature)}")
+    return make(**given)
+
+
+def drives(given) -> tuple[Drive, ...]:
+    """None, a drive, text, or a sequence of them -> drives."""
+    if given is None:
+        return ()
+    several: Sequence = (given,) if isinstance(given, str | Drive) else tuple(given)
+    found = tuple(parse(one) if isinstance(one, str) else one for one in several)
+    for one in found:
+        if not isinstance(one, Drive):
+            raise UserError(f"protocol: {one!r} is neither a drive nor text such as 'constant:input=ip3,value=0.5 umolar'")
+    return found
