@@ -1,0 +1,99 @@
+"""Fashion-MNIST as sequences of 1024 grey values in row order: the size of LRA's Image task with data at hand.
+
+Source: Zalando's IDX files (MIT), as the Debian package dataset-fashion-mnist installs them. The release has no
+validation split: the last images of the training file are set aside for it and are not trained on.
+"""
+
+import gzip
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from foundation.errors import DamagedFileError, UserError
+from rmaat.tasks.task import ArraySplit, Split, check_split
+
+DEFAULT_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+FILES = {"train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+         "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")}
+SIDE, IMAGE = 32, 28  # images of 28 x 28 are framed with zeros to 32 x 32 = 1024 tokens
+MAX_VALUES = 1 << 30  # more than any file of this kind: a damaged header must not fill the memory
+
+
+@dataclass(frozen=True)
+class Fashion:
+    """10 classes of clothing; 60,000 training images, `validation` of them set aside, and 10,000 test images."""
+
+    name: ClassVar[str] = "fashion"
+    summary: ClassVar[str] = "Fashion-MNIST in row order, 1024 grey values; IDX files in --data or Debian's place"
+    pixels: ClassVar[bool] = True
+    vocab_size: ClassVar[int] = 256
+    num_classes: ClassVar[int] = 10
+    max_length: ClassVar[int] = SIDE * SIDE
+
+    validation: int = 5_000
+
+    def __post_init__(self):
+        if not 1 <= self.validation < 60_000:
+            raise UserError(f"task.validation = {self.validation} of task fashion is not in 1..59999 "
+                            "(images set aside from the 60,000 of the training file)")
+
+    def split(self, name: str, data: Path | None = None) -> Split:
+        images, labels = read_pair(Path(data) if data is not None else DEFAULT_FOLDER, check_split(name))
+        if name != "test":
+            if self.validation >= len(labels):
+                raise UserError(f"task.validation = {self.validation}, but the training file holds "
+                                f"{len(labels)} images")
+            carved = slice(-self.validation, None) if name == "validation" else slice(None, -self.validation)
+            images, labels = images[carved], labels[carved]
+        frame = (SIDE - IMAGE) // 2
+        framed = np.pad(images, ((0, 0), (frame, frame), (frame, frame)))
+        return ArraySplit(framed.reshape(len(framed), SIDE * SIDE), labels.astype(np.int64))
+
+
+def read_pair(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [n, 28, 28] and labels uint8 [n] of the file that holds split `name`.
+
+    Raises `UserError` naming a missing file, `DamagedFileError` for one that is cut, altered or does not match.
+    """
+    images, labels = (read_idx(folder, file) for file in FILES["test" if name == "test" else "train"])
+    if images.ndim != 3 or images.shape[1:] != (IMAGE, IMAGE) or labels.shape != images.shape[:1]:
+        raise DamagedFileError(f"{folder}: images of shape {images.shape} and labels of shape {labels.shape} do not "
+                               f"belong together; expected (n, {IMAGE}, {IMAGE}) and (n,)")
+    if labels.size == 0 or labels.max() >= Fashion.num_classes:
+        raise DamagedFileError(f"{folder}: labels are not all in 0..9; not Fashion-MNIST")
+    return images, labels
+
+
+def read_idx(folder: Path, name: str) -> np.ndarray:
+    """A gzipped IDX file of unsigned bytes: 0 0 8 dimensions, each size as big-endian int32, then the values."""
+    path = folder / name
+    try:
+        with gzip.open(path) as stream:
+            magic = stream.read(4)
+            if magic[:3] != b"\0\0\x08" or len(magic) < 4 or not 1 <= magic[3] <= 3:
+                raise DamagedFileError(f"{path}: not an IDX file of bytes (starts with {magic.hex() or 'nothing'})")
+            shape = tuple(np.frombuffer(stream.read(4 * magic[3]), dtype=">u4").tolist())
+            expected = math.prod(shape)
+            if len(shape) != magic[3] or expected > MAX_VALUES:
+                raise DamagedFileError(f"{path}: the header gives the sizes {shape}; the file is damaged")
+            values = stream.read(expected + 1)
+    except FileNotFoundError as error:
+        raise _missing(folder, name) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
+        raise DamagedFileError(f"{path}: damaged or cut ({error}); fetch it again") from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    if len(values) != expected:
+        raise DamagedFileError(f"{path}: {min(len(values), expected)} values where the header says {expected}, "
+                               "or more after them; the file is damaged")
+    return np.frombuffer(values, dtype=np.uint8).reshape(shape)
+
+
+def _missing(folder: Path, name: str) -> UserError:
+    files = ", ".join(file for pair in FILES.values() for file in pair)
+    return UserError(f"no {name} in {folder}; the folder should hold {files}. Install the Debian package "
+                     "dataset-fashion-mnist, or give the folder with --data DIR")

@@ -1,0 +1,177 @@
+"""ListOps of Long Range Arena (Tay2021): nested MIN, MAX, MED, SM over digits; generated, or the released files.
+
+Sequences of 501 to 1999 tokens, 10 classes. Labels 0 and 9 are about 17 % each, so the majority row is not 10 %.
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from foundation.cli import Progress
+from foundation.errors import DamagedFileError, UserError
+from foundation.files import canonical_json, replacing, sha256_bytes
+from rmaat import listops_trees as generator
+from rmaat.tasks.task import SPLITS, RaggedSplit, Split, check_positive, check_seed, check_split
+
+OFFICIAL = {"train": "basic_train.tsv", "validation": "basic_val.tsv", "test": "basic_test.tsv"}
+OFFICIAL_FOLDERS = (".", "listops-1000", "lra_release/listops-1000", "lra_release/lra_release/listops-1000")
+HEADER = "Source\tTarget"
+PARALLEL_FROM = 2_000  # starting workers takes longer than making fewer samples
+
+
+@dataclass(frozen=True)
+class ListOps:
+    """Trees with `min_length` < tokens < `max_length`; every split generated from `seed`, no tree twice."""
+
+    name: ClassVar[str] = "listops"
+    summary: ClassVar[str] = "nested MIN, MAX, MED, SM over digits; generated, or --data with the official basic_*.tsv"
+    pixels: ClassVar[bool] = False
+    vocab_size: ClassVar[int] = 1 + len(generator.VOCABULARY)
+    num_classes: ClassVar[int] = 10
+
+    train: int = 96_000
+    validation: int = 2_000
+    test: int = 2_000
+    min_length: int = 500
+    max_length: int = 2_000
+    max_depth: int = 10
+    max_arguments: int = 10
+    seed: int = 0
+
+    def __post_init__(self):
+        check_positive(self, train=self.train, validation=self.validation, test=self.test, max_length=self.max_length,
+                       max_depth=self.max_depth)
+        check_seed(self)
+        for field, low, high in (("min_length", 0, self.max_length - 2), ("max_arguments", 2, 1_000),
+                                 ("max_depth", 1, 100)):
+            if not low <= getattr(self, field) <= high:
+                raise UserError(f"task.{field} = {getattr(self, field)} of task listops is not in {low}..{high}")
+
+    def split(self, name: str, data: Path | None = None) -> Split:
+        """Generated and kept in the cache, or read from the official files under `data`."""
+        check_split(name)
+        return generated(self)[name] if data is None else read_official(Path(data), name, self.max_length)
+
+
+# ---------------------------------------------------------------------------------------------- generated
+
+
+def cache_folder() -> Path:
+    """Where generated data is kept: $ASTRO_RMAAT_CACHE, else astro-rmaat under the user's cache folder."""
+    if given := os.environ.get("ASTRO_RMAAT_CACHE"):
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "astro-rmaat"
+
+
+def generated(task: ListOps, workers: int | None = None) -> dict[str, RaggedSplit]:
+    """All splits of `task`, from the cache when it holds them whole, else generated (same result for any `workers`)."""
+    sizes = {name: getattr(task, name) for name in reversed(SPLITS)}  # test first: the same whatever train's size
+    shape = generator.Shape(task.min_length, task.max_length, task.max_depth, task.max_arguments)
+    key = sha256_bytes(canonical_json([1, shape.__dict__, task.seed, sizes]).encode())
+    path = cache_folder() / f"listops-{key[:16]}.safetensors"
+    if (splits := _read_cache(path, key)) is not None:
+        return splits
+    total = sum(sizes.values())
+    if workers is None:
+        workers = (os.cpu_count() or 1) if total >= PARALLEL_FROM else 1
+    with Progress(f"listops: generating {total} trees", total) as progress:
+        made = generator.generate(shape, task.seed, sizes, workers, progress.update)
+    splits = {name: RaggedSplit.join(*zip(*samples, strict=True)) for name, samples in made.items()}
+    _write_cache(path, key, splits)
+    return splits
+
+
+def _content(splits: dict[str, RaggedSplit]) -> dict[str, np.ndarray]:
+    return {f"{name}.{field}": getattr(split, field)
+            for name, split in splits.items() for field in ("tokens", "offsets", "labels")}
+
+
+def _digest(arrays: dict[str, np.ndarray], key: str) -> str:
+    return sha256_bytes(key.encode() + b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays)))
+
+
+def _write_cache(path: Path, key: str, splits: dict[str, RaggedSplit]) -> None:
+    """A cache that cannot be written costs time, not the run."""
+    from safetensors.numpy import save_file
+
+    arrays = _content(splits)
+    try:
+        with replacing(path) as temporary:
+            save_file(arrays, temporary, metadata={"sha256": _digest(arrays, key)})
+    except (UserError, OSError) as error:
+        print(f"listops: not cached ({error})", file=sys.stderr)
+
+
+def _read_cache(path: Path, key: str) -> dict[str, RaggedSplit] | None:
+    """The cached splits; None when there is no cache file or it is not whole (it is then made anew)."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        if metadata != {"sha256": _digest(arrays, key)}:
+            raise ValueError("content does not match its SHA-256")
+        return {name: RaggedSplit(*(arrays[f"{name}.{field}"] for field in ("tokens", "offsets", "labels")))
+                for name in SPLITS}
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        print(f"listops: {path} is damaged ({error}); generating anew", file=sys.stderr)
+        return None
+
+
+# ---------------------------------------------------------------------------------------------- official files
+
+
+def read_official(data: Path, name: str, max_length: int) -> RaggedSplit:
+    """The released split `name` under `data`, which may be the release's root or its listops-1000 folder.
+
+    Raises `UserError` when a file is missing or holds a token out of the vocabulary, `DamagedFileError` when a line
+    is cut or a label is none. Both parentheses are dropped and `]` reads as X, as in the release's own reader.
+    """
+    path = next((found for folder in OFFICIAL_FOLDERS if (found := data / folder / OFFICIAL[name]).is_file()), None)
+    if path is None:
+        raise UserError(f"no {OFFICIAL[name]} in {data}; the folder should hold {', '.join(OFFICIAL.values())} "
+                        "(lra_release/lra_release/listops-1000 of the Long Range Arena release); "
+                        "without --data the task generates its trees")
+    sequences, labels = [], []
+    try:
+        with open(path, encoding="utf-8", newline="\n") as lines:
+            if (header := next(lines, "").strip()) != HEADER:
+                raise DamagedFileError(f"{path}, line 1: {header[:40]!r} is not the header {HEADER!r}")
+            for number, line in enumerate(lines, start=2):
+                tokens, label = _parse(line, f"{path}, line {number}", max_length)
+                sequences.append(tokens)
+                labels.append(label)
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(f"{path}: not a text file") from error
+    if not sequences:
+        raise DamagedFileError(f"{path}: no samples after the header; the file is cut")
+    return RaggedSplit.join(sequences, labels)
+
+
+_STRIP = str.maketrans({"(": None, ")": None, "]": "X"})
+
+
+def _parse(line: str, where: str, max_length: int) -> tuple[bytes, int]:
+    source, tab, target = line.rstrip("\r\n").partition("\t")
+    if not tab or len(target) != 1 or target not in "0123456789":
+        raise DamagedFileError(f"{where}: expected an expression, a tab and a label 0-9, found {line[-30:].strip()!r}")
+    words = source.translate(_STRIP).split()
+    try:
+        tokens = bytes(generator.VOCABULARY[word] for word in words)
+    except KeyError as error:
+        raise UserError(f"{where}: token {error.args[0]!r} is not in the vocabulary: "
+                        f"{' '.join(generator.VOCABULARY).replace('X', ']')}") from None
+    if not tokens or sum(token in _OPENING for token in tokens) != tokens.count(generator.CLOSE):
+        raise DamagedFileError(f"{where}: brackets do not match; the line is cut")
+    if len(tokens) > max_length:
+        raise UserError(f"{where}: {len(tokens)} tokens, the task takes {max_length}; set task.max_length")
+    return tokens, int(target)
+
+
+_OPENING = frozenset(range(generator.OPERATOR_0, generator.CLOSE))

@@ -1,0 +1,201 @@
+"""ListOps: the distribution of TASKS 1.1, an evaluator of the tests' own, the released files, the cache."""
+
+import statistics
+
+import numpy as np
+import pytest
+
+from foundation.errors import DamagedFileError, UserError
+from rmaat import listops_trees
+from rmaat.listops_trees import VOCABULARY, Shape, generate, sample
+from rmaat.tasks.listops import ListOps, generated, read_official
+from rmaat.tasks.task import majority
+
+WORDS = {token: word for word, token in VOCABULARY.items()}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASTRO_RMAAT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def trees():
+    return generate(Shape(), 0, {"test": 2_000})["test"]
+
+
+def independent_value(words: list[str]) -> int:
+    """A stack machine over words, written without the generator's table."""
+    stack: list = []
+    for word in words:
+        if word != "X":
+            stack.append(word if word.startswith("[") else int(word))
+            continue
+        arguments = []
+        while not isinstance(stack[-1], str):
+            arguments.append(stack.pop())
+        operator = stack.pop()
+        assert 2 <= len(arguments) <= 10
+        ordered = sorted(arguments)
+        middle = len(ordered) // 2
+        stack.append({"[MIN": ordered[0], "[MAX": ordered[-1], "[SM": sum(ordered) % 10,
+                      "[MED": ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) // 2,
+                      }[operator])
+    (value,) = stack
+    return value
+
+
+def depth_of(words: list[str]) -> int:
+    depth = deepest = 0
+    for word in words:
+        depth += word.startswith("[")
+        deepest = max(deepest, depth)
+        depth -= word == "X"
+    return deepest
+
+
+def test_labels_agree_with_an_independent_evaluator(trees):
+    for tokens, value in trees[:300]:
+        assert independent_value([WORDS[token] for token in tokens]) == value
+
+
+def test_median_truncates_downwards():
+    assert listops_trees.APPLY[2]([1, 4]) == 2 and listops_trees.APPLY[2]([9, 1, 3]) == 3
+
+
+def test_lengths_and_labels_are_distributed_as_the_release(trees):
+    lengths = [len(tokens) for tokens, _ in trees]
+    assert min(lengths) > 500 and max(lengths) < 2000
+    # TASKS 1.1: median 970. Spread of lengths about 400, so the median of 2000 has a standard error of about 11.
+    assert abs(statistics.median(lengths) - 970) < 45
+    shares = np.bincount([value for _, value in trees]) / len(trees)
+    # labels 0 and 9 17 % each, standard error .84 %; the others share the rest evenly
+    assert abs(shares[0] - .17) < .035 and abs(shares[9] - .17) < .035
+    assert shares[1:9].max() < .11 and shares[1:9].min() > .055
+
+
+def test_the_deepest_operator_is_at_depth_nine(trees):
+    assert max(depth_of([WORDS[token] for token in tokens]) for tokens, _ in trees[:300]) == 9
+
+
+def test_no_tree_twice_within_or_across_splits(trees):
+    assert len({tokens for tokens, _ in trees}) == len(trees)
+    # short trees repeat often by chance, so this is where drawing anew shows
+    tiny = Shape(min_length=2, max_length=5, max_depth=2, max_arguments=2)
+    sizes = {"test": 50, "validation": 50, "train": 150}
+    made = generate(tiny, 0, sizes)
+    assert {name: len(samples) for name, samples in made.items()} == sizes
+    assert len({tokens for samples in made.values() for tokens, _ in samples}) == 250
+    assert any(sample(tiny, 0, "train", k)[0] != made["train"][k][0] for k in range(150))  # some were drawn anew
+
+
+def test_the_result_does_not_depend_on_the_number_of_workers():
+    sizes = {"test": 300, "train": 300}
+    assert generate(Shape(), 7, sizes, workers=1) == generate(Shape(), 7, sizes, workers=2)
+
+
+def test_the_test_split_does_not_depend_on_the_size_of_the_training_split():
+    small, large = (generated(ListOps(train=train, validation=5, test=20, max_length=700))["test"]
+                    for train in (10, 30))
+    assert (small.tokens == large.tokens).all() and (small.labels == large.labels).all()
+
+
+def test_impossible_shapes_are_refused_instead_of_drawn_for_ever(monkeypatch):
+    monkeypatch.setattr(listops_trees, "MAX_TRIES", 2_000)
+    with pytest.raises(UserError, match="no tree with 500 < length < 2000"):
+        sample(Shape(max_depth=3), 0, "test", 0)
+    with pytest.raises(UserError, match="distinct trees are all"):
+        generate(Shape(min_length=0, max_length=2), 0, {"test": 11})
+    with pytest.raises(UserError, match=r"task\.min_length = 1999"):
+        ListOps(min_length=1_999)
+
+
+def test_batches_are_padded_and_in_the_vocabulary():
+    task = ListOps(train=10, validation=5, test=5, max_length=700)
+    batch = task.split("train").batch(np.arange(10))
+    assert batch.tokens.shape[1] == batch.lengths.max() < 700
+    for row, length in zip(batch.tokens, batch.lengths, strict=True):
+        assert row[:length].min() >= 1 and (row[length:] == 0).all()
+    assert batch.tokens.max() == task.vocab_size - 1 == 15
+    assert majority(task.split("train").all_labels())[1] >= .1
+
+
+def test_the_cache_returns_the_same_and_a_damaged_one_is_made_anew(tmp_path, capsys):
+    task = ListOps(train=10, validation=5, test=5, max_length=700)
+    first = generated(task)
+    (path,) = (tmp_path / "cache").iterdir()
+    stamp = path.stat().st_mtime_ns
+    assert (generated(task)["train"].tokens == first["train"].tokens).all() and path.stat().st_mtime_ns == stamp
+    whole = path.read_bytes()
+    for damaged in (whole[:-40], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
+        path.write_bytes(damaged)
+        assert (generated(task)["train"].tokens == first["train"].tokens).all()
+        assert "is damaged" in capsys.readouterr().err and path.read_bytes() == whole
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(monkeypatch, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ASTRO_RMAAT_CACHE", str(tmp_path / "file" / "below"))
+    assert len(generated(ListOps(train=3, validation=2, test=2, max_length=700))["train"]) == 3
+    assert "not cached" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------------------------------- official files
+
+LINES = ["( ( ( [MIN 1 ) 4 ) ] )\t1", "( ( ( ( [SM 9 ) ( ( ( [MED 3 ) 8 ) ] ) ) 6 ) ] )\t0", "7\t7"]
+
+
+def write_official(folder, lines, header="Source\tTarget", name="basic_test.tsv"):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("\n".join([header, *lines]) + "\n")
+
+
+def test_official_lines_are_read_as_the_release_reads_them(tmp_path):
+    write_official(tmp_path, LINES)
+    split = ListOps().split("test", tmp_path)
+    words = [[WORDS[token] for token in split.sample(k)] for k in range(3)]
+    assert [" ".join(line) for line in words] == ["[MIN 1 4 X", "[SM 9 [MED 3 8 X 6 X", "7"]
+    assert split.all_labels().tolist() == [1, 0, 7] == [independent_value(line) for line in words]
+
+
+def test_the_release_may_be_given_by_its_root(tmp_path):
+    write_official(tmp_path / "lra_release" / "lra_release" / "listops-1000", LINES)
+    assert len(read_official(tmp_path, "test", 2_000)) == 3
+
+
+def test_a_missing_file_is_named_with_what_the_folder_should_hold(tmp_path):
+    with pytest.raises(UserError, match=r"no basic_val\.tsv in .*should hold basic_train\.tsv, basic_val\.tsv"):
+        ListOps().split("validation", tmp_path)
+
+
+@pytest.mark.parametrize(("line", "kind", "message"), [
+    ("( ( ( [MIN 1 ) 4 ) ]", DamagedFileError, "line 2: expected an expression, a tab and a label"),
+    ("( ( ( [MIN 1 ) 4 ) ] )\t12", DamagedFileError, "line 2: expected"),
+    ("( ( ( [MIN 1 ) 4 )\t1", DamagedFileError, "brackets do not match"),
+    ("\t1", DamagedFileError, "brackets do not match"),
+    ("( ( ( [MUL 1 ) 4 ) ] )\t4", UserError, r"token '\[MUL' is not in the vocabulary"),
+    ("( ( ( [MAX 1 ) " + "4 " * 2_000 + ") ] )\t4", UserError, "2003 tokens, the task takes 2000"),
+])
+def test_bad_lines_are_named(tmp_path, line, kind, message):
+    write_official(tmp_path, [line])
+    with pytest.raises(kind, match=message) as raised:
+        read_official(tmp_path, "test", 2_000)
+    assert raised.type is kind
+
+
+def test_bad_files_are_named(tmp_path):
+    write_official(tmp_path, LINES, header="source,target")
+    with pytest.raises(DamagedFileError, match="is not the header"):
+        read_official(tmp_path, "test", 2_000)
+    write_official(tmp_path, [])
+    with pytest.raises(DamagedFileError, match="no samples"):
+        read_official(tmp_path, "test", 2_000)
+    (tmp_path / "basic_test.tsv").write_bytes(b"Source\tTarget\n\xff\xfe\t1\n")
+    with pytest.raises(DamagedFileError, match="not a text file"):
+        read_official(tmp_path, "test", 2_000)
+
+
+def test_sizes_of_the_benchmark_are_the_default():
+    task = ListOps()
+    assert (task.train, task.validation, task.test, task.vocab_size) == (96_000, 2_000, 2_000, 16)
+    assert 0 not in VOCABULARY.values()  # 0 is padding
