@@ -4,16 +4,18 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from astro_sim.model import Model
 from astro_sim.parameter import ALLOWED, Parameter, convert, seconds, split_quantity
-from astro_sim.protocols import Drive, drives
+from astro_sim.protocols import Drive, drive_from_dict, drives
 from foundation.errors import UserError, choose, unknown
 
 # name -> order of the state updater in dt, for smooth right-hand sides without coupling
 METHODS = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1}
 BACKENDS = ("numpy", "cython", "cpp")
 MAX_STEPS = 100_000_000
+NOTHING: Mapping = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,8 @@ def find_model(given: str | Model, parameter_set: str | None) -> tuple[Model, st
     return model, name
 
 
-def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = None, parameters: Mapping = {},
-            options: Mapping = {}, initial: Mapping = {}, duration="60 s", dt="1 ms", method: str = "rk4",
+def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = None, parameters: Mapping = NOTHING,
+            options: Mapping = NOTHING, initial: Mapping = NOTHING, duration="60 s", dt="1 ms", method: str = "rk4",
             seed: int = 0, backend: str = "numpy", record_every=None) -> Plan:
     """Check everything and make a `Plan`. Raises `UserError` that names the field, the value and what is allowed."""
     model, parameter_set = find_model(model, parameter_set)
@@ -106,6 +108,18 @@ def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = No
                 drives(protocol), length, step, _every(record_every, step, length), method, seed, backend)
     _check_protocol(plan)
     return Plan(**{**vars(plan), "initial": _initial(plan, initial)})
+
+
+def plan_of(meta: Mapping) -> Plan:
+    """The plan that a recording's meta describes; raises `UserError` when its model is not in `MODELS`."""
+    stored = {name: Parameter(**{**entry, "allowed": "any"}) for name, entry in meta["parameters"].items()}
+    initial = {name: Parameter(**{**value, "allowed": "any"}) if isinstance(value, dict) else value
+               for name, value in meta["initial"].items()}
+    solver = meta["solver"]
+    return prepare(meta["model"], [drive_from_dict(drive) for drive in meta["protocol"]],
+                   parameter_set=meta["parameter_set"], parameters=stored, options=meta["options"], initial=initial,
+                   duration=solver["duration_s"], dt=solver["dt_s"], method=solver["method"], seed=meta["seed"],
+                   backend=solver["backend"], record_every=solver["record_every"] * solver["dt_s"])
 
 
 def _parameters(model: Model, parameter_set: str, given: Mapping, options: Mapping) -> dict[str, Parameter]:

@@ -8,7 +8,7 @@ step and held over it, so a model whose populations are coupled (macro) is of fi
 
 import dataclasses
 
-from astro_sim.plan import Plan, prepare
+from astro_sim.plan import NOTHING, Plan, prepare
 from astro_sim.recording import Recording
 from foundation.errors import UserError
 
@@ -16,8 +16,8 @@ ALTERNATIONS = 8      # a resolved course does not change direction at each of s
 ROUNDING = 1e-6       # of the size of a variable: smaller changes may be rounding
 
 
-def simulate(model, protocol=None, *, parameter_set=None, parameters={}, options={}, initial={}, duration="60 s",
-             dt="1 ms", method="rk4", seed=0, backend="numpy", record_every=None, progress=False) -> Recording:
+def simulate(model, protocol=None, *, parameter_set=None, parameters=NOTHING, options=NOTHING, initial=NOTHING,
+             duration="60 s", dt="1 ms", method="rk4", seed=0, backend="numpy", record_every=None, progress=False) -> Recording:
     """Simulate and return a `Recording` from 0 to the last whole step, which reaches or passes `duration`.
 
     model: a name of `MODELS`, "name:set", or a `Model`. protocol: a drive, text, or several; inputs without a drive keep
@@ -45,12 +45,14 @@ def _run_unchecked(plan: Plan, progress: bool) -> Recording:
     import brian2
     import numpy as np
     from brian2.core.base import BrianObjectException
+    from brian2.utils.logger import catch_logs
 
     from astro_sim import backend, network, recording
     from foundation.cli import Progress
 
     whole = (plan.steps + 1) * plan.dt  # a monitor records at the start of a step: one more step shows the last state
-    with (backend.opened(plan.backend, plan.seed) as device, np.errstate(all="ignore"),
+    # Brian2's warnings of NaN are caught: `find_problem` says it with a remedy
+    with (backend.opened(plan.backend, plan.seed) as device, np.errstate(all="ignore"), catch_logs(),
           Progress(f"{plan.model.name}, {plan.duration:g} s", 1.0, quiet=not progress) as bar):
         try:
             built = network.build(plan)
@@ -73,9 +75,10 @@ def find_problem(plan: Plan, recording: Recording) -> tuple[str, float] | None:
         low, high = _bound(plan, seen.low, seen.unit, -np.inf), _bound(plan, seen.high, seen.unit, np.inf)
         slack = 1e-9 * max(abs(b) for b in (low, high, 1e-300) if np.isfinite(b))
         with np.errstate(all="ignore"):
-            wrong = {"is not finite": ~np.isfinite(values),
-                     f"leaves its bounds [{low:g}, {high:g}] {seen.unit}": (values < low - slack) | (values > high + slack),
-                     "changes direction at every step": _alternates(values) if plan.every == 1 else np.zeros_like(values, bool)}
+            outside = (values < low - slack) | (values > high + slack)
+            wrong = {"is not finite": ~np.isfinite(values), f"leaves its bounds [{low:g}, {high:g}] {seen.unit}": outside}
+            if plan.every == 1:  # alternation cannot be seen when steps are left out
+                wrong["changes direction at every step"] = _alternates(values)
         for what, where in wrong.items():
             if where.any():
                 found.append((recording.time[where.any(axis=1).argmax()], f"{name} {what}"))
@@ -95,7 +98,7 @@ def _bound(plan: Plan, bound, unit: str, otherwise: float) -> float:
 
 
 def _alternates(values):
-    """Where a value has turned back at each of the last `ALTERNATIONS` steps, by more than rounding; (time, element)."""
+    """Where a value turned back at each of the last `ALTERNATIONS` steps, by more than rounding; bool (time, element)."""
     import numpy as np
 
     change = np.diff(values, axis=0)

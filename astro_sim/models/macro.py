@@ -1,0 +1,223 @@
+"""The macro model: two layers of neurons, a synapse between each pair, an astrocyte process at each synapse.
+
+Process k = post*n_pre + pre holds its synapse's strength s and the short-term (p_s) and long-term (p_l) state.
+"""
+
+import math
+
+from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
+from astro_sim.parameter import Parameter
+from foundation.errors import UserError
+
+NEURON = """
+dx/dt = (-lambda_n*x + drive + b)/tau_n : 1    # (E1.1) a neuron; drive = sum_j g(s_ij) theta(x_j)
+theta = 1/(1 + exp(-x)) : 1
+drive : 1
+"""
+
+PROCESS = """
+ds/dt = (-beta*s + theta_in*theta_out + psi)/tau_s : 1            # (E1.2) a synapse
+dp_s/dt = (-gamma_s*p_s + coupling + w_g*g_s + d)/tau_ps : 1      # (E1.3) short-term process
+dp_l/dt = (-gamma_l*p_l + kappa*s)/tau_pl : 1                     # (E1.4) long-term process: read, never acting back
+g_s = s : 1
+psi = tanh(p_s) : 1
+theta_in : 1
+theta_out : 1
+coupling : 1
+"""
+
+# (E1.1) sum_j g(s_ij) theta(x_j); the synapse acts back on its presynaptic neuron with the weight w_back
+DRIVE = """
+drive_post = g_s_pre*(forward*theta_in_pre + (1 - forward)*w_back*theta_out_pre) : 1 (summed)
+forward : 1 (constant)
+"""
+
+# (E1.6) T_ijkl = a exp(-distance/ell), set once
+DENSE = """
+coupling_post = T*psi_pre : 1 (summed)
+T : 1 (constant)
+distance : 1 (constant)
+"""
+FALLING = "a*exp(-distance/ell)"
+
+DIFFUSIVE = """
+coupling_post = D*(psi_pre - psi_post) : 1 (summed)   # (E1.7) gap junctions between neighbours
+"""
+
+_HERE = "assumed here"
+ASSUMED_2026 = {
+    "tau_n":    Parameter(0.1,   "second", "time constant of a neuron's rate", _HERE, "assumed"),
+    "lambda_n": Parameter(1.0,   "1", "decay of a neuron", _HERE, "assumed"),
+    "tau_s":    Parameter(1.0,   "second", "time constant of a synapse", _HERE, "assumed"),
+    "beta":     Parameter(2.0,   "1", "decay of a synapse; beta/tau_s = Omega_d = 2/s, recovery of release",
+                          "Stimberg2019", "fitted"),
+    "tau_ps":   Parameter(1.0,   "second", "time constant of the short-term process: Mia2026 has it act over seconds",
+                          _HERE, "assumed"),
+    "gamma_s":  Parameter(1.0,   "1", "decay of the short-term process", _HERE, "assumed"),
+    "w_g":      Parameter(1.0,   "1", "weight of the synapse on its short-term process (0: without)", "Kozachkov2025",
+                          "stated", "nonnegative"),
+    "w_back":   Parameter(0.0,   "1", "weight of a synapse on its presynaptic neuron (0: feed-forward, 1: symmetric)",
+                          _HERE, "assumed", "nonnegative"),
+    "a":        Parameter(0.05,  "1", "dense coupling of processes at distance 0", _HERE, "assumed", "nonnegative"),
+    "ell":      Parameter(4.0,   "1", "length of the dense coupling, in places", _HERE, "assumed"),
+    "D":        Parameter(25.7945, "1", "diffusive coupling of neighbours; with gamma_s = 1 its response falls with "
+                          "distance as that of the dense coupling a = 0.05, ell = 4 does", _HERE, "assumed", "nonnegative"),
+    "tau_pl":   Parameter(150.0, "second", "time constant of the long-term process", "GraupnerBrunel2012", "fitted"),
+    "gamma_l":  Parameter(5.0,   "1", "decay of the long-term process; the mean rate gamma_p*alpha_p + gamma_d*alpha_d of "
+                          "GraupnerBrunel2012 is about 5.2 when half of a cycle has pairs at 1 Hz, +10 ms", _HERE, "assumed"),
+    "kappa":    Parameter(1.0,   "1", "gain of the synapse on the long-term process", _HERE, "assumed", "nonnegative"),
+}  # fmt: skip
+
+
+def processes(options) -> int:
+    return options["n_pre"] * options["n_post"]
+
+
+def process_places(options) -> list[tuple[float, ...]] | None:
+    """Places of the processes: (post, pre) on a grid, one number on a line, none where all are equally far apart."""
+    n_pre, count = options["n_pre"], processes(options)
+    if options["layout"] == "grid":
+        return [(float(k // n_pre), float(k % n_pre)) for k in range(count)]
+    return [(float(k),) for k in range(count)] if options["layout"] == "line" else None
+
+
+def distances(options):
+    """Distance of every process from every other, float64 [process, process], in places; 0 for a process with itself."""
+    import numpy as np
+
+    places = process_places(options)
+    if places is None:
+        return 1.0 - np.eye(processes(options))
+    return np.linalg.norm(np.array(places)[:, None] - np.array(places)[None], axis=-1)
+
+
+def all_pairs(options) -> Pairs:
+    """Every process with every other, and their distance."""
+    import numpy as np
+
+    far = distances(options)
+    target, source = np.nonzero(~np.eye(len(far), dtype=bool))
+    return Pairs(source, target, {"distance": far[target, source]})
+
+
+def neighbours(options) -> Pairs:
+    """Processes at distance 1: four on a grid, two on a line, all where all are equally far apart."""
+    import numpy as np
+
+    target, source = np.nonzero(distances(options) == 1.0)
+    return Pairs(source, target)
+
+
+def drive_pairs(options) -> Pairs:
+    """Every process to its postsynaptic neuron (forward) and to its presynaptic one."""
+    import numpy as np
+
+    n_pre, k = options["n_pre"], np.arange(processes(options))
+    return Pairs(np.tile(k, 2), np.concatenate([n_pre + k // n_pre, k % n_pre]),
+                 {"forward": np.repeat([1.0, 0.0], len(k))})
+
+
+def presynaptic_pairs(options) -> Pairs:
+    return Pairs([k % options["n_pre"] for k in range(processes(options))], range(processes(options)))
+
+
+def postsynaptic_pairs(options) -> Pairs:
+    n_pre = options["n_pre"]
+    return Pairs([n_pre + k // n_pre for k in range(processes(options))], range(processes(options)))
+
+
+MODEL = Model(
+    name="macro",
+    summary="neurons, synapses and astrocyte processes with short- and long-term states",
+    populations=(
+        Population("neuron", "firing rates: n_pre presynaptic, then n_post postsynaptic neurons", NEURON,
+                   size=lambda o: o["n_pre"] + o["n_post"],
+                   labels=lambda o: [f"pre {i}" for i in range(o["n_pre"])] + [f"post {i}" for i in range(o["n_post"])]),
+        Population("process", "synapses with their astrocyte processes, k = post*n_pre + pre", PROCESS, size=processes,
+                   labels=lambda o: [f"pre {k % o['n_pre']} to post {k // o['n_pre']}" for k in range(processes(o))],
+                   positions=process_places),
+    ),
+    connections=(
+        Connection("incoming", "neuron", "process", "rate of the presynaptic neuron",
+                   "theta_in_post = theta_pre : 1 (summed)", presynaptic_pairs),
+        Connection("outgoing", "neuron", "process", "rate of the postsynaptic neuron",
+                   "theta_out_post = theta_pre : 1 (summed)", postsynaptic_pairs),
+        Connection("synaptic_drive", "process", "neuron", "input of a neuron through its synapses", DRIVE, drive_pairs,
+                   order=1),
+        Connection("dense_coupling", "process", "process", "each process with every other", DENSE, all_pairs,
+                   fixed={"T": FALLING}, when={"coupling": ("dense",)}),
+        Connection("diffusive_coupling", "process", "process", "each process with its neighbours", DIFFUSIVE, neighbours,
+                   when={"coupling": ("diffusive",)}),
+    ),
+    parameter_sets={"assumed_2026": ASSUMED_2026},
+    initial={"x": Parameter(0.0, "1", "neurons at rest", _HERE, "assumed", "any"),
+             "s": Parameter(0.0, "1", "no synaptic strength", _HERE, "assumed", "any"),
+             "p_s": Parameter(0.0, "1", "short-term processes at rest", _HERE, "assumed", "any"),
+             "p_l": Parameter(0.0, "1", "nothing stored yet", _HERE, "assumed", "any")},
+    inputs={"b_pre": Input("neuron", "b", "1", 0.0, "bias of the presynaptic neurons", lambda o: range(o["n_pre"])),
+            "b_post": Input("neuron", "b", "1", 0.0, "bias of the postsynaptic neurons",
+                            lambda o: range(o["n_pre"], o["n_pre"] + o["n_post"])),
+            "d": Input("process", "d", "1", 0.0, "drive of the short-term processes")},
+    observables={"x": Observable("neuron", "1", "state of a neuron"),
+                 "s": Observable("process", "1", "strength of a synapse"),
+                 "p_s": Observable("process", "1", "short-term state of an astrocyte process"),
+                 "p_l": Observable("process", "1", "long-term state of an astrocyte process")},
+    options={"n_pre": Option(3, (1, 10_000), "presynaptic neurons"),
+             "n_post": Option(3, (1, 10_000), "postsynaptic neurons"),
+             "coupling": Option("dense", ("dense", "diffusive", "none"), "how processes act on each other"),
+             "layout": Option("grid", ("grid", "line", "equal"), "where the processes are, hence their distances")},
+    sources=("Mia2026", "Kozachkov2025", "GraupnerBrunel2012", "Stimberg2019"),
+    not_modelled="spikes, transmission delays, noise, calcium inside a process; p_l does not act back",
+)
+
+
+def energy(recording):
+    """The energy that cannot rise while the input is constant, float64 (time,); every synapse is counted once.
+
+    Holds for symmetric coupling and synapses that act both ways, so it needs w_back = 1 and w_g = 1 (coupling 'none' is
+    fine). Errors: `UserError` otherwise. Source: Kozachkov2025, with decay rates and inputs of our own.
+    """
+    import numpy as np
+
+    values = recording.meta["parameters"]
+    if recording.meta["model"] != "macro":
+        raise UserError(f"energy: '{recording.meta['model']}' has none; give a recording of macro")
+    for name in ("w_back", "w_g"):
+        if values[name]["value"] != 1:
+            raise UserError(f"energy: {name} = {values[name]['value']:g}, so the coupling is not symmetric; set {name} to 1")
+    options = recording.meta["options"]
+    x, s, p = (recording[name].values for name in ("x", "s", "p_s"))
+    b, d = inputs_of(recording)
+    theta, psi = 1 / (1 + np.exp(-x)), np.tanh(p)
+    lambda_n, beta, gamma_s = (values[name]["value"] for name in ("lambda_n", "beta", "gamma_s"))
+    n_pre, k = options["n_pre"], np.arange(processes(options))
+    hebbian = theta[:, k % n_pre] * theta[:, n_pre + k // n_pre]
+    matrix = coupling_matrix(options, {name: entry["value"] for name, entry in values.items()})
+    # (E1.5) L_n = log(1 + e^x), L_s = s^2/2, L_p = log cosh p are the integrals of theta, g and psi
+    return ((lambda_n * (x * theta - np.logaddexp(0, x)) - b * theta).sum(1)
+            + (beta * s**2 / 2 - s * hebbian - psi * s).sum(1)
+            + (gamma_s * (p * psi - (np.logaddexp(p, -p) - math.log(2))) - d * psi).sum(1)
+            - 0.5 * np.einsum("ti,ij,tj->t", psi, matrix, psi, optimize=True))
+
+
+def coupling_matrix(options, values):
+    """The coupling of the processes as one matrix on psi, float64 [process, process], diagonal included."""
+    import numpy as np
+
+    far = distances(options)
+    if options["coupling"] == "dense":
+        return np.where(far > 0, values["a"] * np.exp(-far / values["ell"]), 0.0)
+    if options["coupling"] == "diffusive":
+        near = (far == 1.0) * values["D"]
+        return near - np.diag(near.sum(1))
+    return np.zeros_like(far)
+
+
+def inputs_of(recording):
+    """The inputs b (time, neuron) and d (time, process) that a recording was driven with, at its times."""
+    from astro_sim.network import input_table
+    from astro_sim.plan import plan_of
+
+    plan = plan_of(recording.meta)
+    return tuple(input_table(plan, population, variable)[:: plan.every][: len(recording.time)]
+                 for population, variable in (("neuron", "b"), ("process", "d")))
