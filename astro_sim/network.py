@@ -41,6 +41,7 @@ def build(plan: Plan) -> Built:
 
 def _group(plan: Plan, population: Population, values: dict, clock):
     import brian2
+    import numpy as np
 
     text, courses, constants = _with_inputs(plan, population)
     spiking = {key: getattr(population, key) for key in ("threshold", "reset", "refractory") if getattr(population, key)}
@@ -55,7 +56,8 @@ def _group(plan: Plan, population: Population, values: dict, clock):
     for name, value in plan.initial.items():
         if name in own:
             declared = plan.model.initial[name]
-            setattr(group, name, value.quantity() if isinstance(value, Parameter) else value * unit(declared.unit))
+            setattr(group, name, value.quantity() if isinstance(value, Parameter) else
+                    np.array(value) * unit(declared.unit))
     return group
 
 
@@ -141,6 +143,7 @@ def course_means(drive, wanted: str, edges):
 def _synapses(plan: Plan, connection: Connection, groups: dict, values: dict, clock) -> list:
     """The connection's Synapses, or nothing where no pair exists."""
     import brian2
+    import numpy as np
 
     pairs = connection.pairs(plan.options)
     if len(pairs.source) > MAX_PAIRS:
@@ -154,7 +157,7 @@ def _synapses(plan: Plan, connection: Connection, groups: dict, values: dict, cl
     synapses.connect(i=pairs.source, j=pairs.target)
     units = {line.name: line.unit for line in lines(connection.equations)}
     for name, numbers in pairs.constants.items():
-        setattr(synapses, name, numbers * unit(units[name]))
+        setattr(synapses, name, np.asarray(numbers) * unit(units[name]))
     for name, expression in connection.fixed.items():
         getattr(synapses, name).set_item(slice(None), expression, namespace={})
     for updater in synapses.summed_updaters.values():
