@@ -14,8 +14,12 @@ def right_side(equations: str, name: str) -> sympy.Expr:
     found = {line.name: line.expression for line in lines(equations) if line.expression}
     if name not in found:
         raise UserError(f"the model text defines no '{name}'; it defines {', '.join(found) or 'nothing'}")
-    # plain symbols, so that sympy's own I, S or beta never stand in for a model's
-    return sympy.sympify(found[name], locals={symbol: sympy.Symbol(symbol) for symbol in symbols(found[name])})
+    return parse(found[name])
+
+
+def parse(expression: str) -> sympy.Expr:
+    """Model text as sympy has it; plain symbols, so that sympy's own I, S or beta never stand in for a model's."""
+    return sympy.sympify(expression, locals={symbol: sympy.Symbol(symbol) for symbol in symbols(expression)})
 
 
 def text_of(expression: sympy.Expr) -> str:

@@ -11,7 +11,7 @@ from foundation.errors import UserError
 
 NEURON = """
 dx/dt = (-lambda_n*x + drive + b)/tau_n : 1    # (E1.1) a neuron; drive = sum_j g(s_ij) theta(x_j)
-theta = 1/(1 + exp(-x)) : 1
+theta = 1/(1 + exp((theta_half - x)/theta_width)) : 1
 drive : 1
 """
 
@@ -48,10 +48,12 @@ _HERE = "assumed here"
 ASSUMED_2026 = {
     "tau_n":    Parameter(0.1,   "second", "time constant of a neuron's rate", _HERE, "assumed"),
     "lambda_n": Parameter(1.0,   "1", "decay of a neuron", _HERE, "assumed"),
-    "tau_s":    Parameter(1.0,   "second", "time constant of a synapse", _HERE, "assumed"),
-    "beta":     Parameter(2.0,   "1", "decay of a synapse; beta/tau_s = Omega_d = 2/s, recovery of release",
+    "theta_half":  Parameter(0.5, "1", "state at which a neuron is half active: at rest it is silent", _HERE, "assumed"),
+    "theta_width": Parameter(0.1, "1", "width of that threshold", _HERE, "assumed"),
+    "tau_s":    Parameter(2.0,   "second", "time constant of a synapse", _HERE, "assumed"),
+    "beta":     Parameter(4.0,   "1", "decay of a synapse; beta/tau_s = Omega_d = 2/s, recovery of release",
                           "Stimberg2019", "fitted"),
-    "tau_ps":   Parameter(1.0,   "second", "time constant of the short-term process: Mia2026 has it act over seconds",
+    "tau_ps":   Parameter(0.5,   "second", "time constant of the short-term process: Mia2026 has it act over seconds",
                           _HERE, "assumed"),
     "gamma_s":  Parameter(1.0,   "1", "decay of the short-term process", _HERE, "assumed"),
     "w_g":      Parameter(1.0,   "1", "weight of the synapse on its short-term process (0: without)", "Kozachkov2025",
@@ -188,13 +190,14 @@ def energy(recording):
     options = recording.meta["options"]
     x, s, p = (recording[name].values for name in ("x", "s", "p_s"))
     b, d = inputs_of(recording)
-    theta, psi = 1 / (1 + np.exp(-x)), np.tanh(p)
+    half, width = (values[name]["value"] for name in ("theta_half", "theta_width"))
+    theta, psi = 1 / (1 + np.exp((half - x) / width)), np.tanh(p)
     lambda_n, beta, gamma_s = (values[name]["value"] for name in ("lambda_n", "beta", "gamma_s"))
     n_pre, k = options["n_pre"], np.arange(processes(options))
     hebbian = theta[:, k % n_pre] * theta[:, n_pre + k // n_pre]
     matrix = coupling_matrix(options, {name: entry["value"] for name, entry in values.items()})
-    # (E1.5) L_n = log(1 + e^x), L_s = s^2/2, L_p = log cosh p are the integrals of theta, g and psi
-    return ((lambda_n * (x * theta - np.logaddexp(0, x)) - b * theta).sum(1)
+    # (E1.5) L_n = width log(1 + e^((x-half)/width)), L_s = s^2/2, L_p = log cosh p: integrals of theta, g and psi
+    return ((lambda_n * (x * theta - width * np.logaddexp(0, (x - half) / width)) - b * theta).sum(1)
             + (beta * s**2 / 2 - s * hebbian - psi * s).sum(1)
             + (gamma_s * (p * psi - (np.logaddexp(p, -p) - math.log(2))) - d * psi).sum(1)
             - 0.5 * np.einsum("ti,ij,tj->t", psi, matrix, psi, optimize=True))

@@ -5,47 +5,68 @@ from functools import cache
 
 import sympy
 
-z = sympy.Symbol("z", positive=True)
+from astro_sim.models import MODELS
+from derivation.ode import parse, right_side
+from foundation.errors import UserError, choose
+
+z = sympy.Symbol("z")  # a response that falls as z^distance
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """`mu_of_parameters`: decay of the response per place; `scale` = -ln(mu) of r = exp(-scale*distance)."""
+    """`mu`: decay of the response per place; `scale` = -ln(mu) of r = exp(-scale*distance); in the model's parameters.
 
-    mu_of_parameters: sympy.Expr
+    The linearised process is stable while `margin` is positive.
+    """
+
+    mu: sympy.Expr
     scale: sympy.Expr
-    stable_while: sympy.Expr  # positive where the linearised process is stable
-
-
-def coupling_transform(coupling: str) -> sympy.Expr:
-    """Sum over all places d of T_d z^d: what the coupling does to a response that falls as z^d."""
-    a, ell, D = sympy.symbols("a ell D", positive=True)
-    if coupling == "diffusive":
-        return D * (z + 1 / z - 2)
-    lam, d = sympy.exp(-1 / ell), sympy.Symbol("d", integer=True, positive=True)
-
-    def geometric(ratio):  # the convergent branch of sum over d >= 1 of ratio^d
-        return sympy.summation(sympy.Symbol("x") ** d, (d, 1, sympy.oo)).args[0][0].subs(sympy.Symbol("x"), ratio)
-
-    return a * (geometric(lam * z) + geometric(lam / z))
+    margin: sympy.Expr
 
 
 @cache
 def derive(coupling: str) -> Kernel:
-    """Linearised steady state (gamma_s - T) p = drive: its pole inside the unit circle is the decay per place.
+    """Linearised steady state (gamma_s - T) p = drive of the macro model: its pole inside the unit circle is mu.
 
-    `coupling` is 'dense' (T_d = a exp(-|d|/ell), none with itself) or 'diffusive' (D between neighbours).
-    Neglected: saturation of psi (psi' = 1 at rest), the ends of the line. Source: derived here.
+    `coupling` is 'dense' or 'diffusive'. Neglected: saturation of psi, the ends of the line. Raises `UserError` for
+    another coupling, or one whose strength does not fall geometrically: then there is no such closed form.
+    Source: derived here from the text of the macro model.
     """
-    gamma_s = sympy.Symbol("gamma_s", positive=True)
-    transform = coupling_transform(coupling)
-    pole = sympy.Poly(sympy.expand(sympy.numer(sympy.together(gamma_s - transform))), z)
+    model = MODELS["macro"]
+    right = right_side(model.population("process").equations, "p_s")
+    decay = -sympy.diff(right, sympy.Symbol("p_s")) / sympy.diff(right, sympy.Symbol("coupling"))
+    p_s = sympy.Symbol("p_s")
+    slope = sympy.diff(right_side(model.population("process").equations, "psi"), p_s).subs(p_s, 0)
+    connections = {connection.name: connection for connection in model.connections}
+    transform = slope * choose("coupling", coupling, TRANSFORMS)(connections)
+    pole = sympy.Poly(sympy.expand(sympy.numer(sympy.together(decay - transform))), z)
     outer, middle, inner = pole.all_coeffs()
     if sympy.simplify(outer - inner) != 0:
         raise AssertionError(f"the poles of a symmetric coupling come in pairs mu, 1/mu; found {pole}")
-    # (E4.3) mu + 1/mu = ((1+lam^2) - a (1-lam^2)/(gamma_s+a))/lam, or (E4.4) 2 + gamma_s/D
+    # (E4.3) mu + 1/mu = ((1+lam^2) - a (1-lam^2)/(gamma_s+a))/lam
+    # (E4.4) mu + 1/mu = 2 + gamma_s/D
     sum_of_pair = sympy.simplify(-middle / outer)
-    mu_of_parameters = (sum_of_pair - sympy.sqrt(sum_of_pair**2 - 4)) / 2
+    mu = (sum_of_pair - sympy.sqrt(sum_of_pair**2 - 4)) / 2
     # (E4.5) scale = -ln mu
-    scale = -sympy.log(mu_of_parameters)
-    return Kernel(mu_of_parameters, scale, gamma_s - transform.subs(z, 1))
+    return Kernel(mu, -sympy.log(mu), sympy.simplify(decay - transform.subs(z, 1)))
+
+
+def _dense(connections) -> sympy.Expr:
+    """Sum of T_d z^d over all places d but 0, as two geometric series."""
+    n = sympy.Symbol("n", integer=True, positive=True)
+    strength = parse(connections["dense_coupling"].fixed["T"]).subs(sympy.Symbol("distance"), n)
+    ratio = sympy.simplify(strength.subs(n, n + 1) / strength)
+    if ratio.has(n):
+        raise UserError(f"the coupling {strength} does not fall geometrically, so the kernel has no closed form; fit it")
+    first = strength.subs(n, 1)
+    return first * z / (1 - ratio * z) + first / z / (1 - ratio / z)
+
+
+def _diffusive(connections) -> sympy.Expr:
+    """Both neighbours' contributions: the process itself is 1, its neighbours are z and 1/z."""
+    flow = right_side(connections["diffusive_coupling"].equations, "coupling_post")
+    pre, post = sympy.symbols("psi_pre psi_post")
+    return sum(flow.subs({pre: neighbour, post: 1}) for neighbour in (z, 1 / z))
+
+
+TRANSFORMS = {"dense": _dense, "diffusive": _diffusive}

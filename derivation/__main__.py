@@ -1,0 +1,115 @@
+"""`python -m derivation`: regenerate the parameters that the network takes from biology."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from derivation import record
+from foundation import cli
+from foundation.errors import DamagedFileError, UserError
+
+app = cli.program("""Derive the record: closed forms and fits of what the network takes from biology.
+
+\b
+  python -m derivation derive                     simulate, fit, write derivation/records/rmaat.json
+  python -m derivation derive --out mine.json     write elsewhere
+  python -m derivation check                      derive anew and compare with the committed record
+  python -m derivation show                       all entries
+  python -m derivation show retention --json      one entry, as JSON
+""")
+
+RecordFile = Annotated[Path | None, typer.Option("--record", help="a record file; the committed one by default")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def _derive():
+    import sys
+
+    from derivation.derive import derive
+
+    return derive(lambda text: print(f"  {text} ...", file=sys.stderr, flush=True))
+
+
+@app.command("derive")
+def derive_verb(
+    out: Annotated[Path, typer.Option("--out", help="where to write the record")] = record.DEFAULT_PATH,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="derive and print, write nothing")] = False,
+    as_json: AsJson = False,
+):
+    """Derive the record from nothing and write it."""
+    if out.is_dir():
+        raise UserError(f"--out: {out} is a folder; name a file such as {out / 'rmaat.json'}")
+    made = _derive().record
+    if not dry_run:
+        record.save(made, out)
+    _print(made, list(made.entries), as_json)
+    if not as_json:
+        print("nothing written (--dry-run)" if dry_run else f"written to {out}")
+
+
+@app.command()
+def check(file: RecordFile = None, as_json: AsJson = False):
+    """Derive anew and compare with the committed record; exit code 3 when they differ."""
+    from derivation.check import differences
+
+    committed = record.load(file)
+    found = differences(committed, _derive().record)
+    if as_json:
+        cli.print_json({"record": committed.hash, "differences": found})
+    if found:
+        raise DamagedFileError(f"the record {file or record.DEFAULT_PATH} does not follow from this code "
+                               "(path: record, derived anew):\n  " + "\n  ".join(found)
+                               + "\nrun 'python -m derivation derive' and look at what changed")
+    if not as_json:
+        print(f"the record {committed.hash[:12]} follows from this code")
+
+
+@app.command()
+def show(entry: Annotated[str | None, typer.Argument(help="an entry; all by default")] = None,
+         file: RecordFile = None, as_json: AsJson = False):
+    """Print entries: formula, values with intervals, parameters with sources."""
+    loaded = record.load(file)
+    if entry:
+        loaded.entry(entry)
+    _print(loaded, [entry] if entry else list(loaded.entries), as_json)
+
+
+def _print(loaded: record.Record, names: list[str], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        body = json.loads(record.dumps(loaded))
+        cli.print_json({"hash": loaded.hash, "entries": {name: body["entries"][name] for name in names}})
+        return
+    print(f"record {loaded.hash[:12]}")
+    for name in names:
+        print("\n".join(["", *describe(name, loaded.entries[name])]))
+
+
+def describe(name: str, entry: record.Entry) -> list[str]:
+    """An entry as lines of text."""
+    lines = [f"{name}  ({entry.equation}, {entry.basis})  {entry.meaning}", f"  = {entry.formula}"]
+    lines += [f"    {key}: {text}" for key, text in entry.arguments.items()]
+    for key, constant in entry.constants.items():
+        lines.append(f"  {key} = {constant.value:.6g}  {constant.meaning}")
+        if constant.formula:
+            lines.append(f"    = {constant.formula}")
+        if constant.fitted is not None and constant.interval:
+            low, high = constant.interval
+            lines.append(f"    fitted to the recording {constant.fitted:.6g}, 95 % interval {low:.6g} to {high:.6g}")
+    for use in entry.parameters:
+        slopes = ", ".join(f"d{key}/d{use.name} = {slope:.4g}" for key, slope in use.sensitivity.items())
+        lines.append(f"    <- {use.name} = {use.value:g} {use.unit}  {use.basis}, {use.source} ({use.model})  {slopes}")
+        lines.append(f"       {use.meaning}")
+    lines += [f"    .. {key}: {why}" for key, why in entry.cancels.items()]
+    if entry.evidence:
+        seen = entry.evidence
+        unit = "" if seen.error_unit == "1" else f" {seen.error_unit}"
+        lines.append(f"  held against {seen.compared}: largest deviation {seen.max_error:.2g}{unit}")
+        lines.append(f"    range: {seen.range}; neglected: {seen.neglected or 'nothing'}")
+    return [*lines, f"  sources: {', '.join(entry.sources)}"]
+
+
+if __name__ == "__main__":
+    cli.run(app)

@@ -1,0 +1,54 @@
+"""BORDER 2, the one place where dimensions end: recordings in seconds and micromolar become pure numbers.
+
+The scales are written down: time by the cycle, the long-term state by its value after the last cycle, the response of
+the short-term processes by its value at the driven one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from astro_sim.recording import Recording
+from foundation.errors import UserError
+
+
+@dataclass(frozen=True)
+class CycleShares:
+    """`shares` [T]: increment of p_l over each cycle, over the sum of all; `cycle_seconds` is the time scale."""
+
+    shares: np.ndarray
+    cycle_seconds: float
+    long_term_scale: float
+
+
+def cycle_shares(recording: Recording, cycle_seconds: float, num_cycles: int) -> CycleShares:
+    """Mean long-term state over all processes at the ends of the cycles, as shares of what was gained.
+
+    Raises `UserError` when the recording has no sample within 1e-6 of a cycle's end.
+    """
+    ends = np.arange(num_cycles + 1) * cycle_seconds
+    nearest = np.abs(recording.time[:, None] - ends).argmin(axis=0)
+    if np.abs(recording.time[nearest] - ends).max() > 1e-6 * cycle_seconds:
+        raise UserError(f"the recording has no sample at every end of {num_cycles} cycles of {cycle_seconds:g} s; "
+                        "choose a step that divides the cycle")
+    p_l = recording.variables["p_l"].values.mean(axis=1)[nearest]
+    gained = float(p_l[-1] - p_l[0])
+    return CycleShares(np.diff(p_l) / gained, cycle_seconds, gained)
+
+
+@dataclass(frozen=True)
+class Response:
+    """`response` [n] at `distance` [n] places from the driven process, over the value there; `settled` is how much of
+    it still moved in the last tenth of the recording."""
+
+    distance: np.ndarray
+    response: np.ndarray
+    settled: float
+
+
+def steady_response(recording: Recording, driven: int) -> Response:
+    """Last short-term state of every process, by its distance from the `driven` one, scaled by the driven one's."""
+    p_s = recording.variables["p_s"].values
+    last, before = p_s[-1], p_s[int(0.9 * (len(p_s) - 1))]
+    scale = last[driven]
+    return Response(np.abs(np.arange(last.size) - driven), last / scale, float(np.abs(last - before).max() / scale))
