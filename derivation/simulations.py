@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from astro_sim import analysis
+from astro_sim.protocols import constant, cycles
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
 
@@ -24,20 +25,20 @@ class CalciumCycle:
 
 def calcium_cycle() -> CalciumCycle:
     """Li-Rinzel calcium at a constant IP3 in the oscillating range; the first 30 s, the transient, are left out."""
-    recording = simulate(f"li_rinzel:{CALCIUM_SET}", f"constant:input=ip3,value={IP3}", duration="120 s", dt="5 ms")
+    recording = simulate(f"li_rinzel:{CALCIUM_SET}", constant("ip3", IP3), duration="120 s", dt="5 ms")
     periods = analysis.periods(recording, "C", after=30.0)
     return CalciumCycle(float(np.mean(periods)), float(np.ptp(periods)), recording)
 
 
 def driven_cycles(cycle_seconds: float) -> Recording:
-    """The macro model under square cycles of presynaptic drive; the step divides the cycle, so its end is a sample."""
+    """The macro model with both layers driven in square cycles; the step divides the cycle, so its end is a sample."""
     dt = cycle_seconds / STEPS_PER_CYCLE
-    drive = f"cycles:input=b_pre,high=1,period={cycle_seconds!r} s,duty=0.5,count={NUM_CYCLES}"
-    return simulate("macro", drive, duration=cycle_seconds * NUM_CYCLES, dt=dt, record_every=4 * dt)
+    drives = [cycles(layer, high=1, period=cycle_seconds, duty=0.5, count=NUM_CYCLES) for layer in ("b_pre", "b_post")]
+    return simulate("macro", drives, duration=cycle_seconds * NUM_CYCLES, dt=dt, record_every=4 * dt)
 
 
 def driven_line(coupling: str) -> Recording:
     """The short-term processes alone on a line, one of them driven: neurons silent, synapses uncoupled from them."""
-    return simulate("macro", f"constant:input=d,value={SMALL_DRIVE},elements={PLACES // 2}",
+    return simulate("macro", constant("d", SMALL_DRIVE, elements=(PLACES // 2,)),
                     options={"n_pre": 1, "n_post": PLACES, "layout": "line", "coupling": coupling},
                     parameters={"w_g": "0"}, duration="40 s", dt="20 ms", record_every="200 ms")
