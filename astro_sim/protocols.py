@@ -90,7 +90,8 @@ def square(input: str, high, start="0 s", stop="1 s", low=0, elements=None) -> D
     begin, end = _start(start, "start"), _start(stop, "stop")
     if end <= begin:
         raise UserError(f"stop: {stop} is not after start {start}; give a later time")
-    high, low = _text(high, "high"), _with_unit_of(low, high)
+    high = _text(high, "high")
+    low = _with_unit_of(low, high)
     course = [(begin, high), (end, low)] if begin == 0 else [(0.0, low), (begin, high), (end, low)]
     return Drive("square", input, *map(tuple, zip(*course, strict=True)), _elements(elements))
 
@@ -103,7 +104,8 @@ def cycles(input: str, high, period, duty=0.5, count=6, low=0, start="0 s", elem
         raise UserError(f"duty: {duty} is not allowed; it is the driven share of a cycle, above 0 and below 1")
     if number != int(number) or not 1 <= number <= MAX_CYCLES:
         raise UserError(f"count: {count} is not allowed; give a whole number of cycles from 1 to {MAX_CYCLES}")
-    high, low = _text(high, "high"), _with_unit_of(low, high)
+    high = _text(high, "high")
+    low = _with_unit_of(low, high)
     course = [] if begin == 0 else [(0.0, low)]
     for n in range(int(number)):
         course += [(begin + n * length, high), (begin + (n + share) * length, low)]
