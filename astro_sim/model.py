@@ -121,13 +121,15 @@ class Input:
 
 @dataclass(frozen=True)
 class Observable:
-    """A variable that is recorded. `low` and `high` (a number of `unit`, or a parameter's name) bound what can be true."""
+    """A variable that is recorded. `low` and `high` bound what can be true: a number of `unit`, a parameter's name, or a
+    function of the plan.
+    """
 
     population: str
     unit: str
     long_name: str
-    low: float | str | None = None
-    high: float | str | None = None
+    low: float | str | Callable | None = None
+    high: float | str | Callable | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,13 @@ class Model:
     def variables(self) -> dict[str, tuple[Population, Line]]:
         """Every variable of every population: name -> (population, its line)."""
         return {line.name: (population, line) for population in self.populations for line in lines(population.equations)}
+
+    @property
+    def continuous(self) -> bool:
+        """No events and no noise: every variable moves smoothly, apart from edges of an input."""
+        events = any(p.threshold or p.events for p in self.populations) or any(c.on_pre or c.on_post for c in self.connections)
+        return not events and not any("xi" in line.expression.split() or "xi_" in line.expression
+                                      for _, line in self.variables().values())
 
     def states(self) -> list[str]:
         return [name for name, (_, line) in self.variables().items() if line.kind == "ode"]

@@ -12,8 +12,9 @@ from astro_sim.plan import NOTHING, Plan, prepare
 from astro_sim.recording import Recording
 from foundation.errors import UserError
 
-ALTERNATIONS = 8      # a resolved course does not change direction at each of so many consecutive steps
-ROUNDING = 1e-6       # of the size of a variable: smaller changes may be rounding
+ALTERNATIONS = 8  # a resolved course does not turn back at each of so many consecutive steps
+ROUNDING = 1e-6   # of the size of a variable: smaller changes may be rounding
+JUMP = 0.5        # of a variable's range in one step: more is not resolved (unless an event caused it)
 
 
 def simulate(model, protocol=None, *, parameter_set=None, parameters=NOTHING, options=NOTHING, initial=NOTHING,
@@ -22,8 +23,9 @@ def simulate(model, protocol=None, *, parameter_set=None, parameters=NOTHING, op
 
     model: a name of `MODELS`, "name:set", or a `Model`. protocol: a drive, text, or several; inputs without a drive keep
     their default. parameters, initial: name -> "VALUE UNIT". Times: text with unit, or seconds.
-    Errors: `UserError` for bad input, and after the run when the result is not finite, leaves its bounds or alternates
-    from step to step because dt is too large; the message then names a dt that passes.
+    Errors: `UserError` for bad input, and after the run when the result is not finite, leaves its bounds, alternates from
+    step to step or jumps because dt is too large; the message then names a dt that passes. Alternation and jumps are
+    seen only when every step is recorded.
     """
     plan = prepare(model, protocol, parameter_set=parameter_set, parameters=parameters, options=options,
                    initial=initial, duration=duration, dt=dt, method=method, seed=seed, backend=backend,
@@ -66,20 +68,10 @@ def _run_unchecked(plan: Plan, progress: bool) -> Recording:
 
 
 def find_problem(plan: Plan, recording: Recording) -> tuple[str, float] | None:
-    """What is wrong with a recording and when (s): not finite, out of bounds, or alternating at every step."""
-    import numpy as np
-
+    """What is wrong with a recording and when (s): not finite, out of bounds, alternating or jumping; None if nothing."""
     found = []
     for name, series in recording.variables.items():
-        seen, values = plan.model.observables[name], series.values
-        low, high = _bound(plan, seen.low, seen.unit, -np.inf), _bound(plan, seen.high, seen.unit, np.inf)
-        slack = 1e-9 * max(abs(b) for b in (low, high, 1e-300) if np.isfinite(b))
-        with np.errstate(all="ignore"):
-            outside = (values < low - slack) | (values > high + slack)
-            wrong = {"is not finite": ~np.isfinite(values), f"leaves its bounds [{low:g}, {high:g}] {seen.unit}": outside}
-            if plan.every == 1:  # alternation cannot be seen when steps are left out
-                wrong["changes direction at every step"] = _alternates(values)
-        for what, where in wrong.items():
+        for what, where in _symptoms(plan, name, series).items():
             if where.any():
                 found.append((recording.time[where.any(axis=1).argmax()], f"{name} {what}"))
     if not found:
@@ -88,26 +80,62 @@ def find_problem(plan: Plan, recording: Recording) -> tuple[str, float] | None:
     return what, float(when)
 
 
+def _symptoms(plan: Plan, name: str, series) -> dict:
+    """What can be wrong with a variable -> where it is, bool (time, element)."""
+    import numpy as np
+
+    seen, values = plan.model.observables[name], series.values
+    low, high = _bound(plan, seen.low, seen.unit, -np.inf), _bound(plan, seen.high, seen.unit, np.inf)
+    slack = 1e-9 * max((abs(b) for b in (low, high) if np.isfinite(b)), default=0.0)
+    bounds = f"leaves its bounds [{low:g}, {high:g}] {'' if seen.unit == '1' else seen.unit}".rstrip()
+    with np.errstate(all="ignore"):
+        found = {"is not finite": ~np.isfinite(values),
+                 bounds: (values < low - slack) | (values > high + slack)}
+        if plan.every == 1:  # cannot be seen when steps are left out
+            found["turns back at every step"] = _alternates(values)
+            if plan.model.continuous:
+                found["changes by more than half of its range in a step"] = _jumps(values)
+    return found
+
+
 def _bound(plan: Plan, bound, unit: str, otherwise: float) -> float:
     from astro_sim.parameter import convert
 
+    if callable(bound):
+        return bound(plan)
     if isinstance(bound, str):
         parameter = plan.parameters[bound]
         return convert(parameter.value, parameter.unit, unit, bound)
     return otherwise if bound is None else bound
 
 
+def _size(values):
+    import numpy as np
+
+    return np.max(np.where(np.isfinite(values), np.abs(values), 0.0), axis=0, initial=0.0)
+
+
 def _alternates(values):
-    """Where a value turned back at each of the last `ALTERNATIONS` steps, by more than rounding; bool (time, element)."""
+    """Where a value turned back at each of the last `ALTERNATIONS` steps, by more than rounding."""
     import numpy as np
 
     change = np.diff(values, axis=0)
-    size = np.nanmax(np.where(np.isfinite(values), np.abs(values), 0.0), axis=0, initial=0.0)
-    turns = (change[1:] * change[:-1] < 0) & (np.abs(change[1:]) > ROUNDING * size)
+    turns = (change[1:] * change[:-1] < 0) & (np.abs(change[1:]) > ROUNDING * _size(values))
     where = np.zeros(values.shape, bool)
     if len(turns) >= ALTERNATIONS:
         runs = np.lib.stride_tricks.sliding_window_view(turns, ALTERNATIONS, axis=0).all(axis=-1)
         where[ALTERNATIONS + 1:] = runs
+    return where
+
+
+def _jumps(values):
+    """Where a value changed by more than `JUMP` of its range in one step, in a run long enough to have a range."""
+    import numpy as np
+
+    where = np.zeros(values.shape, bool)
+    span = values.max(axis=0) - values.min(axis=0)
+    if len(values) > 10:
+        where[1:] = (np.abs(np.diff(values, axis=0)) > JUMP * span) & (span > ROUNDING * _size(values))
     return where
 
 

@@ -128,6 +128,27 @@ def postsynaptic_pairs(options) -> Pairs:
     return Pairs([n_pre + k // n_pre for k in range(processes(options))], range(processes(options)))
 
 
+def limits(plan) -> dict[str, float]:
+    """The largest size that each state can reach from its start under its inputs: what drives it over what decays it."""
+    import numpy as np
+
+    from astro_sim.network import input_table
+
+    value = {name: parameter.value for name, parameter in plan.parameters.items()}
+    start = {name: np.max(np.abs(given if isinstance(given, tuple) else given.value)) for name, given in plan.initial.items()}
+    b, d = (float(np.abs(input_table(plan, *which)).max()) for which in (("neuron", "b"), ("process", "d")))
+    s = max(start["s"], 2 / value["beta"])  # theta^2 and psi are at most 1; diffusion alone cannot raise the largest p_s
+    coupled = value["a"] * (processes(plan.options) - 1) if plan.options["coupling"] == "dense" else 0.0
+    fan = max(plan.options["n_pre"], value["w_back"] * plan.options["n_post"])
+    return {"s": s, "p_s": max(start["p_s"], (coupled + value["w_g"] * s + d) / value["gamma_s"]),
+            "p_l": max(start["p_l"], value["kappa"] * s / value["gamma_l"]),
+            "x": max(start["x"], (fan * s + b) / value["lambda_n"])}
+
+
+def _observable(name: str, population: str, long_name: str) -> Observable:
+    return Observable(population, "1", long_name, lambda plan: -limits(plan)[name], lambda plan: limits(plan)[name])
+
+
 MODEL = Model(
     name="macro",
     summary="neurons, synapses and astrocyte processes with short- and long-term states",
@@ -160,10 +181,10 @@ MODEL = Model(
             "b_post": Input("neuron", "b", "1", 0.0, "bias of the postsynaptic neurons",
                             lambda o: range(o["n_pre"], o["n_pre"] + o["n_post"])),
             "d": Input("process", "d", "1", 0.0, "drive of the short-term processes")},
-    observables={"x": Observable("neuron", "1", "state of a neuron"),
-                 "s": Observable("process", "1", "strength of a synapse"),
-                 "p_s": Observable("process", "1", "short-term state of an astrocyte process"),
-                 "p_l": Observable("process", "1", "long-term state of an astrocyte process")},
+    observables={"x": _observable("x", "neuron", "state of a neuron"),
+                 "s": _observable("s", "process", "strength of a synapse"),
+                 "p_s": _observable("p_s", "process", "short-term state of an astrocyte process"),
+                 "p_l": _observable("p_l", "process", "long-term state of an astrocyte process")},
     options={"n_pre": Option(3, (1, 10_000), "presynaptic neurons"),
              "n_post": Option(3, (1, 10_000), "postsynaptic neurons"),
              "coupling": Option("dense", ("dense", "diffusive", "none"), "how processes act on each other"),

@@ -1,0 +1,240 @@
+"""What a calcium recording or model says: period, amplitude, equilibrium, Hopf points. From the ODE text that Brian2 runs."""
+
+from dataclasses import dataclass
+
+from astro_sim.equation_text import right_sides
+from astro_sim.model import Model
+from astro_sim.parameter import convert, read, unit
+from astro_sim.plan import find_model
+from astro_sim.recording import Recording
+from foundation.errors import UserError, choose
+
+STEP = 1e-30  # complex-step derivative: exact to rounding, no difference is taken
+
+
+def crossings(recording: Recording, variable: str, element: int = 0, after: float = 0.0, level: float | None = None):
+    """Times (s, float64) when a variable rises through `level` (default: the middle of its range after `after` s).
+
+    Between two records the course is taken as a cubic through four of them: the error falls with the fourth power of
+    the recording step, as that of rk4 does.
+    """
+    import numpy as np
+    from scipy.interpolate import CubicSpline
+
+    time, values = _settled(recording, variable, element, after)
+    middle = (values.min() + values.max()) / 2 if level is None else level
+    if np.ptp(values) <= 1e-9 * max(np.abs(values).max(), 1e-300):
+        return np.array([])
+    roots = CubicSpline(time, values - middle).solve(0.0, extrapolate=False)
+    rising = CubicSpline(time, values).derivative()(roots) > 0
+    return roots[rising]
+
+
+def period(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> float:
+    """Mean time (s) between upward crossings of the middle, after a first part (default: half) that may be transient.
+
+    Errors: `UserError` with fewer than two crossings: no oscillation, or too short a recording.
+    """
+    start = float(recording.time[-1]) / 2 if after is None else after
+    found = crossings(recording, variable, element, start)
+    if len(found) < 2:
+        raise UserError(f"period: {variable} rises {len(found)} times through its middle after {start:g} s, two are needed; "
+                        "simulate longer, or it does not oscillate")
+    return float((found[-1] - found[0]) / (len(found) - 1))
+
+
+def amplitude(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> tuple[float, float]:
+    """(lowest, highest) value in the variable's unit, after a first part (default: half) that may be transient.
+
+    Extrema between records come from a cubic spline.
+    """
+    from scipy.interpolate import CubicSpline
+
+    time, values = _settled(recording, variable, element, float(recording.time[-1]) / 2 if after is None else after)
+    spline = CubicSpline(time, values)
+    at = spline.derivative().roots(extrapolate=False)
+    every = [*values, *spline(at[(at >= time[0]) & (at <= time[-1])])]
+    return float(min(every)), float(max(every))
+
+
+def _settled(recording: Recording, variable: str, element: int, after: float):
+    series = recording[variable]
+    kept = recording.time >= after
+    if not 0 <= element < series.values.shape[1] or kept.sum() < 4:
+        raise UserError(f"{variable}: element {element} after {after:g} s is not in the recording; it has elements 0 to "
+                        f"{series.values.shape[1] - 1} until {recording.time[-1]:g} s")
+    return recording.time[kept], series.values[kept, element]
+
+
+@dataclass(frozen=True)
+class Local:
+    """One element of an uncoupled model as a function: states (SI base values) and one input -> derivatives."""
+
+    model: Model
+    parameter_set: str
+    input: str
+
+    def __post_init__(self):
+        choose(f"input of {self.model.name}", self.input, dict(self.model.inputs))
+        if len(self.model.populations) > 1 or self.model.connections:
+            raise UserError(f"{self.model.name}: equilibria are for a model of one uncoupled population, such as li_rinzel")
+
+    @property
+    def states(self) -> list[str]:
+        return self.model.states()
+
+    def derivative(self):
+        """f(states, input) -> array, all in SI base values; complex states are fine."""
+        import numpy as np
+
+        rates = right_sides(self.model.populations[0].equations, {"exp": np.exp, "tanh": np.tanh, "sqrt": np.sqrt,
+                                                                  "log": np.log})
+        fixed = {name: float(p.quantity()) for name, p in self.model.parameters(self.parameter_set).items()}
+        variable = self.model.inputs[self.input].variable
+
+        def evaluate(states, level):
+            moving = dict(zip(self.states, states, strict=True))
+            given = rates({**fixed, **moving, variable: level})
+            return np.array([given[name] for name in self.states])
+
+        return evaluate
+
+    def start(self):
+        import numpy as np
+
+        return np.array([float(self.model.initial[name].quantity()) for name in self.states])
+
+
+def local(model: str | Model, input: str = "ip3", parameter_set: str | None = None) -> Local:
+    return Local(*find_model(model, parameter_set), input)
+
+
+def equilibrium(model: str | Model, value, *, input: str = "ip3", parameter_set: str | None = None) -> dict[str, float]:
+    """A steady state at a constant input, in each state's own unit: the one that Newton reaches from the initial values.
+
+    States must be positive. Errors: `UserError` where none is found. Where a model has several, this is one of them.
+    """
+    chosen = local(model, input, parameter_set)
+    target = chosen.model.inputs[input]
+    point = _settle(_logarithmic(chosen), chosen, read(value, target.unit, input) * float(1 * unit(target.unit)))
+    return {name: float(state / float(1 * unit(chosen.model.initial[name].unit)))
+            for name, state in zip(chosen.states, _exp(point[:-1]), strict=True)}
+
+
+def hopf_points(model: str | Model, low="0.1 umolar", high="1 umolar", *, input: str = "ip3",
+                parameter_set: str | None = None, points: int = 400) -> list[float]:
+    """Input values (in its unit), ascending, where a complex pair of eigenvalues crosses the imaginary axis.
+
+    The branch of equilibria is followed through folds from `low` until it leaves the range, in about `points` steps; two
+    crossings inside one step go unseen, and branches that are not connected to it. Says nothing of whether the
+    oscillation is born stable (it is not at the upper point of li_rinzel:AM).
+    """
+    import numpy as np
+    from scipy.optimize import brentq
+
+    chosen = local(model, input, parameter_set)
+    wanted = chosen.model.inputs[input].unit
+    ends = [read(end, wanted, input) for end in (low, high)]
+    if not 0 < ends[0] < ends[1]:
+        raise UserError(f"{input}: from {low} to {high} is no range; give a lower and a higher value above zero")
+    scale, flow = float(1 * unit(wanted)), _logarithmic(chosen)
+    point, tangent = _settle(flow, chosen, ends[0] * scale), None
+    step, found = np.log(ends[1] / ends[0]) / points, []
+    for _ in range(50 * points):
+        tangent = _tangent(flow, point, tangent)
+        following = _corrected(flow, point + step * tangent, tangent)
+        before, after = _leading(flow, point), _leading(flow, following)
+        if before.real * after.real < 0 and before.imag != 0 and after.imag != 0:
+            size = brentq(lambda part, at=point, to=tangent: _leading(flow, _corrected(flow, at + part * to, to)).real,
+                          0.0, step, xtol=1e-13)
+            found.append(float(np.exp(_corrected(flow, point + size * tangent, tangent)[-1]) / scale))
+        point = following
+        if not ends[0] * (1 - 1e-9) <= np.exp(point[-1]) / scale <= ends[1]:
+            return sorted(f for f in found if ends[0] <= f <= ends[1])
+    raise UserError(f"{input}: the branch of equilibria does not leave {low} to {high}; give another range")
+
+
+def _exp(values):
+    import numpy as np
+
+    return np.exp(values)
+
+
+def _logarithmic(chosen: Local):
+    """The flow in logarithms: point (log states, log input) -> d(log states)/dt. Eigenvalues at rest are the same."""
+    derivative = chosen.derivative()
+
+    def flow(point):
+        values = _exp(point)
+        return derivative(values[:-1], values[-1]) / values[:-1]
+
+    return flow
+
+
+def _jacobian(flow, point):
+    """d(flow)/d(point) by complex steps, float64 (state, state + input)."""
+    import numpy as np
+
+    return np.stack([flow(point + 1j * STEP * axis).imag / STEP for axis in np.eye(len(point))], axis=1)
+
+
+def _settle(flow, chosen: Local, level: float):
+    """A steady state at a fixed input: Newton from the initial values, else from where the flow leads, latest first."""
+    import numpy as np
+    from scipy.integrate import solve_ivp
+
+    if level <= 0 or (chosen.start() <= 0).any():
+        raise UserError(f"{chosen.input}: equilibria need an input and initial values above zero; given {level:g} (SI)")
+    last, start = np.log(level), np.log(chosen.start())
+    course = solve_ivp(lambda t, y: flow(np.append(y, last)), (0, 300), start, "LSODA", rtol=1e-8, t_eval=range(0, 301, 15))
+    for guess in [start, *course.y.T[::-1]]:
+        point = _newton(flow, guess, last)
+        if point is not None:
+            return point
+    raise UserError(f"equilibrium: none found at {chosen.input} = {level:g} (SI); try another value")
+
+
+def _newton(flow, guess, last: float):
+    import numpy as np
+    from scipy.optimize import root
+
+    found = root(lambda y: flow(np.append(y, last)), guess, method="hybr", options={"xtol": 1e-13},
+                 jac=lambda y: _jacobian(flow, np.append(y, last))[:, :-1])
+    point = np.append(found.x, last)
+    return point if np.abs(flow(point)).max() < 1e-8 else None  # per second, relative to each state
+
+
+def _tangent(flow, point, before):
+    """Direction along the branch, of length 1; the first goes to higher input."""
+    import numpy as np
+
+    direction = np.linalg.svd(_jacobian(flow, point))[2][-1]
+    along = direction[-1] if before is None else direction @ before
+    return direction * (1 if along > 0 else -1)
+
+
+def _corrected(flow, guess, tangent):
+    """Newton's method back to the branch, in the plane across the tangent."""
+    import numpy as np
+
+    point = guess
+    for _ in range(20):
+        residual = np.append(flow(point), tangent @ (point - guess))
+        change = np.linalg.solve(np.vstack([_jacobian(flow, point), tangent]), residual)
+        point = point - change
+        if np.abs(change).max() < 1e-13:
+            break
+    return point
+
+
+def _leading(flow, point):
+    """The eigenvalue with the largest real part, of a pair the one with positive imaginary part."""
+    import numpy as np
+
+    return max(np.linalg.eigvals(_jacobian(flow, point)[:, :-1]), key=lambda z: (z.real, z.imag))
+
+
+def in_unit(recording: Recording, variable: str, wanted: str):
+    """A variable's values in another unit, float64 (time, element); `UserError` on another dimension."""
+    series = recording[variable]
+    return series.values * convert(1.0, series.unit, wanted, variable)
