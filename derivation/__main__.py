@@ -96,8 +96,10 @@ def describe(name: str, entry: record.Entry) -> list[str]:
         if constant.formula:
             lines.append(f"    = {constant.formula}")
         if constant.fitted is not None and constant.interval:
-            low, high = constant.interval
-            lines.append(f"    fitted to the recording {constant.fitted:.6g}, 95 % interval {low:.6g} to {high:.6g}")
+            half = (constant.interval[1] - constant.interval[0]) / 2
+            off = constant.value / constant.fitted - 1
+            lines.append(f"    fitted to the recording: {constant.fitted:.6g} +- {half:.1g} (95 %); "
+                         f"the closed form is off by {100 * off:+.2g} %")
     for use in entry.parameters:
         slopes = ", ".join(f"d{key}/d{use.name} = {slope:.4g}" for key, slope in use.sensitivity.items())
         lines.append(f"    <- {use.name} = {use.value:g} {use.unit}  {use.basis}, {use.source} ({use.model})  {slopes}")

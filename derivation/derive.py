@@ -83,8 +83,7 @@ def retention_entry(cycle: CalciumCycle, cycles: Recording) -> Entry:
         evidence=Evidence(
             compared=f"increments of p_l over {NUM_CYCLES} driven cycles of the macro model, as shares of their sum",
             max_error=float(np.abs(shares - closed).max()), error_unit="1",
-            range=f"t = 1..{NUM_CYCLES} of T = {NUM_CYCLES}; set {CALCIUM_SET} at ip3 = {IP3}, "
-                  f"single periods within {cycle.spread:.1e} s",
+            range=f"t = 1..{NUM_CYCLES} of T = {NUM_CYCLES}; calcium set {CALCIUM_SET} at ip3 = {IP3}",
             recording=cycles.hash,
             neglected="the synapse's transient in the first cycle"))
 
@@ -111,8 +110,7 @@ def position_entry(coupling: str, line: Recording) -> Entry:
         evidence=Evidence(
             compared=f"steady p_s on a line of {PLACES} processes, one of them driven, over that one's",
             max_error=float(np.abs(response - closed).max()), error_unit="1",
-            range=f"1 to {FITTED_PLACES} places; stable while {text_of(form.margin)} > 0; "
-                  f"settled to {measured.settled:.1e}",
+            range=f"1 to {FITTED_PLACES} places; stable while {text_of(form.margin)} > 0",
             recording=line.hash,
             neglected="saturation of psi, the ends of the line, the delta at the driven process"))
 

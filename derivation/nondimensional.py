@@ -12,6 +12,9 @@ from astro_sim.recording import Recording
 from foundation.errors import UserError
 
 
+SETTLED = 1e-8
+
+
 @dataclass(frozen=True)
 class CycleShares:
     """`shares` [T]: increment of p_l over each cycle, over the sum of all; `cycle_seconds` is the time scale."""
@@ -38,17 +41,21 @@ def cycle_shares(recording: Recording, cycle_seconds: float, num_cycles: int) ->
 
 @dataclass(frozen=True)
 class Response:
-    """`response` [n] at `distance` [n] places from the driven process, over the value there; `settled` is how much of
-    it still moved in the last tenth of the recording."""
+    """`response` [n] at `distance` [n] places from the driven process, over the value there."""
 
     distance: np.ndarray
     response: np.ndarray
-    settled: float
 
 
 def steady_response(recording: Recording, driven: int) -> Response:
-    """Last short-term state of every process, by its distance from the `driven` one, scaled by the driven one's."""
+    """Last short-term state of every process, by its distance from the `driven` one, scaled by the driven one's.
+
+    Raises `UserError` when anything still moved by more than 1e-8 of that in the last tenth of the recording.
+    """
     p_s = recording.variables["p_s"].values
     last, before = p_s[-1], p_s[int(0.9 * (len(p_s) - 1))]
     scale = last[driven]
-    return Response(np.abs(np.arange(last.size) - driven), last / scale, float(np.abs(last - before).max() / scale))
+    moved = float(np.abs(last - before).max() / scale)
+    if moved > SETTLED:
+        raise UserError(f"the response still moves by {moved:.1g} of its size; simulate longer than {recording.time[-1]:g} s")
+    return Response(np.abs(np.arange(last.size) - driven), last / scale)

@@ -8,6 +8,7 @@ from astro_sim import analysis
 from astro_sim.protocols import constant, cycles
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
+from foundation.errors import UserError
 
 CALCIUM_SET, IP3 = "AM", "0.5 umolar"
 NUM_CYCLES, STEPS_PER_CYCLE = 6, 2400
@@ -16,18 +17,22 @@ PLACES, SMALL_DRIVE = 101, 0.01  # a drive so small that psi stays linear to 3e-
 
 @dataclass(frozen=True)
 class CalciumCycle:
-    """The period of the calcium oscillation, in seconds, and the spread of single periods around it."""
+    """The mean period of the calcium oscillation, in seconds."""
 
     seconds: float
-    spread: float
     recording: Recording
 
 
 def calcium_cycle() -> CalciumCycle:
-    """Li-Rinzel calcium at a constant IP3 in the oscillating range; the first 30 s, the transient, are left out."""
+    """Li-Rinzel calcium at a constant IP3 in the oscillating range; the first 30 s, the transient, are left out.
+
+    Raises `UserError` when single periods differ by more than a thousandth: then there is no one cycle.
+    """
     recording = simulate(f"li_rinzel:{CALCIUM_SET}", constant("ip3", IP3), duration="120 s", dt="5 ms")
-    periods = analysis.periods(recording, "C", after=30.0)
-    return CalciumCycle(float(np.mean(periods)), float(np.ptp(periods)), recording)
+    periods = np.diff(analysis.crossings(recording, "C", after=30.0))
+    if periods.size < 2 or np.ptp(periods) > 1e-3 * periods.mean():
+        raise UserError(f"calcium set {CALCIUM_SET} at ip3 = {IP3} has no steady oscillation (periods {periods} s)")
+    return CalciumCycle(float(np.mean(periods)), recording)
 
 
 def driven_cycles(cycle_seconds: float) -> Recording:
@@ -41,4 +46,4 @@ def driven_line(coupling: str) -> Recording:
     """The short-term processes alone on a line, one of them driven: neurons silent, synapses uncoupled from them."""
     return simulate("macro", constant("d", SMALL_DRIVE, elements=(PLACES // 2,)),
                     options={"n_pre": 1, "n_post": PLACES, "layout": "line", "coupling": coupling},
-                    parameters={"w_g": "0"}, duration="40 s", dt="20 ms", record_every="200 ms")
+                    parameters={"w_g": "0"}, duration="20 s", dt="5 ms", record_every="100 ms")
