@@ -59,8 +59,9 @@ class Biology:
             if name not in source.entries:
                 raise DamagedFileError(f"record: entry {name!r} is missing; the network needs {', '.join(ARGUMENTS)}")
             if set(source.entries[name].arguments) != set(arguments):
-                raise DamagedFileError(f"record: entry {name!r} has the arguments "
-                                       f"{', '.join(source.entries[name].arguments)}; the network gives {', '.join(arguments)}")
+                given = ", ".join(source.entries[name].arguments)
+                raise DamagedFileError(f"record: entry {name!r} has the arguments {given}; the network gives "
+                                       f"{', '.join(arguments)}")
         biology = cls(source, {name: Curve(name, source.entries[name]) for name in ARGUMENTS})
         biology._check()
         return biology
@@ -73,7 +74,8 @@ class Biology:
         for name, values in (("retention", self.retention(8)), ("relative_position", self.relative_position(sample)),
                              ("calcium_response", self.calcium_response(sample)), ("feedback", self.feedback(sample))):
             if not isinstance(values, Tensor) or not bool((torch.isfinite(values) & (values > 0)).all()):
-                raise DamagedFileError(f"record: {name} must be finite and positive; {self.curves[name].formula!r} is not")
+                raise DamagedFileError(f"record: {name} must be finite and positive; "
+                                       f"{self.curves[name].formula!r} is not")
 
     @property
     def q(self) -> float:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rmaat.biology import Biology
-from rmaat.provenance import Analogy, FromRecord
+from rmaat.provenance import Analogy, FromRecord, declare
 from rmaat.shapes import Float, Tensor
 
 
@@ -39,7 +39,7 @@ class Reset(Keep):
 class _Scheduled(Keep):
     """A rule with one gain per segment, float64 [T]; t = 1..T."""
 
-    origins = {"retention": FromRecord("retention", equation="E4.2")}
+    origins = declare(retention=FromRecord("retention", equation="E4.2"))
     analogies = (Analogy("E5.6", "memory tokens: long-term state of the astrocytes; a segment: one cycle"),)
 
     def __init__(self, biology: Biology, num_segments: int):
@@ -67,7 +67,7 @@ class Accumulate(_Scheduled):
 class _Recursive(Keep):
     """A rule that needs q alone, and no T."""
 
-    origins = {"q": FromRecord("retention", "q", "E4.1")}
+    origins = declare(q=FromRecord("retention", "q", "E4.1"))
     analogies = _Scheduled.analogies
 
     def __init__(self, biology: Biology, num_segments: int):

@@ -1,11 +1,12 @@
-"""Where every number that is not learned comes from, declared at the module that uses it and collected from the model as built.
+"""Where every number that is not learned comes from: declared where it is used, collected from the model as built.
 
 A module declares `origins`, a mapping from the name of a buffer, constant or callable to its origin, and `analogies`,
 a tuple of what its equations stand for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from torch import nn
 
@@ -35,7 +36,12 @@ class Analogy:
     says: str
 
 
-Origin = FromRecord | Engineering | Analogy
+Origin = FromRecord | Engineering
+
+
+def declare(**origins: Origin) -> Mapping[str, Origin]:
+    """A module's `origins`, fixed."""
+    return MappingProxyType(origins)
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Traced:
     module: str
     name: str
     value: object
-    origin: Origin
+    origin: Origin | Analogy
 
 
 # torch's own modules cannot declare anything, so their constants are declared here.

@@ -108,8 +108,8 @@ class Graph:
             node = todo.pop()
             leaf = getattr(node, "variable", None)
             if leaf is not None and id(leaf) not in known:
-                raise UserError(f"amrb: the step uses a tensor of shape {tuple(leaf.shape)} that needs a gradient and is not in "
-                                "`parameters`; pass all that the step uses, e.g. list(model.parameters())")
+                raise UserError(f"amrb: the step uses a tensor of shape {tuple(leaf.shape)} that needs a gradient "
+                                "and is not in `parameters`; pass all that the step uses, e.g. list(model.parameters())")
             for successor, _ in node.next_functions:
                 if successor not in seen:
                     seen.add(successor)

@@ -1,4 +1,4 @@
-"""Names for shapes in signatures: `Float[Tensor, "batch rows width"]`. Checked in tests, inert where jaxtyping is missing."""
+"""Shapes in signatures, `Float[Tensor, "batch rows width"]`: checked in tests, inert where jaxtyping is missing."""
 
 from torch import Tensor
 

@@ -7,7 +7,7 @@ from foundation.errors import UserError, choose
 from rmaat.attention.precision import at_least_float32
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
-from rmaat.provenance import Analogy, Engineering, FromRecord
+from rmaat.provenance import Analogy, Engineering, FromRecord, declare
 from rmaat.shapes import Bool, Float, Tensor
 
 
@@ -26,13 +26,13 @@ class Astromorphic(nn.Module):
     Source: Mia2026, Kozachkov2023. Not modelled: time inside a segment; all tokens write before any reads.
     """
 
-    origins = {
-        "calcium_response": FromRecord("calcium_response", equation="E5.3"),
-        "feedback": FromRecord("feedback", equation="E4.6"),
-        "m": Engineering(None, "width of a head; the paper's 1/m, the same for every mask"),
-        "initial_scale": Engineering(None, "the output projection starts larger, so that the paper's 1/m and the level of the "
-                                           "feedback do not make a new layer silent"),
-    }
+    origins = declare(
+        calcium_response=FromRecord("calcium_response", equation="E5.3"),
+        feedback=FromRecord("feedback", equation="E4.6"),
+        m=Engineering(None, "width of a head; the paper's 1/m, the same for every mask"),
+        initial_scale=Engineering(None, "the output projection starts larger: neither 1/m nor the level of the "
+                                        "feedback makes a new layer silent"),
+    )
     analogies = (
         Analogy("E5.1", "keys are presynaptic, values postsynaptic activity"),
         Analogy("E5.2", "H: synaptic weights after Hebbian growth, with the astrocytes' share"),
@@ -61,7 +61,8 @@ class Astromorphic(nn.Module):
         # (E5.1) K = X W_K, Q = X W_Q, V = X W_V
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, self.m)).permute(2, 0, 3, 1, 4)
         with torch.autocast(x.device.type, enabled=False):
-            read = self._attend(at_least_float32(q), at_least_float32(k), at_least_float32(v), rel_pos, num_memory_tokens, mask)
+            q32, k32, v32 = (at_least_float32(x) for x in (q, k, v))
+            read = self._attend(q32, k32, v32, rel_pos, num_memory_tokens, mask)
         return self.project(read.transpose(1, 2).flatten(2).to(q.dtype))
 
     def _attend(self, q: Float[Tensor, "batch heads rows m"], k: Float[Tensor, "batch heads rows m"],
@@ -82,4 +83,5 @@ class Astromorphic(nn.Module):
 
 def check_heads(width: int, heads: int) -> None:
     if heads < 1 or width % heads:
-        raise UserError(f"heads = {heads} does not divide width = {width}; choose heads so that width is a multiple of it")
+        raise UserError(f"heads = {heads} does not divide width = {width}; "
+                        "choose heads so that width is a multiple of it")

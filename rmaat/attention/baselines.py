@@ -10,7 +10,7 @@ from rmaat.shapes import Bool, Float, Tensor
 
 
 class Softmax(nn.Module):
-    """Scaled dot-product attention (torch's), as in RMT. Shapes and mask as `Astromorphic`; places and record unused."""
+    """Scaled dot-product attention (torch's), as in RMT. Shapes and mask as `Astromorphic`; needs no record."""
 
     def __init__(self, width: int, heads: int, places: int, biology: Biology, rel_pos: str = "none"):
         super().__init__()
@@ -31,7 +31,7 @@ class Softmax(nn.Module):
 
 
 class Linear(Softmax):
-    """Normalised linear attention, as in RLT: phi(Q) (phi(K)^T V) / (phi(Q) sum phi(K)). Shapes and mask as `Softmax`."""
+    """Normalised linear attention, as in RLT: phi(Q) (phi(K)^T V) / (phi(Q) sum phi(K)). Shapes as `Softmax`."""
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Float[Tensor, "batch heads rows m"]:
         with torch.autocast(q.device.type, enabled=False):

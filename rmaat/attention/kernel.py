@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from rmaat.biology import Biology
-from rmaat.provenance import Engineering, FromRecord
+from rmaat.provenance import Engineering, FromRecord, declare
 from rmaat.shapes import Float, Tensor
 
 BLOCK = 64
@@ -16,10 +16,12 @@ class ExponentialKernel(nn.Module):
     Shapes: signal [..., places, m] to the same; O(places * block) work and memory. (E4.5)
     """
 
-    origins = {"near": FromRecord("relative_position", equation="E4.5"),
-               "from_left": FromRecord("relative_position", equation="E4.5"),
-               "from_right": FromRecord("relative_position", equation="E4.5"),
-               "BLOCK": Engineering(BLOCK, "places handled by one matrix product; any size gives the same result")}
+    origins = declare(
+        near=FromRecord("relative_position", equation="E4.5"),
+        from_left=FromRecord("relative_position", equation="E4.5"),
+        from_right=FromRecord("relative_position", equation="E4.5"),
+        BLOCK=Engineering(BLOCK, "places handled by one matrix product; any size gives the same result"),
+    )
 
     def __init__(self, biology: Biology, places: int):
         super().__init__()
@@ -55,9 +57,9 @@ class ExponentialKernel(nn.Module):
 
 
 class AnyKernel(nn.Module):
-    """r(|i-j|) times a signal for a kernel of any form, by FFT. Shapes as `ExponentialKernel`; O(places log places)."""
+    """r(|i-j|) times a signal for any form of r, by FFT. Shapes as `ExponentialKernel`."""
 
-    origins = {"spectrum": FromRecord("relative_position", equation="E4.5")}
+    origins = declare(spectrum=FromRecord("relative_position", equation="E4.5"))
 
     def __init__(self, biology: Biology, places: int):
         super().__init__()

@@ -6,7 +6,7 @@ from torch import nn
 from rmaat.attention.kernel import position_kernel
 from rmaat.attention.precision import at_least_float32
 from rmaat.biology import Biology
-from rmaat.provenance import Analogy, Engineering
+from rmaat.provenance import Analogy, Engineering, declare
 from rmaat.shapes import Float, Tensor
 
 
@@ -23,7 +23,7 @@ class Positional(nn.Module):
     stands at a place, so R does not depend on the batch, and a short segment uses the first places of the line.
     """
 
-    origins = {"initial_scale": Engineering(None, "learned rows start so that R has unit variance in mid-line")}
+    origins = declare(initial_scale=Engineering(None, "learned rows start so that R has unit variance in mid-line"))
     analogies = (Analogy("E5.5", "R: processes learn a pattern per place and share it along the line"),)
 
     def __init__(self, width: int, heads: int, places: int, biology: Biology):
