@@ -122,7 +122,7 @@ def equilibrium(model: str | Model, value, *, input: str = "ip3", parameter_set:
 
 
 def hopf_points(model: str | Model, low="0.1 umolar", high="1 umolar", *, input: str = "ip3",
-                parameter_set: str | None = None, points: int = 400) -> list[float]:
+                parameter_set: str | None = None, points: int = 200) -> list[float]:
     """Input values (in its unit), ascending, where a complex pair of eigenvalues crosses the imaginary axis.
 
     The branch of equilibria is followed through folds from `low` until it leaves the range, in about `points` steps; two
@@ -140,15 +140,16 @@ def hopf_points(model: str | Model, low="0.1 umolar", high="1 umolar", *, input:
     scale, flow = float(1 * unit(wanted)), _logarithmic(chosen)
     point, tangent = _settle(flow, chosen, ends[0] * scale), None
     step, found = np.log(ends[1] / ends[0]) / points, []
+    before = _leading(flow, point)
     for _ in range(50 * points):
         tangent = _tangent(flow, point, tangent)
         following = _corrected(flow, point + step * tangent, tangent)
-        before, after = _leading(flow, point), _leading(flow, following)
+        after = _leading(flow, following)
         if before.real * after.real < 0 and before.imag != 0 and after.imag != 0:
             size = brentq(lambda part, at=point, to=tangent: _leading(flow, _corrected(flow, at + part * to, to)).real,
                           0.0, step, xtol=1e-13)
             found.append(float(np.exp(_corrected(flow, point + size * tangent, tangent)[-1]) / scale))
-        point = following
+        point, before = following, after
         if not ends[0] * (1 - 1e-9) <= np.exp(point[-1]) / scale <= ends[1]:
             return sorted(f for f in found if ends[0] <= f <= ends[1])
     raise UserError(f"{input}: the branch of equilibria does not leave {low} to {high}; give another range")
@@ -222,7 +223,7 @@ def _corrected(flow, guess, tangent):
         residual = np.append(flow(point), tangent @ (point - guess))
         change = np.linalg.solve(np.vstack([_jacobian(flow, point), tangent]), residual)
         point = point - change
-        if np.abs(change).max() < 1e-13:
+        if np.abs(change).max() < 1e-10:  # quadratic: the next change would be rounding
             break
     return point
 

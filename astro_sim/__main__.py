@@ -1,0 +1,121 @@
+"""The simulator's command line: list, show, run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foundation.cli import print_json, program, run
+from foundation.errors import UserError
+
+app = program("""Simulate neurons and astrocytes; every parameter has a unit and a source.
+
+\b
+Examples:
+  python -m astro_sim list
+  python -m astro_sim show li_rinzel:FM
+  python -m astro_sim run li_rinzel --duration 60s --dt 2ms --out calcium.nc
+  python -m astro_sim run li_rinzel --set "K_P=0.06 umolar" --protocol "constant:input=ip3,value=0.4 umolar" --out c.nc
+  python -m astro_sim run macro --protocol "cycles:input=b_pre,high=1,period=11.5s,duty=0.5,count=6" \\
+      --option layout=equal --duration 69s --dt 5ms --out macro.nc
+""")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+SetName = Annotated[str | None, typer.Option("--set-name", help="Parameter set, as in MODEL:SET.")]
+Many = list[str] | None
+
+
+@app.command("list")
+def list_models(as_json: Json = False) -> None:
+    """The models, with their parameter sets, inputs, options."""
+    from astro_sim.models import MODELS
+
+    rows = {name: {"summary": model.summary, "parameter_sets": list(model.parameter_sets), "inputs": list(model.inputs),
+                   "options": {key: list(o.allowed) for key, o in model.options.items()}, "sources": list(model.sources)}
+            for name, model in MODELS.items()}
+    if as_json:
+        return print_json(rows)
+    for name, row in rows.items():
+        print(f"{name:12} {row['summary']}")
+        print(f"{'':12} sets: {', '.join(row['parameter_sets'])}; inputs: {', '.join(row['inputs'])}"
+              + (f"; options: {', '.join(row['options'])}" if row["options"] else ""))
+    return None
+
+
+@app.command()
+def show(model: str, set_name: SetName = None, as_json: Json = False) -> None:
+    """Equations, parameters, units and sources of a model."""
+    from astro_sim import describe
+    from astro_sim.plan import find_model
+
+    found, parameter_set = find_model(model, set_name)
+    if as_json:
+        return print_json(describe.as_dict(found, parameter_set))
+    print(describe.as_text(found, parameter_set))
+    return None
+
+
+@app.command("run")
+def run_model(
+    model: str,
+    out: Annotated[Path | None, typer.Option(help="The recording to write (NetCDF, .nc).")] = None,
+    sets: Annotated[Many, typer.Option("--set", help="NAME=VALUE UNIT: change a parameter.")] = None,
+    protocol: Annotated[Many, typer.Option(help="KIND:input=...,...: constant, steps, square or cycles.")] = None,
+    option: Annotated[Many, typer.Option(help="NAME=VALUE: a structural option.")] = None,
+    initial: Annotated[Many, typer.Option(help="NAME=VALUE UNIT: an initial value.")] = None,
+    set_name: SetName = None,
+    duration: Annotated[str, typer.Option(help="Simulated time.")] = "60 s",
+    dt: Annotated[str, typer.Option(help="Time step.")] = "1 ms",
+    record_every: Annotated[str | None, typer.Option(help="Recording interval, a multiple of dt.")] = None,
+    method: Annotated[str, typer.Option(help="euler, rk2, rk4 or exponential_euler.")] = "rk4",
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    backend: Annotated[str, typer.Option(help="numpy, cython or cpp.")] = "numpy",
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print what would run, write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Simulate MODEL (or MODEL:SET) and write a recording."""
+    from astro_sim import describe, plan, simulate
+
+    chosen = plan.prepare(model, protocol, parameter_set=set_name, parameters=_pairs("set", sets),
+                          options=_pairs("option", option), initial=_pairs("initial", initial), duration=duration, dt=dt,
+                          record_every=record_every, method=method, seed=seed, backend=backend)
+    if dry_run:
+        return print_json(chosen.meta()) if as_json else print(describe.plan_text(chosen))
+    _check_out(out, force)
+    recording = simulate.run(chosen, progress=not as_json)
+    recording.save(out)
+    summary = describe.summary(recording, out)
+    return print_json(summary) if as_json else print(describe.summary_text(summary))
+
+
+def _pairs(option: str, given: Many) -> dict[str, str]:
+    """["NAME=VALUE", ...] -> {NAME: VALUE}."""
+    found: dict[str, str] = {}
+    for text in given or []:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise UserError(f"--{option}: '{text}' is not NAME=VALUE; write e.g. --{option} \"NAME=0.5 umolar\"")
+        if name in found:
+            raise UserError(f"--{option}: {name} is given twice; give it once")
+        found[name] = value
+    return found
+
+
+def _check_out(out: Path | None, force: bool) -> None:
+    """Refuse before the run what could not be written after it."""
+    import os
+
+    if out is None:
+        raise UserError("--out is missing; name the recording to write, e.g. --out calcium.nc, or use --dry-run")
+    if out.is_dir():
+        raise UserError(f"--out: {out} is a folder; name a file such as {out / 'recording.nc'}")
+    if out.exists() and not force:
+        raise UserError(f"--out: {out} is there already; choose another name, or give --force to replace it")
+    parent = next(folder for folder in out.absolute().parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UserError(f"--out: {parent} cannot be written to; choose another place")
+
+
+if __name__ == "__main__":
+    run(app)
