@@ -91,7 +91,7 @@ def retention_entry(cycle: CalciumCycle, cycles: Recording) -> Entry:
 def position_entry(coupling: str, line: Recording) -> Entry:
     """The position kernel from the short-term processes, and how the recorded response follows it."""
     form = relative_position.derive(coupling)
-    uses, constant = _constant("scale", form.scale, {}, "inverse length of the response, per place (one token, one place)")
+    uses, constant = _constant("scale", form.scale, {}, "inverse length of the response; one token is one place")
     measured = steady_response(line, PLACES // 2)
     near = (measured.distance >= 1) & (measured.distance <= FITTED_PLACES)
     distance, response = measured.distance[near].astype(np.float64), measured.response[near]
@@ -121,7 +121,7 @@ def stated_entries() -> dict[str, Entry]:
         "calcium_response": Entry(
             meaning="calcium that the summed keys cause", equation="E5.3", formula="drive**exponent",
             arguments={"drive": "sum of the feature-mapped keys"},
-            constants={"exponent": Constant(1.0, "calcium exponent: 1 is linear attention's normaliser; Mia2025 has 0.25")},
+            constants={"exponent": Constant(1.0, "1 is linear attention's normaliser; Mia2025 has 0.25")},
             basis="stated", sources=("Mia2026", "Mia2025"), parameters=(), cancels={}, evidence=None),
         "feedback": Entry(
             meaning="presynaptic feedback of the calcium response", equation="E4.6", formula="1/calcium",
@@ -132,7 +132,7 @@ def stated_entries() -> dict[str, Entry]:
 
 def _constant(name: str, form: sympy.Expr, others: Mapping[str, tuple[str, Parameter]],
               meaning: str) -> tuple[tuple[ParameterUse, ...], Constant]:
-    """A constant with the parameters it rests on: values from the macro model's set, or from `others` (model, value)."""
+    """A constant with the parameters it rests on: those of the macro model's set, or `others` (model, parameter)."""
     table = {key: ("macro", parameter) for key, parameter in MODELS["macro"].parameters().items()} | dict(others)
     symbols = sorted(form.free_symbols, key=str)
     at = {symbol: table[str(symbol)][1].value for symbol in symbols}

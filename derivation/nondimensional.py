@@ -11,7 +11,6 @@ import numpy as np
 from astro_sim.recording import Recording
 from foundation.errors import UserError
 
-
 SETTLED = 1e-8
 
 
@@ -57,5 +56,6 @@ def steady_response(recording: Recording, driven: int) -> Response:
     scale = last[driven]
     moved = float(np.abs(last - before).max() / scale)
     if moved > SETTLED:
-        raise UserError(f"the response still moves by {moved:.1g} of its size; simulate longer than {recording.time[-1]:g} s")
+        raise UserError(f"the response still moves by {moved:.1g} of its size; "
+                        f"simulate longer than {recording.time[-1]:g} s")
     return Response(np.abs(np.arange(last.size) - driven), last / scale)

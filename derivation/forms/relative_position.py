@@ -57,7 +57,7 @@ def _dense(connections) -> sympy.Expr:
     strength = parse(connections["dense_coupling"].fixed["T"]).subs(sympy.Symbol("distance"), n)
     ratio = sympy.simplify(strength.subs(n, n + 1) / strength)
     if ratio.has(n):
-        raise UserError(f"the coupling {strength} does not fall geometrically, so the kernel has no closed form; fit it")
+        raise UserError(f"the coupling {strength} does not fall geometrically: the kernel has no closed form; fit it")
     first = strength.subs(n, 1)
     return first * z / (1 - ratio * z) + first / z / (1 - ratio / z)
 
