@@ -30,8 +30,9 @@ def list_models(as_json: Json = False) -> None:
     """The models, with their parameter sets, inputs, options."""
     from astro_sim.models import MODELS
 
-    rows = {name: {"summary": model.summary, "parameter_sets": list(model.parameter_sets), "inputs": list(model.inputs),
-                   "options": {key: list(o.allowed) for key, o in model.options.items()}, "sources": list(model.sources)}
+    rows = {name: {"summary": model.summary, "parameter_sets": list(model.parameter_sets),
+                   "inputs": list(model.inputs), "sources": list(model.sources),
+                   "options": {key: list(o.allowed) for key, o in model.options.items()}}
             for name, model in MODELS.items()}
     if as_json:
         return print_json(rows)
@@ -71,15 +72,15 @@ def run_model(
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     backend: Annotated[str, typer.Option(help="numpy, cython or cpp.")] = "numpy",
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print what would run, write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all, print what would run, write nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Simulate MODEL (or MODEL:SET) and write a recording."""
     from astro_sim import describe, plan, simulate
 
     chosen = plan.prepare(model, protocol, parameter_set=set_name, parameters=_pairs("set", sets),
-                          options=_pairs("option", option), initial=_pairs("initial", initial), duration=duration, dt=dt,
-                          record_every=record_every, method=method, seed=seed, backend=backend)
+                          options=_pairs("option", option), initial=_pairs("initial", initial), duration=duration,
+                          dt=dt, record_every=record_every, method=method, seed=seed, backend=backend)
     if dry_run:
         return print_json(chosen.meta()) if as_json else print(describe.plan_text(chosen))
     _check_out(out, force)

@@ -1,4 +1,4 @@
-"""What a calcium recording or model says: period, amplitude, equilibrium, Hopf points. From the ODE text that Brian2 runs."""
+"""What a recording or a model says: period, amplitude, equilibrium, Hopf points, from the ODE text that Brian2 runs."""
 
 from dataclasses import dataclass
 
@@ -38,8 +38,8 @@ def period(recording: Recording, variable: str, element: int = 0, after: float |
     start = float(recording.time[-1]) / 2 if after is None else after
     found = crossings(recording, variable, element, start)
     if len(found) < 2:
-        raise UserError(f"period: {variable} rises {len(found)} times through its middle after {start:g} s, two are needed; "
-                        "simulate longer, or it does not oscillate")
+        raise UserError(f"period: {variable} rises {len(found)} times through its middle after {start:g} s, not "
+                        "twice; simulate longer, or it does not oscillate")
     return float((found[-1] - found[0]) / (len(found) - 1))
 
 
@@ -61,8 +61,8 @@ def _settled(recording: Recording, variable: str, element: int, after: float):
     series = recording[variable]
     kept = recording.time >= after
     if not 0 <= element < series.values.shape[1] or kept.sum() < 4:
-        raise UserError(f"{variable}: element {element} after {after:g} s is not in the recording; it has elements 0 to "
-                        f"{series.values.shape[1] - 1} until {recording.time[-1]:g} s")
+        raise UserError(f"{variable}: element {element} after {after:g} s is not in the recording; it has elements "
+                        f"0 to {series.values.shape[1] - 1} until {recording.time[-1]:g} s")
     return recording.time[kept], series.values[kept, element]
 
 
@@ -77,7 +77,7 @@ class Local:
     def __post_init__(self):
         choose(f"input of {self.model.name}", self.input, dict(self.model.inputs))
         if len(self.model.populations) > 1 or self.model.connections:
-            raise UserError(f"{self.model.name}: equilibria are for a model of one uncoupled population, such as li_rinzel")
+            raise UserError(f"{self.model.name}: equilibria need one uncoupled population, as li_rinzel has")
 
     @property
     def states(self) -> list[str]:
@@ -110,9 +110,9 @@ def local(model: str | Model, input: str = "ip3", parameter_set: str | None = No
 
 
 def equilibrium(model: str | Model, value, *, input: str = "ip3", parameter_set: str | None = None) -> dict[str, float]:
-    """A steady state at a constant input, in each state's own unit: the one that Newton reaches from the initial values.
+    """A steady state at a constant input, in each state's own unit; of several, the first that Newton finds.
 
-    States must be positive. Errors: `UserError` where none is found. Where a model has several, this is one of them.
+    States must be positive. Errors: `UserError` where none is found.
     """
     chosen = local(model, input, parameter_set)
     target = chosen.model.inputs[input]
@@ -125,9 +125,9 @@ def hopf_points(model: str | Model, low="0.1 umolar", high="1 umolar", *, input:
                 parameter_set: str | None = None, points: int = 200) -> list[float]:
     """Input values (in its unit), ascending, where a complex pair of eigenvalues crosses the imaginary axis.
 
-    The branch of equilibria is followed through folds from `low` until it leaves the range, in about `points` steps; two
-    crossings inside one step go unseen, and branches that are not connected to it. Says nothing of whether the
-    oscillation is born stable (it is not at the upper point of li_rinzel:AM).
+    The branch of equilibria is followed through folds from `low` until it leaves the range, in about `points` steps;
+    two crossings inside one step go unseen, and so do branches that are not connected to it. Says nothing of whether
+    the oscillation is born stable (it is not at the upper point of li_rinzel:AM).
     """
     import numpy as np
     from scipy.optimize import brentq
@@ -187,7 +187,7 @@ def _settle(flow, chosen: Local, level: float):
     if level <= 0 or (chosen.start() <= 0).any():
         raise UserError(f"{chosen.input}: equilibria need an input and initial values above zero; given {level:g} (SI)")
     last, start = np.log(level), np.log(chosen.start())
-    course = solve_ivp(lambda t, y: flow(np.append(y, last)), (0, 300), start, "LSODA", rtol=1e-8, t_eval=range(0, 301, 15))
+    course = solve_ivp(lambda t, y: flow(np.append(y, last)), (0, 300), start, "LSODA", range(0, 301, 15), rtol=1e-8)
     for guess in [start, *course.y.T[::-1]]:
         point = _newton(flow, guess, last)
         if point is not None:

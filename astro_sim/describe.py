@@ -9,11 +9,13 @@ def as_dict(model: Model, parameter_set: str) -> dict:
     """Everything about a model under one parameter set, for --json."""
     return {
         "name": model.name, "summary": model.summary, "parameter_set": parameter_set,
-        "parameter_sets": list(model.parameter_sets), "sources": list(model.sources), "not_modelled": model.not_modelled,
+        "parameter_sets": list(model.parameter_sets), "sources": list(model.sources),
+        "not_modelled": model.not_modelled,
         "equations": {part.name: part.equations.strip() for part in (*model.populations, *model.connections)},
         "parameters": {name: p.as_dict() for name, p in model.parameters(parameter_set).items()},
         "initial": {name: p.as_dict() for name, p in model.initial.items()},
-        "inputs": {name: {"unit": i.unit, "default": i.default, "meaning": i.meaning} for name, i in model.inputs.items()},
+        "inputs": {name: {"unit": i.unit, "default": i.default, "meaning": i.meaning}
+                   for name, i in model.inputs.items()},
         "observables": {name: {"unit": o.unit, "long_name": o.long_name} for name, o in model.observables.items()},
         "options": {name: {"default": o.default, "allowed": list(o.allowed), "meaning": o.meaning}
                     for name, o in model.options.items()},
@@ -57,17 +59,17 @@ def _table(rows) -> list[str]:
     """Columns aligned; the last is left as long as it is."""
     rows = [list(map(str, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def plan_text(plan: Plan) -> str:
     """What would run."""
-    meta = plan.meta()
     lines = [f"would simulate {plan.model.name}:{plan.parameter_set} for {plan.duration:g} s: {plan.steps} steps of "
              f"{plan.dt:g} s, {plan.method}, backend {plan.backend}, seed {plan.seed}"]
     lines += [f"  option {name} = {value}" for name, value in plan.options.items()]
-    lines += [f"  {d.kind} on {d.input}: {len(d.times)} pieces" for d in plan.protocol] or ["  inputs at their defaults"]
-    lines += _table([name, _number(p["value"]), p["unit"], p["basis"], p["source"]] for name, p in meta["parameters"].items())
+    lines += [f"  {d.kind} on {d.input}: {len(d.times)} pieces" for d in plan.protocol]
+    lines += ["  inputs without a protocol keep their default"]
+    lines += _table([name, _number(p.value), p.unit, p.basis, p.source] for name, p in plan.parameters.items())
     return "\n".join(lines)
 
 
@@ -83,7 +85,8 @@ def summary(recording: Recording, path) -> dict:
 
 
 def summary_text(given: dict) -> str:
-    head = f"{given['out']}: {given['model']}, {given['records']} records to {given['last_time_s']:g} s, hash {given['hash'][:12]}"
+    head = (f"{given['out']}: {given['model']}, {given['records']} records to {given['last_time_s']:g} s, "
+            f"hash {given['hash'][:12]}")
     rows = [[name, f"{v['min']:.6g} to {v['max']:.6g}", v["unit"], f"{v['elements']} x", v["long_name"]]
             for name, v in given["variables"].items()]
     return "\n".join([head, *_table(rows)])

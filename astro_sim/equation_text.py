@@ -38,7 +38,7 @@ def lines(text: str) -> tuple[Line, ...]:
             continue
         match = _LINE.fullmatch(line)
         if not match or bool(match["bare"]) == bool(match["rhs"]):
-            raise UserError(f"ODE text: cannot read '{line}'; write 'dx/dt = ... : unit', 'y = ... : unit' or 'z : unit'")
+            raise UserError(f"ODE text: cannot read '{line}'; write 'dx/dt = ... : unit', 'y = ... : unit', 'z : unit'")
         kind = "ode" if match["ode"] else "subexpression" if match["name"] else "variable"
         flags = tuple(flag.strip() for flag in (match["flags"] or "").split(",") if flag.strip())
         found.append(Line(kind, match["ode"] or match["name"] or match["bare"], match["rhs"], match["unit"], flags))
@@ -52,7 +52,12 @@ def symbols(expression: str) -> set[str]:
     except SyntaxError as error:
         raise UserError(f"ODE text: cannot read the expression '{expression}'") from error
     found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return {name for name in found - FUNCTIONS - BUILT_IN if name != "xi" and not name.startswith("xi_")}
+    return {name for name in found - FUNCTIONS - BUILT_IN if not noisy(name)}
+
+
+def noisy(expression: str) -> bool:
+    """Whether an expression has Brian2's white noise in it: xi, or xi_name."""
+    return bool(re.search(r"\bxi(_\w+)?\b", expression))
 
 
 def compiled(text: str) -> dict[str, ast.expr]:

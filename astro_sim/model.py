@@ -1,4 +1,4 @@
-"""A model: ODE text, the parameters it uses, initial values, inputs, observables and structural options, checked as one.
+"""A model: ODE text, parameters, initial values, inputs, observables and structural options, checked as one.
 
 A model is data. It is checked when it is made, without Brian2: a symbol that is used and not declared, or declared and
 not used, is refused, so a value that looks like part of a model always is one.
@@ -7,7 +7,7 @@ not used, is refused, so a value that looks like part of a model always is one.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from astro_sim.equation_text import Line, lines, symbols
+from astro_sim.equation_text import Line, lines, noisy, symbols
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError, choose, unknown
 
@@ -121,8 +121,9 @@ class Input:
 
 @dataclass(frozen=True)
 class Observable:
-    """A variable that is recorded. `low` and `high` bound what can be true: a number of `unit`, a parameter's name, or a
-    function of the plan.
+    """A variable that is recorded.
+
+    `low` and `high` bound what can be true: a number of `unit`, a parameter's name, or a function of the plan.
     """
 
     population: str
@@ -183,14 +184,15 @@ class Model:
 
     def variables(self) -> dict[str, tuple[Population, Line]]:
         """Every variable of every population: name -> (population, its line)."""
-        return {line.name: (population, line) for population in self.populations for line in lines(population.equations)}
+        return {line.name: (population, line)
+                for population in self.populations for line in lines(population.equations)}
 
     @property
     def continuous(self) -> bool:
         """No events and no noise: every variable moves smoothly, apart from edges of an input."""
-        events = any(p.threshold or p.events for p in self.populations) or any(c.on_pre or c.on_post for c in self.connections)
-        return not events and not any("xi" in line.expression.split() or "xi_" in line.expression
-                                      for _, line in self.variables().values())
+        events = any(p.threshold or p.events for p in self.populations)
+        kicks = any(c.on_pre or c.on_post for c in self.connections)
+        return not (events or kicks or any(noisy(line.expression) for _, line in self.variables().values()))
 
     def states(self) -> list[str]:
         return [name for name, (_, line) in self.variables().items() if line.kind == "ode"]
@@ -245,7 +247,8 @@ class Model:
             raise UserError(f"model {self.name}: two populations name a variable alike; names must be unique")
         missing = set(self.states()) - self.initial.keys()
         self._refuse("without an initial value", self.name, missing)
-        self._refuse("named and not declared", self.name, (self.observables.keys() | self.initial.keys()) - self.variables().keys())
+        named = self.observables.keys() | self.initial.keys()
+        self._refuse("named and not declared", self.name, named - self.variables().keys())
 
     def _refuse(self, what: str, where: str, names: set[str]) -> None:
         if names:

@@ -1,4 +1,4 @@
-"""From a plan to Brian2 objects: an explicit network, every group with its own namespace, nothing taken from the caller."""
+"""From a plan to Brian2 objects: an explicit network, every group with its own namespace, nothing from the caller."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ def _group(plan: Plan, population: Population, values: dict, clock):
     import numpy as np
 
     text, courses, constants = _with_inputs(plan, population)
-    spiking = {key: getattr(population, key) for key in ("threshold", "reset", "refractory") if getattr(population, key)}
+    spiking = {key: text for key in ("threshold", "reset", "refractory") if (text := getattr(population, key))}
     group = brian2.NeuronGroup(population.size(plan.options), text, method=plan.method, clock=clock,
                                namespace={**values, **{name: course for name, (course, _) in courses.items()}},
                                events=dict(population.events), name=population.name, **spiking)
@@ -62,7 +62,7 @@ def _group(plan: Plan, population: Population, values: dict, clock):
 
 
 def _with_inputs(plan: Plan, population: Population) -> tuple[str, dict, dict]:
-    """The ODE text with a line for every input; the courses: name -> (TimedArray, column of every element); the constants.
+    """The ODE text with a line for every input; courses: name -> (TimedArray, column of every element); constants.
 
     An input that never changes is a constant of the group: cheaper than a course, and the same numbers.
     """
@@ -100,8 +100,8 @@ def _course(plan: Plan, table, variable: str):
     import numpy as np
 
     distinct, columns = np.unique(table, axis=1, return_inverse=True)
-    course = brian2.TimedArray(distinct * unit(_written(plan, variable)), dt=plan.dt * brian2.second, name=f"course_{variable}")
-    return course, columns.reshape(-1)
+    values = distinct * unit(_written(plan, variable))
+    return brian2.TimedArray(values, dt=plan.dt * brian2.second, name=f"course_{variable}"), columns.reshape(-1)
 
 
 def input_table(plan: Plan, population: str, variable: str):
@@ -147,7 +147,7 @@ def _synapses(plan: Plan, connection: Connection, groups: dict, values: dict, cl
 
     pairs = connection.pairs(plan.options)
     if len(pairs.source) > MAX_PAIRS:
-        raise ResourceError(f"{connection.name}: {len(pairs.source)} pairs are more than {MAX_PAIRS}; choose a smaller size")
+        raise ResourceError(f"{connection.name}: {len(pairs.source)} pairs, above {MAX_PAIRS}; choose fewer elements")
     if len(pairs.source) == 0:
         return []
     events = {key: getattr(connection, key) for key in ("on_pre", "on_post", "delay") if getattr(connection, key)}

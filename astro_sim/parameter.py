@@ -39,8 +39,8 @@ def unit(text: str, field: str = "unit"):
             raise ValueError
         return _evaluate(ast.parse(cleaned, mode="eval").body)
     except (SyntaxError, ValueError, RecursionError) as error:
-        raise UserError(f"{field}: unknown unit '{text[:80]}'; allowed are second, msecond, umolar, mmolar, hertz, mvolt, "
-                        "... with *, / and **, as in '2 umolar/second'") from error
+        raise UserError(f"{field}: unknown unit '{text[:80]}'; allowed are second, msecond, umolar, mmolar, hertz, "
+                        "mvolt, ... with *, / and **, as in '2 umolar/second'") from error
 
 
 def _evaluate(node: ast.expr):

@@ -1,5 +1,6 @@
-"""What a simulation will do, checked before anything is built: the answer to --dry-run and the start of a recording's meta."""
+"""What a simulation will do, checked before anything is built; the answer to --dry-run, and a recording's meta."""
 
+import itertools
 import math
 import platform
 from collections.abc import Mapping
@@ -140,7 +141,8 @@ def _every(record_every, dt: float, duration: float) -> int:
     interval = seconds(record_every, "record_every")
     every = round(interval / dt)
     if every < 1 or abs(every * dt - interval) > 1e-9 * interval or interval > duration:
-        raise UserError(f"record_every: {interval:g} s is not allowed; give a multiple of dt ({dt:g} s) up to the duration")
+        raise UserError(f"record_every: {interval:g} s is not allowed; give a multiple of dt ({dt:g} s), at most the "
+                        "duration")
     return every
 
 
@@ -153,13 +155,15 @@ def _check_protocol(plan: Plan) -> None:
         size = len(plan.reach(drive.input))
         elements = set(range(size)) if drive.elements is None else set(drive.elements)
         if not elements or min(elements) < 0 or max(elements) >= size:
-            raise UserError(f"elements: {sorted(elements)} of input {drive.input} are not all there; it has 0 to {size - 1}")
+            raise UserError(f"elements: {sorted(elements)} are not all elements of input {drive.input}; it has 0 to "
+                            f"{size - 1}")
         if elements & taken.setdefault(drive.input, set()):
             raise UserError(f"protocol: two drives of input {drive.input} share elements; give each element one drive")
         taken[drive.input] |= elements
-        gaps = [b - a for a, b in zip(drive.times, drive.times[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(drive.times)]
         if gaps and min(gaps) < plan.dt * (1 - 1e-9):
-            raise UserError(f"dt: {plan.dt:g} s is longer than a piece of the protocol ({min(gaps):g} s); give a shorter step")
+            raise UserError(f"dt: {plan.dt:g} s is longer than a piece of the protocol ({min(gaps):g} s); give a "
+                            "shorter step")
 
 
 def _initial(plan: Plan, given: Mapping) -> dict[str, Parameter | tuple[float, ...]]:

@@ -5,6 +5,7 @@
 """
 
 import inspect
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ MAX_CYCLES = 100_000
 
 @dataclass(frozen=True)
 class Drive:
-    """One input's course: `values[n]` (text "VALUE UNIT") holds from `times[n]` (seconds) to the next; times start at 0.
+    """One input's course: `values[n]` (text "VALUE UNIT") holds from `times[n]` (seconds, from 0 on) to the next.
 
     `elements` are places among those that the input reaches; None means all.
     """
@@ -78,7 +79,7 @@ def steps(input: str, times, values, elements=None) -> Drive:
     times = re.split(r"(?<![eE])\+", times) if isinstance(times, str) else times
     values = re.split(r"(?<![eE])\+", values) if isinstance(values, str) else values
     at = tuple(_start(time, "times") for time in times)
-    if not at or at[0] != 0 or any(b <= a for a, b in zip(at, at[1:], strict=False)):
+    if not at or at[0] != 0 or any(b <= a for a, b in itertools.pairwise(at)):
         raise UserError(f"times: {', '.join(map(str, times))} do not rise from 0 s; the first must be 0 s")
     if len(values) != len(at):
         raise UserError(f"values: {len(values)} values for {len(at)} times; give one value a time")
@@ -148,5 +149,5 @@ def drives(given) -> tuple[Drive, ...]:
     found = tuple(parse(one) if isinstance(one, str) else one for one in several)
     for one in found:
         if not isinstance(one, Drive):
-            raise UserError(f"protocol: {one!r} is neither a drive nor text such as 'constant:input=ip3,value=0.5 umolar'")
+            raise UserError(f"protocol: {one!r} is no drive and no text like 'constant:input=ip3,value=0.5 umolar'")
     return found

@@ -93,7 +93,7 @@ class Recording:
 
     @classmethod
     def load(cls, path) -> "Recording":
-        """Read and verify. Raises `UserError` when the file is missing, `DamagedFileError` when it is not whole or not ours."""
+        """Read and verify. Raises `UserError` for a missing file, `DamagedFileError` for one not whole or not ours."""
         import xarray as xr
 
         path = Path(path)
@@ -132,8 +132,8 @@ def _from_dataset(cls, dataset) -> Recording:
     for name, data in dataset.data_vars.items():
         population = data.dims[1]
         place = f"{population}_place"
-        variables[name] = Series(np.asarray(data.values, "f8"), data.attrs["units"], data.attrs["long_name"], population,
-                                 tuple(str(label) for label in dataset[population].values),
+        variables[name] = Series(np.asarray(data.values, "f8"), data.attrs["units"], data.attrs["long_name"],
+                                 population, tuple(str(label) for label in dataset[population].values),
                                  np.asarray(dataset[place].values, "f8") if place in dataset.coords else None)
     return cls(np.asarray(dataset["time"].values, "f8"), variables, json.loads(dataset.attrs["meta"]))
 

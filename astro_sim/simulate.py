@@ -18,14 +18,15 @@ JUMP = 0.5        # of a variable's range in one step: more is not resolved (unl
 
 
 def simulate(model, protocol=None, *, parameter_set=None, parameters=NOTHING, options=NOTHING, initial=NOTHING,
-             duration="60 s", dt="1 ms", method="rk4", seed=0, backend="numpy", record_every=None, progress=False) -> Recording:
+             duration="60 s", dt="1 ms", method="rk4", seed=0, backend="numpy", record_every=None,
+             progress=False) -> Recording:
     """Simulate and return a `Recording` from 0 to the last whole step, which reaches or passes `duration`.
 
-    model: a name of `MODELS`, "name:set", or a `Model`. protocol: a drive, text, or several; inputs without a drive keep
-    their default. parameters, initial: name -> "VALUE UNIT". Times: text with unit, or seconds.
-    Errors: `UserError` for bad input, and after the run when the result is not finite, leaves its bounds, alternates from
-    step to step or jumps because dt is too large; the message then names a dt that passes. Alternation and jumps are
-    seen only when every step is recorded.
+    model: a name of `MODELS`, "name:set", or a `Model`. protocol: a drive, text, or several; inputs without a drive
+    keep their default. parameters, initial: name -> "VALUE UNIT". Times: text with unit, or seconds.
+    Errors: `UserError` for bad input, and after the run when the result is not finite, leaves its bounds, alternates
+    from step to step or jumps because dt is too large; the message then names a dt that passes. Alternation and jumps
+    are seen only when every step is recorded.
     """
     plan = prepare(model, protocol, parameter_set=parameter_set, parameters=parameters, options=options,
                    initial=initial, duration=duration, dt=dt, method=method, seed=seed, backend=backend,
@@ -68,7 +69,7 @@ def _run_unchecked(plan: Plan, progress: bool) -> Recording:
 
 
 def find_problem(plan: Plan, recording: Recording) -> tuple[str, float] | None:
-    """What is wrong with a recording and when (s): not finite, out of bounds, alternating or jumping; None if nothing."""
+    """What is wrong with a recording and when (s): not finite, out of bounds, alternating, jumping; None if nothing."""
     found = []
     for name, series in recording.variables.items():
         for what, where in _symptoms(plan, name, series).items():

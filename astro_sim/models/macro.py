@@ -48,7 +48,8 @@ _HERE = "assumed here"
 ASSUMED_2026 = {
     "tau_n":    Parameter(0.1,   "second", "time constant of a neuron's rate", _HERE, "assumed"),
     "lambda_n": Parameter(1.0,   "1", "decay of a neuron", _HERE, "assumed"),
-    "theta_half":  Parameter(0.5, "1", "state at which a neuron is half active: at rest it is silent", _HERE, "assumed"),
+    "theta_half":  Parameter(0.5, "1", "state at which a neuron is half active: at rest it is silent", _HERE,
+                             "assumed"),
     "theta_width": Parameter(0.1, "1", "width of that threshold", _HERE, "assumed"),
     "tau_s":    Parameter(2.0,   "second", "time constant of a synapse", _HERE, "assumed"),
     "beta":     Parameter(4.0,   "1", "decay of a synapse; beta/tau_s = Omega_d = 2/s, recovery of release",
@@ -63,10 +64,12 @@ ASSUMED_2026 = {
     "a":        Parameter(0.05,  "1", "dense coupling of processes at distance 0", _HERE, "assumed", "nonnegative"),
     "ell":      Parameter(4.0,   "1", "length of the dense coupling, in places", _HERE, "assumed"),
     "D":        Parameter(25.7945, "1", "diffusive coupling of neighbours; with gamma_s = 1 its response falls with "
-                          "distance as that of the dense coupling a = 0.05, ell = 4 does", _HERE, "assumed", "nonnegative"),
+                          "distance as that of the dense coupling a = 0.05, ell = 4 does", _HERE, "assumed",
+                          "nonnegative"),
     "tau_pl":   Parameter(150.0, "second", "time constant of the long-term process", "GraupnerBrunel2012", "fitted"),
-    "gamma_l":  Parameter(5.0,   "1", "decay of the long-term process; the mean rate gamma_p*alpha_p + gamma_d*alpha_d of "
-                          "GraupnerBrunel2012 is about 5.2 when half of a cycle has pairs at 1 Hz, +10 ms", _HERE, "assumed"),
+    "gamma_l":  Parameter(5.0,   "1", "decay of the long-term process; the mean rate gamma_p*alpha_p + gamma_d*alpha_d "
+                          "of GraupnerBrunel2012 is about 5.2 when half of a cycle has pairs at 1 Hz, +10 ms", _HERE,
+                          "assumed"),
     "kappa":    Parameter(1.0,   "1", "gain of the synapse on the long-term process", _HERE, "assumed", "nonnegative"),
 }  # fmt: skip
 
@@ -84,7 +87,7 @@ def process_places(options) -> list[tuple[float, ...]] | None:
 
 
 def distances(options):
-    """Distance of every process from every other, float64 [process, process], in places; 0 for a process with itself."""
+    """Distance of every process from every other, float64 [process, process], in places; 0 on the diagonal."""
     import numpy as np
 
     places = process_places(options)
@@ -129,15 +132,17 @@ def postsynaptic_pairs(options) -> Pairs:
 
 
 def limits(plan) -> dict[str, float]:
-    """The largest size that each state can reach from its start under its inputs: what drives it over what decays it."""
+    """The largest size that each state can reach from its start under its inputs: largest drive over decay."""
     import numpy as np
 
     from astro_sim.network import input_table
 
     value = {name: parameter.value for name, parameter in plan.parameters.items()}
-    start = {name: np.max(np.abs(given if isinstance(given, tuple) else given.value)) for name, given in plan.initial.items()}
+    start = {name: float(np.max(np.abs(given if isinstance(given, tuple) else given.value)))
+             for name, given in plan.initial.items()}
     b, d = (float(np.abs(input_table(plan, *which)).max()) for which in (("neuron", "b"), ("process", "d")))
-    s = max(start["s"], 2 / value["beta"])  # theta^2 and psi are at most 1; diffusion alone cannot raise the largest p_s
+    # theta^2 and psi are at most 1; diffusion cannot raise the largest p_s
+    s = max(start["s"], 2 / value["beta"])
     coupled = value["a"] * (processes(plan.options) - 1) if plan.options["coupling"] == "dense" else 0.0
     fan = max(plan.options["n_pre"], value["w_back"] * plan.options["n_post"])
     return {"s": s, "p_s": max(start["p_s"], (coupled + value["w_g"] * s + d) / value["gamma_s"]),
@@ -155,7 +160,7 @@ MODEL = Model(
     populations=(
         Population("neuron", "firing rates: n_pre presynaptic, then n_post postsynaptic neurons", NEURON,
                    size=lambda o: o["n_pre"] + o["n_post"],
-                   labels=lambda o: [f"pre {i}" for i in range(o["n_pre"])] + [f"post {i}" for i in range(o["n_post"])]),
+                   labels=lambda o: [f"{side} {i}" for side in ("pre", "post") for i in range(o[f"n_{side}"])]),
         Population("process", "synapses with their astrocyte processes, k = post*n_pre + pre", PROCESS, size=processes,
                    labels=lambda o: [f"pre {k % o['n_pre']} to post {k // o['n_pre']}" for k in range(processes(o))],
                    positions=process_places),
@@ -169,8 +174,8 @@ MODEL = Model(
                    order=1),
         Connection("dense_coupling", "process", "process", "each process with every other", DENSE, all_pairs,
                    fixed={"T": FALLING}, when={"coupling": ("dense",)}),
-        Connection("diffusive_coupling", "process", "process", "each process with its neighbours", DIFFUSIVE, neighbours,
-                   when={"coupling": ("diffusive",)}),
+        Connection("diffusive_coupling", "process", "process", "each process with its neighbours", DIFFUSIVE,
+                   neighbours, when={"coupling": ("diffusive",)}),
     ),
     parameter_sets={"assumed_2026": ASSUMED_2026},
     initial={"x": Parameter(0.0, "1", "neurons at rest", _HERE, "assumed", "any"),
@@ -207,7 +212,7 @@ def energy(recording):
         raise UserError(f"energy: '{recording.meta['model']}' has none; give a recording of macro")
     for name in ("w_back", "w_g"):
         if values[name]["value"] != 1:
-            raise UserError(f"energy: {name} = {values[name]['value']:g}, so the coupling is not symmetric; set {name} to 1")
+            raise UserError(f"energy: with {name} = {values[name]['value']:g} coupling is not symmetric; set it to 1")
     options = recording.meta["options"]
     x, s, p = (recording[name].values for name in ("x", "s", "p_s"))
     b, d = inputs_of(recording)
