@@ -1,0 +1,175 @@
+"""The program `python -m rmaat`: train, evaluate, trace, list tasks and configs, benchmark."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foundation.cli import print_json, program, run
+from foundation.errors import UserError, choose
+
+app = program(
+    "Train the network derived from neuron-astrocyte dynamics, and follow its numbers back to their sources.\n\n"
+    "\b\nExamples:\n"
+    "  python -m rmaat train recall --out runs/recall --control\n"
+    "  python -m rmaat train fashion_small --out runs/fashion --set train.steps=500 --seed 1\n"
+    "  python -m rmaat train fashion_small --out runs/fashion --resume\n"
+    "  python -m rmaat evaluate runs/recall\n"
+    "  python -m rmaat trace runs/recall --tensor retention\n"
+    "  python -m rmaat benchmark memory\n\n"
+    "Exit codes: 0 ok, 2 bad input, 3 damaged file, 4 resource, 130 interrupted. --debug shows the traceback.")
+benchmark_app = program("Measure.\n\n\b\nExample:\n  python -m rmaat benchmark memory --json")
+app.add_typer(benchmark_app, name="benchmark", help="Measure peak bytes and time of the gradient algorithms.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder with the task's files.")]
+RecordFile = Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Default: the committed record.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help=(
+    "Change a field, e.g. model.width=64 or train.steps=100; may be repeated."))]
+Seed = Annotated[int | None, typer.Option("--seed", help="Same as --set train.seed=N.")]
+
+
+def _experiment(config: str, settings: list[str] | None, seed: int | None):
+    from rmaat.configs import CONFIGS
+    from rmaat.experiment import change
+
+    return change(choose("config", config, CONFIGS)(),
+                  [*(settings or []), *([] if seed is None else [f"train.seed={seed}"])])
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Argument(help="A name from 'configs'.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run; new or empty.")] = None,
+    data: Data = None, record: RecordFile = None, settings: Settings = None, seed: Seed = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or begin it.")] = False,
+    control: Annotated[bool, typer.Option("--control", help="Train the same with the memory reset, too.")] = False,
+    device: Device = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run and write nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Train a config; prints the test accuracy beside its control rows and leaves all in --out.
+
+    \b
+    python -m rmaat train recall --out runs/recall --control
+    python -m rmaat train listops --out runs/listops --data lra_release --set train.batch_size=16
+    """
+    experiment = _experiment(config, settings, seed)
+    if dry_run:
+        _plan(experiment, record, device, json)
+        return
+    if out is None:
+        raise UserError("no --out given; name the folder of the run, for example --out runs/" + config)
+    from rmaat.evaluate import table
+    from rmaat.train import train as run_training
+
+    result = run_training(experiment, out, data=data, record=record, resume=resume, device=device, control=control)
+    if json:
+        print_json(result)
+        return
+    print(table(result))
+    print(f"  {result['parameters']:,} parameters; {result['timed_steps']} steps in {result['seconds']:.0f} s "
+          f"({result['cpu_seconds']:.0f} CPU-seconds), peak {result['peak_bytes']:,} bytes a step; in {out}")
+
+
+def _plan(experiment, record: Path | None, device: str, json: bool) -> None:
+    """What would be trained, checked as far as that goes without data."""
+    from derivation import record as records
+    from rmaat.evaluate import find_device
+    from rmaat.experiment import to_json
+    from rmaat.trace import build
+
+    source = records.load(record)
+    model = build(experiment.model, source)
+    plan = to_json(experiment) | {"parameters": sum(p.numel() for p in model.parameters()), "record": source.hash,
+                                  "device": find_device(device).type}
+    if json:
+        print_json(plan)
+        return
+    for name, value in plan.items():
+        print(f"{name}: " + (", ".join(f"{key} {item}" for key, item in value.items()) if isinstance(value, dict)
+                             else str(value)))
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")],
+    split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
+    data: Data = None, device: Device = "auto",
+    controls: Annotated[bool, typer.Option(help="Also the rows that need no network and the trained control.")] = True,
+    json: Json = False,
+) -> None:
+    """Evaluate a run's checkpoint on a split of its task; verifies every file that it reads.
+
+    \b
+    python -m rmaat evaluate runs/recall --split validation --json
+    """
+    from rmaat import evaluate as evaluation
+
+    result = evaluation.evaluate(folder, split, data, device, controls)
+    print_json(result) if json else print(evaluation.table(result))
+
+
+@app.command()
+def trace(
+    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The folder of a run.")] = None,
+    config: Annotated[str, typer.Option("--config", help="Without DIR: the config to build.")] = "recall",
+    record: RecordFile = None, settings: Settings = None,
+    tensor: Annotated[str | None, typer.Option("--tensor", metavar="NAME", help="One alone, e.g. retention.")] = None,
+    json: Json = False,
+) -> None:
+    """Follow every number of a network that is not learned back to equation, parameter and source.
+
+    \b
+    python -m rmaat trace runs/recall
+    python -m rmaat trace --config fashion_small --tensor retention
+    """
+    from derivation import record as records
+    from rmaat import run_folder
+    from rmaat import trace as tracing
+
+    if folder is None:
+        model, source = _experiment(config, settings, None).model, records.load(record)
+    elif record or settings:
+        raise UserError("a run brings its own record and config; leave --record and --set away, or leave DIR away")
+    else:
+        found = run_folder.read(folder)
+        model, source = found.experiment.model, found.record
+    report = tracing.trace(model, source, tensor)
+    print_json(report) if json else print(tracing.text(report))
+
+
+@app.command()
+def tasks(json: Json = False) -> None:
+    """List the tasks and their dials."""
+    import dataclasses
+
+    from rmaat.tasks import TASKS
+
+    rows = {name: {"summary": task.summary, "classes": task.num_classes, "vocabulary": task.vocab_size,
+                   "max_length": task().max_length, "dials": dataclasses.asdict(task())}
+            for name, task in TASKS.items()}
+    if json:
+        print_json(rows)
+        return
+    for name, row in rows.items():
+        print(f"{name:8}  {row['summary']}\n{'':8}  {row['classes']} classes, vocabulary {row['vocabulary']}, up to "
+              f"{row['max_length']} tokens; " + ", ".join(f"task.{key}={value}" for key, value in row["dials"].items()))
+
+
+@app.command()
+def configs(json: Json = False) -> None:
+    """List the configs; 'train CONFIG --dry-run' shows every field of one."""
+    from rmaat.configs import CONFIGS
+    from rmaat.experiment import to_json
+
+    if json:
+        print_json({name: to_json(make()) for name, make in CONFIGS.items()})
+        return
+    for name, make in CONFIGS.items():
+        print(f"{name:14}  {' '.join(make.__doc__.split())}")
+
+
+if __name__ == "__main__":
+    run(app)
