@@ -44,7 +44,8 @@ def _group(plan: Plan, population: Population, values: dict, clock):
     import numpy as np
 
     text, courses, constants = _with_inputs(plan, population)
-    spiking = {key: text for key in ("threshold", "reset", "refractory") if (text := getattr(population, key))}
+    given = {key: getattr(population, key) for key in ("threshold", "reset", "refractory")}
+    spiking = {key: expression for key, expression in given.items() if expression}
     group = brian2.NeuronGroup(population.size(plan.options), text, method=plan.method, clock=clock,
                                namespace={**values, **{name: course for name, (course, _) in courses.items()}},
                                events=dict(population.events), name=population.name, **spiking)
