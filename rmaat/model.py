@@ -85,8 +85,8 @@ class RMAAT(nn.Module):
     unchanged. Source: Mia2026. Not modelled: the retention schedule of a shorter sample; T is the config's for all.
     """
 
-    origins = declare(INITIAL_SCALE=Engineering(INITIAL_SCALE, "small tokens are soon overwritten: recall takes a third "
-                                                               "of the steps that it takes with unit variance"))
+    origins = declare(INITIAL_SCALE=Engineering(INITIAL_SCALE, "small tokens are soon overwritten: recall takes a "
+                                                               "third of the steps that it takes with unit variance"))
     analogies = (Analogy("E5.6", "memory tokens: what the astrocytes' long-term processes hold between segments"),)
 
     def __init__(self, config: ModelConfig, biology: Biology):
@@ -108,12 +108,13 @@ class RMAAT(nn.Module):
         """Segments (tokens, mask, t = 1..T); the last may be shorter, and mask is None where all samples are whole."""
         shortest, longest = check_input(self.config, tokens, lengths)
         size, segments = self.config.segment_length, []
-        present = torch.arange(longest, device=tokens.device) < lengths[:, None]
         for start in range(0, longest, size):
             stop = min(start + size, longest)
-            x, mask = tokens[:, start:stop], present[:, start:stop]
-            whole = stop <= shortest
-            segments.append((x if whole else x.masked_fill(~mask, 0), None if whole else mask, start // size + 1))
+            x, mask = tokens[:, start:stop], None
+            if stop > shortest:
+                mask = torch.arange(start, stop, device=tokens.device) < lengths[:, None]
+                x = x.masked_fill(~mask, 0)
+            segments.append((x, mask, start // size + 1))
         return segments
 
     def step(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
@@ -158,8 +159,9 @@ def check_input(config: ModelConfig, tokens: Int[Tensor, "batch length"],
     if longest > config.max_length:
         raise UserError(f"a sequence of {longest} tokens does not fit num_segments = {config.num_segments} segments of "
                         f"segment_length = {config.segment_length}; raise one of them")
-    present = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
-    low, high = (int(x) for x in tokens.masked_fill(~present, 0).aminmax())
+    if shortest < tokens.shape[1]:  # what stands in the padding is not looked at
+        tokens = tokens.masked_fill(torch.arange(tokens.shape[1], device=tokens.device) >= lengths[:, None], 0)
+    low, high = (int(x) for x in tokens.aminmax())
     if low < 0 or high >= config.vocab_size:
         raise UserError(f"token {low if low < 0 else high} is out of vocabulary; "
                         f"vocab_size = {config.vocab_size} allows 0 to {config.vocab_size - 1}")

@@ -88,6 +88,7 @@ class Graph:
         """Gradients of memory, segment and parameters, None where there is none."""
         pairs = [(y, grad) for y, grad in zip((*self.out, *self.after), (*grad_out, *grad_after), strict=True)
                  if grad is not None and y.requires_grad]
+        self.out = self.after = ()  # the graph of what has no gradient goes now
         leaves = [*self.memory, *self.segment, *self.run.parameters]
         wanted = [k for k, leaf in enumerate(leaves) if leaf.requires_grad]
         result: list[Tensor | None] = [None] * len(leaves)
@@ -109,7 +110,7 @@ class Graph:
             leaf = getattr(node, "variable", None)
             if leaf is not None and id(leaf) not in known:
                 raise UserError(f"amrb: the step uses a tensor of shape {tuple(leaf.shape)} that needs a gradient "
-                                "and is not in `parameters`; pass all that the step uses, e.g. list(model.parameters())")
+                                "and is not in `parameters`; pass all of them, e.g. list(model.parameters())")
             for successor, _ in node.next_functions:
                 if successor not in seen:
                     seen.add(successor)
