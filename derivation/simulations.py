@@ -47,3 +47,9 @@ def driven_line(coupling: str) -> Recording:
     return simulate("macro", constant("d", SMALL_DRIVE, elements=(PLACES // 2,)),
                     options={"n_pre": 1, "n_post": PLACES, "layout": "line", "coupling": coupling},
                     parameters={"w_g": "0"}, duration="20 s", dt="5 ms", record_every="100 ms")
+
+
+def driven_layout(layout: str) -> Recording:
+    """The macro model, 3 + 3 neurons, under constant drive, its nine processes laid out as `layout` says."""
+    drives = [constant(layer, 1) for layer in ("b_pre", "b_post")]
+    return simulate("macro", drives, options={"layout": layout}, duration="20 s", dt="5 ms", record_every="100 ms")

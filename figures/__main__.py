@@ -1,0 +1,75 @@
+"""`python -m figures`: draw."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foundation import cli
+from foundation.errors import choose
+
+# name: (module, what it shows, whether it needs --run)
+FIGURES = {
+    "stp_ltp": ("figures.fig_stp_ltp", "short- and long-term processes over the cycles", False),
+    "places": ("figures.fig_places", "short-term state by place, equal and unequal distances", False),
+    "retention": ("figures.fig_retention", "recorded increments, closed form, torch buffer", False),
+    "kernel": ("figures.fig_kernel", "recorded response, closed form, torch kernel", False),
+    "training": ("figures.fig_training", "loss and accuracy of a training run", True),
+}
+
+HELP = """Draw figures as PNG and SVG, stamped with record and commit. No verb: names are figures, none means all.
+
+\b
+  python -m figures --list
+  python -m figures --out output                        all but training, which needs a run
+  python -m figures retention kernel --out output
+  python -m figures training --run runs/recall --out output
+"""
+app = cli.program(HELP)
+
+
+@app.command(help=HELP)
+def figures(
+    names: Annotated[list[str] | None, typer.Argument(help="figures to draw; all that can be by default")] = None,
+    out: Annotated[Path, typer.Option("--out", help="folder for the files")] = Path("output"),
+    record_file: Annotated[Path | None, typer.Option("--record", help="a record; the committed one by default")] = None,
+    run: Annotated[Path | None, typer.Option("--run", help="a training run's folder")] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="list the figures")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be drawn")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print the paths as JSON")] = False,
+):
+    if only_list:
+        for name, (_, what, needs_run) in FIGURES.items():
+            print(f"{name:12} {what}{' (--run DIR)' if needs_run else ''}")
+        return
+    for name in names or ():
+        choose("figure", name, FIGURES)
+    chosen = names or [name for name, (_, _, needs_run) in FIGURES.items() if run or not needs_run]
+    if dry_run:
+        print("\n".join(f"{out / name}.{ending}" for name in chosen for ending in ("png", "svg")))
+        return
+    paths = [str(path) for path in draw(chosen, out, record_file, run)]
+    cli.print_json(paths) if as_json else print("\n".join(paths))
+
+
+def draw(names: list[str], out: Path, record_file: Path | None = None, run: Path | None = None) -> list[Path]:
+    """Draw the named figures into `out`; returns the files."""
+    import importlib
+
+    from derivation import record
+    from figures import style
+    from figures.sources import Sources
+    from foundation.checkout import commit
+
+    loaded = record.load(record_file)
+    sources = Sources(loaded, run)
+    stamp = f"record {loaded.hash[:12]}, commit {(commit() or 'none')[:12]}"
+    paths = []
+    for name in names:
+        figure = importlib.import_module(FIGURES[name][0]).draw(sources)
+        paths += style.save(figure, out, name, stamp)
+    return paths
+
+
+if __name__ == "__main__":
+    cli.run(app)

@@ -1,0 +1,39 @@
+"""What figures are drawn from: the record, the simulations behind it, a training run. Each is made once, when asked for."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from astro_sim.recording import Recording
+from derivation import simulations
+from derivation.record import Record
+from foundation.errors import UserError
+
+
+@dataclass(frozen=True)
+class Sources:
+    """`record` is drawn beside simulations made anew; `run` is a training run's folder, for figures of training."""
+
+    record: Record
+    run: Path | None = None
+
+    @cached_property
+    def cycle_seconds(self) -> float:
+        return next(use.value for use in self.record.entry("retention").parameters if use.name == "tau_cycle")
+
+    @cached_property
+    def cycles(self) -> Recording:
+        return simulations.driven_cycles(self.cycle_seconds)
+
+    @cached_property
+    def lines(self) -> dict[str, Recording]:
+        return {coupling: simulations.driven_line(coupling) for coupling in ("dense", "diffusive")}
+
+    @cached_property
+    def layouts(self) -> dict[str, Recording]:
+        return {layout: simulations.driven_layout(layout) for layout in ("equal", "grid")}
+
+    def need_run(self) -> Path:
+        if self.run is None:
+            raise UserError("this figure shows a training run; name its folder with --run DIR")
+        return self.run
