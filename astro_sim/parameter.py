@@ -80,7 +80,7 @@ def convert(value: float, given: str, wanted: str, field: str) -> float:
     source, target = unit(given, field), unit(wanted, field)
     if not have_same_dimensions(source, target):
         shown = given if given != "1" else "no unit"
-        raise UserError(f"{field}: '{value:g} {given}' has {shown}, a wrong dimension; give a value in {_kind(wanted)}")
+        raise UserError(f"{field}: '{value:g} {given}' has the wrong dimension ({shown}); give a value in {_kind(wanted)}")
     return float(value * float(source) / float(target))
 
 
