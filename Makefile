@@ -8,7 +8,7 @@ FASHION := /usr/share/datasets/fashion-mnist
 .PHONY: demo test lint check docs doctor data clean
 
 demo: $(SETUP)
-	$(PY) -m figures.demo --out runs/demo
+	$(PY) -m figures.demo
 
 test: $(SETUP)
 	$(PY) -m pytest

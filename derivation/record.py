@@ -152,7 +152,8 @@ def load(path: str | Path | None = None) -> Record:
 def loads(text: str, where: str = "record") -> Record:
     """`load` from text; `where` names it in errors."""
     try:
-        body = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        body = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant,
+                          parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{where}: not JSON ({error})") from error
     return _read(body, where)
@@ -164,6 +165,13 @@ def _no_duplicates(pairs):
         names = [key for key, _ in pairs]
         raise ValueError(f"duplicate key {next(key for key in names if names.count(key) > 1)!r}")
     return result
+
+
+def _finite(text):
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large a number")
+    return value
 
 
 def _no_constant(name):

@@ -21,9 +21,9 @@ def draw(sources: Sources):
     axis.plot(fine, closed, color=style.BLACK, label="closed form  q^(t-1) (1-q)/(1-q^T)")
     axis.plot(segment, recorded, "o", ms=11, mfc="none", mew=2, color=style.ORANGE, label="recorded increments of p_l")
     axis.plot(segment, buffer, "x", ms=8, mew=2, color=style.BLUE, label="torch buffer memory.retention")
-    off = np.abs(recorded - [entry.evaluate(t=float(t), T=float(NUM_CYCLES)) for t in segment]).max()
+    off = np.abs(recorded - np.array([entry.evaluate(t=t, T=NUM_CYCLES) for t in segment])).max()
+    q = entry.constants["q"].value
     axis.set(xlabel="cycle = segment t (1)", ylabel="share of the capacity RF(t, T) (1)", xticks=segment, ylim=(0, None),
-             title=f"Retention, T = {NUM_CYCLES}, q = {entry.constants['q'].value:.4f}: "
-                   f"largest deviation of the recording {off:.1e}")
+             title=f"Retention, T = {NUM_CYCLES}, q = {q:.4f}: largest deviation of the recording {off:.1e}")
     axis.legend()
     return figure

@@ -25,7 +25,7 @@ def draw(sources: Sources):
     long.plot([n * period for n in ends], [capacity * (1 - q**n) for n in ends], "o", ms=5, color=style.BLACK,
               label="closed form at the cycles' ends")
     long.axhline(capacity, color=style.BLACK, ls="--", lw=1, label="its limit: the capacity")
-    long.set(xlabel="time (s)", ylabel="long-term state p_l (1)", title="LTP: accumulates over the cycles and saturates",
-             ylim=(0, 1.12 * capacity))
+    long.set(xlabel="time (s)", ylabel="long-term state p_l (1)", ylim=(0, 1.12 * capacity),
+             title="LTP: accumulates over the cycles and saturates")
     long.legend(loc="lower right")
     return figure

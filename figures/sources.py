@@ -1,4 +1,4 @@
-"""What figures are drawn from: the record, the simulations behind it, a training run. Each is made once, when asked for."""
+"""What figures are drawn from: the record, the simulations behind it, a training run; each made when asked for."""
 
 from dataclasses import dataclass
 from functools import cached_property

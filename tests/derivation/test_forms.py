@@ -53,7 +53,7 @@ def test_retention_is_the_solution_of_the_ode(gamma_l, tau_pl, tau_cycle, drive,
 def test_a_rule_without_closed_form_is_said_to_have_none():
     with pytest.raises(UserError, match="no closed form"):
         retention.derive("dp_l/dt = -p_l*(1-p_l)*(rho-p_l)/tau_pl : 1")
-    with pytest.raises(UserError, match="defines no .p_l.; it defines x"):
+    with pytest.raises(UserError, match="defines no 'p_l'; it defines x"):
         retention.derive("dx/dt = -x/tau : 1")
 
 
