@@ -1,5 +1,6 @@
 """The program `python -m rmaat`: train, evaluate, trace, list tasks and configs, benchmark."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,8 @@ import typer
 
 from foundation.cli import print_json, program, run
 from foundation.errors import UserError, choose
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which measures peak bytes, is chatty
 
 app = program(
     "Train the network derived from neuron-astrocyte dynamics, and follow its numbers back to their sources.\n\n"
@@ -169,6 +172,50 @@ def configs(json: Json = False) -> None:
         return
     for name, make in CONFIGS.items():
         print(f"{name:14}  {' '.join(make.__doc__.split())}")
+
+
+@benchmark_app.callback()
+def _benchmark() -> None:
+    """Measure peak bytes and time of the gradient algorithms."""
+
+
+@benchmark_app.command()
+def memory(
+    segments: Annotated[str, typer.Option("--segments", help="Numbers of segments, comma between.")] = "1,2,4,8,16,32",
+    batch: Annotated[int, typer.Option("--batch", min=1)] = 8,
+    width: Annotated[int, typer.Option("--width", min=1)] = 64,
+    segment_length: Annotated[int, typer.Option("--segment-length", min=1)] = 128,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of which the fastest counts.")] = 3,
+    device: Device = "auto", json: Json = False,
+) -> None:
+    """Peak bytes at torch's allocator, and time, of AMRB, checkpointing and BPTT over the number of segments.
+
+    \b
+    python -m rmaat benchmark memory --segments 1,8,32
+    """
+    import dataclasses
+
+    from rmaat.benchmark import SHAPE, memory_table
+    from rmaat.evaluate import find_device
+
+    try:
+        counts = [int(text) for text in segments.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise UserError(f"--segments {segments}: give whole numbers of at least 1 with commas between, e.g. 1,8,32")
+    shape = dataclasses.replace(SHAPE, width=width, segment_length=segment_length)
+    rows = memory_table(counts, shape, batch, repeats, find_device(device).type)
+    if json:
+        print_json([dataclasses.asdict(row) for row in rows])
+        return
+    names = list(rows[0].peak_bytes)
+    print(f"batch {batch}, segments of {segment_length} tokens, width {width}, {shape.layers} layers; "
+          "peak bytes of a training step, and its time over BPTT's")
+    print("  T " + "".join(f"{name:>16}" for name in names) + "".join(f"{f'{name}/bptt':>18}" for name in names))
+    for row in rows:
+        print(f"{row.num_segments:3d} " + "".join(f"{row.peak_bytes[name]:16,d}" for name in names)
+              + "".join(f"{row.seconds[name] / row.seconds['bptt']:18.2f}" for name in names))
 
 
 if __name__ == "__main__":

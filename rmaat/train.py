@@ -128,7 +128,7 @@ def fit(trainer: Trainer, quiet: bool = False) -> None:
         while trainer.step < config.steps:
             started, values = time.perf_counter(), {}
             if peak == 0:
-                peak = measure(lambda values=values: values.update(trainer.advance()))
+                peak = measure(lambda values=values: values.update(trainer.advance()), trainer.device)
             else:
                 values = trainer.advance()
             speed = values.pop("tokens") / (time.perf_counter() - started)
@@ -177,6 +177,16 @@ def begin(experiment: Experiment, folder: Path, *, data: Path | None = None, rec
     return trainer
 
 
+def _finished(folder: Path, experiment: Experiment, record: str | Path | None, control: bool) -> dict | None:
+    """The result in `folder` if that run is done, with its control where asked for."""
+    if not (folder / RESULT).exists() or (control and not checkpoint.exists(folder / CONTROL)):
+        return None
+    run = run_folder.read(folder)
+    run_folder.check_same(run, experiment, None if record is None else records.load(record))
+    checkpoint.load(folder, run.experiment.hash, run.record.hash)  # whole and unaltered
+    return run_folder.read_json(folder / RESULT)
+
+
 def train(experiment: Experiment, out: str | Path, *, data: Path | None = None, record: str | Path | None = None,
           resume: bool = False, device: str = "auto", control: bool = False, quiet: bool = False) -> dict:
     """Train `experiment` in the folder `out` and evaluate it on the test split, with control rows; returns the result.
@@ -185,6 +195,8 @@ def train(experiment: Experiment, out: str | Path, *, data: Path | None = None, 
     task raise; after any of them `out` holds its last checkpoint, and `resume` goes on from there.
     """
     target, folder = find_device(device), Path(out)
+    if resume and (finished := _finished(folder, experiment, record, control)):
+        return finished
     source = None if record is None else records.load(record)
     started, cpu = time.perf_counter(), time.process_time()
     trainer = begin(experiment, folder, data=data, record=source, resume=resume, device=target)

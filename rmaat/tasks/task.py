@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ class Batch(NamedTuple):
         return Batch(*(tensor.to(device) for tensor in self))
 
 
+@runtime_checkable
 class Split(Protocol):
     """One part of a task's data: samples by index."""
 
@@ -38,6 +40,7 @@ class Split(Protocol):
         ...
 
 
+@runtime_checkable
 class Task(Protocol):
     """A frozen dataclass: its fields are the task's dials, and `split` gives the data.
 
@@ -95,7 +98,7 @@ class RaggedSplit:
     def batch(self, indices: np.ndarray) -> Batch:
         lengths = (self.offsets[1:] - self.offsets[:-1])[indices]
         tokens = np.zeros((len(indices), lengths.max()), dtype=np.int64)
-        for row, index in enumerate(indices):
+        for row, index in enumerate(indices.tolist()):
             tokens[row, :lengths[row]] = self.sample(index)
         return Batch(torch.from_numpy(tokens), torch.from_numpy(lengths), torch.from_numpy(self.labels[indices]))
 
@@ -109,8 +112,13 @@ def training_indices(samples: int, batch_size: int, seed: int, step: int) -> np.
     A pure function of its arguments: a resumed run sees what the uninterrupted one would have seen.
     """
     epoch, batch = divmod(step, -(-samples // batch_size))
-    order = torch.randperm(samples, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch)).numpy()
-    return order[batch * batch_size:(batch + 1) * batch_size]
+    return _order(samples, seed, epoch)[batch * batch_size:(batch + 1) * batch_size]
+
+
+@lru_cache(maxsize=2)
+def _order(samples: int, seed: int, epoch: int) -> np.ndarray:
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.randperm(samples, generator=generator).numpy()
 
 
 def evaluation_batches(split: Split, batch_size: int, limit: int | None = None) -> Iterator[Batch]:

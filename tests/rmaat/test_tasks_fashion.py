@@ -128,7 +128,7 @@ def test_logistic_regression_finds_the_maximum_of_its_likelihood():
 class Pixels:
     """Labels that only the last segment (places 8, 9) tells."""
 
-    pixels, num_classes, max_length, name = True, 2, 10, "toy"
+    name, summary, pixels, vocab_size, num_classes, max_length = "toy", "a toy", True, 256, 2, 10
 
     def split(self, name, data=None):
         generator = np.random.default_rng(len(name))

@@ -1,0 +1,126 @@
+"""Checkpoints: equal states are equal files, a kill at any moment leaves a whole one, an altered one is refused."""
+
+import json
+
+import pytest
+import torch
+
+from foundation.errors import DamagedFileError, UserError
+from rmaat import checkpoint
+from rmaat.checkpoint import POINTER, Checkpoint, fill, load, save
+
+CONFIG, RECORD = "c" * 64, "r" * 64
+
+
+def state(step: int = 3) -> Checkpoint:
+    generator = torch.Generator().manual_seed(step)
+    tensors = {"model.weight": torch.randn(3, 4, generator=generator), "random.cpu": torch.get_rng_state(),
+               "optimizer.0.step": torch.tensor(float(step)), "model.view": torch.arange(6.).reshape(2, 3).T}
+    return Checkpoint(step, tensors, CONFIG, RECORD)
+
+
+def test_what_was_saved_is_loaded(tmp_path):
+    save(tmp_path, state())
+    loaded = load(tmp_path, CONFIG, RECORD)
+    assert loaded.step == 3 and loaded.tensors.keys() == state().tensors.keys()
+    assert all(torch.equal(value, state().tensors[name]) for name, value in loaded.tensors.items())
+    assert loaded.tensors["optimizer.0.step"].shape == ()
+
+
+def test_equal_states_are_equal_files(tmp_path):
+    for name in "ab":
+        save(tmp_path / name, state())
+    files = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "ab"]
+    assert files[0] == files[1] and len(files[0]) == 2
+
+
+def test_the_older_checkpoint_goes_when_the_newer_is_whole(tmp_path):
+    save(tmp_path, state(3))
+    (tmp_path / ".checkpoint-00000004.safetensors.xyz.part").write_text("left by a kill")
+    save(tmp_path, state(5))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-00000005.safetensors", POINTER]
+    assert load(tmp_path, CONFIG, RECORD).step == 5
+
+
+@pytest.mark.parametrize("moment", ["sha256_file", "write_text"])
+def test_a_kill_while_saving_leaves_the_older_one(tmp_path, monkeypatch, moment):
+    save(tmp_path, state(3))
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, moment, killed)
+        with pytest.raises(KeyboardInterrupt):
+            save(tmp_path, state(5))
+    assert load(tmp_path, CONFIG, RECORD).step == 3
+
+
+def test_there_is_no_checkpoint(tmp_path):
+    with pytest.raises(UserError, match=r"no checkpoint in .*--resume") as raised:
+        load(tmp_path, CONFIG, RECORD)
+    assert raised.value.exit_code == 2 and not checkpoint.exists(tmp_path)
+
+
+def alter_tensor(folder):
+    path = next(folder.glob("*.safetensors"))
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+def cut_tensor(folder):
+    path = next(folder.glob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def drop_tensor(folder):
+    next(folder.glob("*.safetensors")).unlink()
+
+
+def alter_pointer(folder):
+    body = json.loads((folder / POINTER).read_text())
+    (folder / POINTER).write_text(json.dumps(body | {"step": 4}))
+
+
+def cut_pointer(folder):
+    (folder / POINTER).write_text((folder / POINTER).read_text()[:50])
+
+
+def foreign_pointer(folder):
+    (folder / POINTER).write_text("[1, 2]")
+
+
+def escape(folder):
+    """A pointer with a correct hash that names a file elsewhere."""
+    body = json.loads((folder / POINTER).read_text())
+    body.pop("hash")
+    body["file"] = "../other.safetensors"
+    (folder / POINTER).write_text(json.dumps(body | {"hash": checkpoint._hash(body)}))
+
+
+@pytest.mark.parametrize("damage", [alter_tensor, cut_tensor, drop_tensor, alter_pointer, cut_pointer, foreign_pointer,
+                                    escape])
+def test_damage_is_noticed_and_named(tmp_path, damage):
+    save(tmp_path, state())
+    damage(tmp_path)
+    with pytest.raises(DamagedFileError, match="checkpoint") as raised:
+        load(tmp_path, CONFIG, RECORD)
+    assert raised.value.exit_code == 3
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    save(tmp_path, state())
+    with pytest.raises(DamagedFileError, match="belongs to the config cccccccccccc"):
+        load(tmp_path, "x" * 64, RECORD)
+    with pytest.raises(DamagedFileError, match="belongs to the record rrrrrrrrrrrr"):
+        load(tmp_path, CONFIG, "x" * 64)
+
+
+def test_weights_must_fit_the_model(tmp_path):
+    model = torch.nn.Linear(2, 2)
+    saved = Checkpoint(1, {"model.weight": torch.zeros(2, 2), "model.bias": torch.ones(2)}, CONFIG, RECORD)
+    fill(model, saved, tmp_path)
+    assert torch.equal(model.bias, torch.ones(2))
+    with pytest.raises(DamagedFileError, match="does not fit its config"):
+        fill(model, Checkpoint(1, {"model.weight": torch.zeros(2, 3)}, CONFIG, RECORD), tmp_path)

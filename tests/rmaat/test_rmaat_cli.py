@@ -1,0 +1,124 @@
+"""The program: exit codes, one clear line on stderr, JSON, nothing written by a refusal. In process, but for one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from foundation.cli import run
+from rmaat.__main__ import app
+from rmaat.configs import CONFIGS
+from rmaat.tasks import TASKS
+
+ROOT = Path(__file__).parents[2]
+TINY = [part for setting in (
+    "task.num_segments=2", "task.segment=4", "task.train=8", "task.validation=4", "task.test=6", "model.width=8",
+    "model.segment_length=4", "model.layers=1", "train.batch_size=4", "train.steps=3", "train.checkpoint_every=2")
+        for part in ("--set", setting)]
+
+
+@pytest.fixture
+def program(monkeypatch, capsys):
+    """`program(*arguments) -> (exit code, stdout, stderr)`."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["rmaat", *map(str, arguments)])
+        try:
+            run(app)
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_train_evaluate_trace_resume(program, tmp_path):
+    out = tmp_path / "run"
+    code, told, _ = program("train", "recall", "--out", out, "--control", *TINY)
+    assert code == 0 and "model, memory reset" in told and "trained with memory reset" in told and "majority" in told
+    assert "peak" in told and str(out) in told
+    assert {path.name for path in out.iterdir()} == {
+        "config.json", "record.json", "environment.json", "manifest.json", "metrics.jsonl", "checkpoint.json",
+        "checkpoint-00000003.safetensors", "result.json", "control"}
+    code, told, _ = program("evaluate", out, "--json")
+    stored = json.loads((out / "result.json").read_text())
+    assert code == 0 and json.loads(told)["rows"] == stored["rows"] and stored["peak_bytes"] > 0
+    code, told, _ = program("evaluate", out, "--split", "validation", "--no-controls")
+    assert code == 0 and "validation split" in told and "majority" not in told
+    code, told, _ = program("trace", out, "--tensor", "retention", "--json")
+    assert code == 0 and json.loads(told)["tensors"][0]["value"]["shape"] == [2]
+    code, told, _ = program("train", "recall", "--out", out, "--resume", "--json", *TINY)
+    assert code == 0 and json.loads(told) == stored
+
+
+def test_dry_run_writes_nothing(program, tmp_path):
+    code, told, _ = program("train", "listops", "--out", tmp_path / "run", "--dry-run", "--seed", 7)
+    assert code == 0 and "seed 7" in told and "parameters" in told and list(tmp_path.iterdir()) == []
+    code, told, _ = program("train", "recall", "--dry-run", "--json")
+    assert code == 0 and json.loads(told)["parameters"] > 30_000
+
+
+def test_lists(program):
+    code, told, _ = program("tasks")
+    assert code == 0 and all(name in told for name in TASKS)
+    code, told, _ = program("configs")
+    assert code == 0 and all(name in told for name in CONFIGS)
+    assert json.loads(program("tasks", "--json")[1]).keys() == TASKS.keys()
+    assert json.loads(program("configs", "--json")[1]).keys() == CONFIGS.keys()
+
+
+def test_benchmark_memory(program):
+    size = ("--batch", 2, "--width", 8, "--segment-length", 8, "--repeats", 1, "--device", "cpu")
+    code, told, _ = program("benchmark", "memory", "--segments", "1,3", "--json", *size)
+    rows = json.loads(told)
+    assert code == 0 and [row["num_segments"] for row in rows] == [1, 3]
+    assert rows[1]["peak_bytes"].keys() == {"bptt", "checkpointed", "amrb"}
+    code, told, _ = program("benchmark", "memory", "--segments", "2", *size)
+    assert code == 0 and "amrb/bptt" in told
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), [
+    (["train", "recal"], 2, r"unknown config 'recal' (did you mean 'recall'?); choose one of: fashion_small"),
+    (["train", "recall"], 2, "no --out given"),
+    (["train", "recall", "--out", "{}/x", "--set", "width=-1"], 2, "width = -1"),
+    (["train", "recall", "--out", "{}/x", "--set", "retention=keep"], 2, "unknown retention 'keep'"),
+    (["train", "recall", "--out", "{}/x", "--seed", "-1"], 2, "train.seed = -1"),
+    (["train", "recall", "--out", "{}/x", "--record", "{}/none.json"], 2, "cannot read the record"),
+    (["train", "recall", "--out", "{}/x", "--record", "{}/cut.json"], 3, "not JSON"),
+    (["train", "recall", "--out", "{}/x", "--device", "tpu"], 2, "unknown device 'tpu'"),
+    (["train", "fashion_smoke", "--out", "{}/x", "--data", "{}/none"], 2, "no train-images-idx3-ubyte.gz in"),
+    (["train", "listops_small", "--out", "{}/x", "--data", "{}/none"], 2, "no basic_train.tsv in"),
+    (["evaluate", "{}/none"], 2, "no run in"),
+    (["trace", "{}/none"], 2, "no run in"),
+    (["trace", "{}/none", "--set", "width=8"], 2, "a run brings its own record and config"),
+    (["trace", "--tensor", "foo"], 2, "unknown tensor 'foo'"),
+    (["benchmark", "memory", "--segments", "1,a"], 2, "--segments 1,a: give whole numbers"),
+])
+def test_bad_input_is_one_clear_line_and_writes_nothing(program, tmp_path, arguments, code, message):
+    (tmp_path / "cut.json").write_text('{"entries": {')
+    got, told, complaint = program(*(argument.replace("{}", str(tmp_path)) for argument in arguments))
+    assert got == code and told == "" and message in complaint
+    assert complaint.startswith("error: ") and complaint.count("\n") == 1 and "Traceback" not in complaint
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_altered_checkpoint_has_exit_code_three(program, tmp_path):
+    program("train", "recall", "--out", tmp_path, *TINY)
+    path = tmp_path / "checkpoint-00000003.safetensors"
+    data = path.read_bytes()
+    for damaged in (data[:-1] + bytes([data[-1] ^ 1]), data[:100]):
+        path.write_bytes(damaged)
+        resume = ["train", "recall", "--out", tmp_path, "--resume"]
+        for arguments in (["evaluate", tmp_path], [*resume, *TINY], [*resume, "--control", *TINY]):
+            code, _, complaint = program(*arguments)
+            assert code == 3 and "does not match its SHA-256" in complaint
+        assert path.read_bytes() == damaged  # a refusal repairs nothing and writes nothing
+
+
+def test_the_module_runs_as_a_program():
+    done = subprocess.run([sys.executable, "-m", "rmaat", "trace", "--tensor", "retention"], capture_output=True,
+                          text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0 and "retention.retention" in done.stdout and done.stderr == ""
