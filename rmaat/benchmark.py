@@ -1,7 +1,9 @@
 """Peak bytes and time of the gradient algorithms, measured at torch's allocator."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,7 +21,8 @@ def measure(run: Callable[[], object], device: str | torch.device = "cpu") -> in
     """Peak bytes that torch's allocator hands out during `run()`, above what was in use before.
 
     On CPU every allocation is read from torch's profiler, which slows the run: measure time apart. Not seen: memory
-    that is not torch's. Raises `ResourceError` where this torch reports no allocations.
+    that is not torch's and, on CPU, that the run gives back what was allocated before it. Raises `ResourceError` where
+    this torch reports no allocations.
     """
     if torch.device(device).type == "cuda":
         torch.cuda.synchronize(device)
@@ -28,17 +31,37 @@ def measure(run: Callable[[], object], device: str | torch.device = "cpu") -> in
         run()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+    recorded = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
+    with _silent_stderr():
+        recorded.start()
+    torch.empty(1, device="cpu")  # shows whether this torch reports allocations at all; taken out again below
+    try:
         run()
+    finally:
+        with _silent_stderr():
+            recorded.stop()
     return _peak(recorded)
+
+
+@contextmanager
+def _silent_stderr():
+    """The profiler's C++ side writes a line at each start and stop that no setting turns off."""
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
 
 
 def _peak(recorded: profile) -> int:
     events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
-    if not events:
+    if len(events) < 2:
         raise ResourceError("this build of torch reports no allocations; install one with the Kineto profiler")
     in_use = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
+    for event in sorted(events, key=lambda event: event.start_ns())[2:]:
         in_use += event.nbytes()
         peak = max(peak, in_use)
     return peak

@@ -30,8 +30,11 @@ class Curve:
         self.name, self.entry, self.formula = name, entry, entry.formula
         self.constants = {key: constant.value for key, constant in entry.constants.items()}
 
-    def __call__(self, **arguments):
-        return closed_form.evaluate(self.formula, self.constants | arguments, TORCH)
+    def __call__(self, **arguments) -> Tensor:
+        value = closed_form.evaluate(self.formula, self.constants | arguments, TORCH)
+        if isinstance(value, Tensor):
+            return value
+        return torch.full_like(next(x for x in arguments.values() if isinstance(x, Tensor)), value)  # a constant form
 
     def __repr__(self) -> str:
         return f"{self.name}: {self.formula}"
@@ -73,7 +76,7 @@ class Biology:
         sample = torch.tensor([.5, 1, 8, 64], dtype=torch.float64)
         for name, values in (("retention", self.retention(8)), ("relative_position", self.relative_position(sample)),
                              ("calcium_response", self.calcium_response(sample)), ("feedback", self.feedback(sample))):
-            if not isinstance(values, Tensor) or not bool((torch.isfinite(values) & (values > 0)).all()):
+            if not bool((torch.isfinite(values) & (values > 0)).all()):
                 raise DamagedFileError(f"record: {name} must be finite and positive; "
                                        f"{self.curves[name].formula!r} is not")
 

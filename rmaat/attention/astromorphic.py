@@ -78,6 +78,7 @@ class Astromorphic(nn.Module):
         hebbian = k.transpose(-1, -2) @ v / self.m
         read = q @ torch.cat([hebbian, g[..., None]], -1)
         # (E5.4) C = phi(Q) g^T, L = phi(Q) (H o P(C)) + X; the block adds X
+        # (E4.6) P = 1/C, or what the record has in its place
         return read[..., :-1] * self.feedback(calcium=read[..., -1:])
 
 

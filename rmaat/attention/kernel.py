@@ -13,7 +13,7 @@ BLOCK = 64
 class ExponentialKernel(nn.Module):
     """r = mu^|i-j| times a signal, by two first-order recursions over blocks of places.
 
-    Shapes: signal [..., places, m] to the same; O(places * block) work and memory. (E4.5)
+    Shapes: signal [..., places, m] to the same; O(places * block) work and memory.
     """
 
     origins = declare(

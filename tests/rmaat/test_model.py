@@ -1,0 +1,159 @@
+"""The whole network: ragged batches, padding, bad input, and that its memory is what answers `recall`."""
+
+import time
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from foundation.errors import UserError
+from rmaat.attention import ATTENTION
+from rmaat.attention.rel_pos import REL_POS
+from rmaat.biology import Biology
+from rmaat.memory import RETENTION
+from rmaat.model import RMAAT, ModelConfig
+from rmaat.readout import READOUT
+
+BIOLOGY = Biology.load()
+SMALL = {"vocab_size": 20, "num_classes": 3, "segment_length": 5, "num_segments": 4, "width": 8, "heads": 2,
+         "num_memory_tokens": 2}
+# float64, sums over a few hundred terms in another order
+EXACT = {"rtol": 1e-10, "atol": 1e-12}
+
+
+def build(**fields):
+    torch.manual_seed(0)
+    return RMAAT(ModelConfig(**(SMALL | fields)), BIOLOGY).double().eval()
+
+
+VARIANTS = [{"attention": a, "rel_pos": r, "readout": o, "retention": m} for a, r, o, m in [
+    ("astromorphic", "positional", "last", "accumulate"), ("astromorphic", "content", "pooled", "leaky"),
+    ("astromorphic", "none", "last", "geometric"), ("linear", "none", "pooled", "multiply"),
+    ("softmax", "none", "last", "none"), ("softmax", "none", "pooled", "reset")]]
+
+
+@pytest.mark.parametrize("fields", VARIANTS, ids=lambda fields: "-".join(fields.values()))
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_a_sample_does_not_see_its_batch_or_its_padding(fields, data):
+    """Alone and unpadded, or in a batch with anything in the padding, even tokens out of vocabulary: one answer."""
+    model = build(**fields)
+    lengths = data.draw(st.lists(st.integers(1, 20), min_size=1, max_size=4))
+    width = max(lengths) + data.draw(st.integers(0, 3))
+    tokens = torch.tensor(data.draw(st.lists(st.lists(st.integers(0, 19), min_size=width, max_size=width),
+                                             min_size=len(lengths), max_size=len(lengths))))
+    padding = torch.arange(width) >= torch.tensor(lengths)[:, None]
+    tokens = tokens.masked_fill(padding, data.draw(st.sampled_from([0, 7, -1, 999])))
+    together = model(tokens, torch.tensor(lengths))
+    for sample, length, logits in zip(tokens, lengths, together, strict=True):
+        alone = model(sample[None, :length], torch.tensor([length]))
+        torch.testing.assert_close(alone[0], logits, **EXACT)
+
+
+@pytest.mark.parametrize("retention", RETENTION)
+def test_a_segment_of_padding_leaves_the_memory_unchanged(retention):
+    model = build(retention=retention)
+    segments = model.split(torch.arange(20).repeat(2, 1), torch.tensor([20, 5]))
+    _, before = model.step(segments[0], model.start(2))
+    _, after = model.step(segments[1], before)
+    assert torch.equal(after[1], before[1])
+    assert not torch.equal(after[0], before[0])
+
+
+def test_segments_of_a_batch():
+    tokens = torch.arange(1, 14).repeat(2, 1)
+    segments = build().split(tokens, torch.tensor([13, 6]))
+    assert [(x.shape[1], t) for x, _, t in segments] == [(5, 1), (5, 2), (3, 3)]
+    assert segments[0][1] is None
+    assert segments[1][1].sum(1).tolist() == [5, 1]
+    assert segments[1][0][1].tolist() == [6, 0, 0, 0, 0]
+    assert torch.cat([x for x, _, _ in segments], 1)[0].tolist() == tokens[0].tolist()
+
+
+@pytest.mark.parametrize("length", [1, 4, 5, 6, 20])
+@pytest.mark.parametrize("size", [1, 3])
+def test_any_length_and_any_last_batch(length, size):
+    logits = build()(torch.zeros(size, length, dtype=torch.long), torch.full((size,), length))
+    assert logits.shape == (size, 3) and torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("readout", READOUT)
+def test_readout_against_its_definition(readout):
+    torch.manual_seed(0)
+    lengths, outs = torch.tensor([13, 6, 5]), torch.randn(3, 3, 4, dtype=torch.float64)
+    expected = {"last": [outs[2, 0] / 3, outs[1, 1] / 1, outs[0, 2] / 5],
+                "pooled": [outs[:, 0].sum(0) / 13, outs[:, 1].sum(0) / 6, outs[:, 2].sum(0) / 5]}[readout]
+    torch.testing.assert_close(READOUT[readout](list(outs), lengths, 5), torch.stack(expected), **EXACT)
+
+
+@pytest.mark.parametrize(("tokens", "lengths", "message"), [
+    ([[3, 20]], [2], "token 20 is out of vocabulary; vocab_size = 20 allows 0 to 19"),
+    ([[3, -1]], [2], "token -1 is out of vocabulary"),
+    ([[3, 4]], [0], "lengths run from 0 to 0; allowed are 1 to 2"),
+    ([[3, 4]], [3], "lengths run from 3 to 3; allowed are 1 to 2"),
+    ([[3] * 21], [21], "a sequence of 21 tokens does not fit num_segments = 4"),
+    ([[]], [0], "at least one sequence of at least one token"),
+])
+def test_bad_input_is_refused(tokens, lengths, message):
+    with pytest.raises(UserError, match=message):
+        build()(torch.tensor(tokens, dtype=torch.long), torch.tensor(lengths))
+
+
+@pytest.mark.parametrize(("fields", "message"), [
+    ({"width": 0}, "width = 0: must be a whole number of at least 1"),
+    ({"heads": 3}, "heads = 3 does not divide width = 8"),
+    ({"dropout": 1.0}, "dropout = 1.0: must be at least 0 and below 1"),
+    ({"dropout": float("nan")}, "dropout = nan"),
+    ({"retention": "leeky"}, "unknown retention 'leeky' .did you mean 'leaky'"),
+    ({"attention": "astro"}, "choose one of: astromorphic, linear, softmax"),
+    ({"gradient": "rtrl"}, "unknown gradient"),
+    ({"readout": "x"}, "unknown readout"), ({"rel_pos": "x"}, "unknown rel_pos"),
+])
+def test_a_bad_config_is_refused(fields, message):
+    with pytest.raises(UserError, match=message):
+        ModelConfig(**(SMALL | fields))
+
+
+@pytest.mark.parametrize("attention", ATTENTION)
+@pytest.mark.parametrize("rel_pos", REL_POS)
+def test_every_parameter_learns(attention, rel_pos):
+    model = build(attention=attention, rel_pos=rel_pos).train()
+    model(torch.arange(20).repeat(2, 1), torch.tensor([20, 13])).square().sum().backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+# ------------------------------------------------------------------------------------------ recall
+
+
+def recall(batch, num_segments, generator):
+    """One of 10 symbols at a random place in the first of the segments of 16, noise elsewhere."""
+    tokens = torch.randint(64, 256, (batch, 16 * num_segments), generator=generator)
+    labels = torch.randint(0, 10, (batch,), generator=generator)
+    tokens[torch.arange(batch), torch.randint(0, 16, (batch,), generator=generator)] = labels
+    return tokens, torch.full((batch,), 16 * num_segments), labels
+
+
+def accuracy_on_recall(steps, num_segments=4, **fields):
+    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(1)
+    config = ModelConfig(vocab_size=256, num_classes=10, segment_length=16, num_segments=num_segments, **fields)
+    model = RMAAT(config, BIOLOGY)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    for _ in range(steps):
+        tokens, lengths, labels = recall(64, num_segments, generator)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(tokens, lengths), labels).backward()
+        optimizer.step()
+    tokens, lengths, labels = recall(1000, num_segments, generator)
+    with torch.no_grad():
+        return float((model.eval()(tokens, lengths).argmax(1) == labels).float().mean())
+
+
+def test_memory_answers_recall_and_a_reset_memory_does_not():
+    """Chance is 10 %; with 1,000 test sequences 20 % is ten standard deviations away from it."""
+    start = time.process_time()
+    assert accuracy_on_recall(150, gradient="bptt") >= .99
+    assert time.process_time() - start < 60
+    assert accuracy_on_recall(40, gradient="bptt", retention="reset") < .2
