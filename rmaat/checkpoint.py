@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from foundation.errors import DamagedFileError, UserError
+from foundation.errors import DamagedFileError, ResourceError, UserError
 from foundation.files import canonical_json, replacing, sha256_bytes, sha256_file, write_text
 
 POINTER = "checkpoint.json"
@@ -30,13 +30,18 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint` into `folder` and remove the one before."""
+    """Write `checkpoint` into `folder` and remove the one before. Raises `ResourceError` when the disk is full."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     name = f"checkpoint-{checkpoint.step:08d}.safetensors"
-    with replacing(folder / name) as temporary:
-        # no metadata in the file: safetensors orders it by chance, and equal states should be equal files
-        save_file({key: tensor.detach().cpu().contiguous() for key, tensor in checkpoint.tensors.items()}, temporary)
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in checkpoint.tensors.items()}
+    try:
+        with replacing(folder / name) as temporary:
+            save_file(tensors, temporary)  # no metadata: its order is chance, and equal states should be equal files
+    except (SafetensorError, OSError) as error:
+        raise ResourceError(f"cannot write {folder / name} ({error}); the checkpoint before is whole: make room and go "
+                            "on with --resume") from error
     body = {"schema": SCHEMA, "step": checkpoint.step, "file": name, "sha256": sha256_file(folder / name),
             "config": checkpoint.config, "record": checkpoint.record}
     write_text(folder / POINTER, json.dumps(body | {"hash": _hash(body)}, indent=1) + "\n")

@@ -13,7 +13,8 @@ def recall() -> Experiment:
 
 def recall_small() -> Experiment:
     """Recall over 4 segments: the quickest sign that the memory carries."""
-    return experiment("recall_small", Recall(num_segments=4), TrainConfig(steps=220, evaluate_every=20), segment_length=16)
+    train = TrainConfig(steps=220, evaluate_every=20)
+    return experiment("recall_small", Recall(num_segments=4), train, segment_length=16)
 
 
 def listops() -> Experiment:

@@ -4,9 +4,7 @@ Bit-exact holds on one machine and torch version at an equal number of threads; 
 """
 
 import json
-import signal
 import sys
-import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +21,7 @@ from rmaat.benchmark import measure
 from rmaat.biology import Biology
 from rmaat.evaluate import CONTROL, control_row, find_device, model_rows, score
 from rmaat.experiment import Experiment
+from rmaat.interruptions import StopRequest, resources
 from rmaat.model import RMAAT
 from rmaat.run_folder import METRICS, RESULT, Metrics, Run, peak_bytes
 from rmaat.tasks.linear import control_rows
@@ -96,35 +95,15 @@ class Trainer:
         self.step = saved.step
 
 
-class StopRequest:
-    """Ctrl-C (or SIGTERM) asks for a checkpoint after the running step; a second one stops at once."""
-
-    def __init__(self):
-        self.asked, self.before = False, {}
-
-    def __enter__(self) -> "StopRequest":
-        if threading.current_thread() is threading.main_thread():  # only there may handlers be set
-            self.before = {number: signal.signal(number, self._ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number, frame) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-
 def fit(trainer: Trainer, quiet: bool = False) -> None:
     """Run the remaining steps with metrics, progress and checkpoints.
 
-    Raises `KeyboardInterrupt` after a checkpoint when asked to stop.
+    Raises `KeyboardInterrupt` after a checkpoint when asked to stop, `ResourceError` when memory or disk runs out.
     """
     config, run, peak = trainer.config, trainer.run, 0
     metrics = Metrics(run.folder / METRICS, trainer.step)
-    with StopRequest() as stop, Progress(f"train {run.experiment.name}", config.steps, quiet=quiet) as progress:
+    with (StopRequest() as stop, resources(f"training {run.experiment.name}"),
+          Progress(f"train {run.experiment.name}", config.steps, quiet=quiet) as progress):
         while trainer.step < config.steps:
             started, values = time.perf_counter(), {}
             if peak == 0:

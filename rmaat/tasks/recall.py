@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from foundation.errors import UserError
 from rmaat.tasks.task import SPLITS, Batch, Split, check_positive, check_seed, check_split
 
 SYMBOLS = 10
@@ -56,7 +57,9 @@ class Recall:
         return self.num_segments * self.segment
 
     def split(self, name: str, data: Path | None = None) -> Split:
-        """Generated on the fly; `data` is not used."""
+        """Generated on the fly; raises `UserError` for a `data` folder, which would not be looked at."""
+        if data is not None:
+            raise UserError(f"task recall makes its own data; leave --data {data} away")
         return RecallSplit(self, SPLITS.index(check_split(name)), getattr(self, name))
 
 

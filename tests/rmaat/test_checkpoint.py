@@ -1,11 +1,13 @@
 """Checkpoints: equal states are equal files, a kill at any moment leaves a whole one, an altered one is refused."""
 
+import errno
 import json
 
 import pytest
+import safetensors.torch
 import torch
 
-from foundation.errors import DamagedFileError, UserError
+from foundation.errors import DamagedFileError, ResourceError, UserError
 from rmaat import checkpoint
 from rmaat.checkpoint import POINTER, Checkpoint, fill, load, save
 
@@ -54,6 +56,20 @@ def test_a_kill_while_saving_leaves_the_older_one(tmp_path, monkeypatch, moment)
         with pytest.raises(KeyboardInterrupt):
             save(tmp_path, state(5))
     assert load(tmp_path, CONFIG, RECORD).step == 3
+
+
+def test_a_full_disk_leaves_the_older_one_and_has_exit_code_four(tmp_path, monkeypatch):
+    save(tmp_path, state(3))
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(safetensors.torch, "save_file", full)
+        with pytest.raises(ResourceError, match=r"No space left.*go on with --resume") as raised:
+            save(tmp_path, state(5))
+    assert raised.value.exit_code == 4 and load(tmp_path, CONFIG, RECORD).step == 3
+    assert not list(tmp_path.glob(".*.part"))
 
 
 def test_there_is_no_checkpoint(tmp_path):

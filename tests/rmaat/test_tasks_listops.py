@@ -158,6 +158,26 @@ def test_official_lines_are_read_as_the_release_reads_them(tmp_path):
     assert split.all_labels().tolist() == [1, 0, 7] == [independent_value(line) for line in words]
 
 
+def official_form(words: list[str]) -> str:
+    """The release's nested form of one tree; takes its words from the front of `words`."""
+    word = words.pop(0)
+    if not word.startswith("["):
+        return word
+    nested = word
+    while words[0] != "X":
+        nested = f"( {nested} {official_form(words)} )"
+    words.pop(0)
+    return f"( {nested} ] )"
+
+
+def test_generated_trees_survive_the_official_form(tmp_path, trees):
+    some = trees[:30]
+    write_official(tmp_path, [f"{official_form([WORDS[token] for token in tokens])}\t{value}"
+                              for tokens, value in some])
+    split = read_official(tmp_path, "test", 2_000)
+    assert [(split.sample(k).tobytes(), int(split.labels[k])) for k in range(30)] == some
+
+
 def test_the_release_may_be_given_by_its_root(tmp_path):
     write_official(tmp_path / "lra_release" / "lra_release" / "listops-1000", LINES)
     assert len(read_official(tmp_path, "test", 2_000)) == 3

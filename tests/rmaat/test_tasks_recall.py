@@ -103,5 +103,10 @@ def test_a_token_out_of_the_vocabulary_is_named_but_padding_is_not_looked_at():
         check_batch(good._replace(tokens=torch.ones(1, 5, dtype=torch.int64), lengths=torch.tensor([5])), task)
 
 
+def test_a_data_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="task recall makes its own data; leave --data"):
+        Recall().split("train", tmp_path)
+
+
 def test_majority():
     assert majority(np.array([2, 1, 2, 0])) == (2, .5)

@@ -283,6 +283,27 @@ def test_a_run_that_diverges_says_so(tmp_path):
         fit(trainer, quiet=True)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError(
+    "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")])
+def test_memory_that_runs_out_says_what_to_lower(tmp_path, monkeypatch, error):
+    trainer = begin(tiny("train.steps=5"), tmp_path)
+
+    def advance():
+        raise error
+
+    monkeypatch.setattr(trainer, "advance", advance)
+    with pytest.raises(ResourceError, match=r"not enough memory; lower train.batch_size") as raised:
+        fit(trainer, quiet=True)
+    assert raised.value.exit_code == 4
+
+
+def test_other_errors_of_torch_are_not_dressed_up(tmp_path, monkeypatch):
+    trainer = begin(tiny("train.steps=5"), tmp_path)
+    monkeypatch.setattr(trainer, "advance", lambda: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        fit(trainer, quiet=True)
+
+
 def test_a_token_out_of_the_vocabulary_stops_training(tmp_path, monkeypatch):
     trainer = begin(tiny("train.steps=5"), tmp_path)
     batch = trainer.splits["train"].batch(np.arange(4))
