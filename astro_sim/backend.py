@@ -1,7 +1,6 @@
 """Where Brian2 runs: NumPy, Cython, or C++ standalone. Preferences, device and random state are put back afterwards."""
 
 import contextlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -57,15 +56,14 @@ def _runtime(target: str) -> Iterator[Runtime]:
 
 @contextlib.contextmanager
 def _standalone() -> Iterator[Standalone]:
-    import brian2
+    from brian2.devices.device import device, reset_device, set_device
 
-    folder = tempfile.mkdtemp(prefix="astro_sim_")
-    brian2.set_device("cpp_standalone", build_on_run=False)
+    set_device("cpp_standalone", build_on_run=False)
     try:
-        brian2.device.reinit()  # a second run in one process starts from nothing
-        brian2.device.activate(build_on_run=False)
-        yield Standalone(folder)
+        with tempfile.TemporaryDirectory(prefix="astro_sim_") as folder:
+            device.reinit()  # a second run in one process starts from nothing
+            device.activate(build_on_run=False)
+            yield Standalone(folder)
     finally:
-        brian2.device.reinit()
-        brian2.reset_device()
-        shutil.rmtree(folder, ignore_errors=True)
+        device.reinit()
+        reset_device()

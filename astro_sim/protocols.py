@@ -145,7 +145,7 @@ def drives(given) -> tuple[Drive, ...]:
     """None, a drive, text, or a sequence of them -> drives."""
     if given is None:
         return ()
-    several: Sequence = (given,) if isinstance(given, str | Drive) else tuple(given)
+    several: Sequence = given if isinstance(given, list | tuple) else (given,)
     found = tuple(parse(one) if isinstance(one, str) else one for one in several)
     for one in found:
         if not isinstance(one, Drive):

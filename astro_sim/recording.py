@@ -94,12 +94,14 @@ class Recording:
     @classmethod
     def load(cls, path) -> "Recording":
         """Read and verify. Raises `UserError` for a missing file, `DamagedFileError` for one not whole or not ours."""
+        import h5py
         import xarray as xr
 
         path = Path(path)
         if not path.is_file():
             raise UserError(f"recording: {path} is not a file; give the path of a recording (.nc)")
         try:
+            h5py.File(path, "r").close()  # fails cleanly where h5netcdf would leave a half-made object complaining
             with xr.open_dataset(path, engine="h5netcdf", decode_cf=False) as opened:
                 dataset = opened.load()
         except Exception as error:  # the library raises many kinds for a file that is cut, altered or no NetCDF
@@ -130,11 +132,13 @@ def _from_dataset(cls, dataset) -> Recording:
 
     variables = {}
     for name, data in dataset.data_vars.items():
+        if data.dims[0] != "time":
+            continue  # places, read with the variables that have them
         population = data.dims[1]
         place = f"{population}_place"
         variables[name] = Series(np.asarray(data.values, "f8"), data.attrs["units"], data.attrs["long_name"],
                                  population, tuple(str(label) for label in dataset[population].values),
-                                 np.asarray(dataset[place].values, "f8") if place in dataset.coords else None)
+                                 np.asarray(dataset[place].values, "f8") if place in dataset.variables else None)
     return cls(np.asarray(dataset["time"].values, "f8"), variables, json.loads(dataset.attrs["meta"]))
 
 
