@@ -214,6 +214,17 @@ def test_parameters_that_are_computed_themselves():
     torch.testing.assert_close(*grads, rtol=RELATIVE, atol=1e-14)
 
 
+def test_gradients_that_share_a_tensor_are_summed_apart():
+    """Where the step only adds, autograd hands out one tensor as the gradient of several inputs."""
+    grads = []
+    for algorithm in (bptt, amrb):
+        a, b, start = (torch.full((3,), value, dtype=torch.float64, requires_grad=True) for value in (.1, .2, .3))
+        outs, memory = algorithm(lambda x, m, a=a, b=b: (m, m + a + b), [0] * 5, start, [a, b])
+        (memory.sum() + sum(t * out.sum() for t, out in enumerate(outs))).backward()
+        grads.append({"a": a.grad, "b": b.grad, "start": start.grad})
+    assert_same(*grads[::-1])
+
+
 def test_models_in_series():
     grads = []
     for name in ("bptt", "amrb"):
@@ -291,7 +302,23 @@ def test_the_random_state_after_a_failure_is_the_callers():
 
 
 def test_autocast_is_restored_in_the_replay():
-    """The backward pass runs outside autocast; the replay must run inside, or it computes another function."""
+    """The backward pass runs outside autocast, or inside another; the replay runs as the forward pass did."""
+    seen, weight = [], torch.ones(2).requires_grad_()
+
+    def step(x, memory):
+        seen.append((torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")))
+        return None, torch.sin(weight * memory)
+
+    for enabled in (True, False):
+        with torch.autocast("cpu", dtype=torch.float16, enabled=enabled):
+            _, memory = amrb(step, [0, 1, 2], torch.ones(2), [weight])
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=not enabled):
+            memory.sum().backward()
+        assert len(seen) == 5 and set(seen) == {seen[0]} and seen[0][0] == enabled
+        seen.clear()
+
+
+def test_gradients_under_autocast_are_those_of_bptt():
     grads = {}
     for gradient in GRADIENT:
         model = build(gradient=gradient, dropout=0.0).float()

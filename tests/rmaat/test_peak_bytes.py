@@ -50,4 +50,6 @@ def test_amrb_needs_one_segment_and_bptt_needs_all(rows):
     # One segment's activations, the sum of gradients during a replay, the memories: BPTT at T = 1 and a little more.
     assert peak[16]["amrb"] < 1.2 * peak[1]["bptt"]
     assert peak[16]["bptt"] > 12 * peak[1]["bptt"]
-    assert peak[16]["amrb"] <= 1.05 * peak[16]["checkpointed"]
+    # The same activations; per cent more than the generic checkpoint would mean that something is held too long.
+    assert peak[2]["amrb"] <= 1.01 * peak[2]["checkpointed"]
+    assert peak[16]["amrb"] <= 1.01 * peak[16]["checkpointed"]
