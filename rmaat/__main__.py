@@ -210,12 +210,13 @@ def memory(
         print_json([dataclasses.asdict(row) for row in rows])
         return
     names = list(rows[0].peak_bytes)
+    others = [name for name in names if name != "bptt"]
     print(f"batch {batch}, segments of {segment_length} tokens, width {width}, {shape.layers} layers; "
           "peak bytes of a training step, and its time over BPTT's")
-    print("  T " + "".join(f"{name:>16}" for name in names) + "".join(f"{f'{name}/bptt':>18}" for name in names))
+    print("  T " + "".join(f"{name:>16}" for name in names) + "".join(f"{f'{name}/bptt':>18}" for name in others))
     for row in rows:
         print(f"{row.num_segments:3d} " + "".join(f"{row.peak_bytes[name]:16,d}" for name in names)
-              + "".join(f"{row.seconds[name] / row.seconds['bptt']:18.2f}" for name in names))
+              + "".join(f"{row.seconds[name] / row.seconds['bptt']:18.2f}" for name in others))
 
 
 if __name__ == "__main__":
