@@ -4,12 +4,14 @@ A sample is a function of (seed, split, index, redraw) alone, so any number of w
 outside `rmaat/tasks/` because importing that package loads torch, which every worker would pay for.
 """
 
+import json
+import os
 import random
-import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import no_type_check
 
@@ -26,7 +28,7 @@ VOCABULARY = {str(value): VALUE_0 + value for value in range(10)} | {
 APPLY: tuple[Callable[[list[int]], int], ...] = (
     min, max, lambda values: int(median(values)), lambda values: sum(values) % 10)
 VALUE_PROBABILITY = .25  # an operator where the draw is at most this, as in the released generator
-CHUNK = 250  # samples that one call of a worker makes
+CHUNK = 1_000  # samples that one worker makes: a second's work, against a tenth to start it
 MAX_TRIES = 1_000_000  # trees drawn for one sample; the defaults keep about one in 12
 MAX_REDRAWS = 1_000
 
@@ -104,14 +106,40 @@ def generate(shape: Shape, seed: int, sizes: dict[str, int], workers: int = 1,
 
 
 def _run(jobs: list[tuple], workers: int) -> Iterator[list[tuple[bytes, int]]]:
+    """The chunks in order. Workers are programs of their own: torch's threads must not be forked, and
+    multiprocessing's "spawn" would run the caller's script again."""
     if workers == 1 or len(jobs) < 2:
         yield from (_chunk(*job) for job in jobs)
         return
-    # "spawn": a process with torch's threads in it must not be forked
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=signal.signal,
-                             initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:  # Ctrl-C is the parent's to handle
+    with ThreadPoolExecutor(min(workers, len(jobs))) as pool:
         try:
-            yield from pool.map(_chunk, *zip(*jobs, strict=True))
+            yield from pool.map(_ask_worker, jobs)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _ask_worker(job: tuple) -> list[tuple[bytes, int]]:
+    shape, *rest = job
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
+    done = subprocess.run([sys.executable, "-m", __name__], input=json.dumps([asdict(shape), *rest]), text=True,
+                          env=environment, stdout=subprocess.PIPE, check=True,
+                          start_new_session=True)  # Ctrl-C is the parent's to handle
+    answer = json.loads(done.stdout)
+    if "error" in answer:
+        raise UserError(answer["error"])
+    return [(bytes.fromhex(tokens), value) for tokens, value in answer["samples"]]
+
+
+def _work() -> None:
+    """One chunk: the job as JSON on stdin, the samples as JSON on stdout."""
+    shape, *rest = json.load(sys.stdin)
+    try:
+        answer = {"samples": [(tokens.hex(), value) for tokens, value in _chunk(Shape(**shape), *rest)]}
+    except UserError as error:
+        answer = {"error": str(error)}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    _work()

@@ -89,9 +89,17 @@ def test_no_tree_twice_within_or_across_splits(trees):
     assert any(sample(tiny, 0, "train", k)[0] != made["train"][k][0] for k in range(150))  # some were drawn anew
 
 
-def test_the_result_does_not_depend_on_the_number_of_workers():
+def test_the_result_does_not_depend_on_the_number_of_workers(monkeypatch):
     sizes = {"test": 300, "train": 300}
-    assert generate(Shape(), 7, sizes, workers=1) == generate(Shape(), 7, sizes, workers=2)
+    alone = generate(Shape(), 7, sizes, workers=1)
+    monkeypatch.setattr(listops_trees, "CHUNK", 140)  # three chunks a split, the last one smaller
+    assert generate(Shape(), 7, sizes, workers=2) == alone
+
+
+def test_an_error_of_a_worker_is_the_same_error(monkeypatch):
+    monkeypatch.setattr(listops_trees, "CHUNK", 1)
+    with pytest.raises(UserError, match="no tree with 4 < length < 6"):  # depth 2 and 2 arguments: length 1 or 4
+        generate(Shape(4, 6, max_depth=2, max_arguments=2), 0, {"test": 2}, workers=2)
 
 
 def test_the_test_split_does_not_depend_on_the_size_of_the_training_split():
