@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from astro_sim.courses import input_courses
 from astro_sim.equation_text import lines
 from astro_sim.model import Connection, Population
-from astro_sim.parameter import Parameter, convert, split_quantity, unit
+from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
 from foundation.errors import ResourceError
 
@@ -70,12 +71,12 @@ def _with_inputs(plan: Plan, population: Population) -> tuple[str, dict, dict]:
     text, courses, constants = population.equations, {}, {}
     mine = [i for i in plan.model.inputs.values() if i.population == population.name]
     for variable in dict.fromkeys(i.variable for i in mine):
-        table, written = input_table(plan, population.name, variable), _base_unit(plan, variable)
+        (table, columns), written = input_courses(plan, population.name, variable), _base_unit(plan, variable)
         if (table == table[0]).all():
-            constants[variable] = table[0] * unit(_written(plan, variable))
+            constants[variable] = table[0, columns] * unit(_written(plan, variable))
             text += f"\n{variable} : {written} (constant)\n"
             continue
-        courses[f"course_{variable}"] = _course(plan, table, variable)
+        courses[f"course_{variable}"] = _timed(plan, table, variable), columns
         text += f"\n{variable} = course_{variable}(t, column_{variable}) : {written} (constant over dt)"
         text += f"\ncolumn_{variable} : integer (constant)\n"
     return text, courses, constants
@@ -95,50 +96,12 @@ def _base_unit(plan: Plan, variable: str) -> str:
     return repr(brian2.get_unit(brian2.get_dimensions(unit(written))))
 
 
-def _course(plan: Plan, table, variable: str):
-    """A TimedArray [step, distinct course] and the course of each element, so that equal elements share one."""
+def _timed(plan: Plan, table, variable: str):
+    """The courses as a TimedArray [step, course]."""
     import brian2
-    import numpy as np
 
-    distinct, columns = np.unique(table, axis=1, return_inverse=True)
-    values = distinct * unit(_written(plan, variable))
-    return brian2.TimedArray(values, dt=plan.dt * brian2.second, name=f"course_{variable}"), columns.reshape(-1)
-
-
-def input_table(plan: Plan, population: str, variable: str):
-    """What an input is in every step and element, float64 [step, element] in the input's unit.
-
-    A step takes the mean of the course over itself, so that an edge between two steps keeps its place to first order.
-    """
-    import numpy as np
-
-    edges = plan.dt * np.arange(plan.steps + 2)
-    table = np.zeros((plan.steps + 1, plan.size(population)))
-    for name, target in plan.model.inputs.items():
-        if (target.population, target.variable) != (population, variable):
-            continue
-        reach = np.array(plan.reach(name))
-        table[:, reach] = target.default
-        for drive in (d for d in plan.protocol if d.input == name):
-            chosen = reach if drive.elements is None else reach[list(drive.elements)]
-            table[:, chosen] = course_means(drive, target.unit, edges)[:, None]
-    return table
-
-
-def course_means(drive, wanted: str, edges):
-    """Means of a drive's course between consecutive `edges` (seconds), float64, in the unit `wanted`."""
-    import numpy as np
-
-    values = np.array([convert(*split_quantity(v, drive.input), wanted, drive.input) for v in drive.values])
-    last = edges[-1] + 1.0
-    corners = np.append([t for t in drive.times if t < last], last)
-    values = values[: len(corners) - 1]
-    # mean = first value + integral of what differs from it: exact where the course does not change
-    integral = np.concatenate([[0.0], np.cumsum((values - values[0]) * np.diff(corners))])
-    means = values[0] + np.diff(np.interp(edges, corners, integral)) / np.diff(edges)
-    inside = np.searchsorted(corners, edges[:-1] + 1e-9 * np.diff(edges), side="right") - 1
-    after = np.searchsorted(corners, edges[1:] - 1e-9 * np.diff(edges), side="left") - 1
-    return np.where(inside == after, values[np.clip(inside, 0, len(values) - 1)], means)
+    values = table * unit(_written(plan, variable))
+    return brian2.TimedArray(values, dt=plan.dt * brian2.second, name=f"course_{variable}")
 
 
 def _synapses(plan: Plan, connection: Connection, groups: dict, values: dict, clock) -> list:

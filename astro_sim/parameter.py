@@ -79,8 +79,8 @@ def convert(value: float, given: str, wanted: str, field: str) -> float:
         return value
     source, target = unit(given, field), unit(wanted, field)
     if not have_same_dimensions(source, target):
-        shown = given if given != "1" else "no unit"
-        raise UserError(f"{field}: '{value:g} {given}' has the wrong dimension ({shown}); give a value in {_kind(wanted)}")
+        shown = f"'{value:g} {given}' has the wrong dimension" if given != "1" else f"'{value:g}' has no unit"
+        raise UserError(f"{field}: {shown}; give a value in {_kind(wanted)}")
     return float(value * float(source) / float(target))
 
 

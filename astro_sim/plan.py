@@ -10,12 +10,13 @@ from types import MappingProxyType
 from astro_sim.model import Model
 from astro_sim.parameter import ALLOWED, Parameter, convert, seconds, split_quantity
 from astro_sim.protocols import Drive, drive_from_dict, drives
-from foundation.errors import UserError, choose, unknown
+from foundation.errors import ResourceError, UserError, choose, unknown
 
 # name -> order of the state updater in dt, for smooth right-hand sides without coupling
 METHODS = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1}
 BACKENDS = ("numpy", "cython", "cpp")
 MAX_STEPS = 100_000_000
+MAX_ELEMENTS = 1_000_000
 NOTHING: Mapping = MappingProxyType({})
 
 
@@ -107,6 +108,7 @@ def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = No
         raise UserError(f"dt: {length:g} s in steps of {step:g} s are more than {MAX_STEPS} steps; give a longer step")
     plan = Plan(model, parameter_set, _parameters(model, parameter_set, parameters, options), options, {},
                 drives(protocol), length, step, _every(record_every, step, length), method, seed, backend)
+    _check_sizes(plan)
     _check_protocol(plan)
     return Plan(**{**vars(plan), "initial": _initial(plan, initial)})
 
@@ -144,6 +146,14 @@ def _every(record_every, dt: float, duration: float) -> int:
         raise UserError(f"record_every: {interval:g} s is not allowed; give a multiple of dt ({dt:g} s), at most the "
                         "duration")
     return every
+
+
+def _check_sizes(plan: Plan) -> None:
+    """Refuse what would not fit into memory before anything is built."""
+    for population in plan.model.populations:
+        size = plan.size(population.name)
+        if size > MAX_ELEMENTS:
+            raise ResourceError(f"{population.name}: {size} elements are above {MAX_ELEMENTS}; choose fewer")
 
 
 def _check_protocol(plan: Plan) -> None:

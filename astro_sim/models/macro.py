@@ -3,11 +3,9 @@
 Process k = post*n_pre + pre holds its synapse's strength s and the short-term (p_s) and long-term (p_l) state.
 """
 
-import math
-
 from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
 from astro_sim.parameter import Parameter
-from foundation.errors import UserError
+from foundation.errors import ResourceError
 
 NEURON = """
 dx/dt = (-lambda_n*x + drive + b)/tau_n : 1    # (E1.1) a neuron; drive = sum_j g(s_ij) theta(x_j)
@@ -43,6 +41,8 @@ FALLING = "a*exp(-distance/ell)"
 DIFFUSIVE = """
 coupling_post = D*(psi_pre - psi_post) : 1 (summed)   # (E1.7) gap junctions between neighbours
 """
+
+MAX_PROCESSES = 5000  # their distances take 200 MB
 
 _HERE = "assumed here"
 ASSUMED_2026 = {
@@ -90,6 +90,9 @@ def distances(options):
     """Distance of every process from every other, float64 [process, process], in places; 0 on the diagonal."""
     import numpy as np
 
+    if processes(options) > MAX_PROCESSES:
+        raise ResourceError(f"macro: {processes(options)} processes meet in {processes(options)**2} pairs; choose "
+                            f"fewer elements, at most {MAX_PROCESSES} processes")
     places = process_places(options)
     if places is None:
         return 1.0 - np.eye(processes(options))
@@ -135,12 +138,12 @@ def limits(plan) -> dict[str, float]:
     """The largest size that each state can reach from its start under its inputs: largest drive over decay."""
     import numpy as np
 
-    from astro_sim.network import input_table
+    from astro_sim.courses import input_courses
 
     value = {name: parameter.value for name, parameter in plan.parameters.items()}
     start = {name: float(np.max(np.abs(given if isinstance(given, tuple) else given.value)))
              for name, given in plan.initial.items()}
-    b, d = (float(np.abs(input_table(plan, *which)).max()) for which in (("neuron", "b"), ("process", "d")))
+    b, d = (float(np.abs(input_courses(plan, *which)[0]).max()) for which in (("neuron", "b"), ("process", "d")))
     # theta^2 and psi are at most 1; diffusion cannot raise the largest p_s
     s = max(start["s"], 2 / value["beta"])
     coupled = value["a"] * (processes(plan.options) - 1) if plan.options["coupling"] == "dense" else 0.0
@@ -197,56 +200,3 @@ MODEL = Model(
     sources=("Mia2026", "Kozachkov2025", "GraupnerBrunel2012", "Stimberg2019"),
     not_modelled="spikes, transmission delays, noise, calcium inside a process; p_l does not act back",
 )
-
-
-def energy(recording):
-    """The energy that cannot rise while the input is constant, float64 (time,); every synapse is counted once.
-
-    Holds for symmetric coupling and synapses that act both ways, so it needs w_back = 1 and w_g = 1 (coupling 'none' is
-    fine). Errors: `UserError` otherwise. Source: Kozachkov2025, with decay rates and inputs of our own.
-    """
-    import numpy as np
-
-    values = recording.meta["parameters"]
-    if recording.meta["model"] != "macro":
-        raise UserError(f"energy: '{recording.meta['model']}' has none; give a recording of macro")
-    for name in ("w_back", "w_g"):
-        if values[name]["value"] != 1:
-            raise UserError(f"energy: with {name} = {values[name]['value']:g} coupling is not symmetric; set it to 1")
-    options = recording.meta["options"]
-    x, s, p = (recording[name].values for name in ("x", "s", "p_s"))
-    b, d = inputs_of(recording)
-    half, width = (values[name]["value"] for name in ("theta_half", "theta_width"))
-    theta, psi = 1 / (1 + np.exp((half - x) / width)), np.tanh(p)
-    lambda_n, beta, gamma_s = (values[name]["value"] for name in ("lambda_n", "beta", "gamma_s"))
-    n_pre, k = options["n_pre"], np.arange(processes(options))
-    hebbian = theta[:, k % n_pre] * theta[:, n_pre + k // n_pre]
-    matrix = coupling_matrix(options, {name: entry["value"] for name, entry in values.items()})
-    # (E1.5) L_n = width log(1 + e^((x-half)/width)), L_s = s^2/2, L_p = log cosh p: integrals of theta, g and psi
-    return ((lambda_n * (x * theta - width * np.logaddexp(0, (x - half) / width)) - b * theta).sum(1)
-            + (beta * s**2 / 2 - s * hebbian - psi * s).sum(1)
-            + (gamma_s * (p * psi - (np.logaddexp(p, -p) - math.log(2))) - d * psi).sum(1)
-            - 0.5 * np.einsum("ti,ij,tj->t", psi, matrix, psi, optimize=True))
-
-
-def coupling_matrix(options, values):
-    """The coupling of the processes as one matrix on psi, float64 [process, process], diagonal included."""
-    import numpy as np
-
-    far = distances(options)
-    if options["coupling"] == "dense":
-        return np.where(far > 0, values["a"] * np.exp(-far / values["ell"]), 0.0)
-    if options["coupling"] == "diffusive":
-        near = (far == 1.0) * values["D"]
-        return near - np.diag(near.sum(1))
-    return np.zeros_like(far)
-
-
-def inputs_of(recording):
-    """The inputs b (time, neuron) and d (time, process) that a recording was driven with, at its times."""
-    from astro_sim.network import input_table
-    from astro_sim.plan import plan_of
-
-    plan = plan_of(recording.meta)
-    return tuple(input_table(plan, population, variable)[:: plan.every][: len(recording.time)]
-                 for population, variable in (("neuron", "b"), ("process", "d")))
