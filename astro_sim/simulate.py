@@ -62,6 +62,8 @@ def _run_unchecked(plan: Plan, progress: bool) -> Recording:
             report = (lambda elapsed, done, start, duration: bar.update(done)) if plan.backend != "cpp" else None
             built.network.run(whole * brian2.second, report=report, report_period=0.2 * brian2.second, namespace={})
             device.finish()
+            if plan.backend != "cpp" and built.network.t / brian2.second < whole - plan.dt / 2:
+                raise KeyboardInterrupt  # Brian2 takes Ctrl-C itself and stops early without a word
         except (brian2.DimensionMismatchError, BrianObjectException) as error:
             cause = error.__cause__ or error
             raise UserError(f"model {plan.model.name}: Brian2 refuses it: {cause}") from error

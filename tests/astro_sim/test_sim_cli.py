@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -171,6 +172,22 @@ def test_an_unknown_flag_and_verb_are_refused_without_a_traceback(astro_sim):
         code, _, err = astro_sim(*words)
         assert code == 2
         assert "Traceback" not in err
+
+
+def test_an_interrupted_run_writes_nothing_and_says_130(astro_sim, tmp_path, monkeypatch):
+    """Brian2 takes Ctrl-C itself and ends the run early; a part of a run must not pass for the whole."""
+    import brian2
+
+    start = brian2.Network.run
+
+    def interrupted(self, *args, **kwargs):
+        self.add(brian2.NetworkOperation(lambda t: t > 0.05 * brian2.second and os.kill(os.getpid(), signal.SIGINT)))
+        return start(self, *args, **kwargs)
+
+    monkeypatch.setattr(brian2.Network, "run", interrupted)
+    code, out, err = astro_sim(*RUN)
+    assert (code, out, "Traceback" in err) == (130, "", False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_program_itself(tmp_path):
