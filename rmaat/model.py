@@ -7,6 +7,7 @@ from torch import nn
 
 from foundation.errors import UserError, choose
 from rmaat.attention import ATTENTION
+from rmaat.attention.projection import ALL
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.backprop import GRADIENT
 from rmaat.biology import Biology
@@ -16,6 +17,7 @@ from rmaat.readout import READOUT
 from rmaat.shapes import Bool, Float, Int, Tensor
 
 INITIAL_SCALE = .02  # standard deviation of embeddings and initial memory tokens
+UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
 Segment = tuple[Int[Tensor, "batch places"], Bool[Tensor, "batch places"] | None, int]
 
 
@@ -37,6 +39,7 @@ class ModelConfig:
     rel_pos: str = "positional"
     retention: str = "accumulate"
     readout: str = "last"
+    unread: str = "pruned"
     gradient: str = "amrb"
 
     def __post_init__(self):
@@ -51,7 +54,7 @@ class ModelConfig:
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout = {self.dropout!r}: must be at least 0 and below 1")
         for name, registry in (("attention", ATTENTION), ("rel_pos", REL_POS), ("retention", RETENTION),
-                               ("readout", READOUT), ("gradient", GRADIENT)):
+                               ("readout", READOUT), ("unread", UNREAD), ("gradient", GRADIENT)):
             choose(name, getattr(self, name), registry)
 
     @property
@@ -60,7 +63,10 @@ class ModelConfig:
 
 
 class Block(nn.Module):
-    """Attention, then feed-forward, each normalised before and added to its input. [batch, rows, width] to the same."""
+    """Attention, then feed-forward, each normalised before and added to its input.
+
+    [batch, rows, width] to [batch, wanted rows, width]: all rows are attended to, the wanted ones are computed.
+    """
 
     def __init__(self, config: ModelConfig, biology: Biology):
         super().__init__()
@@ -72,8 +78,9 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None) -> Float[Tensor, "batch rows width"]:
-        x = x + self.dropout(self.attention(self.before_attention(x), num_memory_tokens, mask))
+                mask: Bool[Tensor, "batch rows"] | None, wanted: slice = ALL) -> Float[Tensor, "batch wanted width"]:
+        attended = self.attention(self.before_attention(x), num_memory_tokens, mask, wanted)
+        x = x[:, wanted] + self.dropout(attended)
         return x + self.dropout(self.feedforward(self.before_feedforward(x)))
 
 
@@ -120,19 +127,32 @@ class RMAAT(nn.Module):
     def step(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
              ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch tokens width"]]:
         """One segment: (sum of the features of its valid tokens, memory after it)."""
+        tokens, mask, _ = segment
+        x, after = self._pass(segment, memory, ALL)
+        features = self.norm(x[:, :tokens.shape[1]])
+        return (features if mask is None else features * mask[..., None]).sum(1), after
+
+    def write(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
+              ) -> tuple[None, Float[Tensor, "batch tokens width"]]:
+        """One segment whose features nobody reads: (None, memory after it), the memory being `step`'s to rounding.
+
+        The last block computes queries, projection and feed-forward of the memory tokens alone. Its dropout draws for
+        those rows alone, so in training the random numbers are others than `step` would draw.
+        """
+        return None, self._pass(segment, memory, slice(-self.config.num_memory_tokens, None))[1]
+
+    def _pass(self, segment: Segment, memory: Float[Tensor, "batch tokens width"], wanted: slice,
+              ) -> tuple[Float[Tensor, "batch wanted width"], Float[Tensor, "batch tokens width"]]:
+        """The wanted rows (the memory tokens among them) after the last block, and the memory after the segment."""
         tokens, mask, t = segment
         places, num_memory = tokens.shape[1], self.config.num_memory_tokens
         entering = self.retention.enter(memory, self.initial_memory)
         x = torch.cat([self.embedding(tokens) + self.position[:places], entering], 1)
         rows = None if mask is None else nn.functional.pad(mask, (0, num_memory), value=True)
-        for block in self.blocks:
-            x = block(x, num_memory, rows)
-        after = self.retention(entering, x[:, places:], t)
-        features = self.norm(x[:, :places])
-        if mask is None:
-            return features.sum(1), after
-        after = torch.where(mask.any(1)[:, None, None], after, memory)
-        return (features * mask[..., None]).sum(1), after
+        for block, computed in zip(self.blocks, [ALL] * (len(self.blocks) - 1) + [wanted], strict=True):
+            x = block(x, num_memory, rows, computed)
+        after = self.retention(entering, x[:, -num_memory:], t)
+        return x, after if mask is None else torch.where(mask.any(1)[:, None, None], after, memory)
 
     def start(self, batch: int) -> Float[Tensor, "batch tokens width"]:
         """The memory before the first segment."""
@@ -141,9 +161,12 @@ class RMAAT(nn.Module):
     def forward(self, tokens: Int[Tensor, "batch length"],
                 lengths: Int[Tensor, "batch"]) -> Float[Tensor, "batch classes"]:
         segments = self.split(tokens, lengths)
-        gradient = GRADIENT[self.config.gradient]
-        outs, memory = gradient(self.step, segments, self.start(len(tokens)), list(self.parameters()))
-        features = READOUT[self.config.readout](outs, lengths, self.config.segment_length)
+        gradient, readout = GRADIENT[self.config.gradient], READOUT[self.config.readout]
+        read, unread = readout.segments(lengths, self.config.segment_length), UNREAD[self.config.unread]
+        steps = {t: self.step if t in read else getattr(self, unread) for _, _, t in segments}
+        outs, memory = gradient(lambda segment, memory: steps[segment[2]](segment, memory), segments,
+                                self.start(len(tokens)), list(self.parameters()))
+        features = readout(outs, lengths, self.config.segment_length)
         return self.head(torch.cat([features, self.norm(memory).flatten(1)], 1))
 
 

@@ -1,4 +1,9 @@
-"""What the classifier reads of the segments' features, beside the memory tokens."""
+"""What the classifier reads of the segments' features, beside the memory tokens.
+
+A readout names the segments whose features it reads, `segments(lengths, segment_length)` as numbers t = 1..T, and
+reads them, `readout(outs, lengths, segment_length)`: outs are sums over valid tokens, [batch, width] each, and may be
+None where they are not read.
+"""
 
 from collections.abc import Sequence
 
@@ -7,19 +12,33 @@ import torch
 from rmaat.shapes import Float, Int, Tensor
 
 
-def last(outs: Sequence[Tensor], lengths: Int[Tensor, "batch"], segment_length: int) -> Float[Tensor, "batch width"]:
-    """Mean features of each sample's own last segment; outs are sums over valid tokens, [batch, width] each."""
-    index = (lengths - 1) // segment_length
-    if bool((index == len(outs) - 1).all()):
-        sums = outs[-1]
-    else:
-        sums = torch.stack(list(outs), 1)[torch.arange(len(lengths), device=lengths.device), index]
-    return sums / (lengths - index * segment_length)[:, None]
+class Last:
+    """Mean features of each sample's own last segment."""
+
+    def segments(self, lengths: Int[Tensor, "batch"], segment_length: int) -> set[int]:
+        return set(((lengths - 1) // segment_length + 1).tolist())
+
+    def __call__(self, outs: Sequence[Tensor | None], lengths: Int[Tensor, "batch"],
+                 segment_length: int) -> Float[Tensor, "batch width"]:
+        index = (lengths - 1) // segment_length
+        read = sorted(t - 1 for t in self.segments(lengths, segment_length))
+        if len(read) == 1:
+            sums = outs[read[0]]
+        else:
+            place = torch.searchsorted(torch.tensor(read, device=lengths.device), index)
+            sums = torch.stack([outs[t] for t in read], 1)[torch.arange(len(lengths), device=lengths.device), place]
+        return sums / (lengths - index * segment_length)[:, None]
 
 
-def pooled(outs: Sequence[Tensor], lengths: Int[Tensor, "batch"], segment_length: int) -> Float[Tensor, "batch width"]:
+class Pooled:
     """Mean features of all valid tokens of all segments."""
-    return torch.stack(list(outs)).sum(0) / lengths[:, None]
+
+    def segments(self, lengths: Int[Tensor, "batch"], segment_length: int) -> set[int]:
+        return set(range(1, (int(lengths.max()) - 1) // segment_length + 2))
+
+    def __call__(self, outs: Sequence[Tensor], lengths: Int[Tensor, "batch"],
+                 segment_length: int) -> Float[Tensor, "batch width"]:
+        return torch.stack(list(outs)).sum(0) / lengths[:, None]
 
 
-READOUT = {"last": last, "pooled": pooled}
+READOUT = {"last": Last(), "pooled": Pooled()}

@@ -5,6 +5,7 @@ from torch import nn
 
 from foundation.errors import UserError, choose
 from rmaat.attention.precision import at_least_float32
+from rmaat.attention.projection import ALL, project_rows
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
 from rmaat.provenance import Analogy, Engineering, FromRecord, declare
@@ -20,7 +21,8 @@ class Astromorphic(nn.Module):
     """Attention as a Hebbian write by neurons and astrocytes, read through the astrocytes' calcium feedback.
 
     Shapes: x [batch, rows, width], the last `num_memory_tokens` rows being memory tokens; mask [batch, rows], true for
-    rows that are there (None: all); result [batch, rows, width], without the residual. The result at valid rows does
+    rows that are there (None: all); result [batch, wanted rows, width], without the residual, the other rows being
+    keys and values alone. The result at valid rows does
     not depend on what stands in the others. Memory tokens have no place on the astrocytes' line: they write through
     H_neuron alone and read everything. Sums are at least float32 under autocast.
     Source: Mia2026, Kozachkov2023. Not modelled: time inside a segment; all tokens write before any reads.
@@ -54,20 +56,21 @@ class Astromorphic(nn.Module):
             self.project.weight.mul_(self.initial_scale)
 
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None = None) -> Float[Tensor, "batch rows width"]:
+                mask: Bool[Tensor, "batch rows"] | None = None,
+                wanted: slice = ALL) -> Float[Tensor, "batch wanted width"]:
         if mask is not None:
             x = x.masked_fill(~mask[..., None], 0)  # no bias below: values of padding are 0 as well
         rel_pos = self.rel_pos(x[:, :x.shape[1] - num_memory_tokens])
         # (E5.1) K = X W_K, Q = X W_Q, V = X W_V
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, self.m)).permute(2, 0, 3, 1, 4)
+        q, k, v = project_rows(self.qkv, x, self.heads, wanted)
         with torch.autocast(x.device.type, enabled=False):
             q32, k32, v32 = (at_least_float32(x) for x in (q, k, v))
             read = self._attend(q32, k32, v32, rel_pos, num_memory_tokens, mask)
         return self.project(read.transpose(1, 2).flatten(2).to(q.dtype))
 
-    def _attend(self, q: Float[Tensor, "batch heads rows m"], k: Float[Tensor, "batch heads rows m"],
+    def _attend(self, q: Float[Tensor, "batch heads wanted m"], k: Float[Tensor, "batch heads rows m"],
                 v: Float[Tensor, "batch heads rows m"], rel_pos: Tensor | None, num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None) -> Float[Tensor, "batch heads rows m"]:
+                mask: Bool[Tensor, "batch rows"] | None) -> Float[Tensor, "batch heads wanted m"]:
         q, k = feature_map(q), feature_map(k)
         drive = k.sum(-2) if mask is None else (mask[:, None, None].to(k.dtype) @ k).squeeze(-2)
         # (E5.3) g = (sum_t phi(k_t))^alpha

@@ -5,6 +5,7 @@ from torch import nn
 
 from rmaat.attention.astromorphic import check_heads, feature_map
 from rmaat.attention.precision import at_least_float32
+from rmaat.attention.projection import ALL, project_rows
 from rmaat.biology import Biology
 from rmaat.shapes import Bool, Float, Tensor
 
@@ -20,20 +21,21 @@ class Softmax(nn.Module):
         self.project = nn.Linear(width, width, bias=False)
 
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None = None) -> Float[Tensor, "batch rows width"]:
+                mask: Bool[Tensor, "batch rows"] | None = None,
+                wanted: slice = ALL) -> Float[Tensor, "batch wanted width"]:
         if mask is not None:
             x = x.masked_fill(~mask[..., None], 0)
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, self.m)).permute(2, 0, 3, 1, 4)
+        q, k, v = project_rows(self.qkv, x, self.heads, wanted)
         return self.project(self._attend(q, k, v, mask).transpose(1, 2).flatten(2))
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Float[Tensor, "batch heads rows m"]:
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Float[Tensor, "batch heads wanted m"]:
         return nn.functional.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None, None])
 
 
 class Linear(Softmax):
     """Normalised linear attention, as in RLT: phi(Q) (phi(K)^T V) / (phi(Q) sum phi(K)). Shapes as `Softmax`."""
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Float[Tensor, "batch heads rows m"]:
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Float[Tensor, "batch heads wanted m"]:
         with torch.autocast(q.device.type, enabled=False):
             q32, k32, v32 = feature_map(at_least_float32(q)), feature_map(at_least_float32(k)), at_least_float32(v)
             if mask is not None:
