@@ -100,10 +100,11 @@ def describe(name: str, entry: record.Entry) -> list[str]:
             off = constant.value / constant.fitted - 1
             lines.append(f"    fitted to the recording: {constant.fitted:.6g} +- {half:.1g} (95 %); "
                          f"the closed form is off by {100 * off:+.2g} %")
-    for use in entry.parameters:
+    for use in record.in_order(entry.parameters):
         slopes = ", ".join(f"d{key}/d{use.name} = {slope:.4g}" for key, slope in use.sensitivity.items())
-        lines.append(f"    <- {use.name} = {use.value:g} {use.unit}  {use.basis}, {use.source} ({use.model})  {slopes}")
-        lines.append(f"       {use.meaning}")
+        lead = "       <- " if use.through else "    <- "
+        lines.append(f"{lead}{use.name} = {use.value:g} {use.unit}  {use.basis}, {use.source} ({use.model})  {slopes}")
+        lines.append(f"{' ' * len(lead)}{use.meaning}")
     lines += [f"    .. {key}: {why}" for key, why in entry.cancels.items()]
     if entry.evidence:
         seen = entry.evidence

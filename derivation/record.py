@@ -6,7 +6,7 @@ Standard library only, so that a machine that trains needs no simulator.
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -37,7 +37,10 @@ class Constant:
 
 @dataclass(frozen=True)
 class ParameterUse:
-    """One biological number that an entry rests on. `sensitivity` maps a constant to d(constant)/d(parameter)."""
+    """One biological number that an entry rests on. `sensitivity` maps a constant to d(constant)/d(parameter).
+
+    `through` names the parameter of the entry that stands between, when the constants' formulas do not have this one.
+    """
 
     name: str
     value: float
@@ -47,6 +50,7 @@ class ParameterUse:
     basis: str
     model: str
     sensitivity: Mapping[str, float]
+    through: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,13 @@ class Record:
 
     def entry(self, name: str) -> Entry:
         return choose("record entry", name, dict(self.entries))
+
+
+def in_order(uses: Iterable[ParameterUse]) -> list[ParameterUse]:
+    """Each parameter followed by those that act through it, as a reader follows the chain."""
+    uses = list(uses)
+    return [one for use in uses if use.through is None
+            for one in (use, *(other for other in uses if other.through == use.name))]
 
 
 # ---------------------------------------------------------------------------------------------- writing
@@ -259,6 +270,9 @@ def _entry(reader: _Reader, value, path: str) -> Entry:
     parameters = tuple(_parameter(reader, item, f"{path}.parameters[{k}]")
                        for k, item in enumerate(reader.sequence(value["parameters"], f"{path}.parameters")))
     known = {parameter.name for parameter in parameters}
+    for k, parameter in enumerate(parameters):
+        if parameter.through is not None and parameter.through not in known:
+            raise reader.fail(f"{path}.parameters[{k}].through", f"{parameter.through!r} is no parameter of the entry")
     constants = {name: _constant(reader, item, f"{path}.constants.{name}", known)
                  for name, item in reader.mapping(value["constants"], f"{path}.constants").items()}
     return Entry(
@@ -299,6 +313,8 @@ def _parameter(reader: _Reader, value, path: str) -> ParameterUse:
     texts = {key: reader.text(value[key], f"{path}.{key}") for key in ("name", "unit", "meaning", "source", "model")}
     sensitivity = {name: reader.number(item, f"{path}.sensitivity.{name}")
                    for name, item in reader.mapping(value["sensitivity"], f"{path}.sensitivity").items()}
+    if value["through"] is not None:
+        texts["through"] = reader.text(value["through"], f"{path}.through")
     return ParameterUse(value=reader.number(value["value"], f"{path}.value"), sensitivity=sensitivity,
                         basis=reader.one_of(value["basis"], f"{path}.basis", BASES), **texts)
 

@@ -10,7 +10,7 @@ from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
 from foundation.errors import UserError
 
-CALCIUM_SET, IP3 = "AM", "0.5 umolar"
+CALCIUM_MODEL, CALCIUM_SET, IP3 = "li_rinzel", "AM", "0.5 umolar"
 NUM_CYCLES, STEPS_PER_CYCLE = 6, 2400
 PLACES, SMALL_DRIVE = 101, 0.01  # a drive so small that psi stays linear to 3e-5, on a line longer than the response
 
@@ -28,7 +28,7 @@ def calcium_cycle() -> CalciumCycle:
 
     Raises `UserError` when single periods differ by more than a thousandth: then there is no one cycle.
     """
-    recording = simulate(f"li_rinzel:{CALCIUM_SET}", constant("ip3", IP3), duration="120 s", dt="5 ms")
+    recording = simulate(f"{CALCIUM_MODEL}:{CALCIUM_SET}", constant("ip3", IP3), duration="120 s", dt="5 ms")
     periods = np.diff(analysis.crossings(recording, "C", after=30.0))
     if periods.size < 2 or np.ptp(periods) > 1e-3 * periods.mean():
         raise UserError(f"calcium set {CALCIUM_SET} at ip3 = {IP3} has no steady oscillation (periods {periods} s)")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from derivation.record import Entry, ParameterUse, Record
+from derivation.record import Entry, ParameterUse, Record, in_order
 from foundation.errors import unknown
 from rmaat.biology import Biology, Curve
 from rmaat.model import RMAAT, ModelConfig
@@ -86,7 +86,7 @@ def _tensor(model: RMAAT, record: Record, item: Traced, effects: dict) -> dict:
                  if item.origin.constant in (None, name)}
     parameters = [{**asdict(use),
                    "sensitivity": {name: value for name, value in use.sensitivity.items() if name in constants},
-                   "influence": effects[path_of(item), use.name]} for use in entry.parameters]
+                   "influence": effects[path_of(item), use.name]} for use in in_order(entry.parameters)]
     evidence = None if entry.evidence is None else asdict(entry.evidence)
     return {"path": path_of(item), "file": source_file(model, item), "value": summary(item.value),
             "equation": item.origin.equation or entry.equation, "entry": item.origin.entry, "meaning": entry.meaning,
@@ -176,18 +176,27 @@ def _chain(tensor: dict, paths: list[str]) -> Iterator[str]:
     if paths[1:]:
         yield f"  also {', '.join(paths[1:])}"
     yield f"  {tensor['meaning']}"
-    evidence = tensor["evidence"]
-    held = "" if evidence is None else (f"; {evidence['compared']}: max error {evidence['max_error']:.3g} "
-                                        f"{evidence['error_unit']}; range {evidence['range']}")
-    yield f"  <- {tensor['formula']}   {tensor['basis']}; {', '.join(tensor['sources'])}{held}"
+    yield f"  <- {tensor['formula']}   {tensor['basis']}; {', '.join(tensor['sources'])}"
+    if tensor["evidence"] is not None:
+        yield "     held against {compared}: off by at most {max_error:.2g}; {range}".format(**tensor["evidence"])
     for name, constant in tensor["constants"].items():
-        interval = constant["interval"] and f" [{constant['interval'][0]:.6g}, {constant['interval'][1]:.6g}]"
         formula = f" = {constant['formula']}" if constant["formula"] else ""
-        yield f"     {name}{formula} = {constant['value']:.6g}{interval or ''}   {constant['meaning']}"
-    for use in tensor["parameters"]:
-        slopes = ", ".join(f"d {name}/d {use['name']} {slope:.3g}" for name, slope in use["sensitivity"].items())
-        unit = "" if use["unit"] == "1" else f" {use['unit']}"
-        yield (f"     <- {use['name']} {use['value']:g}{unit}   {use['source']}   {use['basis']}   {use['model']}: "
-               f"{use['meaning']}   {slopes or 'moves no constant here'}; +1 % moves this by {use['influence']:.2g} %")
+        yield f"     {name}{formula} = {constant['value']:.6g}   {constant['meaning']}"
+        if constant["interval"]:
+            low, high = constant["interval"]
+            yield f"     {name} fitted to the recording: {constant['fitted']:.6g} [{low:.6g}, {high:.6g}]"
+    yield from _parameters(tensor["parameters"])
     for name, why in tensor["cancels"].items():
         yield f"     .. {name}: {why}"
+
+
+def _parameters(uses: list[dict]) -> Iterator[str]:
+    """A line a parameter, in columns; one that acts through another stands indented below it."""
+    rows = [("   " * bool(use["through"]) + use["name"], f"{use['value']:g} {use['unit']}".removesuffix(" 1"),
+             use["basis"], use["source"],
+             ", ".join(f"d {name}/d {use['name']} {slope:+.3g}" for name, slope in use["sensitivity"].items())
+             or "moves no constant here", f"+1 % moves this by {use['influence']:.2g} %") for use in uses]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
+        yield f"     <- {cells}".rstrip()

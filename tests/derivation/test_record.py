@@ -65,6 +65,7 @@ def test_every_constant_follows_from_its_parameters():
     (("entries", "retention", "formula"), "q**t+w", "uses w"),
     (("entries", "retention", "formula"), "open('x')", r"entries\.retention\.formula"),
     (("entries", "retention", "basis"), "guessed", "not one of measured"),
+    (("entries", "retention", "parameters", 0, "through"), "nothing", "'nothing' is no parameter of the entry"),
     (("entries", "retention", "surprise"), 1, r"entries\.retention\.surprise: unknown key"),
     (("entries", "retention", "parameters"), {}, "expected a list"),
     (("entries",), [], "expected an object"),
