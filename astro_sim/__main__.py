@@ -31,7 +31,7 @@ def list_models(as_json: Json = False) -> None:
     from astro_sim.models import MODELS
 
     rows = {name: {"summary": model.summary, "parameter_sets": list(model.parameter_sets),
-                   "inputs": list(model.inputs), "sources": list(model.sources),
+                   "inputs": [*model.inputs, *model.spike_inputs], "sources": list(model.sources),
                    "options": {key: list(o.allowed) for key, o in model.options.items()}}
             for name, model in MODELS.items()}
     if as_json:
@@ -61,14 +61,16 @@ def run_model(
     model: str,
     out: Annotated[Path | None, typer.Option(help="The recording to write (NetCDF, .nc).")] = None,
     sets: Annotated[Many, typer.Option("--set", help="NAME=VALUE UNIT: change a parameter.")] = None,
-    protocol: Annotated[Many, typer.Option(help="KIND:input=...,...: constant, steps, square or cycles.")] = None,
+    protocol: Annotated[Many, typer.Option(help="KIND:input=...,...: constant, steps, square, cycles; "
+                                            "spikes, regular, poisson, pairing for spikes.")] = None,
     option: Annotated[Many, typer.Option(help="NAME=VALUE: a structural option.")] = None,
     initial: Annotated[Many, typer.Option(help="NAME=VALUE UNIT: an initial value.")] = None,
     set_name: SetName = None,
     duration: Annotated[str, typer.Option(help="Simulated time.")] = "60 s",
     dt: Annotated[str, typer.Option(help="Time step.")] = "1 ms",
     record_every: Annotated[str | None, typer.Option(help="Recording interval, a multiple of dt.")] = None,
-    method: Annotated[str, typer.Option(help="euler, rk2, rk4 or exponential_euler.")] = "rk4",
+    method: Annotated[str | None, typer.Option(help="euler, rk2, rk4, exponential_euler; heun or milstein where the "
+                                               "model has noise. Default: the model's own.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     backend: Annotated[str, typer.Option(help="numpy, cython or cpp.")] = "numpy",
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,

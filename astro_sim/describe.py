@@ -2,6 +2,7 @@
 
 from astro_sim.model import Model
 from astro_sim.plan import Plan
+from astro_sim.protocols import Drive
 from astro_sim.recording import Recording
 
 
@@ -16,6 +17,7 @@ def as_dict(model: Model, parameter_set: str) -> dict:
         "initial": {name: p.as_dict() for name, p in model.initial.items()},
         "inputs": {name: {"unit": i.unit, "default": i.default, "meaning": i.meaning}
                    for name, i in model.inputs.items()},
+        "spike_inputs": {name: s.meaning for name, s in model.spike_inputs.items()},
         "observables": {name: {"unit": o.unit, "long_name": o.long_name} for name, o in model.observables.items()},
         "options": {name: {"default": o.default, "allowed": list(o.allowed), "meaning": o.meaning}
                     for name, o in model.options.items()},
@@ -39,6 +41,7 @@ def as_text(model: Model, parameter_set: str) -> str:
     parts += _table([name, _number(p.value), p.unit, p.basis, p.source, p.meaning] for name, p in model.initial.items())
     parts.append("\ninputs, for --protocol")
     parts += _table([name, _number(i.default), i.unit, i.meaning] for name, i in model.inputs.items())
+    parts += _table([name, "spikes", s.meaning] for name, s in model.spike_inputs.items())
     parts.append("\nrecorded")
     parts += _table([name, o.unit, o.long_name] for name, o in model.observables.items())
     if model.options:
@@ -67,7 +70,8 @@ def plan_text(plan: Plan) -> str:
     lines = [f"would simulate {plan.model.name}:{plan.parameter_set} for {plan.duration:g} s: {plan.steps} steps of "
              f"{plan.dt:g} s, {plan.method}, backend {plan.backend}, seed {plan.seed}"]
     lines += [f"  option {name} = {value}" for name, value in plan.options.items()]
-    lines += [f"  {d.kind} on {d.input}: {len(d.times)} pieces" for d in plan.protocol]
+    lines += [f"  {d.kind} on {d.input}: " + (f"{len(d.times)} pieces" if isinstance(d, Drive) else "spikes")
+              for d in plan.protocol]
     lines += ["  inputs without a protocol keep their default"]
     lines += _table([name, _number(p.value), p.unit, p.basis, p.source] for name, p in plan.parameters.items())
     return "\n".join(lines)

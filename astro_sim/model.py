@@ -43,7 +43,8 @@ class Population:
     """Elements of one kind under one ODE text.
 
     `size`, `labels` and `positions` are functions of the options; positions are one row of coordinates an element (no
-    unit: places) or None where distance is not that of a space.
+    unit: places) or None where distance is not that of a space. `method` overrides that of the run: "exact" where the
+    ODEs are linear. A population without ODE text that a `SpikeInput` names only sends the spikes of a protocol.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Population:
     reset: str | None = None
     refractory: str | None = None
     events: Mapping[str, str] = field(default_factory=dict)
+    method: str | None = None
 
     def expressions(self) -> list[str]:
         extra = [self.threshold, self.reset, self.refractory, *self.events.values()]
@@ -76,7 +78,8 @@ class Connection:
     """Brian2 Synapses text between two populations, for the options in `when` (name -> allowed values).
 
     `fixed` sets a variable of each pair once, by an expression. Summed variables are computed from the state at the
-    start of a step and held over it, in the order of `order`: coupling through them is of first order in dt.
+    start of a step and held over it, in the order of `order`: coupling through them is of first order in dt, or of
+    `coupling_order` where the text sums the mean over the step. `delay` names a parameter.
     """
 
     name: str
@@ -92,6 +95,7 @@ class Connection:
     delay: str | None = None
     on_event: str = "spike"
     order: int = 0
+    coupling_order: int = 1
 
     def active(self, options: Options) -> bool:
         return all(options[name] in values for name, values in self.when.items())
@@ -120,6 +124,14 @@ class Input:
 
 
 @dataclass(frozen=True)
+class SpikeInput:
+    """Spikes that a protocol may send: the elements of `population`, which has no ODE text, are their sources."""
+
+    population: str
+    meaning: str
+
+
+@dataclass(frozen=True)
 class Observable:
     """A variable that is recorded.
 
@@ -137,6 +149,8 @@ class Observable:
 class Model:
     """Everything that says what is simulated. Variables are named uniquely over all populations.
 
+    `method` integrates it where none is asked for.
+
     Errors: `UserError` for any symbol used and not declared, or declared and not used, in any part.
     """
 
@@ -151,6 +165,8 @@ class Model:
     options: Mapping[str, Option] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     not_modelled: str = ""
+    spike_inputs: Mapping[str, SpikeInput] = field(default_factory=dict)
+    method: str = "rk4"
 
     def __post_init__(self):
         self._check_parameter_sets()
@@ -192,7 +208,11 @@ class Model:
         """No events and no noise: every variable moves smoothly, apart from edges of an input."""
         events = any(p.threshold or p.events for p in self.populations)
         kicks = any(c.on_pre or c.on_post for c in self.connections)
-        return not (events or kicks or any(noisy(line.expression) for _, line in self.variables().values()))
+        return not (events or kicks or self.stochastic)
+
+    @property
+    def stochastic(self) -> bool:
+        return any(noisy(line.expression) for _, line in self.variables().values())
 
     def states(self) -> list[str]:
         return [name for name, (_, line) in self.variables().items() if line.kind == "ode"]
@@ -234,7 +254,7 @@ class Model:
             end = next((e for e in sides if name.endswith(e)), None)
             known = name in own | parameters or (end and name.removesuffix(end) in sides[end])
             self._refuse("used and not declared", connection.name, set() if known else {name})
-            found.add(name.removesuffix(end) if end else name)
+            found.add(name.removesuffix(end) if end and name not in own | parameters else name)
         self._refuse("declared and not used", connection.name, own - used)
         for name, population in connection.filled().items():
             known = any(line.name == name for line in lines(self.population(population).equations))

@@ -1,5 +1,6 @@
 """From a plan to Brian2 objects: an explicit network, every group with its own namespace, nothing from the caller."""
 
+import re
 from dataclasses import dataclass
 
 from astro_sim.courses import input_courses
@@ -7,6 +8,7 @@ from astro_sim.equation_text import lines
 from astro_sim.model import Connection, Population
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
+from astro_sim.trains import spike_steps
 from foundation.errors import ResourceError
 
 MAX_PAIRS = 30_000_000  # 8 bytes a variable and pair: beyond, a laptop's memory is gone
@@ -27,10 +29,14 @@ def build(plan: Plan) -> Built:
     clock = brian2.Clock(dt=plan.dt * brian2.second, name="clock_step")
     slow = clock if plan.every == 1 else brian2.Clock(dt=plan.every * plan.dt * brian2.second, name="clock_record")
     values = {name: parameter.quantity() for name, parameter in plan.parameters.items()}
-    groups = {p.name: _group(plan, p, values, clock) for p in plan.model.populations}
+    senders = {given.population for given in plan.model.spike_inputs.values()}
+    groups = {p.name: _source(plan, p, clock) if p.name in senders else _group(plan, p, values, clock)
+              for p in plan.model.populations}
+    groups = {name: group for name, group in groups.items() if group is not None}
     network = brian2.Network(*groups.values())
     for connection in plan.model.active_connections(plan.options):
-        network.add(*_synapses(plan, connection, groups, values, clock))
+        if connection.source in groups:  # a source without a protocol is silent: it is not built
+            network.add(*_synapses(plan, connection, groups, values, clock, connection.source in senders))
     monitors = {}
     for name, group in groups.items():
         wanted = [v for v, seen in plan.model.observables.items() if seen.population == name]
@@ -40,6 +46,17 @@ def build(plan: Plan) -> Built:
     return Built(network, monitors)
 
 
+def _source(plan: Plan, population: Population, clock):
+    """The spikes of a protocol, sent before anything else in their step; None where there are none."""
+    import brian2
+
+    elements, steps = spike_steps(plan, population.name)
+    if len(elements) == 0:
+        return None
+    return brian2.SpikeGeneratorGroup(population.size(plan.options), elements, steps * plan.dt * brian2.second,
+                                      clock=clock, when="before_start", order=-200, name=population.name)
+
+
 def _group(plan: Plan, population: Population, values: dict, clock):
     import brian2
     import numpy as np
@@ -47,9 +64,9 @@ def _group(plan: Plan, population: Population, values: dict, clock):
     text, courses, constants = _with_inputs(plan, population)
     given = {key: getattr(population, key) for key in ("threshold", "reset", "refractory")}
     spiking = {key: expression for key, expression in given.items() if expression}
-    group = brian2.NeuronGroup(population.size(plan.options), text, method=plan.method, clock=clock,
+    group = brian2.NeuronGroup(population.size(plan.options), text, method=population.method or plan.method,
                                namespace={**values, **{name: course for name, (course, _) in courses.items()}},
-                               events=dict(population.events), name=population.name, **spiking)
+                               clock=clock, events=dict(population.events), name=population.name, **spiking)
     for name, (_, columns) in courses.items():
         setattr(group, name.replace("course_", "column_"), columns)
     for name, value in constants.items():
@@ -87,13 +104,16 @@ def _written(plan: Plan, variable: str) -> str:
 
 
 def _base_unit(plan: Plan, variable: str) -> str:
-    """Brian2 wants the unit of an equation without a scale; `mmolar` is the base unit of a concentration."""
+    """Brian2 wants the unit of an equation without a scale; `mmolar` is the base unit of a concentration.
+
+    Name by name: Brian2's own word for the whole, such as katal/(metre**3), its equations cannot read.
+    """
     import brian2
 
-    written = _written(plan, variable)
-    if written == "1":
-        return "1"
-    return repr(brian2.get_unit(brian2.get_dimensions(unit(written))))
+    def unscaled(name: re.Match) -> str:
+        return repr(brian2.get_unit(brian2.get_dimensions(unit(name[0]))))
+
+    return re.sub("[A-Za-z]+", unscaled, _written(plan, variable).replace("^", "**"))
 
 
 def _timed(plan: Plan, table, variable: str):
@@ -104,7 +124,7 @@ def _timed(plan: Plan, table, variable: str):
     return brian2.TimedArray(values, dt=plan.dt * brian2.second, name=f"course_{variable}")
 
 
-def _synapses(plan: Plan, connection: Connection, groups: dict, values: dict, clock) -> list:
+def _synapses(plan: Plan, connection: Connection, groups: dict, values: dict, clock, sent: bool) -> list:
     """The connection's Synapses, or nothing where no pair exists."""
     import brian2
     import numpy as np
@@ -114,7 +134,9 @@ def _synapses(plan: Plan, connection: Connection, groups: dict, values: dict, cl
         raise ResourceError(f"{connection.name}: {len(pairs.source)} pairs, above {MAX_PAIRS}; choose fewer elements")
     if len(pairs.source) == 0:
         return []
-    events = {key: getattr(connection, key) for key in ("on_pre", "on_post", "delay") if getattr(connection, key)}
+    events = {key: getattr(connection, key) for key in ("on_pre", "on_post") if getattr(connection, key)}
+    if connection.delay:
+        events["delay"] = values[connection.delay]
     synapses = brian2.Synapses(groups[connection.source], groups[connection.target], connection.equations,
                                namespace=values, method=plan.method, clock=clock, name=connection.name,
                                on_event=connection.on_event, **events)
@@ -126,4 +148,6 @@ def _synapses(plan: Plan, connection: Connection, groups: dict, values: dict, cl
         getattr(synapses, name).set_item(slice(None), expression, namespace={})
     for updater in synapses.summed_updaters.values():
         updater.order = connection.order - 100  # all sums before any state moves, whatever the names
+    if sent:  # after the spikes, before what is computed once a step and before the record
+        synapses.pre.when, synapses.pre.order = "before_start", connection.order - 100
     return [synapses]

@@ -10,10 +10,12 @@ from types import MappingProxyType
 from astro_sim.model import Model
 from astro_sim.parameter import ALLOWED, Parameter, convert, seconds, split_quantity
 from astro_sim.protocols import Drive, drive_from_dict, drives
+from astro_sim.trains import Train
 from foundation.errors import ResourceError, UserError, choose, unknown
 
 # name -> order of the state updater in dt, for smooth right-hand sides without coupling
-METHODS = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1}
+METHODS = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1, "heun": 1, "milstein": 1}
+STOCHASTIC = ("heun", "milstein", "euler")  # Stratonovich; euler for noise that no state scales
 BACKENDS = ("numpy", "cython", "cpp")
 MAX_STEPS = 100_000_000
 MAX_ELEMENTS = 1_000_000
@@ -29,7 +31,7 @@ class Plan:
     parameters: Mapping[str, Parameter]
     options: Mapping[str, object]
     initial: Mapping[str, Parameter | tuple[float, ...]]
-    protocol: tuple[Drive, ...]
+    protocol: tuple[Drive | Train, ...]
     duration: float
     dt: float
     every: int
@@ -54,7 +56,8 @@ class Plan:
         """Everything that decides the result, as JSON; a recording's hash is over this."""
         from importlib.metadata import version
 
-        coupled = any(connection.filled() for connection in self.model.active_connections(self.options))
+        active = self.model.active_connections(self.options)
+        coupled = min((connection.coupling_order for connection in active if connection.filled()), default=None)
         return {
             "model": self.model.name, "parameter_set": self.parameter_set,
             "equations": {part.name: part.equations.strip() for part in
@@ -64,7 +67,7 @@ class Plan:
             "initial": {name: value.as_dict() if isinstance(value, Parameter) else list(value)
                         for name, value in self.initial.items()},
             "protocol": [drive.as_dict() for drive in self.protocol],
-            "solver": {"method": self.method, "order": METHODS[self.method], "coupling_order": 1 if coupled else None,
+            "solver": {"method": self.method, "order": METHODS[self.method], "coupling_order": coupled,
                        "dt_s": self.dt, "steps": self.steps, "duration_s": self.duration, "record_every": self.every,
                        "backend": self.backend},
             "seed": self.seed,
@@ -90,13 +93,17 @@ def find_model(given: str | Model, parameter_set: str | None) -> tuple[Model, st
 
 
 def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = None, parameters: Mapping = NOTHING,
-            options: Mapping = NOTHING, initial: Mapping = NOTHING, duration="60 s", dt="1 ms", method: str = "rk4",
-            seed: int = 0, backend: str = "numpy", record_every=None) -> Plan:
+            options: Mapping = NOTHING, initial: Mapping = NOTHING, duration="60 s", dt="1 ms",
+            method: str | None = None, seed: int = 0, backend: str = "numpy", record_every=None) -> Plan:
     """Check everything and make a `Plan`. Raises `UserError` that names the field, the value and what is allowed."""
     model, parameter_set = find_model(model, parameter_set)
     options = model.read_options(options)
+    method = model.method if method is None else method
     if method not in METHODS:
         raise unknown("method", method, METHODS)
+    if model.stochastic and method not in STOCHASTIC:
+        raise UserError(f"method: {method} knows no noise, and {model.name} has some; choose one of: "
+                        f"{', '.join(STOCHASTIC)}")
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
@@ -159,10 +166,7 @@ def _check_sizes(plan: Plan) -> None:
 def _check_protocol(plan: Plan) -> None:
     taken: dict[str, set[int]] = {}
     for drive in plan.protocol:
-        target = choose(f"input of {plan.model.name}", drive.input, dict(plan.model.inputs))
-        for value in drive.values:
-            convert(*split_quantity(value, drive.input), target.unit, f"input {drive.input}")
-        size = len(plan.reach(drive.input))
+        size = _check_input(plan, drive)
         elements = set(range(size)) if drive.elements is None else set(drive.elements)
         if not elements or min(elements) < 0 or max(elements) >= size:
             raise UserError(f"elements: {sorted(elements)} are not all elements of input {drive.input}; it has 0 to "
@@ -170,10 +174,24 @@ def _check_protocol(plan: Plan) -> None:
         if elements & taken.setdefault(drive.input, set()):
             raise UserError(f"protocol: two drives of input {drive.input} share elements; give each element one drive")
         taken[drive.input] |= elements
-        gaps = [b - a for a, b in itertools.pairwise(drive.times)]
+        gaps = [b - a for a, b in itertools.pairwise(drive.times)] if isinstance(drive, Drive) else []
         if gaps and min(gaps) < plan.dt * (1 - 1e-9):
             raise UserError(f"dt: {plan.dt:g} s is longer than a piece of the protocol ({min(gaps):g} s); give a "
                             "shorter step")
+
+
+def _check_input(plan: Plan, drive: Drive | Train) -> int:
+    """The number of elements that a drive or train may choose from; refuses one that does not fit its input."""
+    model = plan.model
+    target = choose(f"input of {model.name}", drive.input, {**model.inputs, **model.spike_inputs})
+    if isinstance(drive, Drive) == (drive.input in model.spike_inputs):
+        kinds = "spikes, regular, poisson" if drive.input in model.spike_inputs else "constant, steps, square, cycles"
+        raise UserError(f"protocol {drive.kind}: does not fit input {drive.input}; choose one of: {kinds}")
+    if not isinstance(drive, Drive):
+        return plan.size(target.population)
+    for value in drive.values:
+        convert(*split_quantity(value, drive.input), target.unit, f"input {drive.input}")
+    return len(plan.reach(drive.input))
 
 
 def _initial(plan: Plan, given: Mapping) -> dict[str, Parameter | tuple[float, ...]]:

@@ -1,4 +1,4 @@
-"""Protocols: what drives an input over time, as data. Every kind is a piecewise constant course.
+"""Protocols: what drives an input over time, as data: piecewise constant courses here, spike trains in trains.py.
 
     cycles("b_pre", high=1, period="11.5 s", duty=0.5, count=6)
     parse("cycles:input=b_pre,high=1,period=11.5s,duty=0.5,count=6")
@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from astro_sim.parameter import read, seconds, split_quantity
+from astro_sim.protocol_text import chosen_elements, moment
+from astro_sim.trains import Poisson, Spikes, Train, pairing, poisson, regular, spikes, train_from_dict
 from foundation.errors import UserError, choose
 
 MAX_CYCLES = 100_000
@@ -34,7 +36,9 @@ class Drive:
                 "elements": None if self.elements is None else list(self.elements)}
 
 
-def drive_from_dict(given: dict) -> Drive:
+def drive_from_dict(given: dict) -> Drive | Train:
+    if "times_s" not in given:
+        return train_from_dict(given)
     elements = given["elements"]
     return Drive(given["kind"], given["input"], tuple(given["times_s"]), tuple(given["values"]),
                  None if elements is None else tuple(elements))
@@ -47,59 +51,37 @@ def _text(value, field: str) -> str:
     return text.strip()
 
 
-def _start(given, field: str) -> float:
-    value = read(given, "second", field)
-    if value < 0:
-        raise UserError(f"{field}: {given} is before the start; give a time of 0 s or later")
-    return value
-
-
-def _elements(given) -> tuple[int, ...] | None:
-    """None, a sequence of numbers, or text "0+2+5-8"."""
-    if given is None:
-        return None
-    if not isinstance(given, str):
-        return tuple(int(number) for number in given)
-    found: list[int] = []
-    for part in given.split("+"):
-        match = re.fullmatch(r"\s*(\d{1,7})\s*(?:-\s*(\d{1,7})\s*)?", part)
-        if not match:
-            raise UserError(f"elements: '{given}' cannot be read; write numbers and ranges joined by +, as in 0+2+5-8")
-        found.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return tuple(found)
-
-
 def constant(input: str, value, elements=None) -> Drive:
     """One value from the start on."""
-    return Drive("constant", input, (0.0,), (_text(value, "value"),), _elements(elements))
+    return Drive("constant", input, (0.0,), (_text(value, "value"),), chosen_elements(elements))
 
 
 def steps(input: str, times, values, elements=None) -> Drive:
     """`values[n]` from `times[n]` on; the times rise from 0 s."""
     times = re.split(r"(?<![eE])\+", times) if isinstance(times, str) else times
     values = re.split(r"(?<![eE])\+", values) if isinstance(values, str) else values
-    at = tuple(_start(time, "times") for time in times)
+    at = tuple(moment(time, "times") for time in times)
     if not at or at[0] != 0 or any(b <= a for a, b in itertools.pairwise(at)):
         raise UserError(f"times: {', '.join(map(str, times))} do not rise from 0 s; the first must be 0 s")
     if len(values) != len(at):
         raise UserError(f"values: {len(values)} values for {len(at)} times; give one value a time")
-    return Drive("steps", input, at, tuple(_text(value, "values") for value in values), _elements(elements))
+    return Drive("steps", input, at, tuple(_text(value, "values") for value in values), chosen_elements(elements))
 
 
 def square(input: str, high, start="0 s", stop="1 s", low=0, elements=None) -> Drive:
     """`high` from `start` to `stop`, else `low`."""
-    begin, end = _start(start, "start"), _start(stop, "stop")
+    begin, end = moment(start, "start"), moment(stop, "stop")
     if end <= begin:
         raise UserError(f"stop: {stop} is not after start {start}; give a later time")
     high = _text(high, "high")
     low = _with_unit_of(low, high)
     course = [(begin, high), (end, low)] if begin == 0 else [(0.0, low), (begin, high), (end, low)]
-    return Drive("square", input, *map(tuple, zip(*course, strict=True)), _elements(elements))
+    return Drive("square", input, *map(tuple, zip(*course, strict=True)), chosen_elements(elements))
 
 
 def cycles(input: str, high, period, duty=0.5, count=6, low=0, start="0 s", elements=None) -> Drive:
     """`count` cycles from `start`: `high` for the share `duty` of each `period`, then `low`; `low` afterwards."""
-    length, begin = seconds(period, "period"), _start(start, "start")
+    length, begin = seconds(period, "period"), moment(start, "start")
     share, number = read(duty, "1", "duty"), read(count, "1", "count")
     if not 0 < share < 1:
         raise UserError(f"duty: {duty} is not allowed; it is the driven share of a cycle, above 0 and below 1")
@@ -110,7 +92,7 @@ def cycles(input: str, high, period, duty=0.5, count=6, low=0, start="0 s", elem
     course = [] if begin == 0 else [(0.0, low)]
     for n in range(int(number)):
         course += [(begin + n * length, high), (begin + (n + share) * length, low)]
-    return Drive("cycles", input, *map(tuple, zip(*course, strict=True)), _elements(elements))
+    return Drive("cycles", input, *map(tuple, zip(*course, strict=True)), chosen_elements(elements))
 
 
 def _with_unit_of(low, high: str) -> str:
@@ -120,11 +102,14 @@ def _with_unit_of(low, high: str) -> str:
     return f"0 {split_quantity(high, 'high')[1]}" if value == 0 and given == "1" else text
 
 
-PROTOCOLS: dict[str, Callable[..., Drive]] = {"constant": constant, "steps": steps, "square": square, "cycles": cycles}
+PROTOCOLS: dict[str, Callable[..., Drive | Train | tuple[Train, ...]]] = {
+    "constant": constant, "steps": steps, "square": square, "cycles": cycles,
+    "spikes": spikes, "regular": regular, "poisson": poisson, "pairing": pairing,
+}
 
 
-def parse(text: str) -> Drive:
-    """A drive from the command line: "KIND:name=value,name=value". Raises `UserError` that names what is wrong."""
+def parse(text: str) -> Drive | Train | tuple[Train, ...]:
+    """A drive or trains from text: "KIND:name=value,name=value". Raises `UserError` that names what is wrong."""
     kind, _, rest = text.partition(":")
     make = choose("protocol", kind.strip(), PROTOCOLS)
     signature = inspect.signature(make).parameters
@@ -141,13 +126,14 @@ def parse(text: str) -> Drive:
     return make(**given)
 
 
-def drives(given) -> tuple[Drive, ...]:
-    """None, a drive, text, or a sequence of them -> drives."""
+def drives(given) -> tuple[Drive | Train, ...]:
+    """None, a drive or train, text, or a sequence of them -> drives and trains."""
     if given is None:
         return ()
     several: Sequence = given if isinstance(given, list | tuple) else (given,)
-    found = tuple(parse(one) if isinstance(one, str) else one for one in several)
+    read_ones = [parse(one) if isinstance(one, str) else one for one in several]
+    found = tuple(itertools.chain.from_iterable(one if isinstance(one, tuple) else (one,) for one in read_ones))
     for one in found:
-        if not isinstance(one, Drive):
+        if not isinstance(one, Drive | Spikes | Poisson):
             raise UserError(f"protocol: {one!r} is no drive and no text like 'constant:input=ip3,value=0.5 umolar'")
     return found

@@ -18,12 +18,13 @@ JUMP = 0.5        # of a variable's range in one step: more is not resolved (unl
 
 
 def simulate(model, protocol=None, *, parameter_set=None, parameters=NOTHING, options=NOTHING, initial=NOTHING,
-             duration="60 s", dt="1 ms", method="rk4", seed=0, backend="numpy", record_every=None,
+             duration="60 s", dt="1 ms", method=None, seed=0, backend="numpy", record_every=None,
              progress=False) -> Recording:
     """Simulate and return a `Recording` from 0 to the last whole step, which reaches or passes `duration`.
 
     model: a name of `MODELS`, "name:set", or a `Model`. protocol: a drive, text, or several; inputs without a drive
-    keep their default. parameters, initial: name -> "VALUE UNIT". Times: text with unit, or seconds.
+    keep their default. parameters, initial: name -> "VALUE UNIT". method: the model's own where none is given. Times:
+    text with unit, or seconds.
     Errors: `UserError` for bad input, and after the run when the result is not finite, leaves its bounds, alternates
     from step to step or jumps because dt is too large; the message then names a dt that passes. Alternation and jumps
     are seen only when every step is recorded.
@@ -94,7 +95,7 @@ def _symptoms(plan: Plan, name: str, series) -> dict:
     with np.errstate(all="ignore"):
         found = {"is not finite": ~np.isfinite(values),
                  bounds: (values < low - slack) | (values > high + slack)}
-        if plan.every == 1:  # cannot be seen when steps are left out
+        if plan.every == 1 and not plan.model.stochastic:  # cannot be seen when steps are left out or noise turns back
             found["turns back at every step"] = _alternates(values)
             if plan.model.continuous:
                 found["changes by more than half of its range in a step"] = _jumps(values)

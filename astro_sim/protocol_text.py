@@ -1,0 +1,29 @@
+"""Pieces that every protocol reads: a moment, and a choice of elements."""
+
+import re
+
+from astro_sim.parameter import read
+from foundation.errors import UserError
+
+
+def moment(given, field: str) -> float:
+    """A time in seconds, 0 or later; text needs its unit."""
+    value = read(given, "second", field)
+    if value < 0:
+        raise UserError(f"{field}: {given} is before the start; give a time of 0 s or later")
+    return value
+
+
+def chosen_elements(given) -> tuple[int, ...] | None:
+    """None, a sequence of numbers, or text "0+2+5-8"."""
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        return tuple(int(number) for number in given)
+    found: list[int] = []
+    for part in given.split("+"):
+        match = re.fullmatch(r"\s*(\d{1,7})\s*(?:-\s*(\d{1,7})\s*)?", part)
+        if not match:
+            raise UserError(f"elements: '{given}' cannot be read; write numbers and ranges joined by +, as in 0+2+5-8")
+        found.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(found)
