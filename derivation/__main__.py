@@ -17,6 +17,7 @@ app = cli.program("""Derive the record: closed forms and fits of what the networ
   python -m derivation check                      derive anew and compare with the committed record
   python -m derivation show                       all entries
   python -m derivation show retention --json      one entry, as JSON
+  python -m derivation whatif --set "tau_pl=300 second" --set "O_2=0.25 1/umolar/second"
 """)
 
 RecordFile = Annotated[Path | None, typer.Option("--record", help="a record file; the committed one by default")]
@@ -73,6 +74,33 @@ def show(entry: Annotated[str | None, typer.Argument(help="an entry; all by defa
     if entry:
         loaded.entry(entry)
     _print(loaded, [entry] if entry else list(loaded.entries), as_json)
+
+
+@app.command()
+def whatif(
+    settings: Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE UNIT", help="may be repeated")],
+    file: RecordFile = None,
+    out: Annotated[Path | None, typer.Option("--out", help="also write the changed record, for rmaat train")] = None,
+    as_json: AsJson = False,
+):
+    """Old and new value of every entry under other parameters, and what that means for the network."""
+    from derivation import whatif as other
+
+    loaded = record.load(file)
+    changes = other.read_changes(loaded, settings)
+    rows, after = other.compare(loaded, changes), other.recompute(loaded, changes)
+    if out:
+        record.save(after, out)
+    means = {name: (value, other.meaning(after)[name]) for name, value in other.meaning(loaded).items()}
+    if as_json:
+        cli.print_json({"changes": changes, "constants": [vars(row) for row in rows], "meaning": means})
+        return
+    print(f"{'entry.constant':36} {'before':>11} {'after':>11} {'by derivative':>14}")
+    for row in rows:
+        print(f"{row.entry + '.' + row.constant:36} {row.before:11.6g} {row.after:11.6g} {row.predicted:14.6g}")
+    print("\n".join(f"{name:36} {before:11.6g} {later:11.6g}" for name, (before, later) in means.items()))
+    if out:
+        print(f"written to {out}")
 
 
 def _print(loaded: record.Record, names: list[str], as_json: bool) -> None:

@@ -1,6 +1,7 @@
-"""Least-squares fits of closed forms, with 95 % intervals, by scipy; what cannot be fitted is said in words."""
+"""Least-squares fits of closed forms by scipy, with profile-likelihood intervals; what cannot be fitted is said."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,49 +11,117 @@ from derivation import closed_form
 from foundation.errors import UserError
 
 NUMPY = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sqrt": np.sqrt}
+LEVEL = 0.95
+WIDEST = 1e6  # standard errors: an interval that has no end there has none
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Fitted constants, their 95 % intervals [low, high] and the largest residual."""
+    """Fitted constants, their 95 % intervals [low, high] (infinite where the data set no bound), the sum of squared
+    residuals, the largest of them, and Akaike's criterion corrected for few points (infinite when they are too few)."""
 
     values: dict[str, float]
     intervals: dict[str, tuple[float, float]]
+    rss: float
     max_error: float
+    aicc: float
 
 
 def fit(formula: str, arguments: Mapping[str, np.ndarray], observed: np.ndarray, start: Mapping[str, float]) -> Fit:
     """Fit the constants named in `start` so that `formula` at `arguments` comes close to `observed` [n].
 
-    Intervals are those of linearised least squares (Student's t, n - k degrees of freedom): for a recording without
-    noise they measure how well the form can follow it, not a sampling error. Raises `UserError` when there are too few
-    points, when the data are constant or not finite, or when the constants cannot be told apart.
+    Intervals are profile-likelihood ones for normal residuals of unknown size: a constant may move until the best fit
+    that it leaves is worse by Student's criterion. For a recording without noise they measure how well the form can
+    follow it, not a sampling error. Raises `UserError` when there are too few points, when the data are constant or not
+    finite, when the search does not converge, or when the constants cannot be told apart.
     """
     observed = np.asarray(observed, dtype=np.float64)
-    n, k = observed.size, len(start)
-    if n < k + 2:
-        raise UserError(f"{n} points are too few to fit {k} constants with an interval; record at least {k + 2}")
-    if not np.isfinite(observed).all():
-        raise UserError("the data hold values that are not finite; look at the recording before fitting it")
-    if np.ptp(observed) <= 1e-12 * np.abs(observed).max():
-        raise UserError("the data are constant, so they say nothing about the form; check the drive and the range")
-    names = list(start)
+    names, n, k = list(start), observed.size, len(start)
+    _check_data(observed, k)
 
     def residual(constants: np.ndarray) -> np.ndarray:
         values = dict(arguments) | dict(zip(names, constants, strict=True))
         return closed_form.evaluate(formula, values, NUMPY) - observed
 
-    scale = np.maximum(np.abs(np.array([start[name] for name in names], dtype=np.float64)), 1e-8)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = optimize.least_squares(residual, [start[name] for name in names], x_scale=scale,
-                                       ftol=1e-15, xtol=1e-15, gtol=1e-15, max_nfev=2000)
+    guess = np.array([start[name] for name in names], dtype=np.float64)
+    found = _search(residual, guess)
     if not found.success:
         raise UserError(f"the fit of {formula!r} did not converge ({found.message}); start nearer or record more")
-    singular = np.linalg.svd(found.jac * scale, compute_uv=False)
-    if singular[-1] <= 1e-10 * singular[0] or singular[0] == 0:
+    size = np.maximum(np.abs(found.x), 1e-300)
+    singular = np.linalg.svd(found.jac * size, compute_uv=False)
+    if singular[-1] <= 1e-10 * singular[0]:
         raise UserError(f"the constants {', '.join(names)} of {formula!r} cannot be told apart from these data")
     rss = float(found.fun @ found.fun)
-    half = stats.t.ppf(0.975, n - k) * np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)) * rss / (n - k))
-    return Fit({name: float(x) for name, x in zip(names, found.x, strict=True)},
-               {name: (float(x - h), float(x + h)) for name, x, h in zip(names, found.x, half, strict=True)},
-               float(np.abs(found.fun).max()))
+    errors = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)) * rss / (n - k))
+    intervals = {name: _profile(residual, found.x, number, errors[number], rss, n - k)
+                 for number, name in enumerate(names)}
+    return Fit({name: float(x) for name, x in zip(names, found.x, strict=True)}, intervals, rss,
+               float(np.abs(found.fun).max()), aicc(rss, n, k))
+
+
+def _check_data(observed: np.ndarray, k: int) -> None:
+    if observed.size < k + 2:
+        raise UserError(f"{observed.size} points are too few to fit {k} constants with an interval; "
+                        f"record at least {k + 2}")
+    if not np.isfinite(observed).all():
+        raise UserError("the data hold values that are not finite; look at the recording before fitting it")
+    if np.ptp(observed) <= 1e-12 * np.abs(observed).max():
+        raise UserError("the data are constant, so they say nothing about the form; check the drive and the range")
+
+
+def _search(residual: Callable[[np.ndarray], np.ndarray], guess: np.ndarray):
+    """Levenberg-Marquardt from `guess`, as far as float64 goes; a residual that is not finite is a wall."""
+
+    def guarded(constants: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            values = residual(constants)
+        return np.where(np.isfinite(values), values, 1e150)
+
+    return optimize.least_squares(guarded, guess, method="lm", x_scale=np.maximum(np.abs(guess), 1e-8),
+                                  ftol=1e-15, xtol=1e-15, gtol=1e-15, max_nfev=20_000)
+
+
+def _profile(residual: Callable[[np.ndarray], np.ndarray], best: np.ndarray, number: int, error: float, rss: float,
+             freedom: int) -> tuple[float, float]:
+    """Where the best fit with one constant held is worse by Student's criterion, below and above."""
+    bound = rss * (1 + stats.t.ppf((1 + LEVEL) / 2, freedom) ** 2 / freedom)
+    if error == 0:
+        return float(best[number]), float(best[number])
+    others = np.delete(best, number)
+
+    def excess(value: float) -> float:
+        def held(rest: np.ndarray) -> np.ndarray:
+            return residual(np.insert(rest, number, value))
+
+        remaining = _search(held, others).fun if others.size else np.nan_to_num(held(others), nan=1e150, posinf=1e150)
+        return float(remaining @ remaining) - bound
+
+    ends = []
+    for side in (-1, 1):
+        # small first steps, so that the nearest end is found where a form has more than one branch
+        reach = min(error, abs(best[number]) or error) / 16
+        while excess(best[number] + side * reach) < 0 and reach < WIDEST * error:
+            reach *= 2
+        if reach >= WIDEST * error:
+            ends.append(side * math.inf)
+        else:
+            ends.append(float(optimize.brentq(lambda value: excess(value), best[number], best[number] + side * reach,
+                                              xtol=1e-9 * error, rtol=1e-14)))
+    return ends[0], ends[1]
+
+
+def aicc(rss: float, points: int, constants: int) -> float:
+    """Akaike's criterion for normal residuals of unknown size, corrected for few points (Hurvich and Tsai 1989)."""
+    free = constants + 1  # the size of the residuals is fitted, too
+    if points - free - 1 <= 0:
+        return math.inf
+    return points * math.log(max(rss, 1e-300) / points) + 2 * free + 2 * free * (free + 1) / (points - free - 1)
+
+
+def weights(fits: Mapping[str, Fit]) -> dict[str, float]:
+    """Akaike weights of rivals fitted to the same data: how likely each is the best of them; they sum to 1."""
+    least = min(one.aicc for one in fits.values())
+    if math.isinf(least):
+        raise UserError("too few points to compare these forms; record more")
+    raw = {name: math.exp((least - one.aicc) / 2) for name, one in fits.items()}
+    return {name: value / math.fsum(raw.values()) for name, value in raw.items()}

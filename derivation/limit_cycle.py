@@ -41,8 +41,6 @@ def limit_cycle(model: Model, parameter_set: str, drive: str, level: Parameter, 
 
     settled = solve_ivp(flow, (0, transient), start, dense_output=True, **SOLVER)
     late = settled.sol(np.linspace(transient / 2, transient, 4000))[0]
-    if np.ptp(late) < 1e-3 * late.max():
-        raise UserError(f"{model.name}:{parameter_set} does not oscillate at {drive} = {level.value:g} {level.unit}")
     middle = (late.min() + late.max()) / 2
 
     def rises(t, y):
@@ -50,9 +48,13 @@ def limit_cycle(model: Model, parameter_set: str, drive: str, level: Parameter, 
 
     rises.direction = 1
     times, span = np.array([]), 20.0 if near is None else (CYCLES + 1.2) * near.seconds / 2
-    while times.size <= CYCLES and span < 1e4:  # the period is not known beforehand
+    moving = np.ptp(late) > 1e-3 * late.max()
+    while moving and times.size <= CYCLES and span < 1000:  # the period is not known beforehand
         span *= 2
         times = solve_ivp(flow, (0, span), settled.y[:, -1], events=rises, **SOLVER).t_events[0]
+    # one that dies away crosses the middle ever less, or ever sooner
+    if times.size <= CYCLES or np.ptp(np.diff(times)) > 1e-4 * np.diff(times).mean():
+        raise UserError(f"{model.name}:{parameter_set} does not oscillate at {drive} = {level.value:g} {level.unit}")
     return Cycle(float((times[CYCLES] - times[0]) / CYCLES), settled.y[:, -1])
 
 
