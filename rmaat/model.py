@@ -6,9 +6,8 @@ import torch
 from torch import nn
 
 from foundation.errors import UserError, choose
-from rmaat.attention import ATTENTION
+from rmaat.attention import ATTENTION, PARTS
 from rmaat.attention.projection import ALL
-from rmaat.attention.rel_pos import REL_POS
 from rmaat.backprop import GRADIENT
 from rmaat.biology import Biology
 from rmaat.memory import RETENTION
@@ -37,6 +36,10 @@ class ModelConfig:
     dropout: float = 0.0
     attention: str = "astromorphic"
     rel_pos: str = "positional"
+    feature_map: str = "elu"
+    calcium_exponent: str = "record"
+    feedback: str = "record"
+    kernel: str = "record"
     retention: str = "accumulate"
     readout: str = "last"
     unread: str = "pruned"
@@ -53,7 +56,7 @@ class ModelConfig:
                             "choose heads so that width is a multiple of it")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout = {self.dropout!r}: must be at least 0 and below 1")
-        for name, registry in (("attention", ATTENTION), ("rel_pos", REL_POS), ("retention", RETENTION),
+        for name, registry in (("attention", ATTENTION), *PARTS.items(), ("retention", RETENTION),
                                ("readout", READOUT), ("unread", UNREAD), ("gradient", GRADIENT)):
             choose(name, getattr(self, name), registry)
 
@@ -72,8 +75,8 @@ class Block(nn.Module):
         super().__init__()
         width, hidden = config.width, config.width * config.feedforward
         self.before_attention, self.before_feedforward = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = ATTENTION[config.attention](width, config.heads, config.segment_length, biology,
-                                                     config.rel_pos)
+        parts = {name: getattr(config, name) for name in PARTS}
+        self.attention = ATTENTION[config.attention](width, config.heads, config.segment_length, biology, **parts)
         self.feedforward = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
         self.dropout = nn.Dropout(config.dropout)
 

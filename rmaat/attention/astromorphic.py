@@ -1,20 +1,19 @@
 """Astromorphic attention in linear time."""
 
+import math
+
 import torch
 from torch import nn
 
 from foundation.errors import UserError, choose
-from rmaat.attention.precision import at_least_float32
+from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
+from rmaat.attention.feature_map import FEATURE_MAP
+from rmaat.attention.precision import at_least_float32, project_precisely
 from rmaat.attention.projection import ALL, project_rows
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
-from rmaat.provenance import Analogy, Engineering, FromRecord, declare
+from rmaat.provenance import Analogy, Engineering, declare
 from rmaat.shapes import Bool, Float, Tensor
-
-
-def feature_map(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """phi(x) = elu(x) + 1, positive."""
-    return nn.functional.elu(x) + 1
 
 
 class Astromorphic(nn.Module):
@@ -22,15 +21,14 @@ class Astromorphic(nn.Module):
 
     Shapes: x [batch, rows, width], the last `num_memory_tokens` rows being memory tokens; mask [batch, rows], true for
     rows that are there (None: all); result [batch, wanted rows, width], without the residual, the other rows being
-    keys and values alone. The result at valid rows does
-    not depend on what stands in the others. Memory tokens have no place on the astrocytes' line: they write through
-    H_neuron alone and read everything. Sums are at least float32 under autocast.
+    keys and values alone. The result at valid rows does not depend on what stands in the others. Memory tokens have
+    no place on the astrocytes' line: they write through H_neuron alone and read everything. Sums are at least
+    float32 under autocast and for half-precision modules, and what leaves them in half precision is scaled to the
+    size of a mean over the rows, whatever m and their number.
     Source: Mia2026, Kozachkov2023. Not modelled: time inside a segment; all tokens write before any reads.
     """
 
     origins = declare(
-        calcium_response=FromRecord("calcium_response", equation="E5.3"),
-        feedback=FromRecord("feedback", equation="E4.6"),
         m=Engineering(None, "width of a head; the paper's 1/m, the same for every mask"),
         initial_scale=Engineering(None, "the output projection starts larger: neither 1/m nor the level of the "
                                         "feedback makes a new layer silent"),
@@ -41,17 +39,23 @@ class Astromorphic(nn.Module):
         Analogy("E5.4", "C: calcium of a process; P: its feedback on release"),
     )
 
-    def __init__(self, width: int, heads: int, places: int, biology: Biology, rel_pos: str = "positional"):
+    def __init__(self, width: int, heads: int, places: int, biology: Biology, rel_pos: str = "positional",
+                 feature_map: str = "elu", calcium_exponent: str = "record", feedback: str = "record",
+                 kernel: str = "record"):
         super().__init__()
         check_heads(width, heads)
         self.heads, self.m = heads, width // heads
-        self.calcium_response, self.feedback = biology.curves["calcium_response"], biology.curves["feedback"]
-        self.rel_pos = choose("rel_pos", rel_pos, REL_POS)(width, heads, places, biology)
+        self.feature_map = choose("feature_map", feature_map, FEATURE_MAP)()
+        self.calcium_response, exponent = choose("calcium_exponent", calcium_exponent, CALCIUM_EXPONENT)(biology)
+        self.feedback, level = choose("feedback", feedback, FEEDBACK)(biology)
+        self.origins = {**self.origins, "calcium_response": exponent, "feedback": level}
+        self.scale_free = scale_free(self.feedback)
+        self.rel_pos = choose("rel_pos", rel_pos, REL_POS)(width, heads, places, biology, kernel)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.project = nn.Linear(width, width, bias=False)
         # With phi = 1 everywhere the read is places * P(m g(places)) times the mean value: undo that factor.
-        level = torch.tensor(float(places), dtype=torch.float64)
-        self.initial_scale = 1 / float(level * biology.feedback(self.m * biology.calcium_response(level)))
+        drive = torch.tensor(float(places), dtype=torch.float64)
+        self.initial_scale = 1 / float(drive * self.feedback(calcium=self.m * self.calcium_response(drive=drive)))
         with torch.no_grad():
             self.project.weight.mul_(self.initial_scale)
 
@@ -65,18 +69,23 @@ class Astromorphic(nn.Module):
         q, k, v = project_rows(self.qkv, x, self.heads, wanted)
         with torch.autocast(x.device.type, enabled=False):
             q32, k32, v32 = (at_least_float32(x) for x in (q, k, v))
-            read = self._attend(q32, k32, v32, rel_pos, num_memory_tokens, mask)
-        return self.project(read.transpose(1, 2).flatten(2).to(q.dtype))
+            read = self._attend(q32, k32, v32, rel_pos, num_memory_tokens, mask).transpose(1, 2).flatten(2)
+        if read.dtype == q.dtype:
+            return self.project(read)
+        # 1/m and 1/N make the read small: float16 would lose its last bits, so it goes there scaled to about 1
+        scale = 2. ** round(math.log2(self.initial_scale))
+        return project_precisely(self.project.weight, read * scale, q.dtype) / scale
 
     def _attend(self, q: Float[Tensor, "batch heads wanted m"], k: Float[Tensor, "batch heads rows m"],
                 v: Float[Tensor, "batch heads rows m"], rel_pos: Tensor | None, num_memory_tokens: int,
                 mask: Bool[Tensor, "batch rows"] | None) -> Float[Tensor, "batch heads wanted m"]:
-        q, k = feature_map(q), feature_map(k)
+        q = self.feature_map.shifted(q) if self.scale_free else self.feature_map(q)
+        k = self.feature_map(k)
         drive = k.sum(-2) if mask is None else (mask[:, None, None].to(k.dtype) @ k).squeeze(-2)
         # (E5.3) g = (sum_t phi(k_t))^alpha
         g = self.calcium_response(drive=drive)
         if rel_pos is not None:
-            k = k + nn.functional.pad(feature_map(rel_pos), (0, 0, 0, num_memory_tokens))
+            k = k + nn.functional.pad(self.feature_map(rel_pos), (0, 0, 0, num_memory_tokens))
         # (E5.2) H = (phi(K)^T V + phi(R)^T V) / m
         hebbian = k.transpose(-1, -2) @ v / self.m
         read = q @ torch.cat([hebbian, g[..., None]], -1)

@@ -3,7 +3,9 @@
 import torch
 from torch import nn
 
-from rmaat.attention.astromorphic import check_heads, feature_map
+from foundation.errors import choose
+from rmaat.attention.astromorphic import check_heads
+from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32
 from rmaat.attention.projection import ALL, project_rows
 from rmaat.biology import Biology
@@ -11,12 +13,14 @@ from rmaat.shapes import Bool, Float, Tensor
 
 
 class Softmax(nn.Module):
-    """Scaled dot-product attention (torch's), as in RMT. Shapes and mask as `Astromorphic`; needs no record."""
+    """Scaled dot-product attention (torch's), as in RMT. Shapes and mask as `Astromorphic`; takes no other part."""
 
-    def __init__(self, width: int, heads: int, places: int, biology: Biology, rel_pos: str = "none"):
+    def __init__(self, width: int, heads: int, places: int, biology: Biology, rel_pos: str = "none",
+                 feature_map: str = "elu", **parts: str):
         super().__init__()
         check_heads(width, heads)
         self.heads, self.m = heads, width // heads
+        self.feature_map = choose("feature_map", feature_map, FEATURE_MAP)()
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.project = nn.Linear(width, width, bias=False)
 
@@ -37,7 +41,8 @@ class Linear(Softmax):
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Float[Tensor, "batch heads wanted m"]:
         with torch.autocast(q.device.type, enabled=False):
-            q32, k32, v32 = feature_map(at_least_float32(q)), feature_map(at_least_float32(k)), at_least_float32(v)
+            q32, k32, v32 = (at_least_float32(x) for x in (q, k, v))
+            q32, k32 = self.feature_map.shifted(q32), self.feature_map(k32)
             if mask is not None:
                 k32 = k32 * mask[:, None, :, None]
             read = q32 @ torch.cat([k32.transpose(-1, -2) @ v32, k32.sum(-2)[..., None]], -1)

@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from rmaat.biology import Biology
+from foundation.errors import UserError, choose
+from rmaat.biology import Biology, Curve
 from rmaat.provenance import Engineering, FromRecord, declare
 from rmaat.shapes import Float, Tensor
 
@@ -16,21 +17,18 @@ class ExponentialKernel(nn.Module):
     Shapes: signal [..., places, m] to the same; O(places * block) work and memory.
     """
 
-    origins = declare(
-        near=FromRecord("relative_position", equation="E4.5"),
-        from_left=FromRecord("relative_position", equation="E4.5"),
-        from_right=FromRecord("relative_position", equation="E4.5"),
-        BLOCK=Engineering(BLOCK, "places handled by one matrix product; any size gives the same result"),
-    )
+    origins = declare(BLOCK=Engineering(BLOCK, "places handled by one matrix product; any size gives the same result"))
 
-    def __init__(self, biology: Biology, places: int):
+    def __init__(self, r: Curve, places: int):
         super().__init__()
+        of_record = FromRecord(r.name, equation="E4.5")
+        self.origins = {**self.origins, "near": of_record, "from_left": of_record, "from_right": of_record}
         size = min(places, BLOCK)
         place = torch.arange(size, dtype=torch.float64)
         # (E4.5) r_ij = exp(-scale |i-j|)
-        self.register_buffer("near", biology.relative_position((place[:, None] - place).abs()), persistent=False)
-        self.register_buffer("from_left", biology.relative_position(place + 1)[:, None], persistent=False)
-        self.register_buffer("from_right", biology.relative_position(size - place)[:, None], persistent=False)
+        self.register_buffer("near", r(distance=(place[:, None] - place).abs()), persistent=False)
+        self.register_buffer("from_left", r(distance=place + 1)[:, None], persistent=False)
+        self.register_buffer("from_right", r(distance=size - place)[:, None], persistent=False)
 
     def forward(self, signal: Float[Tensor, "*batch places m"]) -> Float[Tensor, "*batch places m"]:
         near = self.near.to(signal.dtype)
@@ -59,12 +57,11 @@ class ExponentialKernel(nn.Module):
 class AnyKernel(nn.Module):
     """r(|i-j|) times a signal for any form of r, by FFT. Shapes as `ExponentialKernel`."""
 
-    origins = declare(spectrum=FromRecord("relative_position", equation="E4.5"))
-
-    def __init__(self, biology: Biology, places: int):
+    def __init__(self, r: Curve, places: int):
         super().__init__()
+        self.origins = {"spectrum": FromRecord(r.name, equation="E4.5")}
         distance = torch.arange(2 * places, dtype=torch.float64)
-        ring = biology.relative_position(torch.minimum(distance, 2 * places - distance))
+        ring = r(distance=torch.minimum(distance, 2 * places - distance))
         self.register_buffer("spectrum", torch.fft.rfft(ring).real, persistent=False)
 
     def forward(self, signal: Float[Tensor, "*batch places m"]) -> Float[Tensor, "*batch places m"]:
@@ -74,9 +71,21 @@ class AnyKernel(nn.Module):
         return coupled[..., :places, :]
 
 
-def position_kernel(biology: Biology, places: int) -> nn.Module:
-    """The cheapest exact way to apply the record's kernel to lines of up to `places` places."""
-    r = biology.relative_position(torch.arange(9, dtype=torch.float64))
+KERNEL = {"record": "relative_position", "diffusive": "relative_position_diffusive"}  # entries of the record
+
+
+def kernel_curve(biology: Biology, name: str = "record") -> Curve:
+    """The form r(distance) of a kernel by name. Raises `UserError` where the record does not have it."""
+    entry = choose("kernel", name, KERNEL)
+    if entry not in biology.record.entries:
+        raise UserError(f"kernel = {name!r}: the record has no entry {entry!r}; choose record")
+    return biology.curves[entry] if entry in biology.curves else Curve(entry, biology.record.entry(entry))
+
+
+def position_kernel(biology: Biology, places: int, name: str = "record") -> nn.Module:
+    """The cheapest exact way to apply one of the record's kernels to lines of up to `places` places."""
+    r = kernel_curve(biology, name)
+    values = r(distance=torch.arange(9, dtype=torch.float64))
     # An exponential has equal ratios; 1e-12 is some thousand roundings of float64.
-    exponential = bool(((r[1:] / r[:-1] / r[1] - 1).abs() < 1e-12).all()) and abs(float(r[0]) - 1) < 1e-12
-    return (ExponentialKernel if exponential else AnyKernel)(biology, places)
+    equal = bool(((values[1:] / values[:-1] / values[1] - 1).abs() < 1e-12).all())
+    return (ExponentialKernel if equal and abs(float(values[0]) - 1) < 1e-12 else AnyKernel)(r, places)

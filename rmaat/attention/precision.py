@@ -1,6 +1,7 @@
 """Sums over many tokens are kept at least in float32: in float16 they overflow from about 1,000 tokens on."""
 
 import torch
+from torch import nn
 
 from rmaat.shapes import Float, Tensor
 
@@ -8,3 +9,14 @@ from rmaat.shapes import Float, Tensor
 def at_least_float32(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """x itself, or its float32 copy where it is half precision."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def project_precisely(weight: Float[Tensor, "out width"], x: Float[Tensor, "*batch width"],
+                      half: torch.dtype) -> Float[Tensor, "*batch out"]:
+    """The product of float32 x with a weight as one half-precision matrix product, x not rounded to `half` before.
+
+    x goes in as two half-precision numbers, its rounded value and what that leaves; the product adds them in float32.
+    """
+    rounded = x.to(half)
+    rest = (x.detach() - rounded.detach()).to(half)
+    return nn.functional.linear(torch.cat([rounded, rest], -1), torch.cat([weight, weight], -1).to(half))

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from rmaat.attention.kernel import position_kernel
+from rmaat.attention.kernel import kernel_curve, position_kernel
 from rmaat.attention.precision import at_least_float32
 from rmaat.biology import Biology
 from rmaat.provenance import Analogy, Engineering, declare
@@ -26,11 +26,11 @@ class Positional(nn.Module):
     origins = declare(initial_scale=Engineering(None, "learned rows start so that R has unit variance in mid-line"))
     analogies = (Analogy("E5.5", "R: processes learn a pattern per place and share it along the line"),)
 
-    def __init__(self, width: int, heads: int, places: int, biology: Biology):
+    def __init__(self, width: int, heads: int, places: int, biology: Biology, kernel: str = "record"):
         super().__init__()
-        self.kernel = position_kernel(biology, places)
+        self.curve, self.kernel = kernel_curve(biology, kernel), position_kernel(biology, places, kernel)
         distance = torch.arange(-places // 2, places // 2 + 1, dtype=torch.float64).abs()
-        self.initial_scale = float(biology.relative_position(distance).square().sum().rsqrt())
+        self.initial_scale = float(self.curve(distance=distance).square().sum().rsqrt())
         self.rows = nn.Parameter(torch.randn(heads, places, width // heads) * self.initial_scale)
 
     def forward(self, x: Float[Tensor, "batch places width"]) -> Float[Tensor, "heads places m"]:
@@ -46,10 +46,10 @@ class Content(nn.Module):
 
     analogies = (Analogy("E5.5", "R: processes see what their neighbours receive"),)
 
-    def __init__(self, width: int, heads: int, places: int, biology: Biology):
+    def __init__(self, width: int, heads: int, places: int, biology: Biology, kernel: str = "record"):
         super().__init__()
         self.heads = heads
-        self.kernel = position_kernel(biology, places)
+        self.curve, self.kernel = kernel_curve(biology, kernel), position_kernel(biology, places, kernel)
         self.project = nn.Linear(width, width, bias=False)
 
     def forward(self, x: Float[Tensor, "batch places width"]) -> Float[Tensor, "batch heads places m"]:
@@ -60,7 +60,7 @@ class Content(nn.Module):
 class NoRelPos(nn.Module):
     """No astrocytic write: H is H_neuron alone."""
 
-    def __init__(self, width: int, heads: int, places: int, biology: Biology):
+    def __init__(self, width: int, heads: int, places: int, biology: Biology, kernel: str = "record"):
         super().__init__()
 
     def forward(self, x: Float[Tensor, "batch places width"]) -> None:
