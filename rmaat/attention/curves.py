@@ -1,0 +1,85 @@
+"""Calcium response and feedback: what the record says, or the papers' formulas by name, behind one signature.
+
+Each choice is a function of the record, `choice(biology) -> (curve, origin)`; `curve(drive=...)` or
+`curve(calcium=...)` maps a tensor to one of its own shape.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from foundation.errors import UserError
+from rmaat.biology import Biology, Curve
+from rmaat.provenance import Engineering, FromRecord, Origin
+from rmaat.shapes import Tensor
+
+Chosen = tuple[Callable[..., Tensor], Origin]
+
+
+class Power:
+    """drive^exponent."""
+
+    def __init__(self, exponent: float):
+        self.exponent = exponent
+
+    def __call__(self, drive: Tensor) -> Tensor:
+        return drive if self.exponent == 1 else drive ** self.exponent
+
+    def __repr__(self) -> str:
+        return f"drive**{self.exponent:g}"
+
+
+class Inverse:
+    """1/calcium."""
+
+    def __call__(self, calcium: Tensor) -> Tensor:
+        return 1 / calcium
+
+    def __repr__(self) -> str:
+        return "1/calcium"
+
+
+class Bound:
+    """K/(K + calcium): release that is left at first-order binding; finite for any calcium."""
+
+    def __init__(self, level: float):
+        self.level = level
+
+    def __call__(self, calcium: Tensor) -> Tensor:
+        return self.level / (self.level + calcium)
+
+    def __repr__(self) -> str:
+        return f"{self.level:g}/({self.level:g} + calcium)"
+
+
+def _of_record(entry: str, equation: str) -> Callable[[Biology], Chosen]:
+    return lambda biology: (biology.curves[entry], FromRecord(entry, equation=equation))
+
+
+def _power(exponent: float, why: str) -> Callable[[Biology], Chosen]:
+    return lambda biology: (Power(exponent), Engineering(None, why))
+
+
+def _inverse(biology: Biology) -> Chosen:
+    return Inverse(), Engineering(None, "1/C as Mia2026 writes it, whatever the record has")
+
+
+def _bound(biology: Biology) -> Chosen:
+    curve: Curve = biology.curves["feedback"]
+    if "K" not in curve.constants:
+        raise UserError(f"feedback = 'bound': K/(K + C) needs a record whose entry feedback has a constant K; this one "
+                        f"has {curve.formula!r}; choose record or inverse")
+    return Bound(curve.constants["K"]), FromRecord("feedback", "K", "E4.6")
+
+
+CALCIUM_EXPONENT = {"record": _of_record("calcium_response", "E5.3"),
+                    "1": _power(1., "the exponent of linear attention's normaliser, whatever the record has"),
+                    "0.25": _power(.25, "the exponent that Mia2025 states, whatever the record has")}
+FEEDBACK = {"record": _of_record("feedback", "E4.6"), "inverse": _inverse, "bound": _bound}
+
+
+def scale_free(feedback: Callable[..., Tensor]) -> bool:
+    """Whether P(s C) = P(C)/s: then a factor of a query's phi(Q) has no influence on its result."""
+    calcium = torch.tensor([1e-3, .5, 1., 8., 1e4], dtype=torch.float64)
+    # 1e-12 is some thousand roundings of float64
+    return bool(((3 * feedback(calcium=3 * calcium) / feedback(calcium=calcium) - 1).abs() < 1e-12).all())

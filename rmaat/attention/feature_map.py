@@ -1,0 +1,52 @@
+"""Feature maps phi: what makes keys and queries positive. One signature: `phi(x)`, and `phi(x, shift)` for queries."""
+
+import torch
+from torch import nn
+
+from rmaat.shapes import Float, Tensor
+
+
+class _EluPlusOne(torch.autograd.Function):
+    """exp(min(x, 0)) + max(x, 0): elu(x) + 1 without its cancellation, which makes 0 of everything below -17.
+
+    Keeps its result alone for the backward pass, which the products that follow keep anyway.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        result = x.clamp(max=0).exp_().add_(x.clamp(min=0))
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        (result,) = ctx.saved_tensors
+        return grad * result.clamp(max=1)  # the slope is phi below 0 and 1 above
+
+
+class Elu(nn.Module):
+    """phi(x) = elu(x) + 1, the paper's. Shapes: [..., m] to the same; shift [..., 1], at most 0."""
+
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return _EluPlusOne.apply(x)
+
+    def shifted(self, x: Float[Tensor, "... m"]) -> Float[Tensor, "... m"]:
+        """phi(x) times a positive number of each row's own, so that the largest of a row is at least 1.
+
+        For reads that do not depend on such a factor: a query that is far below 0 everywhere must not become a row of
+        zeros. The factor is exp(-max x) where all of a row is negative, and 1 otherwise.
+        """
+        top = x.detach().amax(-1, keepdim=True).clamp(max=0)
+        return _EluPlusOne.apply(x - top)
+
+
+class Softmax(nn.Module):
+    """phi(x) = m softmax(x) over the features of a row: bounded, its mean is 1. Shapes as `Elu`."""
+
+    def forward(self, x: Float[Tensor, "... m"]) -> Float[Tensor, "... m"]:
+        return x.shape[-1] * x.softmax(-1)
+
+    shifted = forward
+
+
+FEATURE_MAP = {"elu": Elu, "softmax": Softmax}

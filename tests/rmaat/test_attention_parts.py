@@ -1,0 +1,188 @@
+"""Every exchangeable part of the attention against its naive twin, its padding and its derivative; memory in N."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from derivation import record as records
+from foundation.errors import UserError
+from rmaat.attention import PARTS
+from rmaat.attention.astromorphic import Astromorphic
+from rmaat.attention.curves import scale_free
+from rmaat.attention.feature_map import Elu
+from rmaat.attention.kernel import AnyKernel
+from rmaat.attention.naive import astromorphic as naive
+from rmaat.benchmark import measure
+from rmaat.biology import Biology
+from rmaat.model import RMAAT, ModelConfig
+from rmaat.provenance import FromRecord, collect, orphans
+
+# Two float64 sums over at most some hundred terms in another order: a few hundred roundings of 1e-16, on values near 1.
+EXACT = {"rtol": 1e-11, "atol": 1e-12}
+CHOICES = [{name: choice} for name in ("feature_map", "calcium_exponent", "feedback", "kernel")
+           for choice in PARTS[name]] + [{"feature_map": "softmax", "calcium_exponent": "0.25", "feedback": "bound",
+                                          "kernel": "diffusive", "rel_pos": "content"}]
+
+
+def biology(gaussian=False):
+    """The committed record with a constant K in its feedback (a later record brings one), and a diffusive kernel of
+    its own; `gaussian` makes both kernels go through the FFT."""
+    source = records.load()
+    entries = dict(source.entries)
+    entries["feedback"] = replace(entries["feedback"], formula="K/(K+calcium)",
+                                  constants={"K": records.Constant(3., "level of half occupancy")})
+    place, far = entries["relative_position"], entries["relative_position_diffusive"]
+    entries["relative_position_diffusive"] = replace(far, formula="exp(-2*scale*distance)")
+    if gaussian:
+        for name, entry in (("relative_position", place), ("relative_position_diffusive", far)):
+            entries[name] = replace(entry, formula="exp(-scale*distance*distance/4)")
+    return Biology.of(records.make(entries, source.versions))
+
+
+def build(places=9, width=12, heads=3, gaussian=False, **parts):
+    torch.manual_seed(0)
+    return Astromorphic(width, heads, places, biology(gaussian), **parts).double()
+
+
+def names(parts):
+    return "-".join(parts.values())
+
+
+def present(lengths, places, num_memory_tokens):
+    return torch.nn.functional.pad(torch.arange(places) < torch.tensor(lengths)[:, None], (0, num_memory_tokens),
+                                   value=True)
+
+
+@pytest.mark.parametrize("parts", CHOICES, ids=names)
+@pytest.mark.parametrize("size", [0.1, 40.0])
+def test_agrees_with_the_naive_twin(parts, size):
+    """Large inputs too: queries far below 0 in all features are where a plain elu + 1 would divide 0 by 0."""
+    module = build(**parts)
+    x = size * torch.randn(3, 11, 12, dtype=torch.float64)
+    mask = present([9, 5, 1], 9, 2)
+    spoken = {name: value for name, value in parts.items() if name not in ("kernel", "rel_pos")}
+    for sample, row, here in zip(x, module(x, 2, mask), mask, strict=True):
+        slow = naive(module, biology(), sample, 2, here, **spoken)
+        torch.testing.assert_close(row[here], slow[here], rtol=1e-11, atol=1e-12 * float(slow.detach().abs().max()))
+
+
+@pytest.mark.parametrize("parts", CHOICES, ids=names)
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_result_does_not_depend_on_the_padding(parts, data):
+    module = build(gaussian=data.draw(st.booleans()), **parts)
+    lengths = data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=3))
+    mask = present(lengths, 9, 2)
+    clean = torch.randn(len(lengths), 11, 12, dtype=torch.float64)
+    dirty = clean.masked_fill(~mask[..., None], data.draw(st.sampled_from([-1e30, 1e300, float("nan"), float("inf")])))
+    results = []
+    for x in (clean, dirty):
+        x.requires_grad_()
+        y = module(x, 2, mask)[mask]
+        results += [y, *torch.autograd.grad(y.square().sum(), [x, *module.parameters()])]
+    half = len(results) // 2
+    assert all(torch.equal(a, b) for a, b in zip(results[:half], results[half:], strict=True))
+    assert not results[1][~mask].any()  # no gradient into the padding
+
+
+@pytest.mark.parametrize("parts", CHOICES, ids=names)
+def test_derivative_is_that_of_finite_differences(parts):
+    module = build(places=4, width=4, heads=2, **parts)
+    x = torch.randn(2, 5, 4, dtype=torch.float64, requires_grad=True)
+    mask = present([4, 2], 4, 1)
+    keys = [name for name, _ in module.named_parameters()]
+
+    def run(x, *parameters):
+        return torch.func.functional_call(module, dict(zip(keys, parameters, strict=True)), (x, 1, mask))[mask]
+
+    assert torch.autograd.gradcheck(run, (x, *module.parameters()))
+
+
+def test_the_feature_map_is_elu_plus_one_without_its_cancellation():
+    x = torch.linspace(-15, 30, 999, dtype=torch.float64, requires_grad=True)
+    plain = torch.nn.functional.elu(x) + 1
+    (slope,) = torch.autograd.grad(plain.sum(), x, retain_graph=True)
+    phi = Elu()(x)
+    # elu + 1 itself has lost 1e-16/exp(-15), 3e-10, of the smallest values
+    torch.testing.assert_close(phi, plain, rtol=1e-9, atol=0)
+    torch.testing.assert_close(torch.autograd.grad(phi.sum(), x)[0], slope, rtol=1e-9, atol=0)
+    low = torch.tensor([-17., -40., -80.])
+    assert torch.nn.functional.elu(low).add(1).tolist()[1:] == [0, 0]
+    torch.testing.assert_close(Elu()(low).double(), low.double().exp(), rtol=1e-6, atol=0)  # float32: 6e-8 each
+
+
+@pytest.mark.parametrize("feature_map", PARTS["feature_map"])
+@pytest.mark.parametrize("low", [-17., -60., -500.])
+def test_a_query_far_below_zero_is_neither_zero_nor_nan(feature_map, low):
+    """exp(-500) is 0 in float64 too: the ratio is still well defined, and found in float32."""
+    results = {}
+    for dtype in (torch.float32, torch.float64):
+        module = build(feature_map=feature_map, feedback="inverse").to(dtype)
+        torch.manual_seed(1)
+        q = (low + torch.randn(1, 3, 11, 4, dtype=torch.float64)).to(dtype).requires_grad_()
+        k, v = (torch.randn(1, 3, 11, 4, dtype=torch.float64).to(dtype) for _ in range(2))
+        y = module._attend(q, k, v, None, 2, None)
+        (slope,) = torch.autograd.grad(y.square().sum(), q)
+        results[dtype] = y.detach().double(), slope.double()
+    for single, double in zip(*results.values(), strict=True):
+        assert torch.isfinite(double).all() and (double.abs().amax((-1, -2)) > 0).all()
+        # a query near -500 is itself rounded to 3e-5 in float32
+        torch.testing.assert_close(single, double, rtol=0, atol=1e-3 * float(double.abs().max()))
+
+
+def test_only_one_over_calcium_is_scale_free():
+    assert scale_free(lambda calcium: 2 / calcium)
+    assert not scale_free(lambda calcium: 3 / (3 + calcium)) and not scale_free(lambda calcium: calcium ** -.5)
+
+
+def test_bound_feedback_needs_a_record_with_its_constant():
+    with pytest.raises(UserError, match=r"constant K; this one has '1/calcium'; choose record or inverse"):
+        Astromorphic(12, 3, 9, Biology.load(), feedback="bound")
+    entries = dict(records.load().entries)
+    del entries["relative_position_diffusive"]
+    with pytest.raises(UserError, match="no entry 'relative_position_diffusive'; choose record"):
+        Astromorphic(12, 3, 9, Biology.of(records.make(entries, {})), kernel="diffusive")
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_config_refuses_an_unknown_part(name):
+    with pytest.raises(UserError, match=f"unknown {name} 'x'; choose one of: .*{sorted(PARTS[name])[0]}"):
+        ModelConfig(10, 2, 4, 2, **{name: "x"})
+
+
+@pytest.mark.parametrize("parts", CHOICES, ids=names)
+def test_every_choice_reaches_the_network_and_says_where_it_comes_from(parts):
+    config = replace(ModelConfig(10, 2, 6, 2, width=8, heads=2), **parts)
+    torch.manual_seed(0)
+    model = RMAAT(config, biology())
+    assert orphans(model) == []
+    found = {(item.module, item.name): item for item in collect(model)}
+    for name, key in (("calcium_exponent", "calcium_response"), ("feedback", "feedback")):
+        origin = found["blocks.0.attention", key].origin
+        named = parts.get(name, "record")
+        assert isinstance(origin, FromRecord) == (named in ("record", "bound"))
+    near = found["blocks.0.attention.rel_pos.kernel", "near"].origin
+    assert near.entry == PARTS["kernel"][parts.get("kernel", "record")]
+    tokens, lengths = torch.arange(10).repeat(2, 1), torch.tensor([10, 7])
+    assert torch.equal(copy.deepcopy(model)(tokens, lengths), model(tokens, lengths))
+
+
+@pytest.mark.parametrize("parts", [{"rel_pos": "positional"}, {"rel_pos": "content"}, {"rel_pos": "none"},
+                                   {"rel_pos": "content", "gaussian": True}, {"feature_map": "softmax"}], ids=str)
+def test_peak_bytes_are_linear_in_the_number_of_tokens(parts):
+    """Forward and backward; an N x N matrix of float64 at N = 4,096 alone would be 134 MB."""
+    peaks = []
+    for places in (1024, 2048, 4096):
+        module, x = build(places=places, width=8, heads=2, **parts), torch.randn(1, places + 2, 8, dtype=torch.float64)
+        peaks.append(measure(lambda module=module, x=x: module(x, 2).sum().backward()))
+    # exactly linear but for what does not grow (the state, a block of the kernel)
+    assert peaks[2] - peaks[1] <= 2.05 * (peaks[1] - peaks[0])
+    assert peaks[2] < 4096 * 4096 * 8 / 4
+
+
+def test_the_gaussian_kernel_takes_the_fft():
+    assert isinstance(build(gaussian=True).rel_pos.kernel, AnyKernel)
