@@ -37,8 +37,8 @@ def list_models(as_json: Json = False) -> None:
     if as_json:
         return print_json(rows)
     for name, row in rows.items():
-        print(f"{name:12} {row['summary']}")
-        print(f"{'':12} sets: {', '.join(row['parameter_sets'])}; inputs: {', '.join(row['inputs'])}"
+        print(f"{name:26} {row['summary']}")
+        print(f"{'':26} sets: {', '.join(row['parameter_sets'])}; inputs: {', '.join(row['inputs'])}"
               + (f"; options: {', '.join(row['options'])}" if row["options"] else ""))
     return None
 

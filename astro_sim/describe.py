@@ -12,7 +12,7 @@ def as_dict(model: Model, parameter_set: str) -> dict:
         "name": model.name, "summary": model.summary, "parameter_set": parameter_set,
         "parameter_sets": list(model.parameter_sets), "sources": list(model.sources),
         "not_modelled": model.not_modelled,
-        "equations": {part.name: part.equations.strip() for part in (*model.populations, *model.connections)},
+        "equations": {part.name: part.text for part in (*model.populations, *model.connections)},
         "parameters": {name: p.as_dict() for name, p in model.parameters(parameter_set).items()},
         "initial": {name: p.as_dict() for name, p in model.initial.items()},
         "inputs": {name: {"unit": i.unit, "default": i.default, "meaning": i.meaning}
@@ -32,8 +32,8 @@ def as_text(model: Model, parameter_set: str) -> str:
     for part in (*model.populations, *model.connections):
         when = "".join(f" (with {name} = {' or '.join(values)})" for name, values in getattr(part, "when", {}).items())
         fixed = "".join(f"\n{name} = {text}, once" for name, text in getattr(part, "fixed", {}).items())
-        body = f"{part.equations.strip()}{fixed}".replace("\n", "\n  ")
-        parts.append(f"\n{part.name}: {part.meaning}{when}\n  {body}")
+        body = f"{part.text}{fixed}".replace("\n", "\n  ")
+        parts.append(f"\n{part.name}: {part.meaning}{when}\n  {body}".rstrip())
     parts.append(f"\nparameters, set {parameter_set}" + (f" (others: {', '.join(others)})" if others else ""))
     parts += _table([name, _number(p.value), p.unit, p.basis, p.source, p.meaning]
                     for name, p in model.parameters(parameter_set).items())

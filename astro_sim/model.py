@@ -38,8 +38,22 @@ class Option:
         return value
 
 
+CLAUSES = ("threshold", "reset", "refractory", "events", "on_pre", "on_post", "on_event", "delay", "method")
+
+
+class Text:
+    """What Brian2 is given: the ODE text and, where there are any, spikes, events and what they do."""
+
+    @property
+    def text(self) -> str:
+        said = {name: getattr(self, name, None) for name in CLAUSES}
+        said = {name: value for name, value in said.items() if value and value != "spike"}
+        return "\n".join([self.equations.strip(), *(f"{name}: {str(value).strip()}" for name, value in said.items())]
+                         ).strip()
+
+
 @dataclass(frozen=True)
-class Population:
+class Population(Text):
     """Elements of one kind under one ODE text.
 
     `size`, `labels` and `positions` are functions of the options; positions are one row of coordinates an element (no
@@ -74,7 +88,7 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Connection:
+class Connection(Text):
     """Brian2 Synapses text between two populations, for the options in `when` (name -> allowed values).
 
     `fixed` sets a variable of each pair once, by an expression. Summed variables are computed from the state at the

@@ -60,7 +60,7 @@ class Plan:
         coupled = min((connection.coupling_order for connection in active if connection.filled()), default=None)
         return {
             "model": self.model.name, "parameter_set": self.parameter_set,
-            "equations": {part.name: part.equations.strip() for part in
+            "equations": {part.name: part.text for part in
                           (*self.model.populations, *self.model.active_connections(self.options))},
             "parameters": {name: parameter.as_dict() for name, parameter in self.parameters.items()},
             "options": dict(self.options),

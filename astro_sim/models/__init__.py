@@ -1,9 +1,16 @@
 """The models, by hand: one line here and one file beside make a new one. Importing this loads no Brian2."""
 
 from astro_sim.model import Model
-from astro_sim.models import li_rinzel, macro
+from astro_sim.models import gchi, graupner_brunel, li_rinzel, macro, tripartite
 
 MODELS: dict[str, Model] = {
     "macro": macro.MODEL,
     "li_rinzel": li_rinzel.MODEL,
+    "gchi": gchi.MODEL,
+    "gchi_stochastic": gchi.STOCHASTIC,
+    "gchi_receptor": gchi.BINDING,
+    "gchi_receptor_stochastic": gchi.BINDING_STOCHASTIC,
+    "graupner_brunel": graupner_brunel.MODEL,
+    "graupner_brunel_stochastic": graupner_brunel.STOCHASTIC,
+    "tripartite": tripartite.MODEL,
 }

@@ -1,0 +1,84 @@
+"""Long-term plasticity by postsynaptic calcium: each spike raises it, and the efficacy rho moves while it is high.
+
+`graupner_brunel` is deterministic, `graupner_brunel_stochastic` has the noise of the paper; spikes come from protocols:
+
+    simulate("graupner_brunel", "pairing:offset=10 ms,period=1 s,count=60", duration="61 s")
+"""
+
+from astro_sim.model import Connection, Model, Observable, Option, Pairs, Population, SpikeInput
+from astro_sim.parameter import Parameter
+
+CALCIUM = "dc/dt = -c/tau_Ca : 1     # (E2.8) postsynaptic calcium; spikes add C_pre, after the delay D, and C_post"
+
+RHO = """
+drho/dt = (-rho*(1 - rho)*(rho_star - rho) + gamma_p*(1 - rho)*above_p - gamma_d*rho*above_d)/tau : 1   # (E2.9)
+above_p : 1
+above_d : 1
+"""
+# the noise is there while calcium is above a threshold, once for each
+NOISE = "/tau + sigma/sqrt(tau)*sqrt(above_p + above_d)*xi : 1"
+
+# (E2.10) The share of the coming step that calcium spends above a threshold: exact, as spikes fall between steps and
+# calcium only decays in one. A comparison at the start of the step would be wrong by up to a step at every crossing.
+ABOVE = """
+above_p_post = clip(tau_Ca*log(c_pre/theta_p)/dt, 0, 1) : 1 (summed)
+above_d_post = clip(tau_Ca*log(c_pre/theta_d)/dt, 0, 1) : 1 (summed)
+"""
+
+_GB = "GraupnerBrunel2012"
+DP = {
+    "tau_Ca":   Parameter(20.0,    "msecond", "decay of postsynaptic calcium",                        _GB, "fitted"),
+    "C_pre":    Parameter(1.0,     "1",       "calcium of a presynaptic spike",                       _GB, "fitted"),
+    "C_post":   Parameter(2.0,     "1",       "calcium of a postsynaptic spike",                      _GB, "fitted"),
+    "D":        Parameter(13.7,    "msecond", "delay of presynaptic calcium, to the nearest step",    _GB, "fitted"),
+    "theta_d":  Parameter(1.0,     "1",       "calcium above which rho falls",                        _GB, "fitted"),
+    "theta_p":  Parameter(1.3,     "1",       "calcium above which rho rises",                        _GB, "fitted"),
+    "gamma_d":  Parameter(200.0,   "1",       "rate of depression",                                   _GB, "fitted"),
+    "gamma_p":  Parameter(321.808, "1",       "rate of potentiation",                                 _GB, "fitted"),
+    "tau":      Parameter(150.0,   "second",  "time constant of the efficacy",                        _GB, "fitted"),
+    "rho_star": Parameter(0.5,     "1",       "boundary between the low and the high state",          _GB, "fitted"),
+}  # fmt: skip
+SIGMA = {"sigma": Parameter(2.8284, "1", "amplitude of the noise", _GB, "fitted", "nonnegative")}
+
+
+def one_to_one(options) -> Pairs:
+    return Pairs(range(options["n"]), range(options["n"]))
+
+
+def _model(name: str, summary: str, efficacy: str, parameters: dict, bounds: tuple, method: str) -> Model:
+    def size(options):
+        return options["n"]
+
+    return Model(
+        name=name,
+        summary=summary,
+        populations=(Population("presynaptic", "sources of presynaptic spikes", "", size),
+                     Population("postsynaptic", "sources of postsynaptic spikes", "", size),
+                     Population("spine", "calcium of the postsynaptic side", CALCIUM, size, method="exact"),
+                     Population("synapse", "efficacy", efficacy, size)),
+        connections=(Connection("pre_calcium", "presynaptic", "spine", "calcium through receptors", "", one_to_one,
+                                on_pre="c_post += C_pre", delay="D"),
+                     Connection("post_calcium", "postsynaptic", "spine", "calcium by the spike that runs back", "",
+                                one_to_one, on_pre="c_post += C_post"),
+                     Connection("above", "spine", "synapse", "time above the thresholds", ABOVE, one_to_one,
+                                coupling_order=2)),
+        parameter_sets={"DP": parameters},
+        initial={"c": Parameter(0.0, "1", "no calcium", _GB, "stated", "nonnegative"),
+                 "rho": Parameter(0.0, "1", "the low state", _GB, "stated", "fraction")},
+        observables={"c": Observable("spine", "1", "postsynaptic calcium", 0.0),
+                     "rho": Observable("synapse", "1", "synaptic efficacy", *bounds),
+                     "above_p": Observable("synapse", "1", "share of the step above theta_p", 0.0, 1.0),
+                     "above_d": Observable("synapse", "1", "share of the step above theta_d", 0.0, 1.0)},
+        options={"n": Option(1, (1, 1_000_000), "synapses, each with a pair of sources")},
+        sources=("GraupnerBrunel2012",),
+        not_modelled="voltage, saturation of calcium, short-term plasticity; an efficacy is not yet a current",
+        spike_inputs={"pre": SpikeInput("presynaptic", "presynaptic spikes"),
+                      "post": SpikeInput("postsynaptic", "postsynaptic spikes")},
+        method=method,
+    )
+
+
+MODEL = _model("graupner_brunel", "calcium-based long-term plasticity (2 ODEs a synapse)", RHO, DP, (0.0, 1.0), "rk4")
+# with noise, rho of a single synapse passes 0 and 1: the paper has no wall there
+STOCHASTIC = _model("graupner_brunel_stochastic", "calcium-based long-term plasticity with noise (2 ODEs a synapse)",
+                    RHO.replace("/tau : 1", NOISE), DP | SIGMA, (None, None), "euler")
