@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from astro_sim.courses import input_courses
 from astro_sim.equation_text import lines
-from astro_sim.model import Connection, Population
+from astro_sim.model import Connection, Pairs, Population
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
 from astro_sim.trains import spike_steps
@@ -29,6 +29,9 @@ def build(plan: Plan) -> Built:
     clock = brian2.Clock(dt=plan.dt * brian2.second, name="clock_step")
     slow = clock if plan.every == 1 else brian2.Clock(dt=plan.every * plan.dt * brian2.second, name="clock_record")
     values = {name: parameter.quantity() for name, parameter in plan.parameters.items()}
+    # first of all, so that a refusal leaves no Brian2 objects behind
+    pairs = {connection.name: _pairs(connection, plan.options)
+             for connection in plan.model.active_connections(plan.options)}
     senders = {given.population for given in plan.model.spike_inputs.values()}
     groups = {p.name: _source(plan, p, clock) if p.name in senders else _group(plan, p, values, clock)
               for p in plan.model.populations}
@@ -36,7 +39,8 @@ def build(plan: Plan) -> Built:
     network = brian2.Network(*groups.values())
     for connection in plan.model.active_connections(plan.options):
         if connection.source in groups:  # a source without a protocol is silent: it is not built
-            network.add(*_synapses(plan, connection, groups, values, clock, connection.source in senders))
+            given = pairs.pop(connection.name)
+            network.add(*_synapses(plan, connection, given, groups, values, clock, connection.source in senders))
     monitors = {}
     for name, group in groups.items():
         wanted = [v for v, seen in plan.model.observables.items() if seen.population == name]
@@ -124,14 +128,18 @@ def _timed(plan: Plan, table, variable: str):
     return brian2.TimedArray(values, dt=plan.dt * brian2.second, name=f"course_{variable}")
 
 
-def _synapses(plan: Plan, connection: Connection, groups: dict, values: dict, clock, sent: bool) -> list:
+def _pairs(connection: Connection, options) -> Pairs:
+    pairs = connection.pairs(options)
+    if len(pairs.source) > MAX_PAIRS:
+        raise ResourceError(f"{connection.name}: {len(pairs.source)} pairs, above {MAX_PAIRS}; choose fewer elements")
+    return pairs
+
+
+def _synapses(plan: Plan, connection: Connection, pairs: Pairs, groups: dict, values: dict, clock, sent: bool) -> list:
     """The connection's Synapses, or nothing where no pair exists."""
     import brian2
     import numpy as np
 
-    pairs = connection.pairs(plan.options)
-    if len(pairs.source) > MAX_PAIRS:
-        raise ResourceError(f"{connection.name}: {len(pairs.source)} pairs, above {MAX_PAIRS}; choose fewer elements")
     if len(pairs.source) == 0:
         return []
     events = {key: getattr(connection, key) for key in ("on_pre", "on_post") if getattr(connection, key)}

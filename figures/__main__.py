@@ -14,6 +14,7 @@ FIGURES = {
     "places": ("figures.fig_places", "short-term state by place, equal and unequal distances", False),
     "retention": ("figures.fig_retention", "recorded increments, closed form, torch buffer", False),
     "kernel": ("figures.fig_kernel", "recorded response, closed form, torch kernel", False),
+    "wave": ("figures.fig_wave", "calcium waves on a ring of astrocytes, by gap-junction flux", False),
     "training": ("figures.fig_training", "loss and accuracy of a training run", True),
 }
 

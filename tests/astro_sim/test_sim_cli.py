@@ -92,7 +92,8 @@ def test_dry_run_checks_and_writes_nothing(astro_sim, tmp_path):
 
 RUN = ("run", "li_rinzel", "--duration", "100 ms", "--dt", "10 ms", "--out", "new.nc")
 BAD = [
-    (("run", "li_rintzel"), "unknown model 'li_rintzel' (did you mean 'li_rinzel'?); choose one of: li_rinzel, macro"),
+    (("run", "li_rintzel"), "unknown model 'li_rintzel' (did you mean 'li_rinzel'?); choose one of: "
+     + ", ".join(sorted(MODELS))),
     (("show", "nothing"), "unknown model 'nothing'"),
     (("run", "li_rinzel:XX"), "unknown parameter set of li_rinzel 'XX'; choose one of: AM, FM"),
     (("run", "li_rinzel:AM", "--set-name", "FM"), "contradict"),
