@@ -5,13 +5,21 @@ PY     := $(VENV)/bin/python
 SETUP  := $(VENV)/.set-up
 FASHION := /usr/share/datasets/fashion-mnist
 
-.PHONY: demo test lint check docs doctor data clean
+.PHONY: demo test test-network test-biology lint check docs doctor data clean
 
 demo: $(SETUP)
 	$(PY) -m figures.demo
 
+# Two halves side by side, one core each; `python -m pytest` runs all of it in one process.
+NETWORK := tests/rmaat tests/test_real_data.py
 test: $(SETUP)
-	$(PY) -m pytest
+	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 --output-sync=target test-biology test-network
+
+test-network:
+	$(PY) -m pytest $(NETWORK)
+
+test-biology:
+	$(PY) -m pytest tests $(NETWORK:%=--ignore=%)
 
 lint: $(SETUP)
 	$(PY) -m ruff check

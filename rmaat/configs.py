@@ -33,10 +33,11 @@ def listops_small() -> Experiment:
 
 
 def fashion_small() -> Experiment:
-    """Fashion-MNIST as 1024 tokens in 8 segments, on two cores in 20 minutes."""
-    train = TrainConfig(steps=4_000, batch_size=64, learning_rate=2e-3, warmup=100, evaluate_every=500,
-                        evaluate_samples=2_000, checkpoint_every=250)
-    return experiment("fashion_small", Fashion(), train, segment_length=128, width=48, layers=2, num_memory_tokens=8)
+    """Fashion-MNIST as 1024 tokens in 8 segments: above 80 % within 20 minutes of two cores."""
+    train = TrainConfig(steps=1_000, batch_size=64, learning_rate=5e-3, warmup=50, evaluate_every=200,
+                        evaluate_samples=2_000, checkpoint_every=100)
+    return experiment("fashion_small", Fashion(), train, segment_length=128, width=48, layers=2, heads=3,
+                      num_memory_tokens=8, feedforward=2)
 
 
 def fashion_smoke() -> Experiment:
