@@ -58,7 +58,8 @@ class Population(Text):
 
     `size`, `labels` and `positions` are functions of the options; positions are one row of coordinates an element (no
     unit: places) or None where distance is not that of a space. `method` overrides that of the run: "exact" where the
-    ODEs are linear. A population without ODE text that a `SpikeInput` names only sends the spikes of a protocol.
+    ODEs are linear. With other options than those in `when` it is not built. A population without ODE text that a
+    `SpikeInput` names only sends the spikes of a protocol.
     """
 
     name: str
@@ -72,6 +73,10 @@ class Population(Text):
     refractory: str | None = None
     events: Mapping[str, str] = field(default_factory=dict)
     method: str | None = None
+    when: Mapping[str, tuple] = field(default_factory=dict)
+
+    def active(self, options: Options) -> bool:
+        return all(options[name] in values for name, values in self.when.items())
 
     def expressions(self) -> list[str]:
         extra = [self.threshold, self.reset, self.refractory, *self.events.values()]
@@ -203,12 +208,15 @@ class Model:
             choose(f"option of {self.name}", name, dict(self.options))
         return {name: option.read(name, given.get(name, option.default)) for name, option in self.options.items()}
 
+    def active_populations(self, options: Options) -> list[Population]:
+        return [population for population in self.populations if population.active(options)]
+
     def active_connections(self, options: Options) -> list[Connection]:
         return [connection for connection in self.connections if connection.active(options)]
 
     def used_parameters(self, options: Options) -> list[str]:
         """Names of the parameters that take part under these options, in the order of declaration."""
-        parts = [*self.populations, *self.active_connections(options)]
+        parts = [*self.active_populations(options), *self.active_connections(options)]
         used = {name for part in parts for text in part.expressions() for name in symbols(text)}
         return [name for name in self.parameters() if name in used]
 

@@ -34,7 +34,7 @@ def build(plan: Plan) -> Built:
              for connection in plan.model.active_connections(plan.options)}
     senders = {given.population for given in plan.model.spike_inputs.values()}
     groups = {p.name: _source(plan, p, clock) if p.name in senders else _group(plan, p, values, clock)
-              for p in plan.model.populations}
+              for p in plan.model.active_populations(plan.options)}
     groups = {name: group for name, group in groups.items() if group is not None}
     network = brian2.Network(*groups.values())
     for connection in plan.model.active_connections(plan.options):

@@ -61,7 +61,7 @@ class Plan:
         return {
             "model": self.model.name, "parameter_set": self.parameter_set,
             "equations": {part.name: part.text for part in
-                          (*self.model.populations, *self.model.active_connections(self.options))},
+                          (*self.model.active_populations(self.options), *self.model.active_connections(self.options))},
             "parameters": {name: parameter.as_dict() for name, parameter in self.parameters.items()},
             "options": dict(self.options),
             "initial": {name: value.as_dict() if isinstance(value, Parameter) else list(value)
@@ -187,6 +187,10 @@ def _check_input(plan: Plan, drive: Drive | Train) -> int:
     if isinstance(drive, Drive) == (drive.input in model.spike_inputs):
         kinds = "spikes, regular, poisson" if drive.input in model.spike_inputs else "constant, steps, square, cycles"
         raise UserError(f"protocol {drive.kind}: does not fit input {drive.input}; choose one of: {kinds}")
+    if not model.population(target.population).active(plan.options):
+        shown = ", ".join(f"{key}={value}" for key, value in plan.options.items())
+        raise UserError(f"protocol: input {drive.input} takes no part in {model.name} with {shown}; leave it out or "
+                        "change the options")
     if not isinstance(drive, Drive):
         return plan.size(target.population)
     for value in drive.values:

@@ -1,19 +1,20 @@
 """The tripartite synapse: short-term plasticity, glutamate in the cleft, calcium of the astrocyte, gliotransmitter.
 
-Loops: `none` leaves gliotransmission out; `open` lets the astrocyte act, driven by glutamate from outside or by given
+Loops: `none` leaves the astrocyte out; `open` lets the astrocyte act, driven by glutamate from outside or by given
 releases; `closed` lets it sense the glutamate of its synapses too.
 
-Orders of coupling. A summed variable is held over a step; gliotransmitter coupled that way (one G_A an astrocyte, read
-by its synapses) makes rk4 first order, and the receptors bound by one release wrong by 0.8 % at dt = 1 ms. The remedy
-here: every synapse has its own copy of G_A and x_A. The copies of an astrocyte see the same releases, so they stay
-equal, the only coupling is the release itself, and rk4 keeps order 4. Glutamate still reaches the astrocyte through a
-sum; it decays at a known rate, so the mean over the coming step is summed instead of the value at its start: order 2.
+Orders of coupling. A summed variable is held over a step. Gliotransmitter coupled that way (one G_A an astrocyte, read
+by its synapses) makes rk4 first order, and the share of receptors bound by one release wrong by 0.008 at dt = 1 ms. The
+remedy here: every synapse has its own copy of G_A and x_A. The copies of an astrocyte see the same releases, so they
+stay equal, the only coupling is the release itself, and rk4 keeps order 4. Glutamate still reaches the astrocyte
+through a sum; it decays at a known rate, so the mean over the coming step is summed instead of the value at its start:
+order 2. A release falls on the end of the step in which calcium crosses: its time is known to dt.
 """
 
 from collections.abc import Sequence
 
+import astro_sim.models.gchi as gchi
 from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population, SpikeInput
-from astro_sim.models import gchi
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
 
@@ -153,11 +154,11 @@ MODEL = Model(
     summary="synapses with short-term plasticity, their glutamate, and astrocytes that act back on release",
     populations=(
         Population("terminal", "sources of presynaptic spikes", "", _n_synapses),
-        Population("clamp", "sources of given releases of gliotransmitter", "", _n_astrocytes),
+        Population("clamp", "sources of given releases of gliotransmitter", "", _n_astrocytes, when=_ACTING),
         Population("synapse", "synapses, each with its receptors for gliotransmitter", SYNAPSE, _n_synapses),
         # a release is an upward crossing: none follows while calcium stays above; a start above it counts as one
         Population("astrocyte", "one calcium compartment each", ASTROCYTE, _n_astrocytes, threshold="C > C_Theta",
-                   refractory="C > C_Theta"),
+                   refractory="C > C_Theta", when=_ACTING),
     ),
     connections=(
         Connection("transmission", "terminal", "synapse", "release of glutamate", "", one_to_one, on_pre=SPIKE),
