@@ -1,28 +1,35 @@
-"""The energy of the macro model, from a recording: it cannot rise while the input is constant."""
+"""The energy of macro and associative_memory, from a recording: it cannot rise while the input is constant."""
 
 import math
 
 from astro_sim.courses import input_courses
+from astro_sim.models.associative_memory import patterns
 from astro_sim.models.macro import distances, processes
 from astro_sim.plan import plan_of
 from foundation.errors import UserError
 
 
 def energy(recording):
-    """The energy that cannot rise while the input is constant, float64 (time,); every synapse is counted once.
+    """The energy that cannot rise while the input is constant, float64 (time,).
 
-    Holds for symmetric coupling and synapses that act both ways, so it needs w_back = 1 and w_g = 1 (coupling 'none' is
-    fine). Errors: `UserError` otherwise. Source: Kozachkov2025, with decay rates and inputs of our own.
+    Holds for symmetric coupling and synapses that act both ways: w_g = 1, and in macro w_back = 1 (coupling 'none' is
+    fine); in associative_memory s, p_s and d start and stay symmetric in the two neurons. In macro every synapse is
+    counted once. Errors: `UserError` otherwise. Source: Kozachkov2025, with decay rates and inputs of our own.
     """
+    values, name = recording.meta["parameters"], recording.meta["model"]
+    if name not in ENERGIES:
+        raise UserError(f"energy: '{name}' has none; give a recording of {' or '.join(ENERGIES)}")
+    for weight in ("w_back", "w_g"):
+        if weight in values and values[weight]["value"] != 1:
+            raise UserError(f"energy: with {weight} = {values[weight]['value']:g} coupling is not symmetric; set it "
+                            "to 1")
+    return ENERGIES[name](recording)
+
+
+def _of_macro(recording):
     import numpy as np
 
-    values = recording.meta["parameters"]
-    if recording.meta["model"] != "macro":
-        raise UserError(f"energy: '{recording.meta['model']}' has none; give a recording of macro")
-    for name in ("w_back", "w_g"):
-        if values[name]["value"] != 1:
-            raise UserError(f"energy: with {name} = {values[name]['value']:g} coupling is not symmetric; set it to 1")
-    options = recording.meta["options"]
+    values, options = recording.meta["parameters"], recording.meta["options"]
     x, s, p = (recording[name].values for name in ("x", "s", "p_s"))
     b, d = inputs_of(recording)
     half, width = (values[name]["value"] for name in ("theta_half", "theta_width"))
@@ -34,8 +41,35 @@ def energy(recording):
     # (E1.5) L_n = width log(1 + e^((x-half)/width)), L_s = s^2/2, L_p = log cosh p: integrals of theta, g and psi
     return ((lambda_n * (x * theta - width * np.logaddexp(0, (x - half) / width)) - b * theta).sum(1)
             + (beta * s**2 / 2 - s * hebbian - psi * s).sum(1)
-            + (gamma_s * (p * psi - (np.logaddexp(p, -p) - math.log(2))) - d * psi).sum(1)
+            + (gamma_s * (p * psi - _log_cosh(p)) - d * psi).sum(1)
             - 0.5 * np.einsum("ti,ij,tj->t", psi, matrix, psi, optimize=True))
+
+
+def _of_associative_memory(recording):
+    import numpy as np
+
+    values, n = recording.meta["parameters"], recording.meta["options"]["n"]
+    x, s, p = (recording[name].values for name in ("x", "s", "p_s"))
+    b, d = inputs_of(recording)
+    lambda_n, beta, gamma_s, width, T_0 = (values[name]["value"] for name in
+                                           ("lambda_n", "beta", "gamma_s", "theta_width", "T_0"))
+    theta, psi, k = np.tanh(x / width), np.tanh(p), np.arange(n * n)
+    stored = patterns(recording.meta["options"])
+    overlap = psi @ (stored[:, k // n] * stored[:, k % n]).T / n**2
+    # (E1.5) with each synapse counted half, as it is there for both directions, and n for the mean of E1.8
+    return (n * (lambda_n * (x * theta - width * _log_cosh(x / width)) - b * theta).sum(1)
+            + 0.5 * (beta * s**2 / 2 - s * theta[:, k // n] * theta[:, k % n] - psi * s).sum(1)
+            + 0.5 * (gamma_s * (p * psi - _log_cosh(p)) - d * psi).sum(1)
+            - 0.25 * T_0 * n**2 * (overlap**2).sum(1))
+
+
+def _log_cosh(values):
+    import numpy as np
+
+    return np.logaddexp(values, -values) - math.log(2)
+
+
+ENERGIES = {"macro": _of_macro, "associative_memory": _of_associative_memory}
 
 
 def coupling_matrix(options, values):

@@ -1,7 +1,7 @@
 """The models, by hand: one line here and one file beside make a new one. Importing this loads no Brian2."""
 
 from astro_sim.model import Model
-from astro_sim.models import astrocyte_network, gchi, graupner_brunel, li_rinzel, macro, tripartite
+from astro_sim.models import associative_memory, astrocyte_network, gchi, graupner_brunel, li_rinzel, macro, tripartite
 
 MODELS: dict[str, Model] = {
     "macro": macro.MODEL,
@@ -14,4 +14,5 @@ MODELS: dict[str, Model] = {
     "graupner_brunel_stochastic": graupner_brunel.STOCHASTIC,
     "tripartite": tripartite.MODEL,
     "astrocyte_network": astrocyte_network.MODEL,
+    "associative_memory": associative_memory.MODEL,
 }

@@ -1,0 +1,165 @@
+"""Associative memory of neurons and astrocytes: the macro model's equations, every neuron meeting every other, with a
+coupling of the astrocyte processes that is built from patterns.
+
+Process k = post*n + pre is that of the synapse from neuron pre to neuron post.
+"""
+
+from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
+from astro_sim.models.macro import ASSUMED_2026, NEURON, PROCESS
+from astro_sim.parameter import Parameter
+from foundation.errors import UserError
+
+LOGISTIC = "1/(1 + exp((theta_half - x)/theta_width))"
+ODD = NEURON.replace(LOGISTIC, "tanh(x/theta_width)")  # patterns of +1 and -1 need a rate that is odd in x
+
+# (E1.8) the neurons' mean over their synapses, in place of the sum of E1.1
+DRIVE = "drive_post = g_s_pre*theta_in_pre/N_post : 1 (summed)"
+
+# (E1.9) T_ijkl = T_0/n^2 sum_mu xi_i xi_j xi_k xi_l, as overlap with each pattern and back: 2 K n^2 terms, not n^4
+OVERLAP = """
+overlap_post = agreement*psi_pre/N_pre : 1 (summed)
+agreement : 1 (constant)
+"""
+COUPLING = """
+coupling_post = T_0*agreement*overlap_pre : 1 (summed)
+agreement : 1 (constant)
+"""
+
+_HERE, _KO = "assumed here", "Kozachkov2025"
+UNIT = {
+    "tau_n":    Parameter(1.0, "second", "time constant of a neuron's rate: all three alike", _HERE, "assumed"),
+    "lambda_n": Parameter(1.0, "1", "decay of a neuron", _KO, "stated"),
+    "theta_width": Parameter(0.7, "1", "state at which a neuron's rate is 76 % of its largest", _HERE, "assumed"),
+    "tau_s":    Parameter(1.0, "second", "time constant of a synapse", _HERE, "assumed"),
+    "beta":     Parameter(1.0, "1", "decay of a synapse", _KO, "stated"),
+    "tau_ps":   Parameter(1.0, "second", "time constant of the short-term process", _HERE, "assumed"),
+    "gamma_s":  Parameter(1.0, "1", "decay of the short-term process", _KO, "stated"),
+    "w_g":      ASSUMED_2026["w_g"],
+    "T_0":      Parameter(2.0, "1", "coupling of the processes along a pattern", _HERE, "assumed", "nonnegative"),
+    "tau_pl":   ASSUMED_2026["tau_pl"],
+    "gamma_l":  ASSUMED_2026["gamma_l"],
+    "kappa":    ASSUMED_2026["kappa"],
+}  # fmt: skip
+
+
+def patterns(options):
+    """The stored patterns, float64 [pattern, neuron] of +1 and -1, drawn anew from the option `pattern_seed`."""
+    import numpy as np
+
+    signs = np.random.default_rng(options["pattern_seed"]).integers(0, 2, (options["n_patterns"], options["n"]))
+    return 2.0 * signs - 1.0
+
+
+def cue(pattern: int, flipped: int, *, seed: int = 0, **given) -> dict[str, list[float]]:
+    """Initial values {"x": ...} that show `pattern` with `flipped` signs changed; `given` are the model's options.
+
+    Errors: `UserError` for a pattern that is not stored or more signs than neurons.
+    """
+    import numpy as np
+
+    options = MODEL.read_options(given)
+    if not 0 <= pattern < options["n_patterns"] or not 0 <= flipped <= options["n"]:
+        raise UserError(f"cue: pattern {pattern} with {flipped} signs flipped is not allowed; there are patterns 0 to "
+                        f"{options['n_patterns'] - 1} of {options['n']} neurons")
+    shown = patterns(options)[pattern]
+    shown[np.random.default_rng(seed).permutation(len(shown))[:flipped]] *= -1
+    return {"x": (2.0 * shown).tolist()}
+
+
+def overlaps(recording):
+    """How far the neurons' rates agree with each pattern, float64 (time, pattern): 1 is recalled, -1 its opposite."""
+    import numpy as np
+
+    stored = patterns(recording.meta["options"])
+    theta = np.tanh(recording["x"].values / recording.parameter("theta_width"))
+    return theta @ stored.T / stored.shape[1]
+
+
+def _all_processes(options):
+    import numpy as np
+
+    return np.arange(options["n"] ** 2)
+
+
+def _pattern_pairs(options) -> tuple:
+    """Processes, patterns, and agreement = xi_i xi_j of each pair of them."""
+    import numpy as np
+
+    stored, k = patterns(options), _all_processes(options)
+    signs = stored[:, k // options["n"]] * stored[:, k % options["n"]]
+    which, process = np.indices(signs.shape)
+    return process.ravel(), which.ravel(), {"agreement": signs.ravel()}
+
+
+def _to_patterns(options) -> Pairs:
+    processes, which, constants = _pattern_pairs(options)
+    return Pairs(processes, which, constants)
+
+
+def _from_patterns(options) -> Pairs:
+    processes, which, constants = _pattern_pairs(options)
+    return Pairs(which, processes, constants)
+
+
+def limits(plan) -> dict[str, float]:
+    """The largest size that each state can reach: largest drive over decay, or its start."""
+    import numpy as np
+
+    from astro_sim.courses import input_courses
+
+    value = {name: parameter.value for name, parameter in plan.parameters.items()}
+    start = {name: float(np.max(np.abs(given if isinstance(given, tuple) else given.value)))
+             for name, given in plan.initial.items()}
+    b, d = (float(np.abs(input_courses(plan, *which)[0]).max()) for which in (("neuron", "b"), ("process", "d")))
+    s = max(start["s"], 2 / value["beta"])
+    driven = value["T_0"] * plan.options["n_patterns"] + value["w_g"] * s + d
+    return {"s": s, "p_s": max(start["p_s"], driven / value["gamma_s"]),
+            "p_l": max(start["p_l"], value["kappa"] * s / value["gamma_l"]),
+            "x": max(start["x"], (s + b) / value["lambda_n"])}
+
+
+def _observable(name: str, population: str, long_name: str) -> Observable:
+    return Observable(population, "1", long_name, lambda plan: -limits(plan)[name], lambda plan: limits(plan)[name])
+
+
+MODEL = Model(
+    name="associative_memory",
+    summary="recall of patterns stored in the coupling of astrocyte processes (the macro model's equations)",
+    populations=(
+        Population("neuron", "rates of +1 to -1, each meeting every other", ODD, size=lambda o: o["n"]),
+        Population("process", "synapses with their astrocyte processes, k = post*n + pre", PROCESS,
+                   size=lambda o: o["n"] ** 2,
+                   labels=lambda o: [f"{k % o['n']} to {k // o['n']}" for k in range(o["n"] ** 2)]),
+        Population("pattern", "overlap of the short-term processes with each pattern", "overlap : 1",
+                   size=lambda o: o["n_patterns"]),
+    ),
+    connections=(
+        Connection("incoming", "neuron", "process", "rate of the presynaptic neuron",
+                   "theta_in_post = theta_pre : 1 (summed)",
+                   lambda o: Pairs(_all_processes(o) % o["n"], _all_processes(o))),
+        Connection("outgoing", "neuron", "process", "rate of the postsynaptic neuron",
+                   "theta_out_post = theta_pre : 1 (summed)",
+                   lambda o: Pairs(_all_processes(o) // o["n"], _all_processes(o))),
+        Connection("synaptic_drive", "process", "neuron", "input of a neuron through its synapses", DRIVE,
+                   lambda o: Pairs(_all_processes(o), _all_processes(o) // o["n"]), order=1),
+        Connection("to_patterns", "process", "pattern", "overlap with each pattern", OVERLAP, _to_patterns),
+        Connection("from_patterns", "pattern", "process", "what each pattern gives back", COUPLING, _from_patterns,
+                   order=1),
+    ),
+    parameter_sets={"unit": UNIT},
+    initial={"x": Parameter(0.0, "1", "neurons at rest", _HERE, "assumed", "any"),
+             "s": Parameter(0.0, "1", "no synaptic strength", _HERE, "assumed", "any"),
+             "p_s": Parameter(0.0, "1", "short-term processes at rest", _HERE, "assumed", "any"),
+             "p_l": Parameter(0.0, "1", "nothing stored yet", _HERE, "assumed", "any")},
+    inputs={"b": Input("neuron", "b", "1", 0.0, "bias of the neurons"),
+            "d": Input("process", "d", "1", 0.0, "drive of the short-term processes")},
+    observables={"x": _observable("x", "neuron", "state of a neuron"),
+                 "s": _observable("s", "process", "strength of a synapse"),
+                 "p_s": _observable("p_s", "process", "short-term state of an astrocyte process"),
+                 "p_l": _observable("p_l", "process", "long-term state of an astrocyte process")},
+    options={"n": Option(16, (2, 1000), "neurons; n^2 synapses with their processes"),
+             "n_patterns": Option(3, (1, 1000), "patterns stored"),
+             "pattern_seed": Option(1, (0, 2**31), "seed of the patterns' signs")},
+    sources=("Kozachkov2025", "Mia2026"),
+    not_modelled="learning of the coupling, spikes, delays, noise; p_l does not act back",
+)
