@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterable
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from foundation.errors import UserError
+from rmaat.budget import Budget
+from rmaat.memory_store import MEMORY_STORE, OnDevice
 from rmaat.replay import Recurrence, Replay
 from rmaat.shapes import Tensor
 
@@ -37,17 +40,24 @@ def checkpointed(step: Step, segments: Iterable, memory, parameters: Iterable[Te
     return outs, memory
 
 
-def amrb(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = ()):
+def amrb(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = (), *, keep_last: int | Budget = 1,
+         store: OnDevice = MEMORY_STORE["device"]):
     """Astrocytic memory replay: keeps the memory at each segment's start and replays the segments backwards.
 
     One autograd node for the whole recurrence; holds the activations of one segment plus T memories. It is per-segment
-    checkpointing with the memory tokens as checkpoints, and its gradient equals BPTT's to rounding; the last segment is
-    not run twice. Raises `UserError` when `step` uses a tensor that needs a gradient and is not in `parameters`.
+    checkpointing with the memory tokens as checkpoints, and its gradient equals BPTT's to rounding.
+
+    The last `keep_last` segments keep their graph and are not run twice; a `Budget` of bytes chooses their number. The
+    memories wait in `store`. Raises `UserError` when `step` uses a tensor that needs a gradient and is not in
+    `parameters`, or for a negative `keep_last`; `ResourceError` when a budget is too small.
     """
+    if not isinstance(keep_last, Budget) and keep_last < 0:
+        raise UserError(f"keep_last = {keep_last}: must be at least 0")
     segments = list(segments)
-    run = Recurrence(step, segments, memory, parameters)
+    run = Recurrence(step, segments, memory, parameters, store)
     if not segments or not torch.is_grad_enabled() or not any(x.requires_grad for x in run.inputs):
         return bptt(step, segments, memory)
+    run.keep_last = keep_last.plan(run).keep_last if isinstance(keep_last, Budget) else keep_last
     flat = Replay.apply(run, *run.inputs)
     return run.results(flat)
 

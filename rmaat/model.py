@@ -1,6 +1,7 @@
 """The network: segments pass through a stack of blocks, memory tokens carry what is kept from one to the next."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -8,9 +9,12 @@ from torch import nn
 from foundation.errors import UserError, choose
 from rmaat.attention import ATTENTION, PARTS
 from rmaat.attention.projection import ALL
-from rmaat.backprop import GRADIENT
+from rmaat.backprop import GRADIENT, amrb
 from rmaat.biology import Biology
+from rmaat.budget import Budget
+from rmaat.layers import REPLAY
 from rmaat.memory import RETENTION
+from rmaat.memory_store import MEMORY_STORE
 from rmaat.provenance import Analogy, Engineering, declare
 from rmaat.readout import READOUT
 from rmaat.shapes import Bool, Float, Int, Tensor
@@ -44,6 +48,10 @@ class ModelConfig:
     readout: str = "last"
     unread: str = "pruned"
     gradient: str = "amrb"
+    replay: str = "segment"
+    keep_last: int = 1  # segments that keep their graph, with gradient = amrb
+    budget_bytes: int = 0  # above 0: chooses keep_last, for so many bytes over parameters and inputs
+    memory_store: str = "device"  # where the memories wait for their replay
 
     def __post_init__(self):
         for name in ("vocab_size", "num_classes", "segment_length", "num_segments", "width", "layers", "heads",
@@ -54,10 +62,20 @@ class ModelConfig:
         if self.width % self.heads:
             raise UserError(f"heads = {self.heads} does not divide width = {self.width}; "
                             "choose heads so that width is a multiple of it")
+        for name in ("keep_last", "budget_bytes"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} = {getattr(self, name)}: must be at least 0")
+        if self.gradient != "amrb" and (self.keep_last, self.budget_bytes, self.memory_store) != (1, 0, "device"):
+            raise UserError(f"keep_last, budget_bytes and memory_store are options of gradient = amrb; leave them away "
+                            f"with gradient = {self.gradient}")
+        if self.budget_bytes and self.keep_last != 1:
+            raise UserError(f"budget_bytes = {self.budget_bytes} chooses keep_last; leave keep_last = {self.keep_last} "
+                            "away")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout = {self.dropout!r}: must be at least 0 and below 1")
         for name, registry in (("attention", ATTENTION), *PARTS.items(), ("retention", RETENTION),
-                               ("readout", READOUT), ("unread", UNREAD), ("gradient", GRADIENT)):
+                               ("readout", READOUT), ("unread", UNREAD), ("gradient", GRADIENT), ("replay", REPLAY),
+                               ("memory_store", MEMORY_STORE)):
             choose(name, getattr(self, name), registry)
 
     @property
@@ -113,6 +131,10 @@ class RMAAT(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.retention = RETENTION[config.retention](biology, config.num_segments)
         self.head = nn.Linear(width * (1 + config.num_memory_tokens), config.num_classes)
+        self.gradient = GRADIENT[config.gradient]
+        if config.gradient == "amrb":
+            self.gradient = partial(amrb, keep_last=Budget(config.budget_bytes) if config.budget_bytes else
+                                    config.keep_last, store=MEMORY_STORE[config.memory_store])
 
     def split(self, tokens: Int[Tensor, "batch length"], lengths: Int[Tensor, "batch"]) -> list[Segment]:
         """Segments (tokens, mask, t = 1..T); the last may be shorter, and mask is None where all samples are whole."""
@@ -152,8 +174,9 @@ class RMAAT(nn.Module):
         entering = self.retention.enter(memory, self.initial_memory)
         x = torch.cat([self.embedding(tokens) + self.position[:places], entering], 1)
         rows = None if mask is None else nn.functional.pad(mask, (0, num_memory), value=True)
-        for block, computed in zip(self.blocks, [ALL] * (len(self.blocks) - 1) + [wanted], strict=True):
-            x = block(x, num_memory, rows, computed)
+        x = REPLAY[self.config.replay](
+            lambda block, x: block(x, num_memory, rows, wanted if block is self.blocks[-1] else ALL),
+            list(self.blocks), x)
         after = self.retention(entering, x[:, -num_memory:], t)
         return x, after if mask is None else torch.where(mask.any(1)[:, None, None], after, memory)
 
@@ -164,11 +187,11 @@ class RMAAT(nn.Module):
     def forward(self, tokens: Int[Tensor, "batch length"],
                 lengths: Int[Tensor, "batch"]) -> Float[Tensor, "batch classes"]:
         segments = self.split(tokens, lengths)
-        gradient, readout = GRADIENT[self.config.gradient], READOUT[self.config.readout]
-        read, unread = readout.segments(lengths, self.config.segment_length), UNREAD[self.config.unread]
-        steps = {t: self.step if t in read else getattr(self, unread) for _, _, t in segments}
-        outs, memory = gradient(lambda segment, memory: steps[segment[2]](segment, memory), segments,
-                                self.start(len(tokens)), list(self.parameters()))
+        readout = READOUT[self.config.readout]
+        read, unread = readout.segments(lengths, self.config.segment_length), getattr(self, UNREAD[self.config.unread])
+        outs, memory = self.gradient(lambda x_t, memory: x_t[0](x_t[1], memory),
+                                     [(self.step if x[2] in read else unread, x) for x in segments],
+                                     self.start(len(tokens)), list(self.parameters()))
         features = readout(outs, lengths, self.config.segment_length)
         return self.head(torch.cat([features, self.norm(memory).flatten(1)], 1))
 

@@ -7,6 +7,7 @@ from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from foundation.errors import UserError
+from rmaat.memory_store import OnDevice, OnHost
 from rmaat.shapes import Tensor
 from rmaat.surroundings import Surroundings, hooks_off
 
@@ -39,10 +40,14 @@ def _differentiable(x: Tensor) -> bool:
 
 
 class Recurrence:
-    """One call of `amrb`: the step, its segments, and the node's inputs in order (memory, segments, parameters)."""
+    """One call of `amrb`: the step, its segments, and the node's inputs in order (memory, segments, parameters).
 
-    def __init__(self, step: Callable, segments: Sequence, memory, parameters: Iterable[Tensor]):
-        self.step = step
+    The last `keep_last` segments keep the graph of their forward pass; `store` is where the memories wait.
+    """
+
+    def __init__(self, step: Callable, segments: Sequence, memory, parameters: Iterable[Tensor],
+                 store: OnDevice | OnHost):
+        self.step, self.store, self.keep_last = step, store, 1
         self.memory, self.memory_shape = take_apart(memory)
         parts = [take_apart(x_t) for x_t in segments]
         self.segments, self.shapes = [tensors for tensors, _ in parts], [shape for _, shape in parts]
@@ -50,7 +55,8 @@ class Recurrence:
         self.inputs = [*self.memory, *(x for tensors in self.segments for x in tensors), *self.parameters]
         self.out_shapes: list[Shape] = []
         self.surroundings: list[Surroundings] = []
-        self.last: Graph | None = None
+        self.kept: dict[int, Graph] = {}
+        self.checked = False
 
     def __len__(self) -> int:
         return len(self.segments)
@@ -79,6 +85,9 @@ class Graph:
         self.segment = [self._leaf(x, x.requires_grad) for x in segment]
         with torch.enable_grad():
             (self.out, self.out_shape), (self.after, _) = run.call(t, self.memory, self.segment)
+        if not run.checked:
+            self._check_parameters()
+            run.checked = True
 
     @staticmethod
     def _leaf(x: Tensor, needs_gradient: bool) -> Tensor:
@@ -100,7 +109,7 @@ class Graph:
                 result[k] = grad
         return result
 
-    def check_parameters(self) -> None:
+    def _check_parameters(self) -> None:
         """A tensor that the step uses and `parameters` lacks would silently get no gradient: refuse it."""
         known = {id(x) for x in (*self.memory, *self.segment, *self.run.parameters)}
         seen = {x.grad_fn for x in self.run.parameters} | {None}  # not beyond parameters that are computed themselves
@@ -125,13 +134,13 @@ class Replay(torch.autograd.Function):
         memory, states, outs = run.memory, [], []
         devices = {x.device for x in inputs}
         for t in range(len(run)):
-            states += memory
+            states += memory if t == 0 else [run.store.put(x) for x in memory]
             run.surroundings.append(Surroundings.now(devices, run.surroundings[-1] if t else None))
-            if t < len(run) - 1:
+            if t < len(run) - run.keep_last:
                 (out, shape), (memory, _) = run.call(t, memory, run.segments[t])
             else:
-                run.last = Replay._last(run, memory)
-                out, shape, memory = run.last.out, run.last.out_shape, run.last.after
+                run.kept[t] = graph = Replay._keep(run, t, memory)
+                out, shape, memory = graph.out, graph.out_shape, graph.after
             outs += out
             run.out_shapes.append(shape)
         ctx.run = run
@@ -139,16 +148,16 @@ class Replay(torch.autograd.Function):
         ctx.save_for_backward(*states, *inputs)  # saved, not just kept: autograd then notices changes made in place
         flat = tuple(x.detach() for x in (*outs, *memory))
         ctx.mark_non_differentiable(*(x for x in flat if not _differentiable(x)))
+        run.devices = [x.device for x in run.memory]
         run.memory, run.segments, run.inputs = len(run.memory), [len(x) for x in run.segments], None
         return flat
 
     @staticmethod
-    def _last(run: Recurrence, memory: Sequence[Tensor]) -> Graph:
-        """The last segment keeps its graph, so that it is not run twice."""
-        torch.clear_autocast_cache()  # the casts made so far have no graph
-        graph = Graph(run, len(run) - 1, memory, run.segments[-1])
+    def _keep(run: Recurrence, t: int, memory: Sequence[Tensor]) -> Graph:
+        """A segment that keeps its graph, so that it is not run twice."""
+        torch.clear_autocast_cache()  # the casts made so far have no graph, or that of another segment
+        graph = Graph(run, t, memory, run.segments[t])
         torch.clear_autocast_cache()  # and these belong to this graph alone
-        graph.check_parameters()
         return graph
 
     @staticmethod
@@ -172,10 +181,14 @@ class Replay(torch.autograd.Function):
             size = len(run.out_shapes[t].where)
             grad_out = grads[len(grads) - size:]
             del grads[len(grads) - size:]
-            graph, run.last = run.last, None
+            graph = run.kept.pop(t, None)
             if graph is None:
+                memory = states[width * t:width * (t + 1)]
+                if t > 0:
+                    memory = [run.store.get(x, device) for x, device in zip(memory, run.devices, strict=True)]
                 with run.surroundings[t]:
-                    graph = Graph(run, t, states[width * t:width * (t + 1)], inputs[first:after])
+                    graph = Graph(run, t, memory, inputs[first:after])
+                del memory
             result = graph.gradients(grad_out, grad_memory)
             grad_memory, found[first:after] = result[:width], result[width:width + after - first]
             parameter_sum.add(result[width + after - first:])

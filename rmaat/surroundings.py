@@ -1,4 +1,9 @@
-"""What a segment's forward pass depends on besides its inputs: torch's random state and autocast."""
+"""What a segment's forward pass depends on besides its inputs: torch's random state and autocast.
+
+The whole random state is kept, not a seed a segment: so a step draws the very numbers that BPTT would draw, whatever
+it draws and however often. That is 16 bytes a segment on CUDA; on CPU 5 kB, and some 10 microseconds to read, where
+the step draws numbers, and nothing where it draws none.
+"""
 
 from collections.abc import Iterable
 from contextlib import ExitStack, contextmanager
@@ -42,6 +47,10 @@ class Surroundings:
             random = {device: before.random[device] if torch.equal(state, before.random[device]) else state
                       for device, state in random.items()}
         return cls(random, {kind: _autocast(kind) for kind in {device.type for device in devices}})
+
+    def newer_than(self, before: "Surroundings") -> int:
+        """Bytes of the random states that are not those of `before`."""
+        return sum(state.numel() for device, state in self.random.items() if state is not before.random[device])
 
     def __enter__(self) -> None:
         for device, state in self.random.items():
