@@ -188,9 +188,7 @@ def _check_input(plan: Plan, drive: Drive | Train) -> int:
         kinds = "spikes, regular, poisson" if drive.input in model.spike_inputs else "constant, steps, square, cycles"
         raise UserError(f"protocol {drive.kind}: does not fit input {drive.input}; choose one of: {kinds}")
     if not model.population(target.population).active(plan.options):
-        shown = ", ".join(f"{key}={value}" for key, value in plan.options.items())
-        raise UserError(f"protocol: input {drive.input} takes no part in {model.name} with {shown}; leave it out or "
-                        "change the options")
+        _refuse_idle(plan, f"input {drive.input}")
     if not isinstance(drive, Drive):
         return plan.size(target.population)
     for value in drive.values:
@@ -198,12 +196,21 @@ def _check_input(plan: Plan, drive: Drive | Train) -> int:
     return len(plan.reach(drive.input))
 
 
+def _refuse_idle(plan: Plan, what: str) -> None:
+    """What is given and would have no effect is an error."""
+    shown = ", ".join(f"{key}={value}" for key, value in plan.options.items())
+    raise UserError(f"{what}: takes no part in {plan.model.name} with {shown}; leave it out or change the options")
+
+
 def _initial(plan: Plan, given: Mapping) -> dict[str, Parameter | tuple[float, ...]]:
     """Initial values: text "VALUE UNIT", a number, a `Parameter`, or one number an element in the variable's unit."""
     model, variables = plan.model, plan.model.variables()
-    found: dict[str, Parameter | tuple[float, ...]] = dict(model.initial)
+    found: dict[str, Parameter | tuple[float, ...]] = {
+        name: value for name, value in model.initial.items() if variables[name][0].active(plan.options)}
     for name, value in given.items():
         declared = choose(f"initial value of {model.name}", name, dict(model.initial))
+        if name not in found:
+            _refuse_idle(plan, f"initial value {name}")
         if isinstance(value, str | int | float | Parameter):
             found[name] = declared.changed(name, value)
             continue

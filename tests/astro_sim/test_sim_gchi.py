@@ -82,7 +82,7 @@ def test_order_of_convergence():
 def encoding(name, levels):
     """Size (uM) and frequency (1/s) of the oscillation at each level of glutamate."""
     drives = [f"constant:input=glutamate,value={level} umolar,elements={k}" for k, level in enumerate(levels)]
-    recording = simulate(f"gchi:{name}", drives, options={"n": len(levels)}, duration="160 s", dt="50 ms")
+    recording = simulate(f"gchi:{name}", drives, options={"n": len(levels)}, duration="120 s", dt="80 ms")
     low, high = np.transpose([analysis.amplitude(recording, "C", k) for k in range(len(levels))])
     return high - low, np.array([1 / analysis.period(recording, "C", k) for k in range(len(levels))])
 
@@ -100,14 +100,14 @@ def test_am_oscillates_in_a_window_of_glutamate_only():
     low, high = analysis.hopf_points("gchi:AM", "0.001 umolar", "50 umolar", input="glutamate")
     levels = (low / 2, low * 2, high, high * 3)
     drives = [f"constant:input=glutamate,value={level} umolar,elements={k}" for k, level in enumerate(levels)]
-    course = simulate("gchi:AM", drives, options={"n": 4}, duration="400 s", dt="100 ms", record_every="500 ms")
-    low, high = np.transpose([analysis.amplitude(course, "C", k, after=350.0) for k in range(4)])
+    course = simulate("gchi:AM", drives, options={"n": 4}, duration="240 s", dt="100 ms", record_every="500 ms")
+    low, high = np.transpose([analysis.amplitude(course, "C", k, after=200.0) for k in range(4)])
     assert list(high - low > 0.05) == [False, True, True, False]
 
 
 @pytest.fixture(scope="module")
 def noisy():
-    return simulate("gchi_stochastic", duration="5 s", dt="5 ms", seed=3)
+    return simulate("gchi_stochastic", duration="2.5 s", dt="5 ms", seed=3)
 
 
 def test_noise_needs_a_method_that_knows_it():
@@ -118,9 +118,17 @@ def test_noise_needs_a_method_that_knows_it():
 
 
 def test_a_seed_gives_one_course(noisy):
-    again, other = (simulate("gchi_stochastic", duration="5 s", dt="5 ms", seed=seed) for seed in (3, 4))
+    again, other = (simulate("gchi_stochastic", duration="2.5 s", dt="5 ms", seed=seed) for seed in (3, 4))
     assert np.array_equal(again["h"].values, noisy["h"].values)
     assert np.abs(other["h"].values - noisy["h"].values).max() > 0.01
+
+
+def test_a_seed_gives_one_course_in_compiled_code_too():
+    """NumPy and C++ draw the same normal numbers in the same order, as there is one noise."""
+    given = {"options": {"n": 3}, "duration": "0.5 s", "dt": "5 ms", "seed": 3}
+    numpy, cpp = (simulate("gchi_stochastic", **given, backend=backend) for backend in ("numpy", "cpp"))
+    for name in ("C", "h", "I"):
+        assert cpp[name].values == pytest.approx(numpy[name].values, rel=1e-12)
 
 
 def test_noise_follows_its_own_milstein_twin(noisy):
@@ -145,7 +153,7 @@ def test_noise_follows_its_own_milstein_twin(noisy):
 
 def test_h_stays_between_its_walls():
     recording = simulate("gchi_stochastic", "constant:input=glutamate,value=5 umolar", options={"n": 200},
-                         duration="10 s", dt="10 ms", seed=1)
+                         duration="5 s", dt="10 ms", seed=1)
     h = recording["h"].values
     assert h.min() >= 0 and h.max() == 1.0  # the wall is reached, and not passed
 

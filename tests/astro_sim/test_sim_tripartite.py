@@ -216,9 +216,12 @@ def test_regular_releases_hold_receptors_as_the_closed_form_says():
     assert recording["Gamma_S"].values[row, 0] == pytest.approx(wanted * np.exp(-0.3 / 120), rel=5e-4)
 
 
-def test_an_input_of_an_astrocyte_that_is_not_there_is_refused():
+@pytest.mark.parametrize("given", [{"protocol": "constant:input=glutamate,value=2 umolar"},
+                                   {"protocol": "spikes:input=release,times=0s"}, {"initial": {"C": "0.1 umolar"}},
+                                   {"parameters": {"C_Theta": "0.3 umolar"}}])
+def test_what_an_astrocyte_that_is_not_there_would_need_is_refused(given):
     with pytest.raises(UserError, match="takes no part in tripartite with loop=none"):
-        simulate("tripartite", "constant:input=glutamate,value=2 umolar", options=ALONE, duration="1 s")
+        simulate("tripartite", **given, options=ALONE, duration="1 s")
 
 
 def test_every_synapse_has_exactly_one_astrocyte():
