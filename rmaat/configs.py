@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from rmaat.baselines import BASELINES, baseline
 from rmaat.experiment import Experiment, TrainConfig, experiment
 from rmaat.tasks import Fashion, ListOps, Recall
 
@@ -49,4 +50,5 @@ def fashion_smoke() -> Experiment:
 
 CONFIGS: dict[str, Callable[[], Experiment]] = {
     "recall": recall, "recall_small": recall_small, "listops": listops, "listops_small": listops_small,
-    "fashion_small": fashion_small, "fashion_smoke": fashion_smoke}
+    "fashion_small": fashion_small, "fashion_smoke": fashion_smoke,
+    **{f"recall_{name}": baseline(name, recall) for name in BASELINES}}

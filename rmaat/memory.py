@@ -15,6 +15,8 @@ from rmaat.shapes import Float, Tensor
 class Keep(nn.Module):
     """mem': the segment's output is the memory (no retention). Shapes: [batch, tokens, width] throughout."""
 
+    needs_num_segments = False  # whether T is in the rule; a stream has none
+
     def __init__(self, biology: Biology, num_segments: int):
         super().__init__()
 
@@ -39,6 +41,7 @@ class Reset(Keep):
 class _Scheduled(Keep):
     """A rule with one gain per segment, float64 [T]; t = 1..T."""
 
+    needs_num_segments = True
     origins = declare(retention=FromRecord("retention", equation="E4.2"))
     analogies = (Analogy("E5.6", "memory tokens: long-term state of the astrocytes; a segment: one cycle"),)
 

@@ -1,5 +1,6 @@
 """The network: segments pass through a stack of blocks, memory tokens carry what is kept from one to the next."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +19,7 @@ from rmaat.memory_store import MEMORY_STORE
 from rmaat.provenance import Analogy, Engineering, declare
 from rmaat.readout import READOUT
 from rmaat.shapes import Bool, Float, Int, Tensor
+from rmaat.stream import Stream
 
 INITIAL_SCALE = .02  # standard deviation of embeddings and initial memory tokens
 UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
@@ -56,9 +58,9 @@ class ModelConfig:
     def __post_init__(self):
         for name in ("vocab_size", "num_classes", "segment_length", "num_segments", "width", "layers", "heads",
                      "num_memory_tokens", "feedforward"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UserError(f"{name} = {value!r}: must be a whole number of at least 1")
+            value, least = getattr(self, name), int(name != "num_memory_tokens")
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise UserError(f"{name} = {value!r}: must be a whole number of at least {least}")
         if self.width % self.heads:
             raise UserError(f"heads = {self.heads} does not divide width = {self.width}; "
                             "choose heads so that width is a multiple of it")
@@ -177,7 +179,7 @@ class RMAAT(nn.Module):
         x = REPLAY[self.config.replay](
             lambda block, x: block(x, num_memory, rows, wanted if block is self.blocks[-1] else ALL),
             list(self.blocks), x)
-        after = self.retention(entering, x[:, -num_memory:], t)
+        after = self.retention(entering, x[:, x.shape[1] - num_memory:], t)
         return x, after if mask is None else torch.where(mask.any(1)[:, None, None], after, memory)
 
     def start(self, batch: int) -> Float[Tensor, "batch tokens width"]:
@@ -188,12 +190,24 @@ class RMAAT(nn.Module):
                 lengths: Int[Tensor, "batch"]) -> Float[Tensor, "batch classes"]:
         segments = self.split(tokens, lengths)
         readout = READOUT[self.config.readout]
-        read, unread = readout.segments(lengths, self.config.segment_length), getattr(self, UNREAD[self.config.unread])
+        read = readout.segments(lengths, self.config.segment_length)
         outs, memory = self.gradient(lambda x_t, memory: x_t[0](x_t[1], memory),
-                                     [(self.step if x[2] in read else unread, x) for x in segments],
+                                     [(self.run(x[2] in read), x) for x in segments],
                                      self.start(len(tokens)), list(self.parameters()))
-        features = readout(outs, lengths, self.config.segment_length)
+        return self.classify(readout(outs, lengths, self.config.segment_length), memory)
+
+    def run(self, read: bool) -> Callable:
+        """The step of a segment whose features the readout reads, or does not."""
+        return self.step if read else getattr(self, UNREAD[self.config.unread])
+
+    def classify(self, features: Float[Tensor, "batch width"],
+                 memory: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch classes"]:
+        """Logits of what was read and of the memory after the last segment."""
         return self.head(torch.cat([features, self.norm(memory).flatten(1)], 1))
+
+    def stream(self, batch: int = 1, num_segments: int | None = None) -> Stream:
+        """A `Stream` through this model; `num_segments` for the rules that need T. Raises what `Stream` raises."""
+        return Stream(self, batch, num_segments)
 
 
 def check_input(config: ModelConfig, tokens: Int[Tensor, "batch length"],

@@ -2,10 +2,11 @@
 
 A readout names the segments whose features it reads, `segments(lengths, segment_length)` as numbers t = 1..T, and
 reads them, `readout(outs, lengths, segment_length)`: outs are sums over valid tokens, [batch, width] each, and may be
-None where they are not read.
+None where they are not read. `running` says that the features of earlier segments count too, as one sum.
 """
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 
@@ -14,6 +15,8 @@ from rmaat.shapes import Float, Int, Tensor
 
 class Last:
     """Mean features of each sample's own last segment."""
+
+    running = False
 
     def segments(self, lengths: Int[Tensor, "batch"], segment_length: int) -> set[int]:
         return set(((lengths - 1) // segment_length + 1).tolist())
@@ -33,12 +36,14 @@ class Last:
 class Pooled:
     """Mean features of all valid tokens of all segments."""
 
+    running = True
+
     def segments(self, lengths: Int[Tensor, "batch"], segment_length: int) -> set[int]:
         return set(range(1, (int(lengths.max()) - 1) // segment_length + 2))
 
     def __call__(self, outs: Sequence[Tensor], lengths: Int[Tensor, "batch"],
                  segment_length: int) -> Float[Tensor, "batch width"]:
-        return torch.stack(list(outs)).sum(0) / lengths[:, None]
+        return reduce(torch.add, outs) / lengths[:, None]  # in order, as a stream adds them
 
 
 READOUT = {"last": Last(), "pooled": Pooled()}

@@ -1,0 +1,148 @@
+"""Streams: bit for bit the batch forward, state saved and restored, flat in time and bytes, rules without T."""
+
+import dataclasses
+import time
+
+import pytest
+import torch
+
+from foundation.errors import UserError
+from rmaat.benchmark import measure
+from rmaat.biology import Biology
+from rmaat.memory import RETENTION
+from rmaat.model import RMAAT, ModelConfig
+from rmaat.readout import READOUT
+
+BIOLOGY = Biology.load()
+SIZE, SEGMENTS = 5, 4
+SMALL = ModelConfig(20, 3, SIZE, SEGMENTS, width=8, heads=2, num_memory_tokens=2, retention="leaky")
+FREE = ["none", "leaky", "geometric", "reset"]
+
+
+def build(**fields):
+    torch.manual_seed(0)
+    model = RMAAT(dataclasses.replace(SMALL, **fields), BIOLOGY).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)  # far from silent
+    return model
+
+
+def tokens_of(length, batch=2):
+    return torch.randint(20, (batch, length), generator=torch.Generator().manual_seed(length))
+
+
+def batch_forward(model, tokens):
+    with torch.no_grad():
+        return model(tokens, torch.full((len(tokens),), tokens.shape[1]))
+
+
+@pytest.mark.parametrize("fields", [
+    *({"retention": rule, "readout": "last"} for rule in RETENTION), {"retention": "leaky", "readout": "pooled"},
+    {"retention": "accumulate", "readout": "pooled", "attention": "linear"},
+    {"retention": "none", "readout": "last", "unread": "full", "attention": "softmax"}],
+    ids=lambda fields: "-".join(fields.values()))
+def test_any_portions_give_the_batch_forward_bit_for_bit(fields):
+    """A stream says what the model says of the tokens so far, in a segment, at its end and just after it."""
+    model, tokens = build(**fields), tokens_of(SIZE * SEGMENTS)
+    expected = {n: batch_forward(model, tokens[:, :n]) for n in (1, 3, 4, 5, 6, 10, 11, 15, 20)}
+    for portions in ([1, 2, 1, 1, 1], [SIZE] * SEGMENTS, [3, 1, 7, 9], [20]):
+        stream, fed = model.stream(2, SEGMENTS if model.retention.needs_num_segments else None), 0
+        for n in portions:
+            stream.feed(tokens[:, fed:fed + n])
+            fed += n
+            assert torch.equal(stream.answer(), expected[fed])
+            assert torch.equal(stream.answer(), expected[fed])  # an answer changes nothing
+
+
+@pytest.mark.parametrize("readout", READOUT)
+@pytest.mark.parametrize("fed", [1, 5, 7, 10])
+def test_a_saved_state_goes_on_as_if_nothing_had_happened(readout, fed, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    model, tokens = build(readout=readout), tokens_of(18)
+    stream = model.stream(2)
+    stream.feed(tokens[:, :fed])
+    save_file(stream.state(), tmp_path / "state.safetensors")
+    before = {name: tensor.clone() for name, tensor in stream.state().items()}
+    other = model.stream(2).restore(load_file(tmp_path / "state.safetensors"))
+    for each in (stream, other):
+        each.feed(tokens[:, fed:])
+    assert torch.equal(stream.answer(), other.answer())
+    assert torch.equal(stream.answer(), batch_forward(model, tokens))
+    assert before["memory"].shape == (2, 2, 8) and before["pending"].shape[1] <= SIZE
+    assert not torch.equal(before["memory"], stream.state()["memory"])
+
+
+def test_a_state_is_a_copy():
+    stream = build().stream(1)
+    stream.feed(tokens_of(7, 1))
+    answer, state = stream.answer(), stream.state()
+    for tensor in state.values():
+        tensor.zero_()
+    assert torch.equal(stream.answer(), answer)
+
+
+@pytest.mark.parametrize("retention", ["accumulate", "multiply"])
+def test_rules_with_a_schedule_take_t_as_given(retention):
+    model = build(retention=retention)
+    with pytest.raises(UserError, match=r"stream\(num_segments=T\), or train with one of: geometric, leaky, none, res"):
+        model.stream()
+    longer = build(retention=retention, num_segments=7)  # the same weights: T is in no parameter
+    stream, tokens = model.stream(2, num_segments=7), tokens_of(7 * SIZE)
+    stream.feed(tokens)
+    assert torch.equal(stream.answer(), batch_forward(longer, tokens))
+    assert len(model.retention.retention) == SEGMENTS  # the model keeps its own T
+    with pytest.raises(UserError, match="35 tokens and 1 more do not fit num_segments = 7"):
+        stream.feed(tokens[:, :1])
+
+
+@pytest.mark.parametrize("retention", FREE)
+def test_rules_without_t_go_beyond_the_trained_length(retention):
+    model, longer = build(retention=retention), build(retention=retention, num_segments=9)
+    tokens, stream = tokens_of(9 * SIZE), model.stream(2)
+    stream.feed(tokens)
+    assert torch.equal(stream.answer(), batch_forward(longer, tokens))
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda s: s.answer(), "an answer before the first token"),
+    (lambda s: s.feed(torch.tensor([[20], [0]])), "out of vocabulary; vocab_size = 20 allows 0 to 19"),
+    (lambda s: s.feed(torch.tensor([[-1], [0]])), "out of vocabulary"),
+    (lambda s: s.feed(torch.zeros(3, 1, dtype=torch.long)), "tokens for 3 sequences; this stream has 2"),
+    (lambda s: s.restore({"memory": s.memory}), "a stream's state has memory, pending, total, segment"),
+    (lambda s: s.restore(s.state() | {"memory": torch.zeros(2, 3, 8)}), "state memory"),
+    (lambda s: s.restore(s.state() | {"pending": torch.zeros(2, 6, dtype=torch.long)}), "at most 5 tokens"),
+    (lambda s: s.restore(s.state() | {"segment": torch.tensor(0)}), "in segment 0"),
+])
+def test_bad_input_is_refused_and_changes_nothing(call, message):
+    stream = build().stream(2)
+    before = stream.state()
+    with pytest.raises(UserError, match=message):
+        call(stream)
+    assert all(torch.equal(tensor, stream.state()[name]) for name, tensor in before.items())
+
+
+def test_a_stream_needs_whole_numbers():
+    with pytest.raises(UserError, match="batch = 0: must be a whole number"):
+        build().stream(0)
+    with pytest.raises(UserError, match="num_segments = 0"):
+        build().stream(1, 0)
+
+
+def test_4096_segments_at_constant_speed_and_bytes():
+    stream, tokens = build(layers=1).stream(1), tokens_of(SIZE, 1)
+    stream.feed(tokens)
+    peaks = [measure(lambda n=n: [stream.feed(tokens) for _ in range(n)]) for n in (8, 64)]
+    # the allocator's peak is one segment's, whatever their number; the first feed of each also frees what was there
+    assert peaks[1] <= 1.05 * peaks[0]
+    spent = []
+    for _ in range(4096):
+        start = time.process_time()
+        stream.feed(tokens)
+        spent.append(time.process_time() - start)
+    # the fastest of 512, which other programs on the machine disturb least; growth with the number of segments would
+    # be a factor of 8 and more
+    assert min(spent[-512:]) < 1.5 * min(spent[:512])
+    assert sum(tensor.numel() for tensor in stream.state().values()) == 2 * 8 + 8 + SIZE + 1
+    assert torch.isfinite(stream.answer()).all()
