@@ -3,6 +3,9 @@
 `graupner_brunel` is deterministic, `graupner_brunel_stochastic` has the noise of the paper; spikes come from protocols:
 
     simulate("graupner_brunel", "pairing:offset=10 ms,period=1 s,count=60", duration="61 s")
+
+For spikes and a delay D that fall on steps calcium is exact, and rho without noise is of second order in dt. The closed
+form is in pairing_curve.py.
 """
 
 from astro_sim.model import Connection, Model, Observable, Option, Pairs, Population, SpikeInput

@@ -56,9 +56,9 @@ def test_time_above_the_thresholds_is_exact():
         assert measured == pytest.approx(pairing_curve.fractions_above(DP, offset, 0.06), rel=1e-8)
 
 
-def independent_rho(pre, post, until, start):
+def independent_rho(pre, post, until, start, delay=0.0137):
     """rho at `until`: calcium summed over all spikes, rho integrated between the moments when a threshold is met."""
-    jumps = sorted([(t + 0.0137, 1.0) for t in pre] + [(t, 2.0) for t in post])
+    jumps = sorted([(t + delay, 1.0) for t in pre] + [(t, 2.0) for t in post])
     moments, level, rows = [0.0], 0.0, []
     for (at, size), (after, _) in pairwise([*jumps, (until, 0.0)]):
         level = level * np.exp(-(at - rows[-1][0]) / 0.02) + size if rows else size
@@ -86,6 +86,18 @@ def test_agrees_with_an_independent_solution(offset, start):
     wanted = independent_rho(pre, pre + offset, 0.25, start)
     assert wanted != pytest.approx(start, abs=0.05)
     assert recording["rho"].values[-1, 0] == pytest.approx(wanted, rel=1e-6)
+
+
+def test_order_in_the_step_is_two():
+    """The rates of a step are its means: exact in sum, and placed to within the step."""
+    pre = 0.03 + 0.05 * np.arange(4)
+    wanted, errors, steps = independent_rho(pre, pre + 0.01, 0.25, 0.0, delay=0.01), [], (0.005, 0.002, 0.001, 0.0005)
+    for dt in steps:
+        recording = simulate("graupner_brunel", "pairing:offset=10 ms,period=50 ms,count=4,start=30 ms",
+                             parameters={"D": "10 ms"}, duration="0.25 s", dt=dt)
+        errors.append(abs(recording["rho"].values[-1, 0] - wanted))
+    # not smooth: where in a step calcium crosses differs from step to step
+    assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(2, abs=0.3), errors
 
 
 def test_monte_carlo_agrees_with_the_closed_form():
