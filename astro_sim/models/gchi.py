@@ -1,7 +1,8 @@
 """IP3 and calcium of an astrocyte under glutamate: production through receptors, degradation, with or without noise.
 
 Four models of one text: glutamate held at the receptors (gchi) or binding to them in time (gchi_receptor), each with
-a deterministic or a stochastic IP3 receptor (_stochastic).
+a deterministic or a stochastic IP3 receptor (_stochastic). There is one noise term, so that NumPy, Cython and C++ draw
+the same numbers in the same order: a seed gives one course on all of them.
 """
 
 from astro_sim.model import Input, Model, Observable, Option, Population
