@@ -1,4 +1,4 @@
-"""The program `python -m rmaat`: train, evaluate, trace, list tasks and configs, benchmark."""
+"""The program `python -m rmaat`: train, evaluate, trace, inspect, list tasks and configs, benchmark."""
 
 import os
 from pathlib import Path
@@ -19,6 +19,7 @@ app = program(
     "  python -m rmaat train fashion_small --out runs/fashion --resume\n"
     "  python -m rmaat evaluate runs/recall\n"
     "  python -m rmaat trace runs/recall --tensor retention\n"
+    "  python -m rmaat inspect runs/recall\n"
     "  python -m rmaat benchmark memory\n\n"
     "Exit codes: 0 ok, 2 bad input, 3 damaged file, 4 resource, 130 interrupted. --debug shows the traceback.")
 benchmark_app = program("Measure.\n\n\b\nExample:\n  python -m rmaat benchmark memory --json")
@@ -141,6 +142,30 @@ def trace(
         model, source = found.experiment.model, found.record
     report = tracing.trace(model, source, tensor)
     print_json(report) if json else print(tracing.text(report))
+
+
+@app.command()
+def inspect(
+    folder: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run.")] = None,
+    config: Annotated[str, typer.Option("--config", help="Without RUN: the config to build, untrained.")] = "recall",
+    record: RecordFile = None, settings: Settings = None, seed: Seed = None, data: Data = None,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Of the validation split.")] = 32,
+    json: Json = False,
+) -> None:
+    """Does the gradient reach the first segment? Retention, identity path and gradient norm, segment by segment.
+
+    \b
+    python -m rmaat inspect runs/recall
+    python -m rmaat inspect --config recall --set retention=multiply --json
+    """
+    from rmaat import inspection
+
+    if folder is not None and (record or settings or seed is not None):
+        raise UserError("a run brings its own record and config; leave --record, --set and --seed away, or leave RUN "
+                        "away")
+    chosen = None if folder is not None else _experiment(config, settings, seed)
+    report = inspection.inspect(*inspection.model_and_batch(folder, chosen, record, data, samples))
+    print_json(report) if json else print(inspection.text(report))
 
 
 @app.command()

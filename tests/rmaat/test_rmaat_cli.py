@@ -54,6 +54,14 @@ def test_train_evaluate_trace_resume(program, tmp_path):
     assert code == 0 and json.loads(told) == stored
 
 
+def test_inspect_a_run_and_a_config(program, tmp_path):
+    assert program("train", "recall", "--out", tmp_path / "run", *TINY)[0] == 0
+    code, told, _ = program("inspect", tmp_path / "run", "--json")
+    assert code == 0 and [row["distance"] for row in json.loads(told)["rows"]] == [1, 0]
+    code, told, _ = program("inspect", "--config", "recall_rmt", "--samples", 4, *TINY)
+    assert code == 0 and "retention none, T = 2; the gradient reaches the first segment" in told
+
+
 def test_dry_run_writes_nothing(program, tmp_path):
     code, told, _ = program("train", "listops", "--out", tmp_path / "run", "--dry-run", "--seed", 7)
     assert code == 0 and "seed 7" in told and "parameters" in told and list(tmp_path.iterdir()) == []
@@ -94,6 +102,8 @@ def test_benchmark_memory(program):
     (["evaluate", "{}/none"], 2, "no run in"),
     (["trace", "{}/none"], 2, "no run in"),
     (["trace", "{}/none", "--set", "width=8"], 2, "a run brings its own record and config"),
+    (["inspect", "{}/none"], 2, "no run in"),
+    (["inspect", "{}/none", "--seed", "1"], 2, "a run brings its own record and config"),
     (["trace", "--tensor", "foo"], 2, "unknown tensor 'foo'"),
     (["benchmark", "memory", "--segments", "1,a"], 2, "--segments 1,a: give whole numbers"),
 ])
