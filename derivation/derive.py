@@ -2,7 +2,7 @@
 
 import math
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -10,14 +10,15 @@ import numpy as np
 import sympy
 
 from astro_sim.models import MODELS
-from astro_sim.parameter import Parameter, split_quantity
+from astro_sim.parameter import Parameter
 from astro_sim.recording import Recording
-from derivation import limit_cycle, record
+from derivation import record
 from derivation.fit import Fit, fit
 from derivation.forms import relative_position, retention
 from derivation.nondimensional import cycle_shares, steady_response
 from derivation.ode import text_of
 from derivation.record import Constant, Entry, Evidence, ParameterUse, Record
+from derivation.reduce import REDUCTIONS, RULE, gamma_l
 from derivation.simulations import (
     CALCIUM_MODEL,
     CALCIUM_SET,
@@ -46,7 +47,7 @@ def derive(report: Callable[[str], None] = lambda text: None) -> Derivation:
     report("calcium oscillation")
     cycle = calcium_cycle()
     report("driven cycles")
-    cycles = driven_cycles(cycle.seconds)
+    cycles = driven_cycles(cycle.seconds, gamma_l())
     entries = {"retention": retention_entry(cycle, cycles)}
     lines = {}
     for coupling, name in (("dense", "relative_position"), ("diffusive", "relative_position_diffusive")):
@@ -64,14 +65,18 @@ def retention_entry(cycle: CalciumCycle, cycles: Recording) -> Entry:
     form = retention.derive(MODELS["macro"].population("process").equations)
     period = Parameter(cycle.seconds, "second", "calcium oscillation period: one cycle, one segment",
                        "LiRinzel1994, DePitta2009", "derived")
-    uses, constant = _constant("q", form.q_of_parameters, {"tau_cycle": ("li_rinzel", period)},
-                               "what a cycle leaves of the long-term state")
+    decay = Parameter(gamma_l(), "1", "decay of the long-term process: mean rate of the rule under paired spikes",
+                      "GraupnerBrunel2012", "derived")
+    reduced = {"tau_cycle": (CALCIUM_MODEL, period), "gamma_l": (RULE, decay)}
+    uses, constant = _constant("q", form.q_of_parameters, reduced, "what a cycle leaves of the long-term state")
     shares = cycle_shares(cycles, cycle.seconds, NUM_CYCLES).shares
     segment = np.arange(1.0, NUM_CYCLES + 1)
     formula = text_of(form.share)
     found = fit(formula, {"t": segment, "T": float(NUM_CYCLES)}, shares, {"q": constant.value})
     closed = [record.closed_form.evaluate(formula, {"q": constant.value, "t": t, "T": NUM_CYCLES}) for t in segment]
-    uses += tuple(period_uses(uses))
+    for use in uses:
+        if use.name in REDUCTIONS:
+            uses += tuple(REDUCTIONS[use.name].uses(use))
     return Entry(
         meaning="share of the capacity that segment t of T writes",
         equation="E4.2",
@@ -88,19 +93,6 @@ def retention_entry(cycle: CalciumCycle, cycles: Recording) -> Entry:
             range=f"t = 1..{NUM_CYCLES} of T = {NUM_CYCLES}; calcium set {CALCIUM_SET} at ip3 = {IP3}",
             recording=cycles.hash,
             neglected="the synapse's transient in the first cycle"))
-
-
-def period_uses(uses: tuple[ParameterUse, ...]) -> Iterator[ParameterUse]:
-    """What the calcium period rests on, each with what it does to the constants through the period."""
-    model = MODELS[CALCIUM_MODEL]
-    level = Parameter(*split_quantity(IP3, "ip3"), "IP3 concentration: the drive at which the period is taken",
-                      "assumed here", "assumed")
-    slopes = limit_cycle.sensitivities(model, CALCIUM_SET, "ip3", level)
-    period = next(use for use in uses if use.name == "tau_cycle")
-    for name, parameter in limit_cycle.chain(model, CALCIUM_SET, "ip3", level):
-        sensitivity = {key: slope * slopes[name] for key, slope in period.sensitivity.items()}
-        yield ParameterUse(name, parameter.value, parameter.unit, parameter.meaning, parameter.source, parameter.basis,
-                           f"{CALCIUM_MODEL}:{CALCIUM_SET}", sensitivity, "tau_cycle")
 
 
 def position_entry(coupling: str, line: Recording) -> Entry:

@@ -1,10 +1,9 @@
-"""The period of a model's oscillation by scipy, from the ODE text that Brian2 runs, and how each parameter moves it.
+"""The period of a model's oscillation by scipy, from the ODE text that Brian2 runs.
 
 Independent of the simulator's integrator, and precise enough to be differentiated.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -56,28 +55,6 @@ def limit_cycle(model: Model, parameter_set: str, drive: str, level: Parameter, 
     if times.size <= CYCLES or np.ptp(np.diff(times)) > 1e-4 * np.diff(times).mean():
         raise UserError(f"{model.name}:{parameter_set} does not oscillate at {drive} = {level.value:g} {level.unit}")
     return Cycle(float((times[CYCLES] - times[0]) / CYCLES), settled.y[:, -1])
-
-
-def sensitivities(model: Model, parameter_set: str, drive: str, level: Parameter) -> Mapping[str, float]:
-    """d(period)/d(parameter), in seconds per unit of the parameter, for every parameter and for the input itself."""
-    base = limit_cycle(model, parameter_set, drive, level)
-
-    def moved(name: str, value: float) -> float:
-        if name == drive:
-            return limit_cycle(model, parameter_set, drive, dataclasses.replace(level, value=value), base).seconds
-        return limit_cycle(with_parameter(model, parameter_set, name, value), parameter_set, drive, level, base).seconds
-
-    slopes = {}
-    for name, parameter in chain(model, parameter_set, drive, level):
-        step = RELATIVE_STEP * parameter.value
-        slopes[name] = (moved(name, parameter.value + step) - moved(name, parameter.value - step)) / (2 * step)
-    return slopes
-
-
-def chain(model: Model, parameter_set: str, drive: str, level: Parameter) -> Iterator[tuple[str, Parameter]]:
-    """Everything that the period rests on: the set's parameters, and the input."""
-    yield from model.parameters(parameter_set).items()
-    yield drive, level
 
 
 def with_parameter(model: Model, parameter_set: str, name: str, value: float) -> Model:

@@ -11,7 +11,7 @@ from astro_sim.simulate import simulate
 from foundation.errors import UserError
 
 CALCIUM_MODEL, CALCIUM_SET, IP3 = "li_rinzel", "AM", "0.5 umolar"
-NUM_CYCLES, STEPS_PER_CYCLE = 6, 2400
+NUM_CYCLES, STEPS_PER_CYCLE, DUTY = 6, 2400, 0.5
 PLACES, SMALL_DRIVE = 101, 0.01  # a drive so small that psi stays linear to 3e-5, on a line longer than the response
 
 
@@ -35,11 +35,12 @@ def calcium_cycle() -> CalciumCycle:
     return CalciumCycle(float(np.mean(periods)), recording)
 
 
-def driven_cycles(cycle_seconds: float) -> Recording:
+def driven_cycles(cycle_seconds: float, gamma_l: float) -> Recording:
     """The macro model with both layers driven in square cycles; the step divides the cycle, so its end is a sample."""
     dt = cycle_seconds / STEPS_PER_CYCLE
-    drives = [cycles(layer, high=1, period=cycle_seconds, duty=0.5, count=NUM_CYCLES) for layer in ("b_pre", "b_post")]
-    return simulate("macro", drives, duration=cycle_seconds * NUM_CYCLES, dt=dt, record_every=4 * dt)
+    drives = [cycles(layer, high=1, period=cycle_seconds, duty=DUTY, count=NUM_CYCLES) for layer in ("b_pre", "b_post")]
+    return simulate("macro", drives, parameters={"gamma_l": repr(gamma_l)}, duration=cycle_seconds * NUM_CYCLES, dt=dt,
+                    record_every=4 * dt)
 
 
 def driven_line(coupling: str) -> Recording:

@@ -3,14 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from functools import cache
 
-from astro_sim.models import MODELS
-from astro_sim.parameter import Parameter, split_quantity
-from derivation import limit_cycle, record
+from astro_sim.parameter import Parameter
+from derivation import record
 from derivation.closed_form import evaluate
 from derivation.record import ParameterUse, Record
-from derivation.simulations import CALCIUM_MODEL, CALCIUM_SET, IP3
+from derivation.reduce import REDUCTIONS
 from foundation.errors import UserError, choose
 
 
@@ -31,13 +29,16 @@ def parameters(source: Record) -> dict[str, ParameterUse]:
 
 
 def read_changes(source: Record, settings: list[str]) -> dict[str, float]:
-    """Settings such as "tau_pl=300 second" as numbers of the parameters' own units.
+    """Settings such as "tau_pl=300 second" as numbers of the parameters' own units; "O_2" will do for "li_rinzel.O_2".
 
     Raises `UserError` for a name that the record does not have, a wrong unit, or a value that is not allowed.
     """
     table, changes = parameters(source), {}
     for setting in settings:
         name, equals, text = (part.strip() for part in setting.partition("="))
+        short = [full for full in table if full.rpartition(".")[2] == name]
+        if name not in table and len(short) == 1:
+            name = short[0]
         use = choose("parameter of the record", name, table)
         if not equals or not text:
             raise UserError(f"--set {setting}: write NAME=VALUE UNIT, for example "
@@ -50,13 +51,15 @@ def read_changes(source: Record, settings: list[str]) -> dict[str, float]:
 def recompute(source: Record, changes: Mapping[str, float]) -> Record:
     """`source` with parameters at other values and every constant that rests on them computed anew.
 
-    Constants come from their stored formulas; the calcium period, when one of its parameters changes, from the
-    oscillation itself. Raises `UserError` when calcium does not oscillate then. Fits and evidence stay those of
-    `source`: only `derive` simulates.
+    Constants come from their stored formulas; what was reduced from a biophysical model, when one of that model's
+    parameters changes, from the reduction itself. Raises `UserError` when calcium does not oscillate then. Fits and
+    evidence stay those of `source`: only `derive` simulates.
     """
-    calcium = {name: value for name, value in changes.items() if parameters(source)[name].through == "tau_cycle"}
-    if calcium and "tau_cycle" not in changes:
-        changes = {**changes, "tau_cycle": calcium_period(calcium)}
+    table = parameters(source)
+    for name, reduction in REDUCTIONS.items():
+        moved = {key.rpartition(".")[2]: value for key, value in changes.items() if table[key].through == name}
+        if moved and name not in changes:
+            changes = {**changes, name: reduction.value(moved)}
     entries = {}
     for key, entry in source.entries.items():
         uses = tuple(dataclasses.replace(use, value=changes.get(use.name, use.value)) for use in entry.parameters)
@@ -65,25 +68,6 @@ def recompute(source: Record, changes: Mapping[str, float]) -> Record:
                      if constant.formula else constant for name, constant in entry.constants.items()}
         entries[key] = dataclasses.replace(entry, parameters=uses, constants=constants)
     return record.make(entries, source.versions)
-
-
-@cache
-def _base_cycle() -> limit_cycle.Cycle:
-    return limit_cycle.limit_cycle(MODELS[CALCIUM_MODEL], CALCIUM_SET, "ip3", _level(None))
-
-
-def _level(value: float | None) -> Parameter:
-    number, unit = split_quantity(IP3, "ip3")
-    return Parameter(number if value is None else value, unit, "IP3 concentration", "assumed here", "assumed")
-
-
-def calcium_period(changes: Mapping[str, float]) -> float:
-    """Period in seconds of the calcium oscillation with some of its parameters (or `ip3`) at other values."""
-    model = MODELS[CALCIUM_MODEL]
-    for name, value in changes.items():
-        if name != "ip3":
-            model = limit_cycle.with_parameter(model, CALCIUM_SET, name, value)
-    return limit_cycle.limit_cycle(model, CALCIUM_SET, "ip3", _level(changes.get("ip3")), _base_cycle()).seconds
 
 
 def compare(source: Record, changes: Mapping[str, float]) -> list[Change]:

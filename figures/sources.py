@@ -19,11 +19,14 @@ class Sources:
 
     @cached_property
     def cycle_seconds(self) -> float:
-        return next(use.value for use in self.record.entry("retention").parameters if use.name == "tau_cycle")
+        return self._reduced("tau_cycle")
 
     @cached_property
     def cycles(self) -> Recording:
-        return simulations.driven_cycles(self.cycle_seconds)
+        return simulations.driven_cycles(self.cycle_seconds, self._reduced("gamma_l"))
+
+    def _reduced(self, name: str) -> float:
+        return next(use.value for use in self.record.entry("retention").parameters if use.name == name)
 
     @cached_property
     def lines(self) -> dict[str, Recording]:

@@ -67,9 +67,9 @@ ASSUMED_2026 = {
                           "distance as that of the dense coupling a = 0.05, ell = 4 does", _HERE, "assumed",
                           "nonnegative"),
     "tau_pl":   Parameter(150.0, "second", "time constant of the long-term process", "GraupnerBrunel2012", "fitted"),
-    "gamma_l":  Parameter(5.0,   "1", "decay of the long-term process; the mean rate gamma_p*alpha_p + gamma_d*alpha_d "
-                          "of GraupnerBrunel2012 is about 5.2 when half of a cycle has pairs at 1 Hz, +10 ms", _HERE,
-                          "assumed"),
+    "gamma_l":  Parameter(5.23035, "1", "decay of the long-term process: mean rate gamma_p*alpha_p + gamma_d*alpha_d "
+                          "when half of a cycle has pairs at 1 Hz, +10 ms (pairing_curve.mean_rate)",
+                          "GraupnerBrunel2012", "derived"),
     "kappa":    Parameter(1.0,   "1", "gain of the synapse on the long-term process", _HERE, "assumed", "nonnegative"),
 }  # fmt: skip
 

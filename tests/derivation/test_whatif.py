@@ -29,7 +29,8 @@ def test_a_calcium_parameter_acts_through_the_period():
     """All four rates 1 % up: the period falls by 1/1.01 exactly, and q with it."""
     source = record.load()
     uses = whatif.parameters(source)
-    changes = {name: 1.01 * uses[name].value for name in ("Omega_C", "Omega_L", "O_P", "O_2")}
+    rates = [f"li_rinzel.{name}" for name in ("Omega_C", "Omega_L", "O_P", "O_2")]
+    changes = {name: 1.01 * uses[name].value for name in rates}
     after = whatif.recompute(source, changes).entries["retention"]
     before = source.entries["retention"].constants["q"].value
     # the stored period is Brian2's at 5 ms, this one scipy's: they differ by some 1e-6
@@ -47,6 +48,12 @@ def test_a_changed_record_can_be_read_and_trained_with(tmp_path):
     assert {use.name: use.value for use in changed.parameters}["ell"] == 6
 
 
+def test_a_short_name_will_do_where_it_is_one():
+    source = record.load()
+    assert whatif.read_changes(source, ["O_2=0.3 1/umolar/second"]) == {"li_rinzel.O_2": 0.3}
+    assert whatif.read_changes(source, ["D=20", "graupner_brunel.D=10 msecond"]) == {"D": 20, "graupner_brunel.D": 10}
+
+
 @pytest.mark.parametrize(("setting", "message"), [
     ("tau_p=1 second", "unknown parameter of the record 'tau_p'"),
     ("tau_pl", "write NAME=VALUE UNIT"),
@@ -60,4 +67,4 @@ def test_bad_settings(setting, message):
 
 def test_an_oscillation_that_ends_is_said():
     with pytest.raises(UserError, match="does not oscillate"):
-        whatif.recompute(record.load(), {"ip3": 0.2})
+        whatif.recompute(record.load(), {"li_rinzel.ip3": 0.2})
