@@ -1,4 +1,4 @@
-"""The simulator's command line: list, show, run."""
+"""The simulator's command line: list, show, run, analyse, scan."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +18,8 @@ Examples:
   python -m astro_sim run li_rinzel --set "K_P=0.06 umolar" --protocol "constant:input=ip3,value=0.4 umolar" --out c.nc
   python -m astro_sim run macro --protocol "cycles:input=b_pre,high=1,period=11.5s,duty=0.5,count=6" \\
       --option layout=equal --duration 69s --dt 5ms --out macro.nc
+  python -m astro_sim analyse calcium.nc
+  python -m astro_sim scan li_rinzel --over ip3=0:1:200 --out diagram.json
 """)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -90,6 +92,46 @@ def run_model(
     recording.save(out)
     summary = describe.summary(recording, out)
     return print_json(summary) if as_json else print(describe.summary_text(summary))
+
+
+@app.command()
+def analyse(
+    file: Annotated[Path, typer.Argument(help="A recording (.nc).")],
+    after: Annotated[str | None, typer.Option(help="Leave out what comes before. Default: the first half.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Range, amplitude, period and rises of every variable of a recording."""
+    from astro_sim import summarise
+    from astro_sim.parameter import read
+    from astro_sim.recording import Recording
+
+    start = None if after is None else read(after, "second", "after")
+    summary = summarise.summarise(Recording.load(file), start)
+    return print_json(summary) if as_json else print(summarise.text(summary))
+
+
+@app.command("scan")
+def scan_model(
+    model: str,
+    over: Annotated[str, typer.Option(help="INPUT=LOW:HIGH:POINTS, in the input's unit or with one.")],
+    out: Annotated[Path | None, typer.Option(help="The diagram to write (.json or .nc).")] = None,
+    set_name: SetName = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bifurcation diagram: equilibria, stability, Hopf points, folds, oscillations over one input."""
+    from dataclasses import asdict
+
+    from astro_sim import scan
+
+    if out is not None:
+        _check_out(out, force)
+        scan.check_ending(out)
+    name, low, high, points = scan.parse_over(over)
+    diagram = scan.scan(model, name, low, high, points=points, parameter_set=set_name)
+    if out is not None:
+        diagram.save(out)
+    return print_json(asdict(diagram)) if as_json else print(scan.text(diagram))
 
 
 def _pairs(option: str, given: Many) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What a recording or a model says: period, amplitude, equilibrium, Hopf points, from the ODE text that Brian2 runs."""
 
+import itertools
 from dataclasses import dataclass
 
 from astro_sim.equation_text import right_sides
@@ -90,12 +91,11 @@ class Local:
         rates = right_sides(self.model.populations[0].equations, {"exp": np.exp, "tanh": np.tanh, "sqrt": np.sqrt,
                                                                   "log": np.log})
         fixed = {name: float(p.quantity()) for name, p in self.model.parameters(self.parameter_set).items()}
-        variable = self.model.inputs[self.input].variable
+        variable, names = self.model.inputs[self.input].variable, self.states
 
         def evaluate(states, level):
-            moving = dict(zip(self.states, states, strict=True))
-            given = rates({**fixed, **moving, variable: level})
-            return np.array([given[name] for name in self.states])
+            given = rates({**fixed, **dict(zip(names, states, strict=True)), variable: level})
+            return np.array([given[name] for name in names])
 
         return evaluate
 
@@ -129,30 +129,66 @@ def hopf_points(model: str | Model, low="0.1 umolar", high="1 umolar", *, input:
     two crossings inside one step go unseen, and so do branches that are not connected to it. Says nothing of whether
     the oscillation is born stable (it is not at the upper point of li_rinzel:AM).
     """
-    import numpy as np
-    from scipy.optimize import brentq
-
     chosen = local(model, input, parameter_set)
-    wanted = chosen.model.inputs[input].unit
-    ends = [read(end, wanted, input) for end in (low, high)]
-    if not 0 < ends[0] < ends[1]:
-        raise UserError(f"{input}: from {low} to {high} is no range; give a lower and a higher value above zero")
-    scale, flow = float(1 * unit(wanted)), _logarithmic(chosen)
-    point, tangent = _settle(flow, chosen, ends[0] * scale), None
-    step, found = np.log(ends[1] / ends[0]) / points, []
-    before = _leading(flow, point)
-    for _ in range(50 * points):
-        tangent = _tangent(flow, point, tangent)
-        following = _corrected(flow, point + step * tangent, tangent)
-        after = _leading(flow, following)
-        if before.real * after.real < 0 and before.imag != 0 and after.imag != 0:
-            size = brentq(lambda part, at=point, to=tangent: _leading(flow, _corrected(flow, at + part * to, to)).real,
-                          0.0, step, xtol=1e-13)
-            found.append(float(np.exp(_corrected(flow, point + size * tangent, tangent)[-1]) / scale))
-        point, before = following, after
-        if not ends[0] * (1 - 1e-9) <= np.exp(point[-1]) / scale <= ends[1]:
-            return sorted(f for f in found if ends[0] <= f <= ends[1])
-    raise UserError(f"{input}: the branch of equilibria does not leave {low} to {high}; give another range")
+    return Branch(chosen, low, high, points).hopf()
+
+
+class Branch:
+    """The equilibria of a model from `low` to `high` of an input, followed through folds in about `points` steps.
+
+    `points` hold the logarithms of states and input (SI base values), `tangents[n]` leads from point n to n + 1.
+    Errors: `UserError` for a range that is none, and where the branch does not leave it.
+    """
+
+    def __init__(self, chosen: Local, low, high, points: int = 200):
+        import numpy as np
+
+        wanted = chosen.model.inputs[chosen.input].unit
+        self.chosen, self.ends = chosen, [read(end, wanted, chosen.input) for end in (low, high)]
+        if not 0 < self.ends[0] < self.ends[1]:
+            raise UserError(f"{chosen.input}: from {low} to {high} is no range; give a lower and a higher value above "
+                            "zero")
+        self.scale, self.flow = float(1 * unit(wanted)), _logarithmic(chosen)
+        self.step = np.log(self.ends[1] / self.ends[0]) / points
+        self.points, self.tangents = [_settle(self.flow, chosen, self.ends[0] * self.scale)], []
+        for _ in range(50 * points):
+            self.tangents.append(_tangent(self.flow, self.points[-1], self.tangents[-1] if self.tangents else None))
+            self.points.append(self.at(len(self.tangents) - 1, self.step))
+            if not self.ends[0] * (1 - 1e-9) <= self.input(self.points[-1]) <= self.ends[1]:
+                return
+        raise UserError(f"{chosen.input}: the branch of equilibria does not leave {low} to {high}; give another range")
+
+    def input(self, point) -> float:
+        return float(_exp(point[-1]) / self.scale)
+
+    def at(self, n: int, size: float):
+        """The equilibrium `size` along the branch after point n."""
+        return _corrected(self.flow, self.points[n] + size * self.tangents[n], self.tangents[n])
+
+    def leading(self, point) -> complex:
+        """The eigenvalue (1/second) with the largest real part."""
+        return _leading(self.flow, point)
+
+    def hopf(self) -> list[float]:
+        """Inputs where a complex pair crosses the imaginary axis, ascending."""
+        values = [self.leading(point) for point in self.points]
+        return self._crossings([n for n, (a, b) in enumerate(itertools.pairwise(values))
+                                if a.real * b.real < 0 and a.imag != 0 and b.imag != 0],
+                               lambda n, point: self.leading(point).real)
+
+    def folds(self) -> list[float]:
+        """Inputs where the branch turns back, ascending."""
+        return self._crossings([n for n, (a, b) in enumerate(itertools.pairwise(self.tangents)) if a[-1] * b[-1] < 0],
+                               lambda n, point: _tangent(self.flow, point, self.tangents[n])[-1])
+
+    def _crossings(self, steps: list[int], measure) -> list[float]:
+        from scipy.optimize import brentq
+
+        found = []
+        for n in steps:
+            size = brentq(lambda part, n=n: measure(n, self.at(n, part)), 0.0, self.step, xtol=1e-13)
+            found.append(self.input(self.at(n, size)))
+        return sorted(value for value in found if self.ends[0] <= value <= self.ends[1])
 
 
 def _exp(values):

@@ -15,6 +15,7 @@ FIGURES = {
     "retention": ("figures.fig_retention", "recorded increments, closed form, torch buffer", False),
     "kernel": ("figures.fig_kernel", "recorded response, closed form, torch kernel", False),
     "wave": ("figures.fig_wave", "calcium waves on a ring of astrocytes, by gap-junction flux", False),
+    "bifurcation": ("figures.fig_bifurcation", "equilibria and oscillations of calcium over IP3", False),
     "training": ("figures.fig_training", "loss and accuracy of a training run", True),
 }
 

@@ -1,0 +1,154 @@
+"""The bifurcation diagram against published points, an independent solution, and an oscillation that Brian2 runs; the
+verbs scan and analyse."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from astro_sim import analysis, summarise
+from astro_sim.__main__ import app
+from astro_sim.recording import Recording
+from astro_sim.scan import parse_over, scan
+from astro_sim.simulate import simulate
+from foundation import cli
+from foundation.errors import UserError
+
+
+def independent_rates(t, state, ip3, K_P=0.1):
+    """Li-Rinzel written anew, in uM and s."""
+    c, h = state
+    gate = ip3 / (ip3 + 0.13) * c / (c + 0.08234)
+    q2 = 1.049 * (ip3 + 0.13) / (ip3 + 0.9434)
+    er = 2.0 - 1.185 * c
+    return [(6.0 * gate**3 * h**3 + 0.11) * er - 0.9 * c * c / (c * c + K_P**2), 0.2 * (q2 - (q2 + c) * h)]
+
+
+@pytest.fixture(scope="module")
+def diagram():
+    return scan("li_rinzel:AM", "ip3", 0, 1, points=21)
+
+
+def test_stability_changes_at_the_hopf_points_only(diagram):
+    assert diagram.hopf == pytest.approx([0.354534, 0.636882], abs=1e-6)  # published for this project to six digits
+    assert diagram.folds == []
+    for row in diagram.equilibria:
+        assert row["stable"] == (not diagram.hopf[0] < row["input"] < diagram.hopf[1])
+        assert np.abs(independent_rates(0, (row["C"], row["h"]), row["input"])).max() < 1e-9
+        assert row["stable"] == (row["growth"] < 0)
+
+
+def test_oscillations_are_those_of_the_independent_equations(diagram):
+    inputs = [row["input"] for row in diagram.oscillations]
+    assert inputs == pytest.approx(np.linspace(0, 1, 21)[8:13], rel=1e-12)  # .40 to .60: all points between
+    middle = diagram.oscillations[2]
+    # published: period 11.492 s, .1077 to .4446 uM, to as many digits as given
+    assert (middle["period"], middle["low"], middle["high"]) == pytest.approx((11.492, 0.1077, 0.4446), abs=1e-3)
+    for row in diagram.oscillations[::2]:
+        course = solve_ivp(independent_rates, (0, 200), [0.09, 0.78], "DOP853", np.linspace(140, 200, 12001),
+                           args=(row["input"],), rtol=1e-10, atol=1e-12).y[0]
+        # what is left when a stretch changes the range by less than a thousandth
+        assert (row["low"], row["high"]) == pytest.approx((course.min(), course.max()), rel=2e-3)
+
+
+def independent_equilibria(ip3, K_P):
+    """How many steady states there are: zeros of the calcium flux at h = h_inf, on a fine grid."""
+    c = np.geomspace(1e-3, 1.6, 200_000)
+    q2 = 1.049 * (ip3 + 0.13) / (ip3 + 0.9434)
+    gate = ip3 / (ip3 + 0.13) * c / (c + 0.08234) * q2 / (q2 + c)
+    flux = (6.0 * gate**3 + 0.11) * (2.0 - 1.185 * c) - 0.9 * c * c / (c * c + K_P**2)
+    return int((np.diff(np.sign(flux)) != 0).sum())
+
+
+def test_fm_has_three_equilibria_between_its_folds_and_oscillates_beyond():
+    found = scan("li_rinzel:FM", "ip3", 0.3, 1, points=15)
+    assert len(found.folds) == 2
+    for fold, inside in zip(found.folds, (1, -1), strict=True):
+        assert independent_equilibria(fold + inside * 1e-4, 0.05) == 3
+        assert independent_equilibria(fold - inside * 1e-4, 0.05) == 1
+    inputs = [row["input"] for row in found.oscillations]
+    assert inputs == pytest.approx(np.linspace(0.3, 1, 15)[5:], rel=1e-12)  # .55 to 1
+    # beyond the upper Hopf point the equilibrium is stable again and the large oscillation is still there
+    assert found.hopf[-1] == pytest.approx(0.86, abs=1e-3)
+    last = found.oscillations[-1]
+    course = solve_ivp(independent_rates, (0, 200), [last["high"], 0.3], "DOP853", np.linspace(140, 200, 12001),
+                       args=(1.0, 0.05), rtol=1e-10, atol=1e-12).y[0]
+    assert (last["low"], last["high"]) == pytest.approx((course.min(), course.max()), rel=2e-3)
+
+
+def test_a_diagram_is_kept_as_json_and_netcdf(diagram, tmp_path):
+    import xarray as xr
+
+    kept = json.loads(diagram.save(tmp_path / "a.json").read_text("utf-8"))
+    assert kept["hopf"] == diagram.hopf
+    assert kept["equilibria"] == diagram.equilibria
+    with xr.open_dataset(diagram.save(tmp_path / "a.nc"), engine="h5netcdf") as data:
+        assert data["oscillation_period"].attrs["units"] == "second"
+        assert data["oscillation_period"].values.tolist() == [row["period"] for row in diagram.oscillations]
+        assert data["hopf"].values.tolist() == diagram.hopf
+        assert data["equilibrium_C"].attrs["units"] == "umolar"
+
+
+@pytest.fixture
+def astro_sim(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["astro_sim", *words])
+        try:
+            cli.run(app)
+        except SystemExit as end:
+            return end.code or 0, *capsys.readouterr()
+        return 0, *capsys.readouterr()
+
+    return call
+
+
+def test_scan_verb(astro_sim, tmp_path):
+    words = ("scan", "li_rinzel", "--over", "ip3=0.3:0.5 umolar:10", "--out", "d.json")
+    code, out, _ = astro_sim(*words)
+    assert code == 0
+    assert "Hopf points: 0.354534" in out
+    kept = json.loads((tmp_path / "d.json").read_text("utf-8"))
+    assert [row["input"] for row in kept["oscillations"]][-1] == pytest.approx(0.5)
+    assert astro_sim(*words)[0] == 2
+    assert json.loads(astro_sim(*words, "--force", "--json")[1]) == kept
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (("scan", "li_rinzel", "--over", "ip3=0-1"), "--over: 'ip3=0-1' cannot be read"),
+    (("scan", "li_rinzel", "--over", "calcium=0:1:20"), "unknown input of li_rinzel 'calcium'"),
+    (("scan", "li_rinzel", "--over", "ip3=1:0:20"), "ip3: 1:0:20 is not allowed"),
+    (("scan", "li_rinzel", "--over", "ip3=0:1:3"), "ip3: 0:1:3 is not allowed"),
+    (("scan", "li_rinzel", "--over", "ip3=0:1 s:20"), "ip3: '1 s' has the wrong dimension"),
+    (("scan", "li_rinzel", "--over", "ip3=0:1:20", "--out", "d.txt"), "neither .json nor .nc"),
+    (("scan", "macro", "--over", "b_pre=0:1:20"), "macro: equilibria need one uncoupled population"),
+    (("analyse", "no.nc"), "no.nc is not a file")])
+def test_bad_input_is_one_clear_line(astro_sim, words, says):
+    code, out, err = astro_sim(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert says in err
+
+
+def test_over_is_read():
+    assert parse_over("ip3=0:1:200") == ("ip3", "0", "1", 200)
+
+
+def test_analyse_says_what_the_recording_holds(astro_sim):
+    recording = simulate("li_rinzel:AM", duration="60 s", dt="10 ms")
+    recording.save("c.nc")
+    code, out, _ = astro_sim("analyse", "c.nc")
+    assert code == 0
+    assert "period 11.49" in out
+    summary = json.loads(astro_sim("analyse", "c.nc", "--json")[1])
+    row = summary["variables"]["C"]["elements"][0]
+    assert row["period_s"] == pytest.approx(analysis.period(Recording.load("c.nc"), "C"), rel=1e-12)
+    assert (row["low"], row["high"]) == pytest.approx((0.1077, 0.4446), abs=5e-5)
+    assert summary["variables"]["C"]["unit"] == "umolar"
+    still = summarise.summarise(simulate("li_rinzel:AM", "constant:input=ip3,value=0.1 umolar", duration="20 s",
+                                         dt="20 ms"))
+    assert "period_s" not in still["variables"]["C"]["elements"][0]
+    with pytest.raises(UserError, match="after: 60 s leaves 1 records"):
+        summarise.summarise(recording, 60.0)
