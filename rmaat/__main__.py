@@ -244,5 +244,84 @@ def memory(
               + "".join(f"{row.seconds[name] / row.seconds['bptt']:18.2f}" for name in others))
 
 
+def _counts(option: str, text: str) -> list[int]:
+    """Whole numbers with commas between."""
+    try:
+        counts = [int(part) for part in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or min(counts) < 1:
+        raise UserError(f"{option} {text}: give whole numbers of at least 1 with commas between, e.g. 256,1024")
+    return counts
+
+
+@benchmark_app.command()
+def attention(
+    lengths: Annotated[str, typer.Option("--lengths", help="Numbers of tokens, comma between.")] = (
+        "256,512,1024,2048,4096,8192,16384"),
+    long: Annotated[bool, typer.Option("--long", help="65,536 tokens, too; SDPA alone then takes minutes.")] = False,
+    width: Annotated[int, typer.Option("--width", min=1)] = 64,
+    heads: Annotated[int, typer.Option("--heads", min=1)] = 1,
+    backward: Annotated[bool, typer.Option("--backward", help="Forward and backward.")] = False,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of which the fastest counts.")] = 3,
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    device: Device = "auto", json: Json = False,
+) -> None:
+    """Attention alone, projections included, against torch's SDPA over the number of tokens.
+
+    \b
+    python -m rmaat benchmark attention --lengths 256,1024 --backward
+    """
+    import dataclasses
+
+    import torch
+
+    from rmaat import throughput as speeds
+    from rmaat.evaluate import find_device
+
+    counts, target = _counts("--lengths", lengths) + ([65_536] if long else []), find_device(device).type
+    torch.set_num_threads(threads)
+    rows = speeds.attention_table(counts, width, heads, 1, repeats, backward, target)
+    if json:
+        print_json([dataclasses.asdict(row) for row in rows])
+        return
+    print(f"{speeds.conditions(target)}; batch 1, width {width}, {heads} head(s), "
+          f"{'forward and backward' if backward else 'forward'}\n\n{speeds.attention_text(rows)}")
+
+
+@benchmark_app.command()
+def throughput(
+    segment_lengths: Annotated[str, typer.Option("--segment-lengths", help="Comma between.")] = "128,512,1024",
+    segments: Annotated[str, typer.Option("--segments", help="Numbers of segments, comma between.")] = "2,4,16",
+    batch: Annotated[int, typer.Option("--batch", min=1)] = 4,
+    width: Annotated[int, typer.Option("--width", min=1)] = 64,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of which the fastest counts.")] = 2,
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    device: Device = "auto", json: Json = False,
+) -> None:
+    """Tokens a second in training, RMAAT against RMT (softmax, BPTT) and RLT (linear, BPTT) of equal architecture.
+
+    \b
+    python -m rmaat benchmark throughput --segment-lengths 128 --segments 2,4
+    """
+    import dataclasses
+
+    import torch
+
+    from rmaat import throughput as speeds
+    from rmaat.benchmark import SHAPE
+    from rmaat.evaluate import find_device
+
+    sizes, counts = _counts("--segment-lengths", segment_lengths), _counts("--segments", segments)
+    shape, target = dataclasses.replace(SHAPE, width=width), find_device(device).type
+    torch.set_num_threads(threads)
+    rows = speeds.throughput_table(sizes, counts, shape, batch, repeats, target)
+    if json:
+        print_json([dataclasses.asdict(row) for row in rows])
+        return
+    print(f"{speeds.conditions(target)}; batch {batch}, width {width}, {shape.layers} layers, "
+          f"{shape.num_memory_tokens} memory tokens; forward and backward\n\n{speeds.throughput_text(rows)}")
+
+
 if __name__ == "__main__":
     run(app)

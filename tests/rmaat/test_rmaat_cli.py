@@ -88,7 +88,17 @@ def test_benchmark_memory(program):
     assert code == 0 and "amrb/bptt" in told
 
 
+def test_benchmark_attention_and_throughput(program):
+    code, told, _ = program("benchmark", "attention", "--lengths", "16,32", "--width", 8, "--repeats", 1, "--backward",
+                            "--device", "cpu")
+    assert code == 0 and "| 32 |" in told and "softmax / linear" in told and "1 thread(s)" in told
+    code, told, _ = program("benchmark", "throughput", "--segment-lengths", 4, "--segments", "1,2", "--width", 8,
+                            "--repeats", 1, "--batch", 2, "--device", "cpu", "--json")
+    assert code == 0 and [row["size"]["num_segments"] for row in json.loads(told)] == [1, 2]
+
+
 @pytest.mark.parametrize(("arguments", "code", "message"), [
+    (["benchmark", "attention", "--lengths", "0"], 2, "--lengths 0: give whole numbers"),
     (["train", "recal"], 2, r"unknown config 'recal' (did you mean 'recall'?); choose one of: fashion_small"),
     (["train", "recall"], 2, "no --out given"),
     (["train", "recall", "--out", "{}/x", "--set", "width=-1"], 2, "width = -1"),
