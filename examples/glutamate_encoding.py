@@ -6,7 +6,7 @@ from astro_sim.simulate import simulate
 LEVELS = (0.05, 0.2, 0.5, 2.0)
 drives = [f"constant:input=glutamate,value={level} umolar,elements={k}" for k, level in enumerate(LEVELS)]
 for name in ("AM", "FM"):
-    recording = simulate(f"gchi:{name}", drives, options={"n": len(LEVELS)}, duration="160 s", dt="50 ms")
+    recording = simulate(f"gchi:{name}", drives, options={"n": len(LEVELS)}, duration="120 s", dt="80 ms")
     for k, level in enumerate(LEVELS):
         low, high = amplitude(recording, "C", k)
         print(f"{name}: glutamate {level:4} uM  size {high - low:.3f} uM  period {period(recording, 'C', k):5.1f} s")
