@@ -30,7 +30,7 @@ def test_agrees_with_an_independent_solution():
         rate, psi = np.tanh(x / 0.7), np.tanh(p)
         ds = -s + np.outer(rate, rate) + psi
         dp = -p + np.einsum("ijkl,kl->ij", T, psi) + s + 0.1
-        return np.concatenate([-x + s @ rate / n + 0.2, ds.ravel(), dp.ravel(), ((-5 * slow + s) / 150).ravel()])
+        return np.concatenate([-x + s @ rate / n + 0.2, ds.ravel(), dp.ravel(), ((-5.23035 * slow + s) / 150).ravel()])
 
     runs = [simulate("associative_memory", ["constant:input=b,value=0.2", "constant:input=d,value=0.1"], dt=dt,
                      options=options, initial={name: list(v) for name, v in start.items()}, duration="3 s",
