@@ -1,4 +1,4 @@
-"""The simulator's command line: list, show, run, analyse, scan."""
+"""The simulator's command line: list, show, run, sweep, analyse, scan."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +18,7 @@ Examples:
   python -m astro_sim run li_rinzel --set "K_P=0.06 umolar" --protocol "constant:input=ip3,value=0.4 umolar" --out c.nc
   python -m astro_sim run macro --protocol "cycles:input=b_pre,high=1,period=11.5s,duty=0.5,count=6" \\
       --option layout=equal --duration 69s --dt 5ms --out macro.nc
+  python -m astro_sim sweep li_rinzel --vary "K_P=0.05 umolar,0.1 umolar" --dt 5ms --out sweep --shard 1/2
   python -m astro_sim analyse calcium.nc
   python -m astro_sim scan li_rinzel --over ip3=0:1:200 --out diagram.json
 """)
@@ -75,12 +76,13 @@ def run_model(
                                                "model has noise. Default: the model's own.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     backend: Annotated[str, typer.Option(help="numpy, cython or cpp.")] = "numpy",
+    check_dt: Annotated[bool, typer.Option("--check-dt", help="Run dt/2 as well and say how far apart.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all, print what would run, write nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Simulate MODEL (or MODEL:SET) and write a recording."""
-    from astro_sim import describe, plan, simulate
+    from astro_sim import check_step, describe, plan, simulate
 
     chosen = plan.prepare(model, protocol, parameter_set=set_name, parameters=_pairs("set", sets),
                           options=_pairs("option", option), initial=_pairs("initial", initial), duration=duration,
@@ -91,7 +93,12 @@ def run_model(
     recording = simulate.run(chosen, progress=not as_json)
     recording.save(out)
     summary = describe.summary(recording, out)
-    return print_json(summary) if as_json else print(describe.summary_text(summary))
+    if check_dt:
+        summary["check_dt"] = check_step.check_step(chosen, recording, progress=not as_json)
+    if as_json:
+        return print_json(summary)
+    print(describe.summary_text(summary))
+    return print(check_step.text(summary["check_dt"], chosen.dt)) if check_dt else None
 
 
 @app.command()
@@ -132,6 +139,35 @@ def scan_model(
     if out is not None:
         diagram.save(out)
     return print_json(asdict(diagram)) if as_json else print(scan.text(diagram))
+
+
+@app.command("sweep")
+def sweep_model(
+    model: str,
+    out: Annotated[Path, typer.Option(help="The folder for the recordings; what is there is kept.")],
+    vary: Annotated[list[str], typer.Option(help="NAME=VALUE UNIT,VALUE UNIT,...: all combinations.")],
+    protocol: Annotated[Many, typer.Option(help="As in run.")] = None,
+    option: Annotated[Many, typer.Option(help="NAME=VALUE: a structural option.")] = None,
+    set_name: SetName = None,
+    duration: Annotated[str, typer.Option(help="Simulated time.")] = "60 s",
+    dt: Annotated[str, typer.Option(help="Time step.")] = "1 ms",
+    shard: Annotated[str, typer.Option(help="I/N: only the I-th of N parts.")] = "1/1",
+    workers: Annotated[int | None, typer.Option(help="Processes; as many as cores by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Simulate every combination of parameter values, each into a file named by its hash."""
+    from astro_sim.sweep import grid, sweep
+
+    varied = {name: [value.strip() for value in values.split(",")] for name, values in _pairs("vary", vary).items()}
+    points = grid(varied, model=model, protocol=protocol, options=_pairs("option", option), parameter_set=set_name,
+                  duration=duration, dt=dt)
+    outcome = sweep(points, out, workers=workers, shard=shard)
+    if as_json:
+        print_json({"done": [str(path) for path in outcome.done], "kept": [str(path) for path in outcome.kept],
+                    "failed": outcome.failed})
+    else:
+        print(f"{out}: {len(outcome.done)} done, {len(outcome.kept)} were there, {len(outcome.failed)} failed")
+        print("".join(f"  {name[:12]}: {message}\n" for name, message in outcome.failed.items()), end="")
 
 
 def _pairs(option: str, given: Many) -> dict[str, str]:

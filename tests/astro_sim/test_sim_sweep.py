@@ -1,13 +1,16 @@
 """Sweeps: files by content hash, going on after a stop, shards, failures that stay alone."""
 
 import json
+import sys
 from concurrent.futures import Future
 
 import pytest
 
+from astro_sim.__main__ import app
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
 from astro_sim.sweep import grid, name_of, sweep
+from foundation import cli
 from foundation.errors import UserError
 
 COMMON = {"model": "li_rinzel", "duration": "1 s", "dt": "20 ms"}
@@ -90,3 +93,17 @@ def test_bad_input_is_refused(tmp_path, given, says):
     with pytest.raises(UserError, match="K_P: no value"):
         grid({"K_P": []}, **COMMON)
     assert not list(tmp_path.iterdir()), "checked before the first point runs"
+
+
+def test_the_verb(tmp_path, monkeypatch, capsys):
+    words = ["astro_sim", "sweep", "li_rinzel", "--vary", "K_P=0.05 umolar, 0.08 umolar", "--duration", "1 s", "--dt",
+             "20 ms", "--out", str(tmp_path / "s"), "--workers", "1", "--json"]
+    seen = []
+    for shard in ("1/2", "2/2", "1/1"):
+        monkeypatch.setattr(sys, "argv", [*words, "--shard", shard])
+        with pytest.raises(SystemExit) as end:
+            cli.run(app)
+        assert not end.value.code
+        seen.append(json.loads(capsys.readouterr().out))
+    assert len(seen[0]["done"]) + len(seen[1]["done"]) == 2
+    assert (seen[2]["done"], len(seen[2]["kept"]), seen[2]["failed"]) == ([], 2, {})
