@@ -22,7 +22,8 @@ app = program(
     "  python -m rmaat inspect runs/recall\n"
     "  python -m rmaat benchmark memory\n\n"
     "Exit codes: 0 ok, 2 bad input, 3 damaged file, 4 resource, 130 interrupted. --debug shows the traceback.")
-benchmark_app = program("Measure.\n\n\b\nExample:\n  python -m rmaat benchmark memory --json")
+benchmark_app = program("Measure.\n\n\b\nExamples:\n  python -m rmaat benchmark memory --json\n"
+                        "  python -m rmaat benchmark targets")
 app.add_typer(benchmark_app, name="benchmark", help="Measure peak bytes and time of the gradient algorithms.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -321,6 +322,40 @@ def throughput(
         return
     print(f"{speeds.conditions(target)}; batch {batch}, width {width}, {shape.layers} layers, "
           f"{shape.num_memory_tokens} memory tokens; forward and backward\n\n{speeds.throughput_text(rows)}")
+
+
+@benchmark_app.command()
+def targets(
+    batch: Annotated[int, typer.Option("--batch", min=1)] = 8,
+    width: Annotated[int, typer.Option("--width", min=1)] = 64,
+    segment_length: Annotated[int, typer.Option("--segment-length", min=1)] = 128,
+    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Rounds of which the median ratio counts.")] = 5,
+    device: Device = "auto", json: Json = False,
+) -> None:
+    """What AMRB promises in bytes and time, measured here and now, each row met or MISSED.
+
+    \b
+    python -m rmaat benchmark targets
+    """
+    import dataclasses
+
+    from rmaat import targets as promises
+    from rmaat.evaluate import find_device
+
+    shape = dataclasses.replace(promises.SHAPE, width=width, segment_length=segment_length)
+    bench = promises.Bench(shape, batch, repeats, find_device(device).type)
+    promises.check_gradients(shape)
+    rows = []
+    if not json:
+        print(f"batch {batch}, segments of {segment_length} tokens, width {width}, {shape.layers} layers, "
+              f"{shape.num_memory_tokens} memory tokens; gradients of amrb and bptt agree")
+    for row in (row for part in (promises.bytes_rows, promises.seconds_rows) for row in part(bench)):
+        rows.append(dataclasses.asdict(row) | {"met": row.met})
+        if not json:
+            print(f"{row.what:46} target {'<=' if row.at_most else '>='} {row.bound:<5g} measured {row.measured:6.3f} "
+                  f"{row.unit:3} {'met' if row.met else 'MISSED'}", flush=True)
+    if json:
+        print_json(rows)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,41 @@
+"""The example of a user's own modules: they train through amrb, with the gradient of BPTT."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from rmaat.backprop import amrb, bptt
+
+PATH = Path(__file__).parents[2] / "examples" / "amrb_own_module.py"
+
+
+@pytest.fixture(scope="module")
+def example():
+    spec = importlib.util.spec_from_file_location("amrb_own_module", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("kind", ["ChunkGRU", "RMT"])
+def test_it_trains(example, kind):
+    """A constant answer has the error 1; half of it is far outside what 640 sequences leave to chance."""
+    torch.manual_seed(0)
+    _, last = example.train(getattr(example, kind)())
+    assert last < .5
+
+
+@pytest.mark.parametrize("kind", ["ChunkGRU", "RMT"])
+def test_its_gradient_is_that_of_bptt(example, kind):
+    grads = []
+    for algorithm in (bptt, amrb):
+        torch.manual_seed(0)
+        model = getattr(example, kind)().double()
+        signal = torch.rand(3, 5, 4, dtype=torch.float64)
+        outs, memory = algorithm(model.step, list(signal.unbind(1)), model.start(3).double(), list(model.parameters()))
+        (torch.stack(outs).mean() + memory.square().sum()).backward()
+        grads.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    # float64: the same operations, sums over five segments in another order
+    assert (grads[0] - grads[1]).norm() <= 1e-12 * grads[0].norm()
