@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from derivation import record as records
+from foundation.checkout import commit
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import MANIFEST, canonical_json, verify_manifest, write_manifest, write_text
 from rmaat.experiment import Experiment, from_json, to_json
@@ -108,15 +108,6 @@ def environment(device: torch.device, data: Path | None, fingerprints: dict[str,
             "device": device.type, "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else
             platform.processor() or platform.machine(), "data": None if data is None else str(Path(data).resolve()),
             "fingerprints": fingerprints}
-
-
-def commit() -> str | None:
-    """The commit that the package lies in, with -dirty where files differ; None outside a checkout."""
-    try:
-        return subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"], text=True,
-                              capture_output=True, check=True, cwd=Path(__file__).parent).stdout.strip() or None
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def fingerprint(split: Split) -> str:
