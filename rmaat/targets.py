@@ -99,23 +99,29 @@ def seconds_rows(bench: Bench) -> Iterator[Target]:
 
 
 RESIDENT = """
-import resource, sys, torch
+import re, torch
+from pathlib import Path
 from dataclasses import replace
 from rmaat.targets import SHAPE, Bench
 torch.set_num_threads({threads})
+
+def peak():  # of this program alone, in kB; getrusage's maximum would begin with that of the process that started it
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
 bench = Bench(replace(SHAPE, width={width}, segment_length={segment_length}), {batch})
 for _ in range(3):
     bench.step(4, **{fields})()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 bench.step(64, **{fields})()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000)
+print((peak() - before) / 1000)
 """
 
 
 def resident_growth(bench: Bench, **fields) -> float:
     """MB by which the peak of a fresh process' resident memory grows from training at T = 4 to training at T = 64.
 
-    What the process needed at T = 4 and gave back is used again first, so a few MB more do not show.
+    What the process needed at T = 4 and gave back is used again first, so a few MB more do not show. Read from Linux's
+    /proc; raises `ResourceError` elsewhere.
     """
     code = RESIDENT.format(threads=torch.get_num_threads(), width=bench.shape.width, batch=bench.batch, fields=fields,
                            segment_length=bench.shape.segment_length)
