@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from astro_sim.equation_text import right_sides
 from astro_sim.model import Model
-from astro_sim.parameter import convert, read, unit
+from astro_sim.parameter import read, unit
 from astro_sim.plan import find_model
 from astro_sim.recording import Recording
 from foundation.errors import UserError, choose
@@ -269,9 +269,3 @@ def _leading(flow, point):
     import numpy as np
 
     return max(np.linalg.eigvals(_jacobian(flow, point)[:, :-1]), key=lambda z: (z.real, z.imag))
-
-
-def in_unit(recording: Recording, variable: str, wanted: str):
-    """A variable's values in another unit, float64 (time, element); `UserError` on another dimension."""
-    series = recording[variable]
-    return series.values * convert(1.0, series.unit, wanted, variable)

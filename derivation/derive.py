@@ -12,7 +12,7 @@ import sympy
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
 from astro_sim.recording import Recording
-from derivation import record
+from derivation import closed_form, record
 from derivation.fit import Fit, fit
 from derivation.forms import relative_position, retention
 from derivation.nondimensional import cycle_shares, steady_response
@@ -73,7 +73,7 @@ def retention_entry(cycle: CalciumCycle, cycles: Recording) -> Entry:
     segment = np.arange(1.0, NUM_CYCLES + 1)
     formula = text_of(form.share)
     found = fit(formula, {"t": segment, "T": float(NUM_CYCLES)}, shares, {"q": constant.value})
-    closed = [record.closed_form.evaluate(formula, {"q": constant.value, "t": t, "T": NUM_CYCLES}) for t in segment]
+    closed = [closed_form.evaluate(formula, {"q": constant.value, "t": t, "T": NUM_CYCLES}) for t in segment]
     for use in uses:
         if use.name in REDUCTIONS:
             uses += tuple(REDUCTIONS[use.name].uses(use))
@@ -150,7 +150,7 @@ def _constant(name: str, form: sympy.Expr, others: Mapping[str, tuple[str, Param
         uses.append(ParameterUse(str(symbol), parameter.value, parameter.unit, parameter.meaning, parameter.source,
                                  parameter.basis, model, {name: slope}))
     formula = text_of(form)
-    value = record.closed_form.evaluate(formula, {str(symbol): x for symbol, x in at.items()})
+    value = closed_form.evaluate(formula, {str(symbol): x for symbol, x in at.items()})
     if not math.isclose(value, float(form.subs(at)), rel_tol=1e-12):
         raise AssertionError(f"{formula} as text gives {value}, as sympy {float(form.subs(at))}")
     return tuple(uses), Constant(value, meaning, formula)

@@ -105,7 +105,7 @@ def _profile(residual: Callable[[np.ndarray], np.ndarray], best: np.ndarray, num
         if reach >= WIDEST * error:
             ends.append(side * math.inf)
         else:
-            ends.append(float(optimize.brentq(lambda value: excess(value), best[number], best[number] + side * reach,
+            ends.append(float(optimize.brentq(excess, best[number], best[number] + side * reach,
                                               xtol=1e-9 * error, rtol=1e-14)))
     return ends[0], ends[1]
 

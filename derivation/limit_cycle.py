@@ -14,7 +14,6 @@ from astro_sim.parameter import Parameter
 from foundation.errors import UserError
 
 CYCLES = 3  # averaged
-RELATIVE_STEP = 1e-3  # of a parameter: the central difference is off by some 1e-6 of itself, the solver by 1e-6
 SOLVER = {"method": "LSODA", "rtol": 1e-10, "atol": 1e-15}
 
 

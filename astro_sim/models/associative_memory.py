@@ -5,7 +5,7 @@ Process k = post*n + pre is that of the synapse from neuron pre to neuron post.
 """
 
 from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
-from astro_sim.models.macro import ASSUMED_2026, NEURON, PROCESS
+from astro_sim.models.macro import ASSUMED_2026, NEURON, PROCESS, extremes
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
 
@@ -103,14 +103,7 @@ def _from_patterns(options) -> Pairs:
 
 def limits(plan) -> dict[str, float]:
     """The largest size that each state can reach: largest drive over decay, or its start."""
-    import numpy as np
-
-    from astro_sim.courses import input_courses
-
-    value = {name: parameter.value for name, parameter in plan.parameters.items()}
-    start = {name: float(np.max(np.abs(given if isinstance(given, tuple) else given.value)))
-             for name, given in plan.initial.items()}
-    b, d = (float(np.abs(input_courses(plan, *which)[0]).max()) for which in (("neuron", "b"), ("process", "d")))
+    value, start, b, d = extremes(plan)
     s = max(start["s"], 2 / value["beta"])
     driven = value["T_0"] * plan.options["n_patterns"] + value["w_g"] * s + d
     return {"s": s, "p_s": max(start["p_s"], driven / value["gamma_s"]),

@@ -134,8 +134,8 @@ def postsynaptic_pairs(options) -> Pairs:
     return Pairs([n_pre + k // n_pre for k in range(processes(options))], range(processes(options)))
 
 
-def limits(plan) -> dict[str, float]:
-    """The largest size that each state can reach from its start under its inputs: largest drive over decay."""
+def extremes(plan) -> tuple[dict[str, float], dict[str, float], float, float]:
+    """Parameter values, the largest start of each state, and the largest inputs b and d of a plan."""
     import numpy as np
 
     from astro_sim.courses import input_courses
@@ -144,6 +144,12 @@ def limits(plan) -> dict[str, float]:
     start = {name: float(np.max(np.abs(given if isinstance(given, tuple) else given.value)))
              for name, given in plan.initial.items()}
     b, d = (float(np.abs(input_courses(plan, *which)[0]).max()) for which in (("neuron", "b"), ("process", "d")))
+    return value, start, b, d
+
+
+def limits(plan) -> dict[str, float]:
+    """The largest size that each state can reach from its start under its inputs: largest drive over decay."""
+    value, start, b, d = extremes(plan)
     # theta^2 and psi are at most 1; diffusion cannot raise the largest p_s
     s = max(start["s"], 2 / value["beta"])
     coupled = value["a"] * (processes(plan.options) - 1) if plan.options["coupling"] == "dense" else 0.0
