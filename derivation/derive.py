@@ -3,8 +3,9 @@
 import math
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from types import MappingProxyType
 
 import numpy as np
 import sympy
@@ -18,9 +19,8 @@ from derivation.forms import relative_position, retention
 from derivation.nondimensional import cycle_shares, steady_response
 from derivation.ode import text_of
 from derivation.record import Constant, Entry, Evidence, ParameterUse, Record
-from derivation.reduce import REDUCTIONS, RULE, gamma_l
+from derivation.reduce import REDUCTIONS, gamma_l
 from derivation.simulations import (
-    CALCIUM_MODEL,
     CALCIUM_SET,
     IP3,
     NUM_CYCLES,
@@ -65,18 +65,13 @@ def retention_entry(cycle: CalciumCycle, cycles: Recording) -> Entry:
     form = retention.derive(MODELS["macro"].population("process").equations)
     period = Parameter(cycle.seconds, "second", "calcium oscillation period: one cycle, one segment",
                        "LiRinzel1994, DePitta2009", "derived")
-    decay = Parameter(gamma_l(), "1", "decay of the long-term process: mean rate of the rule under paired spikes",
-                      "GraupnerBrunel2012", "derived")
-    reduced = {"tau_cycle": (CALCIUM_MODEL, period), "gamma_l": (RULE, decay)}
-    uses, constant = _constant("q", form.q_of_parameters, reduced, "what a cycle leaves of the long-term state")
+    uses, constant = _constant("q", form.q_of_parameters, "what a cycle leaves of the long-term state",
+                               {"tau_cycle": period})
     shares = cycle_shares(cycles, cycle.seconds, NUM_CYCLES).shares
     segment = np.arange(1.0, NUM_CYCLES + 1)
     formula = text_of(form.share)
     found = fit(formula, {"t": segment, "T": float(NUM_CYCLES)}, shares, {"q": constant.value})
     closed = [closed_form.evaluate(formula, {"q": constant.value, "t": t, "T": NUM_CYCLES}) for t in segment]
-    for use in uses:
-        if use.name in REDUCTIONS:
-            uses += tuple(REDUCTIONS[use.name].uses(use))
     return Entry(
         meaning="share of the capacity that segment t of T writes",
         equation="E4.2",
@@ -98,7 +93,7 @@ def retention_entry(cycle: CalciumCycle, cycles: Recording) -> Entry:
 def position_entry(coupling: str, line: Recording) -> Entry:
     """The position kernel from the short-term processes, and how the recorded response follows it."""
     form = relative_position.derive(coupling)
-    uses, constant = _constant("scale", form.scale, {}, "inverse length of the response; one token is one place")
+    uses, constant = _constant("scale", form.scale, "inverse length of the response; one token is one place")
     measured = steady_response(line, PLACES // 2)
     near = (measured.distance >= 1) & (measured.distance <= FITTED_PLACES)
     distance, response = measured.distance[near].astype(np.float64), measured.response[near]
@@ -137,23 +132,34 @@ def stated_entries() -> dict[str, Entry]:
     }
 
 
-def _constant(name: str, form: sympy.Expr, others: Mapping[str, tuple[str, Parameter]],
-              meaning: str) -> tuple[tuple[ParameterUse, ...], Constant]:
-    """A constant with the parameters it rests on: those of the macro model's set, or `others` (model, parameter)."""
-    table = {key: ("macro", parameter) for key, parameter in MODELS["macro"].parameters().items()} | dict(others)
+def _constant(name: str, form: sympy.Expr, meaning: str,
+              own: Mapping[str, Parameter] = MappingProxyType({})) -> tuple[tuple[ParameterUse, ...], Constant]:
+    """A constant, and the parameters that it rests on with what each does to it.
+
+    Symbols are parameters of the macro model, or `own` ones. Those that are reduced from a biophysical model bring its
+    parameters along.
+    """
     symbols = sorted(form.free_symbols, key=str)
-    at = {symbol: table[str(symbol)][1].value for symbol in symbols}
+    table = {str(symbol): own.get(str(symbol)) or _macro_parameter(str(symbol)) for symbol in symbols}
+    at = {symbol: table[str(symbol)].value for symbol in symbols}
     uses = []
-    for symbol in symbols:
-        model, parameter = table[str(symbol)]
-        slope = float(sympy.diff(form, symbol).subs(at))
-        uses.append(ParameterUse(str(symbol), parameter.value, parameter.unit, parameter.meaning, parameter.source,
+    for key, parameter in table.items():
+        model = REDUCTIONS[key].model.partition(":")[0] if key in REDUCTIONS else "macro"
+        slope = float(sympy.diff(form, sympy.Symbol(key)).subs(at))
+        uses.append(ParameterUse(key, parameter.value, parameter.unit, parameter.meaning, parameter.source,
                                  parameter.basis, model, {name: slope}))
     formula = text_of(form)
     value = closed_form.evaluate(formula, {str(symbol): x for symbol, x in at.items()})
     if not math.isclose(value, float(form.subs(at)), rel_tol=1e-12):
         raise AssertionError(f"{formula} as text gives {value}, as sympy {float(form.subs(at))}")
-    return tuple(uses), Constant(value, meaning, formula)
+    chains = [through for use in uses if use.name in REDUCTIONS for through in REDUCTIONS[use.name].uses(use)]
+    return (*uses, *chains), Constant(value, meaning, formula)
+
+
+def _macro_parameter(name: str) -> Parameter:
+    """A parameter of the macro model; one that is reduced, as the reduction has it and not rounded."""
+    stated = MODELS["macro"].parameters()[name]
+    return replace(stated, value=REDUCTIONS[name].value(None), basis="derived") if name in REDUCTIONS else stated
 
 
 def _with_fit(constant: Constant, found: Fit, name: str) -> Constant:
