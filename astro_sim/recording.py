@@ -1,12 +1,14 @@
 """A time series with units as labels: Border 1, the one file where a quantity becomes float64 and a unit's name.
 
-On disk: NetCDF, one variable a series, `units` and `long_name` as attributes, meta and hashes as global attributes.
+On disk: NetCDF, one variable a series, `units` and `long_name` as attributes, meta and hashes as global attributes;
+events as NAME_time and NAME_element along the dimension NAME_event, assignments along their population's dimension.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from astro_sim.parameter import unit
 from foundation.errors import DamagedFileError, UserError, choose
@@ -31,12 +33,40 @@ class Series:
 
 
 @dataclass(frozen=True, eq=False)
+class Events:
+    """What happened to single elements: `times` float64 (event,) in seconds, rising; `elements` int64 (event,).
+
+    An event at t, such as a spike, is in the state that is recorded at t: the end of the step in which it fell.
+    """
+
+    times: object
+    elements: object
+    population: str
+    long_name: str
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """The element of `target` to which each element of `population` belongs: `indices` int64 (element,)."""
+
+    indices: object
+    population: str
+    target: str
+    long_name: str
+
+
+@dataclass(frozen=True, eq=False)
 class Recording:
-    """What a simulation gave: `time` float64 in seconds, `variables` by name, `meta` that says how it came about."""
+    """What a simulation gave: `time` float64 in seconds, `variables` by name, `meta` that says how it came about.
+
+    `events` and `maps` (assignments between populations) are there for models that have them.
+    """
 
     time: object
     variables: Mapping[str, Series]
     meta: dict
+    events: Mapping[str, Events] = field(default_factory=dict)
+    maps: Mapping[str, Assignment] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
@@ -50,13 +80,22 @@ class Recording:
 
         head = {name: [s.unit, s.long_name, s.population, list(s.labels), list(s.values.shape)]
                 for name, s in self.variables.items()}
-        digest = hashlib.sha256(canonical_json({"format": FORMAT, "meta": self.meta, "variables": head}).encode())
+        whole = {"format": FORMAT, "meta": self.meta, "variables": head}
+        if self.events:
+            whole["events"] = {name: [e.population, e.long_name] for name, e in self.events.items()}
+        if self.maps:
+            whole["maps"] = {name: [m.population, m.target, m.long_name] for name, m in self.maps.items()}
+        digest = hashlib.sha256(canonical_json(whole).encode())
         digest.update(_bytes(self.time))
         for name in sorted(self.variables):
             series = self.variables[name]
             digest.update(_bytes(series.values))
             if series.positions is not None:
                 digest.update(_bytes(series.positions))
+        for name in sorted(self.events):
+            digest.update(_bytes(self.events[name].times) + _bytes(self.events[name].elements, "<i8"))
+        for name in sorted(self.maps):
+            digest.update(_bytes(self.maps[name].indices, "<i8"))
         return digest.hexdigest()
 
     def __getitem__(self, name: str) -> Series:
@@ -78,6 +117,13 @@ class Recording:
             if series.positions is not None:
                 axis = f"{series.population}_axis"
                 coordinates[f"{series.population}_place"] = ((series.population, axis), series.positions)
+        for name, seen in self.events.items():
+            about = {"long_name": seen.long_name, "events_of": seen.population}
+            data[f"{name}_time"] = (f"{name}_event", seen.times, {**about, "units": "second"})
+            data[f"{name}_element"] = (f"{name}_event", seen.elements, about)
+        for name, belongs in self.maps.items():
+            data[name] = (belongs.population, belongs.indices, {"long_name": belongs.long_name,
+                                                                "maps_to": belongs.target})
         attributes = {"format": FORMAT, "model": self.meta["model"], "hash": self.hash,
                       "content_sha256": self.content_hash, "meta": canonical_json(self.meta)}
         return xr.Dataset(data, coordinates, attributes)
@@ -110,10 +156,10 @@ class Recording:
         return recording
 
 
-def _bytes(array) -> bytes:
+def _bytes(array, kind: str = "<f8") -> bytes:
     import numpy as np
 
-    return np.ascontiguousarray(array, dtype="<f8").tobytes()
+    return np.ascontiguousarray(array, dtype=kind).tobytes()
 
 
 def _read(cls, path: Path) -> tuple[dict, "Recording | None"]:
@@ -139,24 +185,64 @@ def _read(cls, path: Path) -> tuple[dict, "Recording | None"]:
                                      population, labels, None if place is None else np.array(place, "f8"))
         # every part that the verification reads must be there
         attributes = {name: attributes[name] for name in ("format", "content_sha256", "hash", "meta")}
-        recording = cls(np.array(file["time"], "f8"), variables, json.loads(attributes["meta"]))
+        recording = cls(np.array(file["time"], "f8"), variables, json.loads(attributes["meta"]), *_read_indices(file))
         return attributes, recording if recording.content_hash else None
 
 
-def collect(plan, monitors: Mapping[str, object]) -> Recording:
-    """Brian2's monitors -> a recording: every quantity divided by the unit it is labelled with."""
+def _read_indices(file) -> tuple[dict[str, Events], dict[str, Assignment]]:
+    """Events and assignments of an open file: told by their attributes."""
+    import numpy as np
+
+    events, maps = {}, {}
+    for name, data in file.items():
+        if "maps_to" in data.attrs:
+            maps[name] = Assignment(np.array(data, "i8"), data.dims[0][0].name.strip("/"), str(data.attrs["maps_to"]),
+                                    str(data.attrs["long_name"]))
+        elif "events_of" in data.attrs and "units" in data.attrs:
+            event = name.removesuffix("_time")
+            events[event] = Events(np.array(data, "f8"), np.array(file[f"{event}_element"], "i8"),
+                                   str(data.attrs["events_of"]), str(data.attrs["long_name"]))
+    return events, maps
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Raw numbers of one population: `time` (record,) and each variable (record, element), in SI base units."""
+
+    time: object
+    values: Mapping[str, object]
+
+
+def columns(monitor) -> Columns:
+    """What a Brian2 monitor holds, not copied."""
+    return Columns(monitor.variables["t"].get_value(), {name: monitor.variables[name].get_value()
+                                                        for name in monitor.record_variables})
+
+
+def collect(plan, monitors: Mapping[str, object], *, partial: bool = False) -> Recording:
+    """Brian2's monitors -> a recording."""
+    return recorded(plan, {name: columns(monitor) for name, monitor in monitors.items()}, partial=partial)
+
+
+def recorded(plan, raw: Mapping[str, Columns], *, partial: bool = False) -> Recording:
+    """Numbers by population -> a recording: each divided by the unit that it is labelled with.
+
+    partial: the run was stopped; `meta` then says so, and the last time.
+    """
     import numpy as np
 
     time, variables = None, {}
-    for name, monitor in monitors.items():
+    for name, given in raw.items():
         population = plan.model.population(name)
-        time = np.asarray(monitor.t / unit("second"), "f8")
+        time = np.array(given.time, "f8")
         labels = population.labels(plan.options) if population.labels else range(plan.size(name))
         places = population.positions(plan.options) if population.positions else None
         for variable, seen in plan.model.observables.items():
             if seen.population == name:
-                values = np.asarray(getattr(monitor, variable) / unit(seen.unit), "f8").T
-                variables[variable] = Series(np.ascontiguousarray(values), seen.unit, seen.long_name, name,
-                                             tuple(map(str, labels)),
+                variables[variable] = Series(given.values[variable] / float(unit(seen.unit)), seen.unit,
+                                             seen.long_name, name, tuple(map(str, labels)),
                                              None if places is None else np.asarray(places, "f8"))
-    return Recording(time, variables, plan.meta())
+    meta = plan.meta()
+    if partial:
+        meta |= {"partial": True, "reached_s": float(time[-1])}
+    return Recording(time, variables, meta)
