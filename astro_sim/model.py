@@ -165,6 +165,25 @@ class Observable:
 
 
 @dataclass(frozen=True)
+class Event:
+    """Something that happens to single elements and is recorded with its time: `event` of a population of its own."""
+
+    population: str
+    long_name: str
+    event: str = "spike"
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """The element of `target` to which each element of `population` belongs: saved with every recording."""
+
+    population: str
+    target: str
+    long_name: str
+    indices: Callable[[Options], Sequence[int]]
+
+
+@dataclass(frozen=True)
 class Model:
     """Everything that says what is simulated. Variables are named uniquely over all populations.
 
@@ -186,6 +205,8 @@ class Model:
     not_modelled: str = ""
     spike_inputs: Mapping[str, SpikeInput] = field(default_factory=dict)
     method: str = "rk4"
+    events: Mapping[str, Event] = field(default_factory=dict)
+    maps: Mapping[str, Belonging] = field(default_factory=dict)
 
     def __post_init__(self):
         self._check_parameter_sets()
@@ -291,6 +312,10 @@ class Model:
         self._refuse("without an initial value", self.name, missing)
         named = self.observables.keys() | self.initial.keys()
         self._refuse("named and not declared", self.name, named - self.variables().keys())
+        for name, seen in self.events.items():
+            source = self.population(seen.population)
+            happens = source.threshold if seen.event == "spike" else seen.event in source.events
+            self._refuse("recorded and never happening", seen.population, set() if happens else {name})
 
     def _refuse(self, what: str, where: str, names: set[str]) -> None:
         if names:

@@ -16,10 +16,11 @@ MAX_PAIRS = 30_000_000  # 8 bytes a variable and pair: beyond, a laptop's memory
 
 @dataclass
 class Built:
-    """A Brian2 network and its monitors, by population."""
+    """A Brian2 network, its monitors by population, and its monitors of events by the event's name."""
 
     network: object
     monitors: dict[str, object]
+    events: dict[str, object]
 
 
 def build(plan: Plan) -> Built:
@@ -46,8 +47,10 @@ def build(plan: Plan) -> Built:
         wanted = [v for v, seen in plan.model.observables.items() if seen.population == name]
         if wanted:
             monitors[name] = brian2.StateMonitor(group, wanted, record=True, clock=slow, name=f"{name}_monitor")
-    network.add(*monitors.values())
-    return Built(network, monitors)
+    events = {name: brian2.EventMonitor(groups[seen.population], seen.event, name=f"{name}_monitor")
+              for name, seen in plan.model.events.items() if seen.population in groups}
+    network.add(*monitors.values(), *events.values())
+    return Built(network, monitors, events)
 
 
 def _source(plan: Plan, population: Population, clock):

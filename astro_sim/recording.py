@@ -8,9 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
 from astro_sim.parameter import unit
+from astro_sim.plan import NOTHING
 from foundation.errors import DamagedFileError, UserError, choose
 from foundation.files import canonical_json, replacing, sha256_bytes
 
@@ -219,12 +219,15 @@ def columns(monitor) -> Columns:
                                                         for name in monitor.record_variables})
 
 
-def collect(plan, monitors: Mapping[str, object], *, partial: bool = False) -> Recording:
-    """Brian2's monitors -> a recording."""
-    return recorded(plan, {name: columns(monitor) for name, monitor in monitors.items()}, partial=partial)
+def collect(plan, monitors: Mapping[str, object], event_monitors: Mapping[str, object] = NOTHING, *,
+            partial: bool = False) -> Recording:
+    """Brian2's monitors, by population and by event -> a recording."""
+    return recorded(plan, {name: columns(monitor) for name, monitor in monitors.items()}, event_monitors,
+                    partial=partial)
 
 
-def recorded(plan, raw: Mapping[str, Columns], *, partial: bool = False) -> Recording:
+def recorded(plan, raw: Mapping[str, Columns], event_monitors: Mapping[str, object] = NOTHING, *,
+             partial: bool = False) -> Recording:
     """Numbers by population -> a recording: each divided by the unit that it is labelled with.
 
     partial: the run was stopped; `meta` then says so, and the last time.
@@ -245,4 +248,25 @@ def recorded(plan, raw: Mapping[str, Columns], *, partial: bool = False) -> Reco
     meta = plan.meta()
     if partial:
         meta |= {"partial": True, "reached_s": float(time[-1])}
-    return Recording(time, variables, meta)
+    events = {name: events_of(plan, name, monitor, float(time[-1])) for name, monitor in event_monitors.items()}
+    return Recording(time, variables, meta, events, assignments(plan))
+
+
+def events_of(plan, name: str, monitor, last: float) -> Events:
+    """What a Brian2 EventMonitor saw up to the record at `last` seconds, each event at the end of its step."""
+    import numpy as np
+
+    seen, steps = plan.model.events[name], np.rint(monitor.variables["t"].get_value() / plan.dt).astype(int) + 1
+    kept = steps <= round(last / plan.dt)
+    return Events(steps[kept] * plan.dt, np.array(monitor.variables["i"].get_value(), "i8")[kept], seen.population,
+                  seen.long_name)
+
+
+def assignments(plan) -> dict[str, Assignment]:
+    """The model's assignments between populations that are there."""
+    import numpy as np
+
+    active = {population.name for population in plan.model.active_populations(plan.options)}
+    return {name: Assignment(np.asarray(given.indices(plan.options), "i8"), given.population, given.target,
+                             given.long_name)
+            for name, given in plan.model.maps.items() if {given.population, given.target} <= active}

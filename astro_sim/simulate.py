@@ -55,7 +55,7 @@ def _run_unchecked(plan: Plan, progress: bool) -> Recording:
     from astro_sim.recording import collect
 
     with ran(plan, progress) as (built, stopped):
-        recording = collect(plan, built.monitors, partial=stopped)
+        recording = collect(plan, built.monitors, built.events, partial=stopped)
     if stopped:
         raise Interrupted(recording)
     return recording

@@ -14,7 +14,7 @@ order 2. A release falls on the end of the step in which calcium crosses: its ti
 from collections.abc import Sequence
 
 import astro_sim.models.gchi as gchi
-from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population, SpikeInput
+from astro_sim.model import Connection, Event, Input, Model, Observable, Option, Pairs, Population, SpikeInput
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
 
@@ -182,4 +182,5 @@ MODEL = Model(
     not_modelled="postsynaptic currents, spillover between synapses, astrocyte-to-astrocyte coupling, receptor noise",
     spike_inputs={"spikes": SpikeInput("terminal", "presynaptic spikes"),
                   "release": SpikeInput("clamp", "releases of gliotransmitter, with loop = open or closed")},
+    events={"releases": Event("astrocyte", "releases of gliotransmitter by calcium")},
 )
