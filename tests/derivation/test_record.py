@@ -1,8 +1,10 @@
 """The record: what is written comes back equal; anything else is refused with its path."""
 
 import copy
+import dataclasses
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +15,27 @@ from foundation.errors import DamagedFileError, UserError
 from foundation.files import canonical_json, sha256_bytes
 
 Q = ("entries", "retention", "constants", "q")
+OLD = Path(__file__).parent / "record_schema_1.json"  # two entries of a record as the first version wrote it
+SHA = "0123456789abcdef" * 4
+
+
+def full():
+    """A small record in which every field of the schema holds something."""
+    rivals = {name: record.Rival(f"A*{name}(-k*x)", {"A": 1.0, "k": 0.5}, 0.1, 0.05, -30.0, weight)
+              for name, weight in (("exp", 0.75), ("tanh", 0.25))}
+    entry = record.Entry(
+        "a kernel", "E4.5", "exp(-scale*distance)", {"distance": "places"},
+        {"scale": record.Constant(0.5, "inverse length", "1/ell", 0.49, (0.4, 0.6))}, "derived", ("Mia2026",),
+        (record.ParameterUse("ell", 2.0, "1", "length", "Mia2026", "assumed", "macro", {"scale": -0.25}),
+         record.ParameterUse("m.b", 3.0, "second", "time", "Mia2026", "fitted", "m", {"scale": 0.1}, "ell")),
+        {"d": "cancels"}, record.Evidence("responses", 1e-3, "1", "1 to 9", SHA, "ends", 1e-4, ("short",)),
+        validity=(record.Range("distance", 0, None, "a distance"), record.Range("1/ell-scale", -1, 1, "stable")),
+        scales=(record.Scale("time", "second", 11.5, "the cycle"),),
+        simulations=(record.Simulation("line", SHA, SHA, SHA),),
+        comparison=record.Comparison("the responses", {"x": "places"}, 9, rivals, "exp", "nothing", SHA, ("few",)),
+        alternatives={"other": record.Alternative("c/(c+distance*scale)", {"c": 2.0}, "rational", "stated",
+                                                  ("Mia2025",))})
+    return record.make({"kernel": entry}, {"numpy": "2"})
 
 
 @pytest.fixture
@@ -33,6 +56,102 @@ def test_written_and_read_is_equal(tmp_path):
     assert record.load(tmp_path / "record.json") == first
     assert record.make(first.entries, first.versions) == first
     assert (tmp_path / "record.json").read_text() == record.DEFAULT_PATH.read_text(), "the committed file is as written"
+
+
+def test_every_field_of_the_schema_survives(tmp_path):
+    first = full()
+    record.save(first, tmp_path / "record.json")
+    assert record.load(tmp_path / "record.json") == first
+    (entry,) = first.entries.values()
+    empty = [item.name for item in dataclasses.fields(entry) if not getattr(entry, item.name)]
+    assert empty == [], "this test is to fill every field"
+
+
+def test_the_range_in_which_a_form_holds_is_machine_readable():
+    entry = full().entries["kernel"]
+    assert entry.outside(distance=3.0) == []
+    assert [one.quantity for one in entry.outside(distance=-1.0)] == ["distance"]
+    assert entry.outside() == [], "what is not given is not looked at"
+
+
+def test_a_record_of_the_first_schema_is_read_kept_and_migrated(tmp_path):
+    old = record.load(OLD)
+    assert old.schema == 1
+    assert old.entries["relative_position"].validity == ()
+    record.save(old, tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_text() == OLD.read_text(), "what was read is written back as it was"
+    new = record.migrate(old)
+    assert (new.schema, new.entries) == (record.SCHEMA, old.entries)
+    assert record.loads(record.dumps(new)) == new
+    assert record.migrate(new) is new
+
+
+@pytest.mark.parametrize("change", [{"schema": 2}, {"schema": 3}, {"schema": True}, {"schema": "1"}])
+def test_a_file_is_read_by_the_schema_that_it_names(change):
+    body = json.loads(OLD.read_text()) | change
+    with pytest.raises(DamagedFileError, match=r"validity: missing|schema: .* is not a version"):
+        record.loads(sealed(body))
+
+
+K = ("entries", "kernel")
+
+
+@pytest.mark.parametrize(("path", "value", "message"), [
+    ((*K, "validity", 0, "quantity"), "width", r"validity\[0\]\.quantity: uses width"),
+    ((*K, "validity", 1, "low"), 2.0, r"validity\[1\]: \[2\.0, 1\.0\] is not"),
+    ((*K, "scales", 0, "value"), None, r"scales\[0\]\.value: expected a finite number, found None"),
+    ((*K, "simulations", 0, "model"), "abc", r"simulations\[0\]\.model: is not a SHA-256"),
+    ((*K, "comparison", "chosen"), "gauss", "comparison.chosen: 'gauss' is not one of exp, tanh"),
+    ((*K, "comparison", "points"), 9.5, "points: expected a whole number, found 9.5"),
+    ((*K, "comparison", "rivals", "exp", "weight"), 0.7, "rivals: the weights do not sum to 1"),
+    ((*K, "comparison", "rivals", "exp", "weight"), 1.5, "weight: 1.5 is not between 0 and 1"),
+    ((*K, "comparison", "rivals", "exp", "formula"), "y", "rivals.exp.formula: uses y"),
+    ((*K, "alternatives", "other", "formula"), "w*distance", "alternatives.other.formula: uses w"),
+    ((*K, "alternatives", "other", "basis"), "guessed", "not one of measured"),
+    ((*K, "evidence", "warnings"), "short", "warnings: expected a list, found str"),
+    ((*K, "constants", "scale", "interval"), [0.4], "expected 2 items, found 1"),
+    ((*K, "parameters", 0, "sensitivity"), {"width": 1.0}, "sensitivity.width: is no constant of the entry"),
+    ((*K, "parameters", 0, "sensitivity", "scale"), "steep", "expected a finite number, found 'steep'"),
+])
+def test_what_is_wrong_in_any_field_is_named(path, value, message):
+    body = node = json.loads(record.dumps(full()))
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    with pytest.raises(DamagedFileError, match=message):
+        record.loads(sealed(body))
+
+
+def leaves(node, path=()):
+    """Paths of everything in a JSON value, containers included."""
+    yield path
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, item in items:
+        yield from leaves(item, (*path, key))
+
+
+BODY = json.loads(record.dumps(full()))
+PATHS = [path for path in leaves(BODY) if path and path[0] != "hash"]
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+                    | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3)
+                    | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=5)
+
+
+@given(st.sampled_from(PATHS), JSON)
+def test_any_value_in_any_place_is_read_as_it_is_or_refused(path, value):
+    """Sealed with a right hash, so that only the types and meanings stand between the value and the network."""
+    body = node = copy.deepcopy(BODY)
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    try:
+        read = record.loads(sealed(body))
+    except DamagedFileError as error:
+        assert str(error).startswith("record: ")
+        return
+    again = json.loads(record.dumps(read))
+    assert {**again, "hash": ""} == {**body, "hash": ""}
+    assert record.loads(record.dumps(read)) == read
 
 
 def test_the_default_entries_evaluate():
@@ -58,7 +177,7 @@ def test_every_constant_follows_from_its_parameters():
 
 
 @pytest.mark.parametrize(("path", "value", "message"), [
-    (("schema",), 99, "schema: 99 is not the version"),
+    (("schema",), 99, "schema: 99 is not a version that this program reads"),
     ((*Q, "value"), "1", r"entries\.retention\.constants\.q\.value: expected a finite"),
     ((*Q, "value"), True, "expected a finite number"),
     ((*Q, "interval"), [2, 1], r"is not \[low, high\]"),
