@@ -16,12 +16,13 @@ from rmaat.budget import Budget
 from rmaat.layers import REPLAY
 from rmaat.memory import RETENTION
 from rmaat.memory_store import MEMORY_STORE
-from rmaat.provenance import Analogy, Engineering, declare
+from rmaat.provenance import Analogy, Engineering, Start, declare
 from rmaat.readout import READOUT
 from rmaat.shapes import Bool, Float, Int, Tensor
 from rmaat.stream import Stream
 
 INITIAL_SCALE = .02  # standard deviation of embeddings and initial memory tokens
+_TOKENS = Start(0., INITIAL_SCALE, "normal, times INITIAL_SCALE")
 UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
 Segment = tuple[Int[Tensor, "batch places"], Bool[Tensor, "batch places"] | None, int]
 
@@ -85,6 +86,17 @@ class ModelConfig:
         return self.segment_length * self.num_segments
 
 
+# The numbers of a config: none claims biology.
+REASONS = {
+    "vocab_size": "decided by the task", "num_classes": "decided by the task",
+    "segment_length": "places on the astrocytes' line; a token stands at a place, chosen for memory and speed",
+    "num_segments": "the task's longest sequence in segments; a segment stands for one cycle",
+    "width": "a size of the network", "layers": "a size of the network", "heads": "a size of the network",
+    "num_memory_tokens": "a size of the network", "feedforward": "a size of the network, as transformers have it",
+    "dropout": "regularisation", "keep_last": "memory against time: the gradient is the same",
+    "budget_bytes": "memory against time: the gradient is the same"}
+
+
 class Block(nn.Module):
     """Attention, then feed-forward, each normalised before and added to its input.
 
@@ -116,7 +128,11 @@ class RMAAT(nn.Module):
     """
 
     origins = declare(INITIAL_SCALE=Engineering(INITIAL_SCALE, "small tokens are soon overwritten: recall takes a "
-                                                               "third of the steps that it takes with unit variance"))
+                                                               "third of the steps that it takes with unit variance"),
+                      position=_TOKENS, initial_memory=_TOKENS,
+                      **{"embedding.weight": _TOKENS, "gradient": Engineering(
+                          "by config.gradient", "memory against time: every choice gives the same gradient")},
+                      **{f"config.{name}": Engineering(None, why) for name, why in REASONS.items()})
     analogies = (Analogy("E5.6", "memory tokens: what the astrocytes' long-term processes hold between segments"),)
 
     def __init__(self, config: ModelConfig, biology: Biology):

@@ -39,7 +39,7 @@ class Pooled:
     running = True
 
     def segments(self, lengths: Int[Tensor, "batch"], segment_length: int) -> set[int]:
-        return set(range(1, (int(lengths.max()) - 1) // segment_length + 2))
+        return set(range(1, 1 - -int(lengths.max()) // segment_length))
 
     def __call__(self, outs: Sequence[Tensor], lengths: Int[Tensor, "batch"],
                  segment_length: int) -> Float[Tensor, "batch width"]:

@@ -5,10 +5,8 @@ is measured: the record's constants are moved as its stored derivatives say, the
 tensors are compared.
 """
 
-import inspect
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import torch
 
@@ -16,11 +14,10 @@ from derivation.record import Entry, ParameterUse, Record, in_order
 from foundation.errors import unknown
 from rmaat.biology import Biology, Curve
 from rmaat.model import RMAAT, ModelConfig
-from rmaat.provenance import Analogy, Engineering, FromRecord, Traced, collect
+from rmaat.provenance import SIZE, Analogy, Engineering, FromRecord, Start, Traced, collect
 
 NUDGE = .01  # relative change of a parameter; small enough for the stored derivatives, large against rounding
 SAMPLE = (.5, 1., 8., 64.)  # where curves are compared
-ROOT = Path(__file__).parents[1]
 
 
 def build(config: ModelConfig, record: Record) -> RMAAT:
@@ -43,26 +40,18 @@ def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> dic
             raise unknown("tensor", tensor, sorted({path_of(item) for item in derived}))
         derived = kept
     effects = influences(config, record, derived)
-    report = {"record": record.hash, "tensors": [_tensor(model, record, item, effects) for item in derived]}
+    report = {"record": record.hash, "tensors": [_tensor(record, item, effects) for item in derived]}
     if tensor is None:
         report["analogies"] = _unique({"equation": item.origin.equation, "says": item.origin.says} for item in found
                                       if isinstance(item.origin, Analogy))
-        report["engineering"] = [{"path": path_of(item), "file": source_file(model, item),
-                                  "value": summary(item.value), "reason": item.origin.reason}
-                                 for item in found if isinstance(item.origin, Engineering)]
+        for key, kind in (("engineering", Engineering), ("starts", Start)):
+            report[key] = [{"path": path_of(item), "file": item.file, "value": summary(item.value),
+                            "reason": item.origin.reason} for item in found if isinstance(item.origin, kind)]
     return report
 
 
 def path_of(item: Traced) -> str:
     return f"{item.module}.{item.name}".lstrip(".")
-
-
-def source_file(model: RMAAT, item: Traced) -> str:
-    """File and class of the module that declares the item."""
-    kind = type(model.get_submodule(item.module))
-    path = Path(inspect.getsourcefile(kind))
-    ours = kind.__module__.partition(".")[0] == __package__
-    return f"{path.relative_to(ROOT).as_posix() if ours else kind.__module__}:{kind.__qualname__}"
 
 
 def summary(value) -> object:
@@ -79,7 +68,7 @@ def summary(value) -> object:
     return value if isinstance(value, (int, float, str, bool)) or value is None else str(value)
 
 
-def _tensor(model: RMAAT, record: Record, item: Traced, effects: dict) -> dict:
+def _tensor(record: Record, item: Traced, effects: dict) -> dict:
     """One derived tensor with its chain: entry, constants, parameters and what they do to it, what cancels."""
     entry = record.entry(item.origin.entry)
     constants = {name: asdict(constant) for name, constant in entry.constants.items()
@@ -88,7 +77,7 @@ def _tensor(model: RMAAT, record: Record, item: Traced, effects: dict) -> dict:
                    "sensitivity": {name: value for name, value in use.sensitivity.items() if name in constants},
                    "influence": effects[path_of(item), use.name]} for use in in_order(entry.parameters)]
     evidence = None if entry.evidence is None else asdict(entry.evidence)
-    return {"path": path_of(item), "file": source_file(model, item), "value": summary(item.value),
+    return {"path": path_of(item), "file": item.file, "value": summary(item.value),
             "equation": item.origin.equation or entry.equation, "entry": item.origin.entry, "meaning": entry.meaning,
             "formula": entry.formula, "basis": entry.basis, "sources": list(entry.sources), "constants": constants,
             "parameters": parameters, "evidence": evidence, "cancels": dict(entry.cancels)}
@@ -150,15 +139,23 @@ def text(report: dict) -> str:
     if "analogies" in report:
         lines += ["", "analogies (a meaning, no number claimed)"]
         lines += [f"  ({item['equation']}) {item['says']}" for item in report["analogies"]]
-        lines += ["", "engineering (no biology)"]
-        same: dict[tuple, list[str]] = {}
-        for item in report["engineering"]:
-            same.setdefault((item["file"], item["path"].rpartition(".")[2], _short(item["value"]), item["reason"]),
-                            []).append(item["path"])
-        for (file, _, value, reason), paths in same.items():
-            more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-            lines.append(f"  {paths[0]}{more} = {value}   {file}: {reason}")
+        lines += ["", "engineering (no biology)", *_declared(report["engineering"])]
+        lines += ["", "where learning starts (no biology)", *_declared(report["starts"])]
     return "\n".join(lines)
+
+
+def _declared(items: list[dict]) -> Iterator[str]:
+    """A line for each number and reason; sizes that follow from the config are one line together."""
+    same: dict[tuple, list[dict]] = {}
+    for item in items:
+        size = item["reason"] == SIZE.reason
+        key = (SIZE.reason,) if size else (item["file"], item["path"].rpartition(".")[2], item["reason"])
+        same.setdefault(key, []).append(item)
+    for key, group in same.items():
+        values = ", ".join(dict.fromkeys(_short(item["value"]) for item in group))
+        more = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
+        file = "" if key == (SIZE.reason,) else f"{group[0]['file']}: "
+        yield f"  {group[0]['path']}{more} = {values}   {file}{group[0]['reason']}"
 
 
 def _short(value) -> str:

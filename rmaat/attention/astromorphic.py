@@ -12,7 +12,7 @@ from rmaat.attention.precision import at_least_float32, project_precisely
 from rmaat.attention.projection import ALL, project_rows
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
-from rmaat.provenance import Analogy, Engineering, declare
+from rmaat.provenance import SIZE, Analogy, Engineering, Start, declare
 from rmaat.shapes import Bool, Float, Tensor
 
 
@@ -29,9 +29,12 @@ class Astromorphic(nn.Module):
     """
 
     origins = declare(
+        heads=SIZE,
         m=Engineering(None, "width of a head; the paper's 1/m, the same for every mask"),
         initial_scale=Engineering(None, "the output projection starts larger: neither 1/m nor the level of the "
                                         "feedback makes a new layer silent"),
+        **{"project.weight": Start(0., lambda module: module.initial_scale * (3 * module.heads * module.m) ** -.5,
+                                   "torch's default times initial_scale")},
     )
     analogies = (
         Analogy("E5.1", "keys are presynaptic, values postsynaptic activity"),
@@ -73,7 +76,7 @@ class Astromorphic(nn.Module):
         if read.dtype == q.dtype:
             return self.project(read)
         # 1/m and 1/N make the read small: float16 would lose its last bits, so it goes there scaled to about 1
-        scale = 2. ** round(math.log2(self.initial_scale))
+        scale = math.ldexp(1., round(math.log2(self.initial_scale)))
         return project_precisely(self.project.weight, read * scale, q.dtype) / scale
 
     def _attend(self, q: Float[Tensor, "batch heads wanted m"], k: Float[Tensor, "batch heads rows m"],

@@ -9,11 +9,14 @@ from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32
 from rmaat.attention.projection import ALL, project_rows
 from rmaat.biology import Biology
+from rmaat.provenance import SIZE, declare
 from rmaat.shapes import Bool, Float, Tensor
 
 
 class Softmax(nn.Module):
     """Scaled dot-product attention (torch's), as in RMT. Shapes and mask as `Astromorphic`; takes no other part."""
+
+    origins = declare(heads=SIZE, m=SIZE)
 
     def __init__(self, width: int, heads: int, places: int, biology: Biology, rel_pos: str = "none",
                  feature_map: str = "elu", **parts: str):

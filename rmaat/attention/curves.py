@@ -10,10 +10,16 @@ import torch
 
 from foundation.errors import UserError
 from rmaat.biology import Biology, Curve
-from rmaat.provenance import Engineering, FromRecord, Origin
+from rmaat.provenance import Engineering, FromRecord, Origin, declare
 from rmaat.shapes import Tensor
 
 Chosen = tuple[Callable[..., Tensor], Origin]
+SAMPLED, FACTOR, EXACT = (1e-3, .5, 1., 8., 1e4), 3, 1e-12
+
+origins = declare(
+    SAMPLED=Engineering(SAMPLED, "calcium at which a feedback is asked whether it is a multiple of 1/C"),
+    FACTOR=Engineering(FACTOR, "by which calcium is scaled for that question"),
+    EXACT=Engineering(EXACT, "some thousand roundings of float64: how closely it must be"))
 
 
 class Power:
@@ -80,6 +86,6 @@ FEEDBACK = {"record": _of_record("feedback", "E4.6"), "inverse": _inverse, "boun
 
 def scale_free(feedback: Callable[..., Tensor]) -> bool:
     """Whether P(s C) = P(C)/s: then a factor of a query's phi(Q) has no influence on its result."""
-    calcium = torch.tensor([1e-3, .5, 1., 8., 1e4], dtype=torch.float64)
-    # 1e-12 is some thousand roundings of float64
-    return bool(((3 * feedback(calcium=3 * calcium) / feedback(calcium=calcium) - 1).abs() < 1e-12).all())
+    calcium = torch.tensor(SAMPLED, dtype=torch.float64)
+    ratio = FACTOR * feedback(calcium=FACTOR * calcium) / feedback(calcium=calcium)
+    return bool(((ratio - 1).abs() < EXACT).all())

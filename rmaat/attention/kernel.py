@@ -9,6 +9,11 @@ from rmaat.provenance import Engineering, FromRecord, declare
 from rmaat.shapes import Float, Tensor
 
 BLOCK = 64
+SAMPLED, EXACT = 9, 1e-12  # places at which a form is compared with an exponential, and how closely
+
+origins = declare(
+    SAMPLED=Engineering(SAMPLED, "places at which a form is looked at, to choose between two ways to the same result"),
+    EXACT=Engineering(EXACT, "some thousand roundings of float64: an exponential has equal ratios"))
 
 
 class ExponentialKernel(nn.Module):
@@ -85,7 +90,6 @@ def kernel_curve(biology: Biology, name: str = "record") -> Curve:
 def position_kernel(biology: Biology, places: int, name: str = "record") -> nn.Module:
     """The cheapest exact way to apply one of the record's kernels to lines of up to `places` places."""
     r = kernel_curve(biology, name)
-    values = r(distance=torch.arange(9, dtype=torch.float64))
-    # An exponential has equal ratios; 1e-12 is some thousand roundings of float64.
-    equal = bool(((values[1:] / values[:-1] / values[1] - 1).abs() < 1e-12).all())
-    return (ExponentialKernel if equal and abs(float(values[0]) - 1) < 1e-12 else AnyKernel)(r, places)
+    values = r(distance=torch.arange(SAMPLED, dtype=torch.float64))
+    equal = bool(((values[1:] / values[:-1] / values[1] - 1).abs() < EXACT).all())
+    return (ExponentialKernel if equal and abs(float(values[0]) - 1) < EXACT else AnyKernel)(r, places)

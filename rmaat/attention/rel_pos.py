@@ -6,7 +6,7 @@ from torch import nn
 from rmaat.attention.kernel import kernel_curve, position_kernel
 from rmaat.attention.precision import at_least_float32
 from rmaat.biology import Biology
-from rmaat.provenance import Analogy, Engineering, declare
+from rmaat.provenance import SIZE, Analogy, Engineering, FromRecord, Start, declare
 from rmaat.shapes import Float, Tensor
 
 
@@ -23,12 +23,14 @@ class Positional(nn.Module):
     stands at a place, so R does not depend on the batch, and a short segment uses the first places of the line.
     """
 
-    origins = declare(initial_scale=Engineering(None, "learned rows start so that R has unit variance in mid-line"))
+    origins = declare(initial_scale=Engineering(None, "learned rows start so that R has unit variance in mid-line"),
+                      rows=Start(0., lambda module: module.initial_scale, "normal, times initial_scale"))
     analogies = (Analogy("E5.5", "R: processes learn a pattern per place and share it along the line"),)
 
     def __init__(self, width: int, heads: int, places: int, biology: Biology, kernel: str = "record"):
         super().__init__()
         self.curve, self.kernel = kernel_curve(biology, kernel), position_kernel(biology, places, kernel)
+        self.origins = {**self.origins, "curve": FromRecord(self.curve.name, equation="E4.5")}
         distance = torch.arange(-places // 2, places // 2 + 1, dtype=torch.float64).abs()
         self.initial_scale = float(self.curve(distance=distance).square().sum().rsqrt())
         self.rows = nn.Parameter(torch.randn(heads, places, width // heads) * self.initial_scale)
@@ -44,12 +46,14 @@ class Content(nn.Module):
     Shapes: x [batch, places, width] to R [batch, heads, places, m]; rows of padding must be 0 in x.
     """
 
+    origins = declare(heads=SIZE)
     analogies = (Analogy("E5.5", "R: processes see what their neighbours receive"),)
 
     def __init__(self, width: int, heads: int, places: int, biology: Biology, kernel: str = "record"):
         super().__init__()
         self.heads = heads
         self.curve, self.kernel = kernel_curve(biology, kernel), position_kernel(biology, places, kernel)
+        self.origins = {**self.origins, "curve": FromRecord(self.curve.name, equation="E4.5")}
         self.project = nn.Linear(width, width, bias=False)
 
     def forward(self, x: Float[Tensor, "batch places width"]) -> Float[Tensor, "batch heads places m"]:

@@ -14,7 +14,7 @@ from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import TORCH, Biology
 from rmaat.memory import RETENTION
 from rmaat.model import RMAAT, ModelConfig
-from rmaat.provenance import Analogy, Engineering, FromRecord, collect, orphans
+from rmaat.provenance import Analogy, Engineering, FromRecord, Start, collect, orphans
 
 BIOLOGY = Biology.load()
 
@@ -112,7 +112,7 @@ def test_what_is_collected_is_what_the_model_has():
     assert found["blocks.1.dropout", "p"].value == .25
     assert found["blocks.0.attention", "feedback"].value.formula == BIOLOGY.record.entry("feedback").formula
     assert found["blocks.0.before_attention", "eps"].value == nn.LayerNorm(1).eps
-    assert all(isinstance(item.origin, (FromRecord, Engineering, Analogy)) for item in found.values())
+    assert all(isinstance(item.origin, (FromRecord, Engineering, Start, Analogy)) for item in found.values())
 
 
 def test_every_declared_origin_names_something_that_is_there():
