@@ -1,16 +1,22 @@
-"""What a recording or a model says: period, amplitude, equilibrium, Hopf points, from the ODE text that Brian2 runs."""
+"""What the course of one variable is like: crossings, period, amplitude, peaks, duty, rise time.
 
-import itertools
+    found = oscillation(recording, "C")
+    print(found.period, found.duty, found.rise_time)
+
+Times are seconds, values in the unit of the variable. Where there is no oscillation `UserError` says why, in words.
+Equilibria of a model are in equilibria.py, waves in waves.py, events in events.py, AM and FM in encoding.py.
+"""
+
 from dataclasses import dataclass
+from itertools import pairwise
 
-from astro_sim.equation_text import right_sides
-from astro_sim.model import Model
-from astro_sim.parameter import read, unit
-from astro_sim.plan import find_model
 from astro_sim.recording import Recording
-from foundation.errors import UserError, choose
+from foundation.errors import UserError
 
-STEP = 1e-30  # complex-step derivative: exact to rounding, no difference is taken
+PROMINENCE = 0.25  # of the range: a peak stands out from the lower of its two sides by at least so much
+SUSTAINED = 0.5    # of the first swing: what falls below it by the last is dying out
+SILENT = 2.0       # longest intervals between peaks: no peak for so long at the end, and the oscillation is over
+FLAT = 1e-9        # of the size: a smaller range is rounding
 
 
 def crossings(recording: Recording, variable: str, element: int = 0, after: float = 0.0, level: float | None = None):
@@ -24,7 +30,7 @@ def crossings(recording: Recording, variable: str, element: int = 0, after: floa
 
     time, values = _settled(recording, variable, element, after)
     middle = (values.min() + values.max()) / 2 if level is None else level
-    if np.ptp(values) <= 1e-9 * max(np.abs(values).max(), 1e-300):
+    if _flat(values):
         return np.array([])
     roots = CubicSpline(time, values - middle).solve(0.0, extrapolate=False)
     rising = CubicSpline(time, values).derivative()(roots) > 0
@@ -36,7 +42,7 @@ def period(recording: Recording, variable: str, element: int = 0, after: float |
 
     Errors: `UserError` with fewer than two crossings: no oscillation, or too short a recording.
     """
-    start = float(recording.time[-1]) / 2 if after is None else after
+    start = _start(recording, after)
     found = crossings(recording, variable, element, start)
     if len(found) < 2:
         raise UserError(f"period: {variable} rises {len(found)} times through its middle after {start:g} s, not "
@@ -47,15 +53,80 @@ def period(recording: Recording, variable: str, element: int = 0, after: float |
 def amplitude(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> tuple[float, float]:
     """(lowest, highest) value in the variable's unit, after a first part (default: half) that may be transient.
 
-    Extrema between records come from a cubic spline.
+    Extrema between records come from a cubic spline, where the course is smooth; at a jump the record counts.
     """
-    from scipy.interpolate import CubicSpline
+    time, values = _settled(recording, variable, element, _start(recording, after))
+    return -_turning(time, -values, int(values.argmin()))[1], _turning(time, values, int(values.argmax()))[1]
 
-    time, values = _settled(recording, variable, element, float(recording.time[-1]) / 2 if after is None else after)
-    spline = CubicSpline(time, values)
-    at = spline.derivative().roots(extrapolate=False)
-    every = [*values, *spline(at[(at >= time[0]) & (at <= time[-1])])]
-    return float(min(every)), float(max(every))
+
+def peaks(recording: Recording, variable: str, element: int = 0, after: float | None = None,
+          prominence: float = PROMINENCE):
+    """Times (s) and heights (the variable's unit) of the peaks, two float64 arrays, after `after` s (default: half).
+
+    A peak stands out from the lower of its two sides by `prominence` of the range. What is highest at the first or
+    last record is no peak: it may go on rising. Errors: `UserError` for a prominence that is not above 0 and below 1.
+    """
+    return _peaks(*_settled(recording, variable, element, _start(recording, after)), prominence)
+
+
+def duty(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> float:
+    """Share of the period that the variable spends above the middle of its range: 1/2 for a sine; no unit."""
+    return _duty(*_settled(recording, variable, element, _start(recording, after)))
+
+
+def rise_time(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> float:
+    """Mean time (s) from 10 to 90 % of the way from each trough to the peak after it.
+
+    Not finer than the recording step: a jump within one step has 0.8 of it.
+    """
+    time, values = _settled(recording, variable, element, _start(recording, after))
+    return _rise_time(time, values, _peaks(time, values, PROMINENCE)[0])
+
+
+@dataclass(frozen=True)
+class Oscillation:
+    """A sustained oscillation: times in s, values in the unit of the variable, `period_spread` one deviation in s."""
+
+    period: float
+    period_spread: float
+    low: float
+    high: float
+    duty: float
+    rise_time: float
+    peak_times: tuple[float, ...]
+    peak_heights: tuple[float, ...]
+
+    @property
+    def amplitude(self) -> float:
+        """Highest less lowest."""
+        return self.high - self.low
+
+    @property
+    def frequency(self) -> float:
+        """1/s."""
+        return 1 / self.period
+
+
+def oscillation(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> Oscillation:
+    """All measures of a sustained oscillation after `after` s (default: half).
+
+    Errors: `UserError` that says in words why there is none: it stays, moves without two peaks, dies out or is over.
+    """
+    start = _start(recording, after)
+    time, values = _settled(recording, variable, element, start)
+    times, heights = _peaks(time, values, PROMINENCE)
+    why_not = _no_oscillation(time, values, times)
+    if why_not:
+        raise UserError(f"no oscillation: {variable} {why_not}")
+    rises = crossings(recording, variable, element, start)
+    intervals = rises[1:] - rises[:-1] if len(rises) > 2 else times[1:] - times[:-1]
+    low, high = amplitude(recording, variable, element, start)
+    return Oscillation(float(intervals.mean()), float(intervals.std()), low, high, _duty(time, values),
+                       _rise_time(time, values, times), tuple(map(float, times)), tuple(map(float, heights)))
+
+
+def _start(recording: Recording, after: float | None) -> float:
+    return float(recording.time[-1]) / 2 if after is None else after
 
 
 def _settled(recording: Recording, variable: str, element: int, after: float):
@@ -67,205 +138,94 @@ def _settled(recording: Recording, variable: str, element: int, after: float):
     return recording.time[kept], series.values[kept, element]
 
 
-@dataclass(frozen=True)
-class Local:
-    """One element of an uncoupled model as a function: states (SI base values) and one input -> derivatives."""
-
-    model: Model
-    parameter_set: str
-    input: str
-
-    def __post_init__(self):
-        choose(f"input of {self.model.name}", self.input, dict(self.model.inputs))
-        if len(self.model.populations) > 1 or self.model.connections:
-            raise UserError(f"{self.model.name}: equilibria need one uncoupled population, as li_rinzel has")
-
-    @property
-    def states(self) -> list[str]:
-        return self.model.states()
-
-    def derivative(self):
-        """f(states, input) -> array, all in SI base values; complex states are fine."""
-        import numpy as np
-
-        rates = right_sides(self.model.populations[0].equations, {"exp": np.exp, "tanh": np.tanh, "sqrt": np.sqrt,
-                                                                  "log": np.log})
-        fixed = {name: float(p.quantity()) for name, p in self.model.parameters(self.parameter_set).items()}
-        variable, names = self.model.inputs[self.input].variable, self.states
-
-        def evaluate(states, level):
-            given = rates({**fixed, **dict(zip(names, states, strict=True)), variable: level})
-            return np.array([given[name] for name in names])
-
-        return evaluate
-
-    def start(self):
-        import numpy as np
-
-        return np.array([float(self.model.initial[name].quantity()) for name in self.states])
-
-
-def local(model: str | Model, input: str = "ip3", parameter_set: str | None = None) -> Local:
-    return Local(*find_model(model, parameter_set), input)
-
-
-def equilibrium(model: str | Model, value, *, input: str = "ip3", parameter_set: str | None = None) -> dict[str, float]:
-    """A steady state at a constant input, in each state's own unit; of several, the first that Newton finds.
-
-    States must be positive. Errors: `UserError` where none is found.
-    """
-    chosen = local(model, input, parameter_set)
-    target = chosen.model.inputs[input]
-    point = _settle(_logarithmic(chosen), chosen, read(value, target.unit, input) * float(1 * unit(target.unit)))
-    return {name: float(state / float(1 * unit(chosen.model.initial[name].unit)))
-            for name, state in zip(chosen.states, _exp(point[:-1]), strict=True)}
-
-
-def hopf_points(model: str | Model, low="0.1 umolar", high="1 umolar", *, input: str = "ip3",
-                parameter_set: str | None = None, points: int = 200) -> list[float]:
-    """Input values (in its unit), ascending, where a complex pair of eigenvalues crosses the imaginary axis.
-
-    The branch of equilibria is followed through folds from `low` until it leaves the range, in about `points` steps;
-    two crossings inside one step go unseen, and so do branches that are not connected to it. Says nothing of whether
-    the oscillation is born stable (it is not at the upper point of li_rinzel:AM).
-    """
-    chosen = local(model, input, parameter_set)
-    return Branch(chosen, low, high, points).hopf()
-
-
-class Branch:
-    """The equilibria of a model from `low` to `high` of an input, followed through folds in about `points` steps.
-
-    `points` hold the logarithms of states and input (SI base values), `tangents[n]` leads from point n to n + 1.
-    Errors: `UserError` for a range that is none, and where the branch does not leave it.
-    """
-
-    def __init__(self, chosen: Local, low, high, points: int = 200):
-        import numpy as np
-
-        wanted = chosen.model.inputs[chosen.input].unit
-        self.chosen, self.ends = chosen, [read(end, wanted, chosen.input) for end in (low, high)]
-        if not 0 < self.ends[0] < self.ends[1]:
-            raise UserError(f"{chosen.input}: from {low} to {high} is no range; give a lower and a higher value above "
-                            "zero")
-        self.scale, self.flow = float(1 * unit(wanted)), _logarithmic(chosen)
-        self.step = np.log(self.ends[1] / self.ends[0]) / points
-        self.points, self.tangents = [_settle(self.flow, chosen, self.ends[0] * self.scale)], []
-        for _ in range(50 * points):
-            self.tangents.append(_tangent(self.flow, self.points[-1], self.tangents[-1] if self.tangents else None))
-            self.points.append(self.at(len(self.tangents) - 1, self.step))
-            if not self.ends[0] * (1 - 1e-9) <= self.input(self.points[-1]) <= self.ends[1]:
-                return
-        raise UserError(f"{chosen.input}: the branch of equilibria does not leave {low} to {high}; give another range")
-
-    def input(self, point) -> float:
-        return float(_exp(point[-1]) / self.scale)
-
-    def at(self, n: int, size: float):
-        """The equilibrium `size` along the branch after point n."""
-        return _corrected(self.flow, self.points[n] + size * self.tangents[n], self.tangents[n])
-
-    def leading(self, point) -> complex:
-        """The eigenvalue (1/second) with the largest real part."""
-        return _leading(self.flow, point)
-
-    def hopf(self) -> list[float]:
-        """Inputs where a complex pair crosses the imaginary axis, ascending."""
-        values = [self.leading(point) for point in self.points]
-        return self._crossings([n for n, (a, b) in enumerate(itertools.pairwise(values))
-                                if a.real * b.real < 0 and a.imag != 0 and b.imag != 0],
-                               lambda n, point: self.leading(point).real)
-
-    def folds(self) -> list[float]:
-        """Inputs where the branch turns back, ascending."""
-        return self._crossings([n for n, (a, b) in enumerate(itertools.pairwise(self.tangents)) if a[-1] * b[-1] < 0],
-                               lambda n, point: _tangent(self.flow, point, self.tangents[n])[-1])
-
-    def _crossings(self, steps: list[int], measure) -> list[float]:
-        from scipy.optimize import brentq
-
-        found = []
-        for n in steps:
-            size = brentq(lambda part, n=n: measure(n, self.at(n, part)), 0.0, self.step, xtol=1e-13)
-            found.append(self.input(self.at(n, size)))
-        return sorted(value for value in found if self.ends[0] <= value <= self.ends[1])
-
-
-def _exp(values):
+def _flat(values) -> bool:
     import numpy as np
 
-    return np.exp(values)
+    return bool(np.ptp(values) <= FLAT * max(np.abs(values).max(), 1e-300))
 
 
-def _logarithmic(chosen: Local):
-    """The flow in logarithms: point (log states, log input) -> d(log states)/dt. Eigenvalues at rest are the same."""
-    derivative = chosen.derivative()
+def _peaks(time, values, prominence: float):
+    import numpy as np
+    from scipy.signal import find_peaks
 
-    def flow(point):
-        values = _exp(point)
-        return derivative(values[:-1], values[-1]) / values[:-1]
+    if not 0 < prominence < 1:
+        raise UserError(f"prominence: {prominence} is not allowed; it is a share of the range, above 0 and below 1")
+    if _flat(values):
+        return np.empty(0), np.empty(0)
+    at = find_peaks(values, prominence=prominence * np.ptp(values))[0]
+    return np.array([_turning(time, values, int(k)) for k in at]).reshape(-1, 2).T
 
-    return flow
+
+def _turning(time, values, k: int) -> tuple[float, float]:
+    """(time, value) of the maximum at record k: between records where the course is smooth, else the record itself."""
+    import numpy as np
+    from scipy.interpolate import CubicSpline
+
+    bend = -np.diff(values[max(k - 2, 0): k + 3], 2)  # at k - 1, k, k + 1
+    if len(bend) < 3 or bend.min() <= 0.5 * bend.max():  # a jump, an edge of an input, or an end of the recording
+        return float(time[k]), float(values[k])
+    near = slice(max(k - 3, 0), k + 4)
+    spline = CubicSpline(time[near], values[near])
+    at = spline.derivative().roots(extrapolate=False)
+    at = np.append(at[np.abs(at - time[k]) <= time[k + 1] - time[k]], time[k])
+    return max(zip(at.tolist(), spline(at).tolist(), strict=True), key=lambda turn: turn[1])
 
 
-def _jacobian(flow, point):
-    """d(flow)/d(point) by complex steps, float64 (state, state + input)."""
+def _no_oscillation(time, values, times) -> str | None:
+    """Why there is none, in words; None where there is one."""
     import numpy as np
 
-    return np.stack([flow(point + 1j * STEP * axis).imag / STEP for axis in np.eye(len(point))], axis=1)
+    if _flat(values):
+        return f"stays at {values[-1]:.6g}"
+    span = f"{values.min():.6g} and {values.max():.6g}"
+    if len(times) < 2:
+        return f"moves between {span} with {len(times)} peaks, not two; simulate longer, or it does not oscillate"
+    cycles = [values[(time >= a) & (time <= b)] for a, b in pairwise(times)]
+    first, last = (np.ptp(cycle) for cycle in (cycles[0], cycles[-1]))
+    if last < SUSTAINED * first:
+        return f"dies out: its swings fall from {first:.6g} to {last:.6g}"
+    if time[-1] - times[-1] > SILENT * np.diff(times).max():
+        return f"is over: its last peak is at {times[-1]:.6g} s, {time[-1] - times[-1]:.3g} s before the end"
+    return None
 
 
-def _settle(flow, chosen: Local, level: float):
-    """A steady state at a fixed input: Newton from the initial values, else from where the flow leads, latest first."""
-    import numpy as np
-    from scipy.integrate import solve_ivp
+def _monotone(time, values):
+    """The course without overshoot at jumps, for times at which it passes a level."""
+    from scipy.interpolate import PchipInterpolator
 
-    if level <= 0 or (chosen.start() <= 0).any():
-        raise UserError(f"{chosen.input}: equilibria need an input and initial values above zero; given {level:g} (SI)")
-    last, start = np.log(level), np.log(chosen.start())
-    course = solve_ivp(lambda t, y: flow(np.append(y, last)), (0, 300), start, "LSODA", range(0, 301, 15), rtol=1e-8)
-    for guess in [start, *course.y.T[::-1]]:
-        point = _newton(flow, guess, last)
-        if point is not None:
-            return point
-    raise UserError(f"equilibrium: none found at {chosen.input} = {level:g} (SI); try another value")
+    return PchipInterpolator(time, values)
 
 
-def _newton(flow, guess, last: float):
-    import numpy as np
-    from scipy.optimize import root
-
-    found = root(lambda y: flow(np.append(y, last)), guess, method="hybr", options={"xtol": 1e-13},
-                 jac=lambda y: _jacobian(flow, np.append(y, last))[:, :-1])
-    point = np.append(found.x, last)
-    return point if np.abs(flow(point)).max() < 1e-8 else None  # per second, relative to each state
-
-
-def _tangent(flow, point, before):
-    """Direction along the branch, of length 1; the first goes to higher input."""
+def _duty(time, values) -> float:
+    """Whole periods, from the first upward crossing of the middle to the last."""
     import numpy as np
 
-    direction = np.linalg.svd(_jacobian(flow, point))[2][-1]
-    along = direction[-1] if before is None else direction @ before
-    return direction * (1 if along > 0 else -1)
+    middle = (values.min() + values.max()) / 2
+    turn = np.diff((values > middle).astype(int))
+    up = np.flatnonzero(turn > 0)
+    if len(up) < 2:
+        raise UserError(f"duty: the variable rises {len(up)} times through its middle, not twice; simulate longer")
+    course = _monotone(time, values - middle)
+    roots = course.roots(extrapolate=False)
+    passed = np.flatnonzero(turn)
+    passed = passed[(passed >= up[0]) & (passed <= up[-1])]
+    at = roots[np.searchsorted(roots, time[passed])]  # one of each change of side: a root on a record is found twice
+    lengths = np.diff(at)
+    return float(lengths[::2].sum() / lengths.sum())
 
 
-def _corrected(flow, guess, tangent):
-    """Newton's method back to the branch, in the plane across the tangent."""
+def _rise_time(time, values, times) -> float:
+    """From each trough between two peaks to the second of them."""
     import numpy as np
 
-    point = guess
-    for _ in range(20):
-        residual = np.append(flow(point), tangent @ (point - guess))
-        change = np.linalg.solve(np.vstack([_jacobian(flow, point), tangent]), residual)
-        point = point - change
-        if np.abs(change).max() < 1e-10:  # quadratic: the next change would be rounding
-            break
-    return point
-
-
-def _leading(flow, point):
-    """The eigenvalue with the largest real part, of a pair the one with positive imaginary part."""
-    import numpy as np
-
-    return max(np.linalg.eigvals(_jacobian(flow, point)[:, :-1]), key=lambda z: (z.real, z.imag))
+    if len(times) < 2:
+        raise UserError(f"rise time: {len(times)} peaks, not two; simulate longer, or it does not oscillate")
+    found = []
+    for a, b in pairwise(np.searchsorted(time, times, side="right") - 1):
+        trough = a + int(values[a: b + 1].argmin())
+        part = slice(trough, b + 2)
+        course, low, high = _monotone(time[part], values[part]), values[trough], values[trough: b + 2].max()
+        late = course.solve(low + 0.9 * (high - low), extrapolate=False)[0]
+        early = course.solve(low + 0.1 * (high - low), extrapolate=False)
+        found.append(late - early[early < late][-1])
+    return float(np.mean(found))

@@ -10,7 +10,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from astro_sim.analysis import Branch, local
+from astro_sim.equilibria import Branch, local
 from astro_sim.parameter import read, unit
 from foundation.errors import UserError
 from foundation.files import replacing, write_text

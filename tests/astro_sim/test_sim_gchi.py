@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from astro_sim import analysis
+from astro_sim import analysis, equilibria
 from astro_sim.models import MODELS
 from astro_sim.simulate import simulate
 from foundation.errors import UserError
@@ -97,7 +97,7 @@ def test_glutamate_is_encoded_in_amplitude_or_in_frequency():
 
 
 def test_am_oscillates_in_a_window_of_glutamate_only():
-    low, high = analysis.hopf_points("gchi:AM", "0.001 umolar", "50 umolar", input="glutamate")
+    low, high = equilibria.hopf_points("gchi:AM", "0.001 umolar", "50 umolar", input="glutamate")
     levels = (low / 2, low * 2, high, high * 3)
     drives = [f"constant:input=glutamate,value={level} umolar,elements={k}" for k, level in enumerate(levels)]
     course = simulate("gchi:AM", drives, options={"n": 4}, duration="240 s", dt="100 ms", record_every="500 ms")

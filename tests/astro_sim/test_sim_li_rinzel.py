@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from astro_sim import analysis
+from astro_sim import analysis, equilibria
 from astro_sim.simulate import simulate
 from foundation.errors import UserError
 
@@ -45,7 +45,7 @@ def test_agrees_with_an_independent_solution(parameter_set, ip3, K_P):
 
 
 def test_hopf_points_of_am():
-    found = analysis.hopf_points("li_rinzel:AM")
+    found = equilibria.hopf_points("li_rinzel:AM")
     assert found == pytest.approx([0.354534, 0.636882], abs=1e-6)  # published for this project to six digits
 
 
@@ -64,7 +64,7 @@ def independent_equilibria(ip3, K_P):
 
 @pytest.mark.parametrize(("parameter_set", "K_P", "count"), [("AM", 0.1, 2), ("FM", 0.05, 2)])
 def test_hopf_points_are_where_an_independent_pair_is_imaginary(parameter_set, K_P, count):
-    found = analysis.hopf_points(f"li_rinzel:{parameter_set}")
+    found = equilibria.hopf_points(f"li_rinzel:{parameter_set}")
     assert len(found) == count
     for ip3 in found:
         pairs = []
@@ -78,7 +78,7 @@ def test_hopf_points_are_where_an_independent_pair_is_imaginary(parameter_set, K
 
 def test_equilibrium_is_at_rest_in_the_independent_equations():
     for ip3 in (0.1, 0.5, 0.9):
-        rest = analysis.equilibrium("li_rinzel:AM", f"{ip3} umolar")
+        rest = equilibria.equilibrium("li_rinzel:AM", f"{ip3} umolar")
         assert np.abs(independent_rates(0, (rest["C"], rest["h"]), ip3)).max() < 1e-10
 
 
