@@ -1,7 +1,9 @@
 """Models, plans and recordings in words, for the command line."""
 
+from collections.abc import Mapping
+
 from astro_sim.model import Model
-from astro_sim.plan import Plan
+from astro_sim.plan import NOTHING, Plan
 from astro_sim.protocols import Drive
 from astro_sim.recording import Recording
 
@@ -19,6 +21,9 @@ def as_dict(model: Model, parameter_set: str) -> dict:
                    for name, i in model.inputs.items()},
         "spike_inputs": {name: s.meaning for name, s in model.spike_inputs.items()},
         "observables": {name: {"unit": o.unit, "long_name": o.long_name} for name, o in model.observables.items()},
+        "events": {name: {"population": e.population, "long_name": e.long_name} for name, e in model.events.items()},
+        "maps": {name: {"population": m.population, "target": m.target, "long_name": m.long_name}
+                 for name, m in model.maps.items()},
         "options": {name: {"default": o.default, "allowed": list(o.allowed), "meaning": o.meaning}
                     for name, o in model.options.items()},
     }
@@ -44,14 +49,21 @@ def as_text(model: Model, parameter_set: str) -> str:
     parts += _table([name, "spikes", s.meaning] for name, s in model.spike_inputs.items())
     parts.append("\nrecorded")
     parts += _table([name, o.unit, o.long_name] for name, o in model.observables.items())
+    parts += [f"  {name}: {one.long_name}" for name, one in (*model.events.items(), *model.maps.items())]
     if model.options:
         parts.append("\noptions, for --option")
-        parts += _table([name, str(o.default), _allowed(o), o.meaning] for name, o in model.options.items())
+        parts += _table([name, _default(o), _allowed(o), o.meaning] for name, o in model.options.items())
     return "\n".join(parts)
 
 
+def _default(option) -> str:
+    return "+".join(map(str, option.default)) or "-" if isinstance(option.default, tuple) else str(option.default)
+
+
 def _allowed(option) -> str:
-    return ", ".join(option.allowed) if isinstance(option.default, str) else "{} to {}".format(*option.allowed)
+    if isinstance(option.default, str):
+        return ", ".join(option.allowed)
+    return ("each " if isinstance(option.default, tuple) else "") + "{} to {}".format(*option.allowed)
 
 
 def _number(value: float) -> str:
@@ -77,13 +89,15 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def summary(recording: Recording, path) -> dict:
-    """What a run gave, for --json."""
+def summary(recording: Recording, path, extents: Mapping = NOTHING) -> dict:
+    """What a run gave, for --json. extents: lowest and highest of each variable, where they are known."""
+    ranges = {name: (extents[name].low, extents[name].high) if name in extents else (series.values, series.values)
+              for name, series in recording.variables.items()}
     return {"out": str(path), "model": recording.meta["model"], "hash": recording.hash,
             "content_sha256": recording.content_hash, "records": len(recording.time),
             "last_time_s": float(recording.time[-1]),
             "variables": {name: {"unit": s.unit, "long_name": s.long_name, "elements": s.values.shape[1],
-                                 "min": float(s.values.min()), "max": float(s.values.max()),
+                                 "min": float(ranges[name][0].min()), "max": float(ranges[name][1].max()),
                                  "last": [float(v) for v in s.values[-1][:10]]}
                           for name, s in recording.variables.items()}}
 

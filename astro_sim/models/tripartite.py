@@ -11,12 +11,21 @@ through a sum; it decays at a known rate, so the mean over the coming step is su
 order 2. A release falls on the end of the step in which calcium crosses: its time is known to dt.
 """
 
-from collections.abc import Sequence
-
 import astro_sim.models.gchi as gchi
-from astro_sim.model import Connection, Event, Input, Model, Observable, Option, Pairs, Population, SpikeInput
+from astro_sim.model import (
+    Belonging,
+    Connection,
+    Event,
+    Input,
+    Model,
+    Observable,
+    Option,
+    Pairs,
+    Population,
+    SpikeInput,
+)
 from astro_sim.parameter import Parameter
-from foundation.errors import UserError
+from astro_sim.synapse_map import SynapseMap
 
 SYNAPSE = """
 du_S/dt = -Omega_f*u_S                                 : 1        # (E2.12) use of resources by a spike
@@ -81,43 +90,24 @@ RELEASE_INCREASING = {**RELEASE_DECREASING, "glio_sign": Parameter(
     "assumed", "fraction")}
 
 
-def astrocyte_of(options) -> list[int]:
-    """The astrocyte of every synapse: equal shares of neighbouring synapses."""
+def synapse_map(options) -> SynapseMap:
+    """The user's map where one is given, else equal shares of neighbouring synapses."""
     synapses, astrocytes = options["n_synapses"], options["n_astrocytes"]
-    if astrocytes > synapses:
-        raise UserError(f"option n_astrocytes: {astrocytes} are more than the {synapses} synapses; give at most one "
-                        "astrocyte a synapse")
-    return checked_map([k*astrocytes // synapses for k in range(synapses)], synapses, astrocytes)
-
-
-def checked_map(astrocytes: Sequence[int], n_synapses: int, n_astrocytes: int) -> list[int]:
-    """A map synapse -> astrocyte in which every synapse has exactly one astrocyte and no astrocyte is idle.
-
-    Errors: `UserError` that names what is wrong: length, range, or coverage.
-    """
-    found = [int(one) for one in astrocytes]
-    if len(found) != n_synapses:
-        raise UserError(f"map: {len(found)} entries for {n_synapses} synapses; give each synapse exactly one astrocyte")
-    outside = [k for k, one in enumerate(found) if not 0 <= one < n_astrocytes]
-    if outside:
-        raise UserError(f"map: synapse {outside[0]} (and {len(outside) - 1} more) has astrocyte {found[outside[0]]}; "
-                        f"astrocytes are 0 to {n_astrocytes - 1}")
-    idle = sorted(set(range(n_astrocytes)) - set(found))
-    if idle:
-        raise UserError(f"map: astrocyte {idle[0]} (and {len(idle) - 1} more) has no synapse; leave it out, or map one")
-    return found
+    if options["map"]:
+        return SynapseMap.of_array(options["map"], synapses, astrocytes)
+    return SynapseMap.equal_shares(synapses, astrocytes)
 
 
 def to_synapses(options) -> Pairs:
     """Every astrocyte to its synapses."""
-    found = astrocyte_of(options)
+    found = synapse_map(options).astrocytes
     return Pairs(found, range(len(found)))
 
 
 def to_astrocytes(options) -> Pairs:
     """Every synapse to its astrocyte, which senses the mean over its synapses."""
-    found = astrocyte_of(options)
-    return Pairs(range(len(found)), found, {"share": [1/found.count(one) for one in found]})
+    found = synapse_map(options)
+    return Pairs(range(len(found.astrocytes)), found.astrocytes, {"share": found.shares})
 
 
 def one_to_one(options) -> Pairs:
@@ -176,11 +166,15 @@ MODEL = Model(
     inputs={"glutamate": Input("astrocyte", "Y_ext", "umolar", 0.0, "glutamate from elsewhere at the astrocyte")},
     observables={**_SEEN_SYNAPSE, **gchi.OBSERVABLES, **gchi.BOUND},
     options={"loop": Option("closed", ("none", "open", "closed"), "what the astrocyte senses and does"),
-             "n_synapses": Option(1, (1, 1_000_000), "synapses, in equal shares on the astrocytes"),
-             "n_astrocytes": Option(1, (1, 1_000_000), "astrocytes, at most one a synapse")},
+             "n_synapses": Option(1, (1, 1_000_000), "synapses"),
+             "n_astrocytes": Option(1, (1, 1_000_000), "astrocytes, at most one a synapse"),
+             "map": Option((), (0, 999_999), "the astrocyte of every synapse, as in 0+0+1; where none is given, equal "
+                           "shares of neighbouring synapses")},
     sources=("TsodyksMarkram1997", "DePitta2011", "Stimberg2019"),
     not_modelled="postsynaptic currents, spillover between synapses, astrocyte-to-astrocyte coupling, receptor noise",
     spike_inputs={"spikes": SpikeInput("terminal", "presynaptic spikes"),
                   "release": SpikeInput("clamp", "releases of gliotransmitter, with loop = open or closed")},
     events={"releases": Event("astrocyte", "releases of gliotransmitter by calcium")},
+    maps={"astrocyte_of_synapse": Belonging("synapse", "astrocyte", "astrocyte of every synapse",
+                                            lambda o: synapse_map(o).astrocytes)},
 )
