@@ -1,0 +1,96 @@
+"""Proof by perturbation: every parameter moved up and down, what is computed anew beside what its derivatives say."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from derivation import whatif
+from derivation.record import Record
+from foundation.errors import UserError
+
+SHARES = (0.1, 0.05, 0.02, 0.01)  # of a parameter; a smaller one where the larger ends an oscillation
+SMALLER = 10  # times smaller is the second step
+# Of the whole movement. What is left of the first order is the fifth over SMALLER^2: 7e-4 at most, for the period,
+# which bends most; solvers that are good to 1e-9 add 1e-6.
+TOLERANCE = 1e-3
+NOISE = 1e-8  # of a constant: what solvers leave in it
+
+
+@dataclass(frozen=True)
+class Move:
+    """One constant of an entry under `share` more and less of one parameter, and under a tenth of that.
+
+    `predicted` is what the stored derivative says for `share` more. For a smooth constant f and a step h the
+    antisymmetric part is f'h + f'''h^3/6 + ..., the symmetric one f''h^2/2 + ...
+    """
+
+    parameter: str
+    entry: str
+    constant: str
+    share: float
+    before: float
+    predicted: float
+    up: float
+    down: float
+    near_up: float
+    near_down: float
+
+    @property
+    def first(self) -> float:
+        """The first order alone: the third is taken out by means of the smaller step."""
+        # (E4.16) f'h = (r^3 A(h/r) - A(h))/(r^2 - 1) + O(h^5/r^2), A(h) = (f(x+h) - f(x-h))/2
+        near, far = (self.near_up - self.near_down) / 2, (self.up - self.down) / 2
+        return (SMALLER**3 * near - far) / (SMALLER**2 - 1)
+
+    @property
+    def second(self) -> float:
+        """The symmetric part: what a derivative cannot say."""
+        return (self.up + self.down) / 2 - self.before
+
+    @property
+    def order(self) -> float:
+        """Order of the symmetric part in the step, measured: 2 for a smooth constant."""
+        near = (self.near_up + self.near_down) / 2 - self.before
+        return math.log(abs(self.second / near), SMALLER) if near and self.second else 2.0
+
+    @property
+    def third(self) -> float:
+        """What the antisymmetric part has beside the first order."""
+        return (self.up - self.down) / 2 - self.first
+
+    @property
+    def moved(self) -> bool:
+        return not self.up == self.down == self.before
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the constant moves by what the derivative says, second and third order aside; or stays where it
+        says nothing."""
+        if not self.predicted:
+            return not self.moved
+        size = abs(self.first) + abs(self.second) + abs(self.third)
+        return abs(self.first - self.predicted) <= TOLERANCE * size + NOISE * abs(self.before)
+
+
+def moves(source: Record, parameter: str) -> list[Move]:
+    """Every constant of every entry under changes of one parameter by the largest of SHARES that is possible.
+
+    Raises `UserError` where none is.
+    """
+    for share in SHARES[:-1]:
+        try:
+            return list(_moves(source, parameter, share))
+        except UserError:
+            continue
+    return list(_moves(source, parameter, SHARES[-1]))
+
+
+def _moves(source: Record, parameter: str, share: float) -> Iterator[Move]:
+    value, near = whatif.parameters(source)[parameter].value, share / SMALLER
+    before, *changed = (whatif.recompute(source, {parameter: value * (1 + part)})
+                        for part in (0, share, -share, near, -near))
+    for key, entry in source.entries.items():
+        slopes: Mapping[str, float] = next((use.sensitivity for use in entry.parameters if use.name == parameter), {})
+        for name in entry.constants:
+            at = [one.entries[key].constants[name].value for one in (before, *changed)]
+            yield Move(parameter, key, name, share, at[0], slopes.get(name, 0.) * share * value, *at[1:])
