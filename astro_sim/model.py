@@ -119,7 +119,8 @@ class Connection(Text):
 
     `fixed` sets a variable of each pair once, by an expression. Summed variables are computed from the state at the
     start of a step and held over it, in the order of `order`: coupling through them is of first order in dt, or of
-    `coupling_order` where the text sums the mean over the step. `delay` names a parameter.
+    `coupling_order` where the text sums the mean over the step. `delay` names a parameter. `reads` are variables of
+    other populations (name -> population) whose element k belongs to pair k.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Connection(Text):
     on_event: str = "spike"
     order: int = 0
     coupling_order: int = 1
+    reads: Mapping[str, str] = field(default_factory=dict)
 
     def active(self, options: Options) -> bool:
         return all(options[name] in values for name, values in self.when.items())
@@ -208,7 +210,8 @@ class Belonging:
 class Model:
     """Everything that says what is simulated. Variables are named uniquely over all populations.
 
-    `method` integrates it where none is asked for.
+    `method` integrates it where none is asked for. `drawn` are functions of the plan (its seed too) that give one
+    initial value an element, in the unit of `initial`, to variables for which the user gives none.
 
     Errors: `UserError` for any symbol used and not declared, or declared and not used, in any part.
     """
@@ -226,6 +229,7 @@ class Model:
     not_modelled: str = ""
     spike_inputs: Mapping[str, SpikeInput] = field(default_factory=dict)
     method: str = "rk4"
+    drawn: Mapping[str, Callable] = field(default_factory=dict)
     events: Mapping[str, Event] = field(default_factory=dict)
     maps: Mapping[str, Belonging] = field(default_factory=dict)
 
@@ -316,10 +320,13 @@ class Model:
         used = set().union(*(symbols(text) for text in connection.expressions()))
         for name in used:
             end = next((e for e in sides if name.endswith(e)), None)
-            known = name in own | parameters or (end and name.removesuffix(end) in sides[end])
+            known = name in own | parameters | connection.reads.keys() or (end and name.removesuffix(end) in sides[end])
             self._refuse("used and not declared", connection.name, set() if known else {name})
             found.add(name.removesuffix(end) if end and name not in own | parameters else name)
-        self._refuse("declared and not used", connection.name, own - used)
+        self._refuse("declared and not used", connection.name, (own | connection.reads.keys()) - used)
+        for name, population in connection.reads.items():
+            known = any(line.name == name for line in lines(self.population(population).equations))
+            self._refuse("read and not declared", connection.name, set() if known else {name})
         for name, population in connection.filled().items():
             known = any(line.name == name for line in lines(self.population(population).equations))
             self._refuse("filled and not declared", connection.name, set() if known else {name})
@@ -331,7 +338,7 @@ class Model:
             raise UserError(f"model {self.name}: two populations name a variable alike; names must be unique")
         missing = set(self.states()) - self.initial.keys()
         self._refuse("without an initial value", self.name, missing)
-        named = self.observables.keys() | self.initial.keys()
+        named = self.observables.keys() | self.initial.keys() | self.drawn.keys()
         self._refuse("named and not declared", self.name, named - self.variables().keys())
         for name, seen in self.events.items():
             source = self.population(seen.population)

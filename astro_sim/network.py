@@ -1,6 +1,8 @@
 """From a plan to Brian2 objects: an explicit network, every group with its own namespace, nothing from the caller."""
 
+import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from astro_sim.courses import input_courses
@@ -31,15 +33,17 @@ def build(plan: Plan) -> Built:
     slow = clock if plan.every == 1 else brian2.Clock(dt=plan.every * plan.dt * brian2.second, name="clock_record")
     values = {name: parameter.quantity() for name, parameter in plan.parameters.items()}
     # first of all, so that a refusal leaves no Brian2 objects behind
-    pairs = {connection.name: _pairs(connection, plan.options)
+    pairs = {connection.name: pairs_of(connection, plan.options)
              for connection in plan.model.active_connections(plan.options)}
+    _pairs.cache_clear()
     senders = {given.population for given in plan.model.spike_inputs.values()}
     groups = {p.name: _source(plan, p, clock) if p.name in senders else _group(plan, p, values, clock)
               for p in plan.model.active_populations(plan.options)}
     groups = {name: group for name, group in groups.items() if group is not None}
     network = brian2.Network(*groups.values())
     for connection in plan.model.active_connections(plan.options):
-        if connection.source in groups:  # a source without a protocol is silent: it is not built
+        # a source without a protocol is silent, and a population may have no element: they are not built
+        if {connection.source, connection.target} <= groups.keys():
             given = pairs.pop(connection.name)
             network.add(*_synapses(plan, connection, given, groups, values, clock, connection.source in senders))
     monitors = {}
@@ -68,6 +72,8 @@ def _group(plan: Plan, population: Population, values: dict, clock):
     import brian2
     import numpy as np
 
+    if population.size(plan.options) == 0:
+        return None
     text, courses, constants = _with_inputs(plan, population)
     given = {key: getattr(population, key) for key in ("threshold", "reset", "refractory")}
     spiking = {key: expression for key, expression in given.items() if expression}
@@ -131,11 +137,17 @@ def _timed(plan: Plan, table, variable: str):
     return brian2.TimedArray(values, dt=plan.dt * brian2.second, name=f"course_{variable}")
 
 
-def _pairs(connection: Connection, options) -> Pairs:
-    pairs = connection.pairs(options)
+def pairs_of(connection: Connection, options) -> Pairs:
+    """A connection's pairs; kept until the network is built, as the estimate before it counts them."""
+    pairs = _pairs(connection.pairs, tuple(options.items()))
     if len(pairs.source) > MAX_PAIRS:
         raise ResourceError(f"{connection.name}: {len(pairs.source)} pairs, above {MAX_PAIRS}; choose fewer elements")
     return pairs
+
+
+@functools.lru_cache(maxsize=16)
+def _pairs(make: Callable, options: tuple) -> Pairs:
+    return make(dict(options))
 
 
 def _synapses(plan: Plan, connection: Connection, pairs: Pairs, groups: dict, values: dict, clock, sent: bool) -> list:
@@ -157,8 +169,12 @@ def _synapses(plan: Plan, connection: Connection, pairs: Pairs, groups: dict, va
         setattr(synapses, name, np.asarray(numbers) * unit(units[name]))
     for name, expression in connection.fixed.items():
         getattr(synapses, name).set_item(slice(None), expression, namespace={})
+    for name, population in connection.reads.items():  # element k of the other population, for pair k
+        synapses.variables.add_reference(name, groups[population], name, index="_idx")
     for updater in synapses.summed_updaters.values():
         updater.order = connection.order - 100  # all sums before any state moves, whatever the names
     if sent:  # after the spikes, before what is computed once a step and before the record
         synapses.pre.when, synapses.pre.order = "before_start", connection.order - 100
+    elif connection.on_pre:
+        synapses.pre.order = connection.order - 1
     return [synapses]

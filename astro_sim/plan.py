@@ -207,6 +207,7 @@ def _initial(plan: Plan, given: Mapping) -> dict[str, Parameter | tuple[float, .
     model, variables = plan.model, plan.model.variables()
     found: dict[str, Parameter | tuple[float, ...]] = {
         name: value for name, value in model.initial.items() if variables[name][0].active(plan.options)}
+    found |= {name: tuple(draw(plan)) for name, draw in model.drawn.items() if name in found and name not in given}
     for name, value in given.items():
         declared = choose(f"initial value of {model.name}", name, dict(model.initial))
         if name not in found:

@@ -1,7 +1,16 @@
 """The models, by hand: one line here and one file beside make a new one. Importing this loads no Brian2."""
 
 from astro_sim.model import Model
-from astro_sim.models import associative_memory, astrocyte_network, gchi, graupner_brunel, li_rinzel, macro, tripartite
+from astro_sim.models import (
+    associative_memory,
+    astrocyte_network,
+    gchi,
+    graupner_brunel,
+    li_rinzel,
+    macro,
+    neuron_glia_network,
+    tripartite,
+)
 
 MODELS: dict[str, Model] = {
     "macro": macro.MODEL,
@@ -14,5 +23,6 @@ MODELS: dict[str, Model] = {
     "graupner_brunel_stochastic": graupner_brunel.STOCHASTIC,
     "tripartite": tripartite.MODEL,
     "astrocyte_network": astrocyte_network.MODEL,
+    "neuron_glia_network": neuron_glia_network.MODEL,
     "associative_memory": associative_memory.MODEL,
 }

@@ -27,24 +27,28 @@ from astro_sim.model import (
 from astro_sim.parameter import Parameter
 from astro_sim.synapse_map import SynapseMap
 
-SYNAPSE = """
+RESOURCES = """
 du_S/dt = -Omega_f*u_S                                 : 1        # (E2.12) use of resources by a spike
 dx_S/dt = Omega_d*(1 - x_S)                            : 1        # (E2.13) resources ready for release
+r_S : 1
+"""
+
+SYNAPSE = RESOURCES + """
 dY_S/dt = -Omega_c*Y_S                                 : mmolar   # (E2.14) glutamate in the cleft
 dx_A/dt = Omega_A*(1 - x_A)                            : 1        # (E2.15) gliotransmitter ready for release
 dG_A/dt = -Omega_e*G_A                                 : mmolar   # (E2.15) gliotransmitter at this synapse
 dGamma_S/dt = O_G*G_A*(1 - Gamma_S) - Omega_G*Gamma_S  : 1        # (E2.16) presynaptic receptors bound
 U_0 = (1 - Gamma_S)*U_0_star + glio_sign*Gamma_S       : 1
-r_S : 1
 """
 
-# (E2.12) (E2.13) (E2.14) at a presynaptic spike, in this order
-SPIKE = """
+# (E2.12) (E2.13) at a presynaptic spike, in this order
+DISCHARGE = """
 u_S_post += U_0_post*(1 - u_S_post)
 r_S_post = u_S_post*x_S_post
 x_S_post -= r_S_post
-Y_S_post += rho_c*Y_T*r_S_post
 """
+# (E2.14) last of all
+SPIKE = DISCHARGE + "Y_S_post += rho_c*Y_T*r_S_post\n"
 
 # (E2.15) at a release of the astrocyte, in this order
 RELEASE = """
@@ -52,10 +56,11 @@ G_A_post += rho_e*G_T*U_A*x_A_post
 x_A_post -= U_A*x_A_post
 """
 
-ASTROCYTE = gchi.CALCIUM + gchi.IP3 + gchi.RECEPTOR + """
+SENSED = """
 glutamate = Y_A + Y_ext                                : mmolar
 Y_A : mmolar
 """
+ASTROCYTE = gchi.CALCIUM + gchi.IP3 + gchi.RECEPTOR + SENSED
 
 SENSING = """
 Y_A_post = share*Y_S_pre*(1 - exp(-Omega_c*dt))/(Omega_c*dt) : mmolar (summed)
@@ -123,7 +128,7 @@ def _n_astrocytes(options) -> int:
 
 
 _ACTING, _CLOSED = {"loop": ("open", "closed")}, {"loop": ("closed",)}
-_SEEN_SYNAPSE = {
+SEEN_SYNAPSE = {
     "u_S": Observable("synapse", "1", "use of resources by a spike", 0.0, 1.0),
     "x_S": Observable("synapse", "1", "resources ready for release", 0.0, 1.0),
     "r_S": Observable("synapse", "1", "resources released by the last spike", 0.0, 1.0),
@@ -138,6 +143,9 @@ _REST = {
     "x_A": ("1", 1.0, "all gliotransmitter ready", "fraction"), "G_A": ("umolar", 0.0, "none outside", "nonnegative"),
     "Gamma_S": ("1", 0.0, "no receptor bound", "fraction"),
 }
+
+INITIAL_SYNAPSE = {name: Parameter(value, unit, f"{meaning} at the start", _HERE, "assumed", allowed)
+                   for name, (unit, value, meaning, allowed) in _REST.items()}
 
 MODEL = Model(
     name="tripartite",
@@ -160,11 +168,9 @@ MODEL = Model(
                    on_pre=RELEASE),
     ),
     parameter_sets={"release_decreasing": RELEASE_DECREASING, "release_increasing": RELEASE_INCREASING},
-    initial={**gchi.INITIAL, **gchi.UNBOUND,
-             **{name: Parameter(value, unit, f"{meaning} at the start", _HERE, "assumed", allowed)
-                for name, (unit, value, meaning, allowed) in _REST.items()}},
+    initial={**gchi.INITIAL, **gchi.UNBOUND, **INITIAL_SYNAPSE},
     inputs={"glutamate": Input("astrocyte", "Y_ext", "umolar", 0.0, "glutamate from elsewhere at the astrocyte")},
-    observables={**_SEEN_SYNAPSE, **gchi.OBSERVABLES, **gchi.BOUND},
+    observables={**SEEN_SYNAPSE, **gchi.OBSERVABLES, **gchi.BOUND},
     options={"loop": Option("closed", ("none", "open", "closed"), "what the astrocyte senses and does"),
              "n_synapses": Option(1, (1, 1_000_000), "synapses"),
              "n_astrocytes": Option(1, (1, 1_000_000), "astrocytes, at most one a synapse"),
