@@ -64,10 +64,11 @@ def _train(record_file: Path, out: Path) -> tuple[dict, dict]:
 
 
 def _measure():
-    from rmaat.benchmark import memory_table
+    from rmaat.benchmark import Bench, peaks
+    from rmaat.targets import ALGORITHMS
 
     _say("measure peak bytes")
-    return memory_table(SEGMENTS_MEASURED, batch=2, repeats=1)
+    return peaks(Bench(batch=2), SEGMENTS_MEASURED, ALGORITHMS)
 
 
 def _draw(record_file: Path, out: Path) -> list[Path]:
@@ -99,12 +100,11 @@ def screen(derived, recall: dict, listops: dict, measured) -> list[str]:
     lines += ["", "accuracy on the test split"]
     for title, result in (("recall, 8 segments", recall), (f"listops, {listops['steps']} steps only", listops)):
         lines += [f"  {title}"] + [f"    {row['name']:26} {100 * row['accuracy']:6.2f} %" for row in result["rows"]]
+    names = next(iter(measured.values()))
     lines += ["", "peak bytes of a training step, above parameters and data",
-              "  segments " + "".join(f"{name:>14}" for name in measured[0].peak_bytes) + "   bptt / amrb"]
-    for row in measured:
-        ratio = row.peak_bytes["bptt"] / row.peak_bytes["amrb"]
-        peaks = "".join(f"{peak:14,}" for peak in row.peak_bytes.values())
-        lines.append(f"  {row.num_segments:8} {peaks}   {ratio:.2f}")
+              "  segments " + "".join(f"{name:>17}" for name in names) + "   bptt / amrb"]
+    lines += [f"  {t:8} " + "".join(f"{peak:17,}" for peak in row.values()) + f"   {row['bptt'] / row['amrb']:.2f}"
+              for t, row in measured.items()]
     report = trace(CONFIGS["recall"]().model, derived.record, "retention")
     return [*lines, "", "trace of the retention tensor", *("  " + line for line in text(report).splitlines()[2:])]
 

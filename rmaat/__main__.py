@@ -1,6 +1,5 @@
 """The program `python -m rmaat`: train, evaluate, trace, inspect, list tasks and configs, benchmark."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +7,7 @@ import typer
 
 from foundation.cli import print_json, program, run
 from foundation.errors import UserError, choose
-
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler, which measures peak bytes, is chatty
+from rmaat import benchmark_verbs
 
 app = program(
     "Train the network derived from neuron-astrocyte dynamics, and follow its numbers back to their sources.\n\n"
@@ -20,11 +18,9 @@ app = program(
     "  python -m rmaat evaluate runs/recall\n"
     "  python -m rmaat trace runs/recall --tensor retention\n"
     "  python -m rmaat inspect runs/recall\n"
-    "  python -m rmaat benchmark memory\n\n"
+    "  python -m rmaat benchmark all\n\n"
     "Exit codes: 0 ok, 2 bad input, 3 damaged file, 4 resource, 130 interrupted. --debug shows the traceback.")
-benchmark_app = program("Measure.\n\n\b\nExamples:\n  python -m rmaat benchmark memory --json\n"
-                        "  python -m rmaat benchmark targets")
-app.add_typer(benchmark_app, name="benchmark", help="Measure peak bytes and time of the gradient algorithms.")
+app.add_typer(benchmark_verbs.app, name="benchmark", help="Measure bytes and time, and say which targets are met.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder with the task's files.")]
@@ -59,6 +55,7 @@ def train(
     \b
     python -m rmaat train recall --out runs/recall --control
     python -m rmaat train listops --out runs/listops --data lra_release --set train.batch_size=16
+    torchrun --nproc-per-node 2 -m rmaat train recall --out runs/recall
     """
     experiment = _experiment(config, settings, seed)
     if dry_run:
@@ -70,6 +67,8 @@ def train(
     from rmaat.train import train as run_training
 
     result = run_training(experiment, out, data=data, record=record, resume=resume, device=device, control=control)
+    if result is None:  # under torchrun one process speaks for all
+        return
     if json:
         print_json(result)
         return
@@ -198,164 +197,6 @@ def configs(json: Json = False) -> None:
         return
     for name, make in CONFIGS.items():
         print(f"{name:14}  {' '.join(make.__doc__.split())}")
-
-
-@benchmark_app.callback()
-def _benchmark() -> None:
-    """Measure peak bytes and time of the gradient algorithms."""
-
-
-@benchmark_app.command()
-def memory(
-    segments: Annotated[str, typer.Option("--segments", help="Numbers of segments, comma between.")] = "1,2,4,8,16,32",
-    batch: Annotated[int, typer.Option("--batch", min=1)] = 8,
-    width: Annotated[int, typer.Option("--width", min=1)] = 64,
-    segment_length: Annotated[int, typer.Option("--segment-length", min=1)] = 128,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of which the fastest counts.")] = 3,
-    device: Device = "auto", json: Json = False,
-) -> None:
-    """Peak bytes at torch's allocator, and time, of AMRB, checkpointing and BPTT over the number of segments.
-
-    \b
-    python -m rmaat benchmark memory --segments 1,8,32
-    """
-    import dataclasses
-
-    from rmaat.benchmark import SHAPE, memory_table
-    from rmaat.evaluate import find_device
-
-    try:
-        counts = [int(text) for text in segments.split(",")]
-    except ValueError:
-        counts = []
-    if not counts or min(counts) < 1:
-        raise UserError(f"--segments {segments}: give whole numbers of at least 1 with commas between, e.g. 1,8,32")
-    shape = dataclasses.replace(SHAPE, width=width, segment_length=segment_length)
-    rows = memory_table(counts, shape, batch, repeats, find_device(device).type)
-    if json:
-        print_json([dataclasses.asdict(row) for row in rows])
-        return
-    names = list(rows[0].peak_bytes)
-    others = [name for name in names if name != "bptt"]
-    print(f"batch {batch}, segments of {segment_length} tokens, width {width}, {shape.layers} layers; "
-          "peak bytes of a training step, and its time over BPTT's")
-    print("  T " + "".join(f"{name:>16}" for name in names) + "".join(f"{f'{name}/bptt':>18}" for name in others))
-    for row in rows:
-        print(f"{row.num_segments:3d} " + "".join(f"{row.peak_bytes[name]:16,d}" for name in names)
-              + "".join(f"{row.seconds[name] / row.seconds['bptt']:18.2f}" for name in others))
-
-
-def _counts(option: str, text: str) -> list[int]:
-    """Whole numbers with commas between."""
-    try:
-        counts = [int(part) for part in text.split(",")]
-    except ValueError:
-        counts = []
-    if not counts or min(counts) < 1:
-        raise UserError(f"{option} {text}: give whole numbers of at least 1 with commas between, e.g. 256,1024")
-    return counts
-
-
-@benchmark_app.command()
-def attention(
-    lengths: Annotated[str, typer.Option("--lengths", help="Numbers of tokens, comma between.")] = (
-        "256,512,1024,2048,4096,8192,16384"),
-    long: Annotated[bool, typer.Option("--long", help="65,536 tokens, too; SDPA alone then takes minutes.")] = False,
-    width: Annotated[int, typer.Option("--width", min=1)] = 64,
-    heads: Annotated[int, typer.Option("--heads", min=1)] = 1,
-    backward: Annotated[bool, typer.Option("--backward", help="Forward and backward.")] = False,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of which the fastest counts.")] = 3,
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
-    device: Device = "auto", json: Json = False,
-) -> None:
-    """Attention alone, projections included, against torch's SDPA over the number of tokens.
-
-    \b
-    python -m rmaat benchmark attention --lengths 256,1024 --backward
-    """
-    import dataclasses
-
-    import torch
-
-    from rmaat import throughput as speeds
-    from rmaat.evaluate import find_device
-
-    counts, target = _counts("--lengths", lengths) + ([65_536] if long else []), find_device(device).type
-    torch.set_num_threads(threads)
-    rows = speeds.attention_table(counts, width, heads, 1, repeats, backward, target)
-    if json:
-        print_json([dataclasses.asdict(row) for row in rows])
-        return
-    print(f"{speeds.conditions(target)}; batch 1, width {width}, {heads} head(s), "
-          f"{'forward and backward' if backward else 'forward'}\n\n{speeds.attention_text(rows)}")
-
-
-@benchmark_app.command()
-def throughput(
-    segment_lengths: Annotated[str, typer.Option("--segment-lengths", help="Comma between.")] = "128,512,1024",
-    segments: Annotated[str, typer.Option("--segments", help="Numbers of segments, comma between.")] = "2,4,16",
-    batch: Annotated[int, typer.Option("--batch", min=1)] = 4,
-    width: Annotated[int, typer.Option("--width", min=1)] = 64,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Runs of which the fastest counts.")] = 2,
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
-    device: Device = "auto", json: Json = False,
-) -> None:
-    """Tokens a second in training, RMAAT against RMT (softmax, BPTT) and RLT (linear, BPTT) of equal architecture.
-
-    \b
-    python -m rmaat benchmark throughput --segment-lengths 128 --segments 2,4
-    """
-    import dataclasses
-
-    import torch
-
-    from rmaat import throughput as speeds
-    from rmaat.benchmark import SHAPE
-    from rmaat.evaluate import find_device
-
-    sizes, counts = _counts("--segment-lengths", segment_lengths), _counts("--segments", segments)
-    shape, target = dataclasses.replace(SHAPE, width=width), find_device(device).type
-    torch.set_num_threads(threads)
-    rows = speeds.throughput_table(sizes, counts, shape, batch, repeats, target)
-    if json:
-        print_json([dataclasses.asdict(row) for row in rows])
-        return
-    print(f"{speeds.conditions(target)}; batch {batch}, width {width}, {shape.layers} layers, "
-          f"{shape.num_memory_tokens} memory tokens; forward and backward\n\n{speeds.throughput_text(rows)}")
-
-
-@benchmark_app.command()
-def targets(
-    batch: Annotated[int, typer.Option("--batch", min=1)] = 8,
-    width: Annotated[int, typer.Option("--width", min=1)] = 64,
-    segment_length: Annotated[int, typer.Option("--segment-length", min=1)] = 128,
-    repeats: Annotated[int, typer.Option("--repeats", min=1, help="Rounds of which the median ratio counts.")] = 5,
-    device: Device = "auto", json: Json = False,
-) -> None:
-    """What AMRB promises in bytes and time, measured here and now, each row met or MISSED.
-
-    \b
-    python -m rmaat benchmark targets
-    """
-    import dataclasses
-
-    from rmaat import targets as promises
-    from rmaat.evaluate import find_device
-
-    shape = dataclasses.replace(promises.SHAPE, width=width, segment_length=segment_length)
-    bench = promises.Bench(shape, batch, repeats, find_device(device).type)
-    promises.check_gradients(shape)
-    rows = []
-    if not json:
-        print(f"batch {batch}, segments of {segment_length} tokens, width {width}, {shape.layers} layers, "
-              f"{shape.num_memory_tokens} memory tokens; gradients of amrb and bptt agree")
-    for row in (row for part in (promises.bytes_rows, promises.seconds_rows) for row in part(bench)):
-        rows.append(dataclasses.asdict(row) | {"met": row.met})
-        if not json:
-            print(f"{row.what:46} target {'<=' if row.at_most else '>='} {row.bound:<5g} measured {row.measured:6.3f} "
-                  f"{row.unit:3} {'met' if row.met else 'MISSED'}", flush=True)
-    if json:
-        print_json(rows)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,25 @@
-"""Peak bytes and time of the gradient algorithms, measured at torch's allocator."""
+"""The instruments of the benchmarks: peak bytes at torch's allocator, time in turns, copy bandwidth, conditions."""
 
+import gc
 import os
+import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from foundation.errors import ResourceError
-from rmaat.backprop import GRADIENT
+from foundation.errors import ResourceError, choose
 from rmaat.biology import Biology
 from rmaat.model import RMAAT, ModelConfig
 
 SHAPE = ModelConfig(vocab_size=256, num_classes=10, segment_length=128, num_segments=1, width=64)
+PRECISION = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+MIB = 2**20
 
 
 def measure(run: Callable[[], object], device: str | torch.device = "cpu") -> int:
@@ -24,7 +29,12 @@ def measure(run: Callable[[], object], device: str | torch.device = "cpu") -> in
     that is not torch's and, on CPU, that the run gives back what was allocated before it. Raises `ResourceError` where
     this torch reports no allocations.
     """
-    if torch.device(device).type == "cuda":
+    with _no_collection():
+        return _measure(run, torch.device(device))
+
+
+def _measure(run: Callable[[], object], device: torch.device) -> int:
+    if device.type == "cuda":
         torch.cuda.synchronize(device)
         before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
@@ -44,8 +54,20 @@ def measure(run: Callable[[], object], device: str | torch.device = "cpu") -> in
 
 
 @contextmanager
+def _no_collection():
+    """Garbage of earlier runs, collected during this one, would look as if this one gave memory back."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextmanager
 def _silent_stderr():
-    """The profiler's C++ side writes a line at each start and stop that no setting turns off."""
+    """The profiler's C++ side writes a line at each start and stop; its setting is read when torch is imported."""
     saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, 2)
@@ -67,57 +89,118 @@ def _peak(recorded: profile) -> int:
     return peak
 
 
-@dataclass(frozen=True)
-class Row:
-    """One T: peak bytes and best time in seconds of forward and backward, by algorithm."""
+def clock(device: str) -> Callable[[], float]:
+    """Seconds: with one thread on a CPU those of the processor, which other programs disturb least; else of the wall.
 
-    num_segments: int
-    peak_bytes: dict[str, int]
-    seconds: dict[str, float]
+    On CUDA, after all that was asked of the device is done.
+    """
+    if torch.device(device).type == "cuda":
+        return lambda: (torch.cuda.synchronize(device), time.perf_counter())[1]
+    return time.process_time if torch.get_num_threads() == 1 else time.perf_counter
 
 
-def memory_table(segments: Sequence[int] = (1, 2, 4, 8, 16, 32), shape: ModelConfig = SHAPE, batch: int = 8,
-                 repeats: int = 3, device: str = "cpu", biology: Biology | None = None) -> list[Row]:
-    """AMRB, checkpointed and BPTT side by side for each number of segments; the algorithms take turns in time."""
-    biology = biology or Biology.load()
-    rows = []
-    for num_segments in segments:
-        runs = {name: _training_step(replace(shape, num_segments=num_segments, gradient=name), batch, device, biology)
-                for name in GRADIENT}
-        for run in runs.values():
+def in_turns(runs: Mapping[str, Callable[[], object]], repeats: int, device: str = "cpu") -> dict[str, list[float]]:
+    """Seconds of `repeats` calls of each run, in turns so that all meet the same machine; one more does not count."""
+    found, now = {name: [] for name in runs}, clock(device)
+    for count in range(repeats + 1):
+        for name, run in runs.items():
+            start = now()
             run()
-        peak_bytes = {name: measure(run, device) for name, run in runs.items()}
-        times = [{name: _seconds(run, device) for name, run in runs.items()} for _ in range(repeats)]
-        rows.append(Row(num_segments, peak_bytes, {name: min(time[name] for time in times) for name in runs}))
-    return rows
+            seconds = now() - start
+            if count:
+                found[name].append(seconds)
+    return found
 
 
-def _training_step(config: ModelConfig, batch: int, device: str, biology: Biology) -> Callable[[], None]:
-    torch.manual_seed(0)
-    model = RMAAT(config, biology).to(device)
-    tokens = torch.randint(config.vocab_size, (batch, config.max_length), device=device)
-    lengths = torch.full((batch,), config.max_length, device=device)
-    labels = torch.randint(config.num_classes, (batch,), device=device)
-
-    def run() -> None:
-        torch.nn.functional.cross_entropy(model(tokens, lengths), labels).backward()
-        model.zero_grad(set_to_none=True)
-
-    return run
+def copy_bandwidth(device: str = "cpu", nbytes: int = 256 * MIB, repeats: int = 5) -> float:
+    """Bytes a second, read and written, that this device moves at best: the fastest of some large copies."""
+    source = torch.ones(nbytes, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * nbytes / min(in_turns({"copy": lambda: target.copy_(source)}, repeats, device)["copy"])
 
 
-def _seconds(run: Callable[[], None], device: str) -> float:
-    synchronize = torch.cuda.synchronize if torch.device(device).type == "cuda" else (lambda: None)
-    synchronize()
-    start = time.perf_counter()
-    run()
-    synchronize()
-    return time.perf_counter() - start
+@dataclass(frozen=True)
+class Bench:
+    """Sizes and machine of one measurement; runs differ from `shape` in the fields given.
+
+    `precision` other than fp32 runs the forward pass under autocast. Raises `UserError` for an unknown precision.
+    """
+
+    shape: ModelConfig = SHAPE
+    batch: int = 8
+    repeats: int = 5
+    device: str = "cpu"
+    precision: str = "fp32"
+
+    def __post_init__(self):
+        choose("precision", self.precision, PRECISION)
+
+    @cached_property
+    def biology(self) -> Biology:
+        return Biology.load()
+
+    def autocast(self) -> torch.autocast:
+        dtype = PRECISION[self.precision]
+        return torch.autocast(self.device, dtype, enabled=dtype != torch.float32)
+
+    def model(self, num_segments: int, **fields) -> RMAAT:
+        torch.manual_seed(0)
+        return RMAAT(replace(self.shape, num_segments=num_segments, **fields), self.biology).to(self.device)
+
+    def step(self, num_segments: int, **fields) -> Callable[[], None]:
+        """A training step (forward and backward pass, no optimizer), run once already."""
+        return self.step_of(self.model(num_segments, **fields))
+
+    def step_of(self, model: RMAAT) -> Callable[[], None]:
+        """The step of a model at hand, run once already."""
+        config = model.config
+        tokens = torch.randint(config.vocab_size, (self.batch, config.max_length), device=self.device)
+        lengths = torch.full((self.batch,), config.max_length, device=self.device)
+        labels = torch.randint(config.num_classes, (self.batch,), device=self.device)
+
+        def run() -> None:
+            with self.autocast():
+                logits = model(tokens, lengths)
+            torch.nn.functional.cross_entropy(logits.float(), labels).backward()
+            model.zero_grad(set_to_none=True)
+
+        run()
+        return run
+
+    def peak(self, num_segments: int, **fields) -> int:
+        return measure(self.step(num_segments, **fields), self.device)
+
+    def seconds(self, num_segments: int, variants: Mapping[str, Mapping]) -> dict[str, list[float]]:
+        """Seconds of the steps with the fields of each variant, in turns."""
+        return in_turns({name: self.step(num_segments, **fields) for name, fields in variants.items()}, self.repeats,
+                        self.device)
+
+    def conditions(self) -> dict[str, str | int]:
+        """What a figure needs to be compared with another."""
+        device = torch.cuda.get_device_name(self.device) if torch.device(self.device).type == "cuda" else _processor()
+        return {"device": device, "threads": torch.get_num_threads(), "precision": self.precision,
+                "batch": self.batch, "width": self.shape.width, "layers": self.shape.layers,
+                "heads": self.shape.heads, "memory tokens": self.shape.num_memory_tokens, "repeats": self.repeats,
+                "time": "CPU seconds" if clock(self.device) is time.process_time else "seconds",
+                "torch": torch.__version__, "Python": platform.python_version(),
+                "record": self.biology.record.hash[:12]}
 
 
-def slope(rows: Sequence[Row], name: str) -> tuple[float, float]:
-    """Least-squares a and b of peak_bytes = a + b T for one algorithm."""
-    t = torch.tensor([row.num_segments for row in rows], dtype=torch.float64)
-    peak = torch.tensor([row.peak_bytes[name] for row in rows], dtype=torch.float64)
-    solution = torch.linalg.lstsq(torch.stack([torch.ones_like(t), t], 1), peak[:, None]).solution
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def line(points: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    """Least-squares a and b of y = a + b x."""
+    x, y = torch.tensor(list(points), dtype=torch.float64).T
+    solution = torch.linalg.lstsq(torch.stack([torch.ones_like(x), x], 1), y[:, None]).solution
     return float(solution[0, 0]), float(solution[1, 0])
+
+
+def peaks(bench: Bench, segments: Sequence[int], variants: Mapping[str, Mapping]) -> dict[int, dict[str, int]]:
+    """Peak bytes of a training step by number of segments and variant."""
+    return {t: {name: bench.peak(t, **fields) for name, fields in variants.items()} for t in segments}

@@ -119,23 +119,23 @@ class Budget:
     """`keep_last` for `amrb` that chooses itself: as many segments as fit in `peak_bytes` over the inputs.
 
     A segment of each kind is run once before the first run of its sizes (kinds differ in shapes, or in what is neither
-    tensor nor number); then plans are remembered. Use one budget for one step. Raises `UserError` for a budget that is
-    no positive number, `ResourceError` with the prediction when not even keep_last = 0 fits.
+    tensor nor number); then its plan is remembered in `plans`. Use one budget for one step. Raises `UserError` for a
+    budget that is no positive number, `ResourceError` with the prediction when not even keep_last = 0 fits.
     """
 
     def __init__(self, peak_bytes: float | int):
         if not peak_bytes > 0:
             raise UserError(f"budget_bytes = {peak_bytes}: must be above 0")
         self.peak_bytes = peak_bytes
-        self._plans: dict[Hashable, Plan] = {}
+        self.plans: dict[Hashable, Plan] = {}
 
     def plan(self, run: Recurrence) -> Plan:
         """The plan for one call of `amrb`."""
         kinds = [self._kind(run, t) for t in range(len(run))]
         key = (tuple(kinds), torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda"))
-        if key not in self._plans:
-            self._plans[key] = self._choose(run, kinds)
-        return self._plans[key]
+        if key not in self.plans:
+            self.plans[key] = self._choose(run, kinds)
+        return self.plans[key]
 
     @staticmethod
     def _kind(run: Recurrence, t: int) -> Hashable:

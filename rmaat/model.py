@@ -12,7 +12,7 @@ from rmaat.attention import ATTENTION, PARTS
 from rmaat.attention.projection import ALL
 from rmaat.backprop import GRADIENT, amrb
 from rmaat.biology import Biology
-from rmaat.budget import Budget
+from rmaat.budget import Budget, Plan
 from rmaat.layers import REPLAY
 from rmaat.memory import RETENTION
 from rmaat.memory_store import MEMORY_STORE
@@ -220,6 +220,12 @@ class RMAAT(nn.Module):
                  memory: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch classes"]:
         """Logits of what was read and of the memory after the last segment."""
         return self.head(torch.cat([features, self.norm(memory).flatten(1)], 1))
+
+    @property
+    def plans(self) -> list[Plan]:
+        """What `budget_bytes` has decided so far, one plan for each size of a batch: keep_last, predicted peak."""
+        budget = getattr(self.gradient, "keywords", {}).get("keep_last")
+        return list(budget.plans.values()) if isinstance(budget, Budget) else []
 
     def stream(self, batch: int = 1, num_segments: int | None = None) -> Stream:
         """A `Stream` through this model; `num_segments` for the rules that need T. Raises what `Stream` raises."""

@@ -1,58 +1,24 @@
-"""What AMRB promises, measured: one row a promise with target, measured value, and whether it is met."""
+"""What AMRB promises, measured against BPTT and `torch.utils.checkpoint`: tables, and targets met or missed."""
 
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from foundation.errors import ResourceError
-from rmaat.benchmark import SHAPE, Row, _seconds, _training_step, measure, slope
+from rmaat.benchmark import Bench, line, measure, peaks
+from rmaat.benchmark_report import Table, Target
 from rmaat.biology import Biology
 from rmaat.model import RMAAT, ModelConfig
 
-
-@dataclass(frozen=True)
-class Target:
-    """One promise; `at_most` says on which side of `bound` the measured value should lie."""
-
-    what: str
-    bound: float
-    measured: float
-    unit: str = ""
-    at_most: bool = True
-
-    @property
-    def met(self) -> bool:
-        return self.measured <= self.bound if self.at_most else self.measured >= self.bound
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Sizes and machine of one measurement; runs differ from `shape` in the fields given."""
-
-    shape: ModelConfig = SHAPE
-    batch: int = 8
-    repeats: int = 5
-    device: str = "cpu"
-
-    def step(self, num_segments: int, **fields) -> Callable[[], None]:
-        """A training step, run once already."""
-        run = _training_step(replace(self.shape, num_segments=num_segments, **fields), self.batch, self.device,
-                             Biology.load())
-        run()
-        return run
-
-    def peak(self, num_segments: int, **fields) -> int:
-        return measure(self.step(num_segments, **fields), self.device)
-
-    def ratio(self, ours: dict, theirs: dict, num_segments: int = 8) -> float:
-        """Median over `repeats` of time over time, the two taking turns."""
-        runs = [self.step(num_segments, **fields) for fields in (ours, theirs)]
-        return statistics.median(_seconds(runs[0], self.device) / _seconds(runs[1], self.device)
-                                 for _ in range(self.repeats))
+# What each name stands for. Pruning belongs to AMRB; BPTT may have it, too, and is then shown apart.
+ALGORITHMS = {"bptt": {"gradient": "bptt", "unread": "full"}, "bptt pruned": {"gradient": "bptt"},
+              "checkpointed": {"gradient": "checkpointed", "unread": "full"},
+              "amrb not pruned": {"unread": "full"}, "amrb": {}}
+FOUR = {"layers": 4}
 
 
 def check_gradients(shape: ModelConfig) -> None:
@@ -68,47 +34,90 @@ def check_gradients(shape: ModelConfig) -> None:
         raise ResourceError("the gradients of amrb and bptt differ on this machine: nothing is measured")
 
 
-def bytes_rows(bench: Bench) -> Iterator[Target]:
-    """Peak bytes at torch's allocator, over the parameters."""
-    state = bench.batch * bench.shape.num_memory_tokens * bench.shape.width * 4
-    peaks = {t: bench.peak(t) for t in (8, 16, 32)}
-    a, b = slope([Row(t, {"amrb": peak}, {}) for t, peak in peaks.items()], "amrb")
-    yield Target("peak = a + b T: b over B M d x 4 bytes", 1.05, b / state)
-    one, all_ = (bench.peak(t, gradient="bptt", unread="full") for t in (1, 32))
-    yield Target("a over the peak of BPTT at T = 1", 1.05, a / one)
-    full = [Row(t, {"amrb": bench.peak(t, unread="full")}, {}) for t in (8, 32)]
-    yield Target("the same, not pruned", 1.05, slope(full, "amrb")[0] / one)
-    four = {"layers": 4}
-    layer = [Row(t, {"amrb": bench.peak(t, replay="layer", **four)}, {}) for t in (8, 32)]
-    yield Target("the same, 4 layers replayed layer by layer", .6,
-                 slope(layer, "amrb")[0] / bench.peak(1, gradient="bptt", unread="full", **four))
-    yield Target("peak of BPTT over peak of AMRB, T = 32", 25.0, all_ / peaks[32], at_most=False)
-    yield Target("resident memory, T = 4 to 64: growth", 10.0, resident_growth(bench), "MB")
+def memory(bench: Bench, segments: Sequence[int] = (1, 2, 4, 8, 16, 32)) -> Iterator[Table | Target]:
+    """Peak bytes at torch's allocator over the parameters, by number of segments T, and what is promised of them."""
+    found = peaks(bench, sorted({1, 8, 32, *segments}), ALGORITHMS)
+    names = list(ALGORITHMS)
+    yield Table("Peak bytes of a training step", ("T", *names, "bptt / amrb", "bptt pruned / amrb"),
+                [[t, *row.values(), row["bptt"] / row["amrb"], row["bptt pruned"] / row["amrb"]]
+                 for t, row in found.items()])
+    floor = bench.batch * bench.shape.num_memory_tokens * bench.shape.width * 4
+    # From T = 2 on: at T = 1 nothing is replayed, so no sum of gradients waits during a replay.
+    lines = {name: line((t, row[name]) for t, row in found.items() if t > 1) for name in names}
+    yield Table("Peak bytes = a + b T, least squares over T > 1", ("", "a", "b", "b / (B M d x 4 bytes)"),
+                [[name, round(a), round(b), b / floor] for name, (a, b) in lines.items()])
+    one = found[1]["bptt"]
+    yield Target("peak = a + b T: b over B M d x 4 bytes", 1.05, lines["amrb"][1] / floor)
+    yield Target("a over the peak of BPTT at T = 1", 1.05, lines["amrb"][0] / one)
+    yield Target("the same, not pruned", 1.05, lines["amrb not pruned"][0] / one)
+    yield Target("the same, 4 layers replayed layer by layer", .6, _layer_replay(bench))
+    yield Target("peak of BPTT over peak of AMRB, T = 32", 25, found[32]["bptt"] / found[32]["amrb"], at_most=False)
+    yield Target("resident memory, T = 4 to 64: growth", 10, resident_growth(bench), "MB")
+    yield Target("budget_bytes: error of the predicted peak", .05, prediction_error(bench, found[8]["amrb"]))
 
 
-def seconds_rows(bench: Bench) -> Iterator[Target]:
-    """Time of a training step over that of another, T = 8."""
-    bptt, four = {"gradient": "bptt", "unread": "full"}, {"layers": 4}
-    generic = {"gradient": "checkpointed", "unread": "full"}
-    yield Target("time over BPTT, not pruned", 1.25, bench.ratio({"unread": "full"}, bptt))
-    yield Target("time over BPTT, pruned, 2 layers", 1.0, bench.ratio({}, bptt))
-    yield Target("time over BPTT, pruned, 4 layers", 1.2, bench.ratio(four, bptt | four))
-    yield Target("time over torch.utils.checkpoint, pruned", .9, bench.ratio({}, generic))
-    yield Target("the same, neither pruned", 1.02, bench.ratio({"unread": "full"}, generic))
-    yield Target("the same, both pruned", 1.02, bench.ratio({}, {"gradient": "checkpointed"}))
+def _layer_replay(bench: Bench) -> float:
+    """a of layer-by-layer replay at 4 layers over BPTT's peak at T = 1."""
+    found = peaks(bench, (2, 8, 32), {"layers": {"replay": "layer", **FOUR}})
+    return line((t, row["layers"]) for t, row in found.items())[0] / bench.peak(1, **ALGORITHMS["bptt"], **FOUR)
+
+
+def prediction_error(bench: Bench, least: int, num_segments: int = 8, **fields) -> float:
+    """Largest relative error of the peak that `budget_bytes` predicts before the run; budgets in units of `least`."""
+    errors = []
+    for factor in (1.2, 2.5, 4):
+        model = bench.model(num_segments, budget_bytes=int(factor * least), **fields)
+        measured = measure(bench.step_of(model), bench.device)
+        (plan,) = model.plans
+        errors.append(abs(plan.peak_bytes / measured - 1))
+    return max(errors)
+
+
+def speed(bench: Bench, num_segments: int = 8) -> Iterator[Table | Target]:
+    """Time of a training step of AMRB over that of others, the median of turns; after the gradients were compared."""
+    check_gradients(bench.shape)
+    T = num_segments
+    rows, targets = [], []
+
+    def compare(what: str, bound: float | None, ours: Mapping, theirs: Mapping) -> None:
+        seconds = bench.seconds(T, {"ours": ours, "theirs": theirs})
+        ratio = statistics.median(a / b for a, b in zip(*seconds.values(), strict=True))
+        rows.append([what, *(1e3 * statistics.median(times) for times in seconds.values()), ratio])
+        if bound is not None:
+            targets.append(Target(what, bound, ratio))
+
+    bptt, generic, full = ALGORITHMS["bptt"], ALGORITHMS["checkpointed"], ALGORITHMS["amrb not pruned"]
+    compare(f"time over BPTT, plain (by arithmetic {_work(T, 1):.3f})", 1.25, full, bptt)
+    compare(f"the same, keep_last = 3 (by arithmetic {_work(T, 3):.3f})", 1.25, full | {"keep_last": 3}, bptt)
+    compare("time over BPTT, pruned, 2 layers", 1.0, {}, bptt)
+    compare("time over BPTT, pruned, 4 layers", 1.2, FOUR, bptt | FOUR)
+    compare("both pruned, 2 layers", None, {}, ALGORITHMS["bptt pruned"])
+    for times in (1, 2, 4):
+        size = {"segment_length": times * bench.shape.segment_length}
+        what = f"time over torch.utils.checkpoint, segments of {size['segment_length']}"
+        compare(what, .9 if times == 1 else 1.02, size, generic | size)
+        compare(f"{what}, neither pruned", 1.02, full | size, generic | size)
+    yield Table(f"Time of a training step, T = {T}: median of turns", ("what", "AMRB, ms", "other, ms", "ratio"), rows,
+                note="By arithmetic: a backward pass costs two forward passes, and all but the last keep_last segments "
+                     "run forward twice: 1 + (T - keep_last)/(3 T).")
+    yield from targets
+
+
+def _work(T: int, keep_last: int) -> float:
+    return 1 + (T - keep_last) / (3 * T)
 
 
 RESIDENT = """
 import re, torch
 from pathlib import Path
 from dataclasses import replace
-from rmaat.targets import SHAPE, Bench
+from rmaat.benchmark import SHAPE, Bench
 torch.set_num_threads({threads})
 
 def peak():  # of this program alone, in kB; getrusage's maximum would begin with that of the process that started it
     return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 
-bench = Bench(replace(SHAPE, width={width}, segment_length={segment_length}), {batch})
+bench = Bench(replace(SHAPE, width={width}, segment_length={segment_length}), {batch}, precision="{precision}")
 for _ in range(3):
     bench.step(4, **{fields})()
 before = peak()
@@ -120,11 +129,11 @@ print((peak() - before) / 1000)
 def resident_growth(bench: Bench, **fields) -> float:
     """MB by which the peak of a fresh process' resident memory grows from training at T = 4 to training at T = 64.
 
-    What the process needed at T = 4 and gave back is used again first, so a few MB more do not show. Read from Linux's
-    /proc; raises `ResourceError` elsewhere.
+    What the process needed at T = 4 and gave back is used again first, so a few MB more do not show. Always on the
+    CPU; read from Linux's /proc: raises `ResourceError` elsewhere.
     """
     code = RESIDENT.format(threads=torch.get_num_threads(), width=bench.shape.width, batch=bench.batch, fields=fields,
-                           segment_length=bench.shape.segment_length)
+                           segment_length=bench.shape.segment_length, precision=bench.precision)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ResourceError("the process that measures resident memory failed: " + done.stderr.strip()[-300:])

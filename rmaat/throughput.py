@@ -1,162 +1,104 @@
 """Time of the attention alone against torch's SDPA, and tokens a second of whole networks; runs take turns."""
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from rmaat.attention import ATTENTION
 from rmaat.baselines import BASELINES
-from rmaat.benchmark import SHAPE
-from rmaat.biology import Biology
-from rmaat.model import RMAAT, ModelConfig
+from rmaat.benchmark import Bench, copy_bandwidth, in_turns
+from rmaat.benchmark_report import Table
+from rmaat.shapes import Tensor
 
-LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16_384)
-
-
-@dataclass(frozen=True)
-class Times:
-    """One size: the fastest of several runs, in seconds, by name; interleaved, so that all meet the same machine."""
-
-    size: dict[str, int]
-    seconds: dict[str, float]
+LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16_384, 65_536)
+# attention and its R by column; "no R" is astromorphic without the astrocytes' write
+MODULES = {"SDPA": ("softmax", "none"), "linear": ("linear", "none"), "no R": ("astromorphic", "none"),
+           "positional": ("astromorphic", "positional"), "content": ("astromorphic", "content")}
 
 
-def fastest(runs: dict[str, Callable[[], object]], repeats: int, device: str) -> dict[str, float]:
-    """Seconds of the fastest of `repeats` calls of each run, in turns, after one call of each that does not count.
+class Traffic(TorchDispatchMode):
+    """Bytes that the operations inside read and write: their tensors' sizes, views apart, as if nothing were cached."""
 
-    With one thread on a CPU these are CPU seconds, which other programs on the machine disturb least.
+    def __init__(self):
+        super().__init__()
+        self.nbytes = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            tensors = {id(x): x for x in tree_leaves((args, kwargs, result)) if isinstance(x, Tensor)}
+            self.nbytes += sum(x.numel() * x.element_size() for x in tensors.values())
+        return result
+
+
+def attention(bench: Bench, lengths: Sequence[int] = LENGTHS, backward: bool = False) -> Iterator[Table]:
+    """Attention modules alone (projections and all) over N tokens, against torch's SDPA; batch, width, heads of bench.
+
+    The second table says what share of the device's copy bandwidth they reach. Raises `UserError` where heads does not
+    divide width.
     """
-    found, now = {name: float("inf") for name in runs}, clock(device)
-    for count in range(repeats + 1):
-        for name, run in runs.items():
-            _wait(device)
-            start = now()
-            run()
-            _wait(device)
-            if count:
-                found[name] = min(found[name], now() - start)
-    return found
-
-
-def clock(device: str) -> Callable[[], float]:
-    alone = torch.device(device).type == "cpu" and torch.get_num_threads() == 1
-    return time.process_time if alone else time.perf_counter
-
-
-def _wait(device: str) -> None:
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize()
-
-
-def attention_table(lengths: Sequence[int] = LENGTHS, width: int = 64, heads: int = 1, batch: int = 1,
-                    repeats: int = 3, backward: bool = False, device: str = "cpu",
-                    biology: Biology | None = None) -> list[Times]:
-    """Attention modules alone (projections and all) over N tokens; softmax is torch's SDPA, the reference.
-
-    With `backward`, forward and backward. Raises `UserError` where heads does not divide width.
-    """
-    biology = biology or Biology.load()
-    rows = []
+    names, what = list(MODULES), "forward and backward" if backward else "forward"
+    times, rates, best = [], [], copy_bandwidth(bench.device)
     for length in lengths:
-        torch.manual_seed(0)
-        x = torch.randn(batch, length, width, device=device, requires_grad=backward)
-        modules = {"softmax": ("softmax", "none"), "linear": ("linear", "none"),
-                   "astromorphic none": ("astromorphic", "none"),
-                   "astromorphic positional": ("astromorphic", "positional"),
-                   "astromorphic content": ("astromorphic", "content")}
-        built = {name: ATTENTION[kind](width, heads, length, biology, rel_pos).to(device)
-                 for name, (kind, rel_pos) in modules.items()}
-        runs = {name: _attend(module, x, backward) for name, module in built.items()}
-        rows.append(Times({"tokens": length}, fastest(runs, repeats, device)))
-    return rows
+        runs = _attention_runs(bench, length, backward)
+        seconds = {name: min(found) for name, found in in_turns(runs, bench.repeats, bench.device).items()}
+        times.append([length, *(1e3 * seconds[name] for name in names),
+                      *(seconds[names[0]] / seconds[name] for name in names[1:])])
+        moved = {name: _traffic(runs[name]) for name in names[1:]}
+        rates.append([length, *(nbytes / seconds[name] / 1e9 for name, nbytes in moved.items()),
+                      *(100 * nbytes / seconds[name] / best for name, nbytes in moved.items())])
+    yield Table(f"Attention alone, {what}: fastest of turns", (
+        "tokens", *(f"{name}, ms" for name in names), *(f"SDPA / {name}" for name in names[1:])), times, note=(
+            "no R, positional, content: astromorphic attention without and with the astrocytes' write. SDPA / x: how "
+            "many times faster x is."))
+    yield Table(f"Achieved bandwidth, {what}", (
+        "tokens", *(f"{name}, GB/s" for name in names[1:]), *(f"{name}, % of copy" for name in names[1:])), rates, 1,
+        f"Bytes read and written by all operations, over the time; a large copy moves {best / 1e9:.1f} GB/s here. What "
+        "stays in a cache counts, too, so that small sizes may reach more than a copy.")
 
 
-def _attend(module: torch.nn.Module, x: torch.Tensor, backward: bool) -> Callable[[], None]:
-    def run() -> None:
-        with torch.set_grad_enabled(backward):
-            y = module(x, 0)
-        if backward:
-            y.sum().backward()
-            module.zero_grad(set_to_none=True)
-            x.grad = None
-
-    return run
+def _traffic(run: Callable[[], object]) -> int:
+    with Traffic() as traffic:
+        run()
+    return traffic.nbytes
 
 
-def throughput_table(segment_lengths: Sequence[int] = (128, 512, 1024), segments: Sequence[int] = (2, 4, 16),
-                     shape: ModelConfig = SHAPE, batch: int = 4, repeats: int = 2, device: str = "cpu",
-                     biology: Biology | None = None) -> list[Times]:
-    """A training step (forward, backward; no optimizer) of RMAAT with AMRB and BPTT, RMT and RLT, same architecture."""
-    biology = biology or Biology.load()
+def _attention_runs(bench: Bench, length: int, backward: bool) -> dict[str, Callable[[], None]]:
+    torch.manual_seed(0)
+    x = torch.randn(bench.batch, length, bench.shape.width, device=bench.device, requires_grad=backward)
+
+    def attend(module: torch.nn.Module) -> Callable[[], None]:
+        def run() -> None:
+            with torch.set_grad_enabled(backward), bench.autocast():
+                y = module(x, 0)
+            if backward:
+                y.sum().backward()
+                module.zero_grad(set_to_none=True)
+                x.grad = None
+
+        return run
+
+    return {name: attend(ATTENTION[kind](bench.shape.width, bench.shape.heads, length, bench.biology, rel_pos
+                                         ).to(bench.device)) for name, (kind, rel_pos) in MODULES.items()}
+
+
+def throughput(bench: Bench, segment_lengths: Sequence[int] = (128, 256, 512, 1024),
+               segments: Sequence[int] = (2, 4, 16, 64)) -> Iterator[Table]:
+    """Tokens a second in training, of RMAAT with AMRB and BPTT, of RMT and RLT (BPTT), same architecture."""
     rows = []
     for segment_length in segment_lengths:
         for num_segments in segments:
-            config = replace(shape, segment_length=segment_length, num_segments=num_segments)
+            config = replace(bench.shape, segment_length=segment_length, num_segments=num_segments)
             networks = {"rmaat amrb": config, "rmaat bptt": replace(config, gradient="bptt"),
                         "rmt": BASELINES["rmt"](config), "rlt": BASELINES["rlt"](config)}
-            runs = {name: _train(made, batch, device, biology) for name, made in networks.items()}
-            size = {"segment_length": segment_length, "num_segments": num_segments, "tokens": batch * config.max_length}
-            rows.append(Times(size, fastest(runs, repeats, device)))
-    return rows
-
-
-def _train(config: ModelConfig, batch: int, device: str, biology: Biology) -> Callable[[], None]:
-    torch.manual_seed(0)
-    model = RMAAT(config, biology).to(device)
-    tokens = torch.randint(config.vocab_size, (batch, config.max_length), device=device)
-    lengths = torch.full((batch,), config.max_length, device=device)
-    labels = torch.zeros(batch, dtype=torch.int64, device=device)
-
-    def run() -> None:
-        torch.nn.functional.cross_entropy(model(tokens, lengths), labels).backward()
-        model.zero_grad(set_to_none=True)
-
-    return run
-
-
-def attention_text(rows: Sequence[Times]) -> str:
-    """Milliseconds, and SDPA's time over each: above 1 is faster than SDPA."""
-    names = list(rows[0].seconds)
-    lines = ["| tokens | " + " | ".join(f"{name}, ms" for name in names) + " | "
-             + " | ".join(f"softmax / {name}" for name in names[1:]) + " |", "|---" * (2 * len(names)) + "|"]
-    for row in rows:
-        times = [row.seconds[name] for name in names]
-        lines.append(f"| {row.size['tokens']} | " + " | ".join(f"{1e3 * t:.2f}" for t in times) + " | "
-                     + " | ".join(f"{times[0] / t:.2f}" for t in times[1:]) + " |")
-    return "\n".join(lines)
-
-
-def throughput_text(rows: Sequence[Times]) -> str:
-    """Tokens a second, and the first network's speed over the others'."""
-    names = list(rows[0].seconds)
-    lines = ["| segment | T | " + " | ".join(f"{name}, tokens/s" for name in names) + " | "
-             + " | ".join(f"{names[0]} / {name}" for name in names[1:]) + " |", "|---" * (2 * len(names) + 1) + "|"]
-    for row in rows:
-        speed = [row.size["tokens"] / row.seconds[name] for name in names]
-        lines.append(f"| {row.size['segment_length']} | {row.size['num_segments']} | "
-                     + " | ".join(f"{value:,.0f}" for value in speed) + " | "
-                     + " | ".join(f"{speed[0] / value:.2f}" for value in speed[1:]) + " |")
-    return "\n".join(lines)
-
-
-def conditions(device: str) -> str:
-    """What a time needs to be compared with another: device, threads, versions."""
-    import platform
-
-    name = torch.cuda.get_device_name() if torch.device(device).type == "cuda" else _processor()
-    return (f"{name}; {torch.get_num_threads()} thread(s); torch {torch.__version__}, Python "
-            f"{platform.python_version()}; float32; fastest of interleaved runs, "
-            f"{'CPU' if clock(device) is time.process_time else 'wall'} time")
-
-
-def _processor() -> str:
-    import platform
-    from pathlib import Path
-
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+            runs = {name: replace(bench, shape=made).step(num_segments) for name, made in networks.items()}
+            tokens = bench.batch * config.max_length
+            speed = {name: tokens / min(found) for name, found in in_turns(runs, bench.repeats, bench.device).items()}
+            ours = [speed[name] / speed[other] for name in ("rmaat amrb", "rmaat bptt") for other in ("rmt", "rlt")]
+            rows.append([segment_length, num_segments, *map(round, speed.values()), *ours])
+    yield Table("Training, tokens a second: fastest of turns", (
+        "segment", "T", *networks, *(f"{name} / {other}" for name in ("amrb", "bptt") for other in ("rmt", "rlt"))),
+        rows)

@@ -33,7 +33,7 @@ def training_step(model):
 
 
 def plan_of(model):
-    (plan,) = model.gradient.keywords["keep_last"]._plans.values()
+    (plan,) = model.plans
     return plan
 
 

@@ -78,23 +78,14 @@ def test_lists(program):
     assert json.loads(program("configs", "--json")[1]).keys() == CONFIGS.keys()
 
 
-def test_benchmark_memory(program):
-    size = ("--batch", 2, "--width", 8, "--segment-length", 8, "--repeats", 1, "--device", "cpu")
-    code, told, _ = program("benchmark", "memory", "--segments", "1,3", "--json", *size)
-    rows = json.loads(told)
-    assert code == 0 and [row["num_segments"] for row in rows] == [1, 3]
-    assert rows[1]["peak_bytes"].keys() == {"bptt", "checkpointed", "amrb"}
-    code, told, _ = program("benchmark", "memory", "--segments", "2", *size)
-    assert code == 0 and "amrb/bptt" in told
-
-
-def test_benchmark_attention_and_throughput(program):
+def test_benchmark(program, tmp_path):
     code, told, _ = program("benchmark", "attention", "--lengths", "16,32", "--width", 8, "--repeats", 1, "--backward",
-                            "--device", "cpu")
-    assert code == 0 and "| 32 |" in told and "softmax / linear" in told and "1 thread(s)" in told
+                            "--device", "cpu", "--out", tmp_path / "page.md")
+    assert code == 0 and "|     32 |" in told and "SDPA / linear" in told and "threads 1" in told
+    assert "|     32 |" in (tmp_path / "page.md").read_text()
     code, told, _ = program("benchmark", "throughput", "--segment-lengths", 4, "--segments", "1,2", "--width", 8,
                             "--repeats", 1, "--batch", 2, "--device", "cpu", "--json")
-    assert code == 0 and [row["size"]["num_segments"] for row in json.loads(told)] == [1, 2]
+    assert code == 0 and [row[1] for row in json.loads(told)["tables"][0]["rows"]] == [1, 2]
 
 
 @pytest.mark.parametrize(("arguments", "code", "message"), [
@@ -116,6 +107,7 @@ def test_benchmark_attention_and_throughput(program):
     (["inspect", "{}/none", "--seed", "1"], 2, "a run brings its own record and config"),
     (["trace", "--tensor", "foo"], 2, "unknown tensor 'foo'"),
     (["benchmark", "memory", "--segments", "1,a"], 2, "--segments 1,a: give whole numbers"),
+    (["benchmark", "speed", "--precision", "half"], 2, "unknown precision 'half'"),
 ])
 def test_bad_input_is_one_clear_line_and_writes_nothing(program, tmp_path, arguments, code, message):
     (tmp_path / "cut.json").write_text('{"entries": {')

@@ -1,16 +1,21 @@
-"""The table of promises: its arithmetic on known peaks and times, and that it sees what it should see."""
+"""The tables of promises: their arithmetic on known peaks and times, and that they see what they should see."""
 
 import json
+import statistics
 import sys
 from dataclasses import replace
 
 import pytest
+import torch
 
 from foundation.cli import run
 from foundation.errors import ResourceError
-from rmaat import targets
+from rmaat import benchmark, targets
 from rmaat.__main__ import app
 from rmaat.backprop import GRADIENT
+from rmaat.benchmark_report import Table, Target, target_table
+
+SMALL = replace(benchmark.SHAPE, segment_length=16, width=16)
 
 
 def known_peak(self, num_segments, gradient="amrb", **fields):
@@ -21,39 +26,85 @@ def known_peak(self, num_segments, gradient="amrb", **fields):
     return (400_000 if fields.get("replay") == "layer" else 990_000) + memories * num_segments
 
 
-def table(monkeypatch, capsys, *options):
-    monkeypatch.setattr(targets.Bench, "peak", known_peak)
-    monkeypatch.setattr(targets.Bench, "ratio", lambda self, ours, theirs: 1.1 if theirs["gradient"] == "bptt" else .8)
+def known_seconds(self, num_segments, variants):
+    """BPTT and checkpointing take 1 s; AMRB 1.1 s, pruned .95 s, pruned with 4 layers 1.3 s."""
+    def one(fields):
+        ours = 1.1 if fields.get("unread") == "full" else 1.3 if "layers" in fields else .95
+        return 1. if "gradient" in fields else ours
+
+    return {name: [one(fields)] * self.repeats for name, fields in variants.items()}
+
+
+@pytest.fixture
+def program(monkeypatch, capsys):
+    monkeypatch.setattr(benchmark.Bench, "peak", known_peak)
+    monkeypatch.setattr(benchmark.Bench, "seconds", known_seconds)
     monkeypatch.setattr(targets, "resident_growth", lambda bench: 11.0)
-    monkeypatch.setattr(sys, "argv", ["rmaat", "benchmark", "targets", *options])
-    try:
-        run(app)
-    except SystemExit as end:
-        assert not end.code
-    return capsys.readouterr().out
+    monkeypatch.setattr(targets, "prediction_error", lambda bench, least: .03)
+
+    def call(*options):
+        monkeypatch.setattr(sys, "argv", ["rmaat", "benchmark", *map(str, options)])
+        try:
+            run(app)
+        except SystemExit as end:
+            assert not end.code
+        return capsys.readouterr().out
+
+    return call
 
 
-def test_rows_say_what_is_met_and_what_is_missed(monkeypatch, capsys):
-    rows = json.loads(table(monkeypatch, capsys, "--json", "--batch", "2"))
-    # bytes: b, a, a not pruned, a by layers, ratio at T = 32, resident; time: not pruned, 2 and 4 layers, three others
-    assert [row["met"] for row in rows] == [True, True, True, True, True, False, True, False, True, True, True, True]
-    values = [row["measured"] for row in rows]
-    assert values[:4] == pytest.approx([1, .99, .99, .4], rel=1e-6)
-    assert values[4] == pytest.approx(32e6 / (990e3 + 32 * 2 * 4 * 64 * 4), rel=1e-6)
-    assert values[5:8] == [11.0, 1.1, 1.1]
-    told = table(monkeypatch, capsys).splitlines()
-    assert len(told) == 13 and [line.endswith("MISSED") for line in told[1:]] == [not row["met"] for row in rows]
+def test_memory_says_a_and_b_and_what_is_missed(program):
+    found = json.loads(program("memory", "--json", "--batch", 2, "--segments", "2,4"))
+    known = [target["measured"] for target in found["targets"]]
+    assert known[:4] == pytest.approx([1, .99, .99, .4], rel=1e-6)
+    assert known[4] == pytest.approx(32e6 / (990e3 + 32 * 2 * 4 * 64 * 4), rel=1e-6)
+    assert [target["met"] for target in found["targets"]] == [True, True, True, True, True, False, True]
+    peaks, lines = found["tables"]
+    assert [row[0] for row in peaks["rows"]] == [1, 2, 4, 8, 32]  # the targets' own T are always among them
+    assert {row[0]: row[1:3] for row in lines["rows"]}["amrb"] == [990_000, 2 * 4 * 64 * 4]
+    told = program("memory", "--batch", 2)
+    assert "11.000 MB | MISS" in told and told.rstrip().endswith("6 of 7 met, 1 MISSED")
 
 
-def test_peak_and_ratio_are_measured():
-    bench = targets.Bench(replace(targets.SHAPE, segment_length=16, width=16), batch=2, repeats=1)
-    assert 1.5 * bench.peak(1, gradient="bptt") < bench.peak(3, gradient="bptt")
-    assert bench.ratio({}, {"gradient": "bptt"}, 2) > 0
+def test_speed_compares_in_turns_after_the_gradients(program, monkeypatch, tmp_path):
+    looked = []
+    monkeypatch.setattr(targets, "check_gradients", looked.append)
+    page = tmp_path / "page.md"
+    told = program("speed", "--repeats", 3, "--num-segments", 4, "--out", page)
+    assert len(looked) == 1 and "(by arithmetic 1.250)" in told and "(by arithmetic 1.083)" in told
+    # pruned with 4 layers 1.3 > 1.2, pruned over checkpointing .95 > .9, neither pruned 1.1 > 1.02 at three sizes
+    assert told.rstrip().endswith("5 of 10 met, 5 MISSED")
+    text = page.read_text()
+    assert "- command: `python -m rmaat benchmark speed --repeats 3 --num-segments 4" in text
+    assert "- commit: " in text and f"- torch: {torch.__version__}" in text
+    assert "segments of 512, neither pruned" in text
+
+
+def test_a_table_is_aligned_markdown():
+    table = Table("T", ("name", "n", "x"), [["a", 1234, 1.], ["bcd", 5, .126]])
+    assert table.text().splitlines()[2:] == ["| name |     n |    x |", "|------|------:|-----:|",
+                                             "| a    | 1,234 | 1.00 |", "| bcd  |     5 | 0.13 |"]
+
+
+def test_a_target_is_met_on_its_side_of_the_bound():
+    assert Target("", 1., 1.).met and not Target("", 1., 1.01).met
+    assert Target("", 25, 25., at_most=False).met and not Target("", 25, 24.9, at_most=False).met
+    assert not Target("", 1., float("nan")).met
+    assert target_table([Target("", 1., .5)]).note == "1 of 1 met"
+
+
+def test_peak_seconds_and_prediction_are_measured():
+    bench = benchmark.Bench(SMALL, batch=2, repeats=2)
+    assert 1.5 * bench.peak(1, gradient="bptt") < bench.peak(2, gradient="bptt")
+    seconds = bench.seconds(2, {"two": {}, "six": {"layers": 6}})
+    assert [len(found) for found in seconds.values()] == [2, 2]
+    assert statistics.median(seconds["six"]) > statistics.median(seconds["two"]) > 0
+    assert 0 < targets.prediction_error(bench, bench.peak(3), 3) < .2
 
 
 def test_resident_memory_shows_what_grows():
     """BPTT keeps all segments: 60 more of them are some 50 MB at this size."""
-    bench = targets.Bench(replace(targets.SHAPE, segment_length=64, width=64), batch=4, repeats=1)
+    bench = benchmark.Bench(replace(benchmark.SHAPE, segment_length=64, width=64), batch=4)
     assert targets.resident_growth(bench, gradient="bptt") > 20
 
 
@@ -62,7 +113,7 @@ def test_nothing_is_measured_after_a_wrong_gradient(monkeypatch):
         outs, memory = GRADIENT["checkpointed"](step, segments, memory, parameters)
         return outs, memory * 1.001
 
-    targets.check_gradients(targets.SHAPE)
+    targets.check_gradients(benchmark.SHAPE)
     monkeypatch.setitem(GRADIENT, "bptt", wrong)
     with pytest.raises(ResourceError, match="nothing is measured"):
-        targets.check_gradients(targets.SHAPE)
+        targets.check_gradients(benchmark.SHAPE)
