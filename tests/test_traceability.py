@@ -93,18 +93,18 @@ def test_a_wrong_derivative_is_found():
 # ---------------------------------------------------------------------------------------------- what cancels
 
 
-CYCLES, PLACES = 6, 41
+CYCLES, PLACES = 6, 25
 
 
 def shares(kappa="1", high=1.0):
-    """Share of the capacity of each driven cycle, 120 steps a cycle: what the network takes as its retention."""
+    """Share of the capacity of each driven cycle, 240 steps a cycle: what the network takes as its retention."""
     from astro_sim.protocols import cycles
     from astro_sim.simulate import simulate
 
     seconds = 11.5
     drives = [cycles(layer, high=high, period=seconds, duty=0.5, count=CYCLES) for layer in ("b_pre", "b_post")]
     recording = simulate("macro", drives, parameters={"gamma_l": repr(gamma_l()), "kappa": kappa},
-                         duration=CYCLES * seconds, dt=seconds / 120, record_every=seconds / 60)
+                         duration=CYCLES * seconds, dt=seconds / 240, record_every=seconds / 60)
     return cycle_shares(recording, seconds, CYCLES).shares
 
 
@@ -115,7 +115,7 @@ def response(coupling, d=simulations.SMALL_DRIVE, tau_ps="0.5 second"):
 
     recording = simulate("macro", constant("d", d, elements=(PLACES // 2,)),
                          options={"n_pre": 1, "n_post": PLACES, "layout": "line", "coupling": coupling},
-                         parameters={"w_g": "0", "tau_ps": tau_ps}, duration="10 s", dt="10 ms", record_every="100 ms")
+                         parameters={"w_g": "0", "tau_ps": tau_ps}, duration="20 s", dt="8 ms", record_every="80 ms")
     steady = steady_response(recording, PLACES // 2)
     return steady.response[PLACES // 2 + 1:][:10]
 
@@ -129,7 +129,7 @@ CANCELS = {
     # the response is linear but for psi's third order, 3e-5 at this drive
     **{(entry, "d"): (lambda factor, coupling=coupling: response(coupling, d=simulations.SMALL_DRIVE * factor), 3e-5)
        for entry, coupling in LINES.items()},
-    # what has not settled after 10 s, some exp(-10 margin/tau_ps), margin 0.65
+    # what has not settled after 20 s, some exp(-20 margin/tau_ps), margin 0.65
     **{(entry, "tau_ps"): (lambda factor, coupling=coupling: response(coupling, tau_ps=f"{factor / 2} second"), 3e-5)
        for entry, coupling in LINES.items()},
 }
