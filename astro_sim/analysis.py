@@ -29,12 +29,11 @@ def crossings(recording: Recording, variable: str, element: int = 0, after: floa
     from scipy.interpolate import CubicSpline
 
     time, values = _settled(recording, variable, element, after)
-    middle = (values.min() + values.max()) / 2 if level is None else level
     if _flat(values):
         return np.array([])
-    roots = CubicSpline(time, values - middle).solve(0.0, extrapolate=False)
-    rising = CubicSpline(time, values).derivative()(roots) > 0
-    return roots[rising]
+    middle = (values.min() + values.max()) / 2 if level is None else level
+    passed, rising = _passes(CubicSpline(time, values - middle), time, values - middle)
+    return passed[rising]
 
 
 def period(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> float:
@@ -117,7 +116,7 @@ def oscillation(recording: Recording, variable: str, element: int = 0, after: fl
     times, heights = _peaks(time, values, PROMINENCE)
     why_not = _no_oscillation(time, values, times)
     if why_not:
-        raise UserError(f"no oscillation: {variable} {why_not}")
+        raise UserError(f"no oscillation: {variable} {why_not}; simulate longer, or look at another part")
     rises = crossings(recording, variable, element, start)
     intervals = rises[1:] - rises[:-1] if len(rises) > 2 else times[1:] - times[:-1]
     low, high = amplitude(recording, variable, element, start)
@@ -177,9 +176,8 @@ def _no_oscillation(time, values, times) -> str | None:
 
     if _flat(values):
         return f"stays at {values[-1]:.6g}"
-    span = f"{values.min():.6g} and {values.max():.6g}"
     if len(times) < 2:
-        return f"moves between {span} with {len(times)} peaks, not two; simulate longer, or it does not oscillate"
+        return f"has {len(times)} peaks, not two"
     cycles = [values[(time >= a) & (time <= b)] for a, b in pairwise(times)]
     first, last = (np.ptp(cycle) for cycle in (cycles[0], cycles[-1]))
     if last < SUSTAINED * first:
@@ -187,6 +185,21 @@ def _no_oscillation(time, values, times) -> str | None:
     if time[-1] - times[-1] > SILENT * np.diff(times).max():
         return f"is over: its last peak is at {times[-1]:.6g} s, {time[-1] - times[-1]:.3g} s before the end"
     return None
+
+
+def _passes(course, time, values):
+    """Times (s) at which a course through `values` changes sign, one between two records, and whether it rises there.
+
+    The sides are those of the records: where a course is flat, the roots of its polynomials are not to be trusted.
+    """
+    import numpy as np
+
+    side = (values > 0).astype(int)
+    k = np.flatnonzero(np.diff(side))
+    roots = course.roots(extrapolate=False)
+    at = np.append(roots, np.inf)[np.searchsorted(roots, time[k])]
+    straight = time[k] - values[k] * (time[k + 1] - time[k]) / (values[k + 1] - values[k])
+    return np.where(at <= time[k + 1], at, straight), side[k + 1] == 1
 
 
 def _monotone(time, values):
@@ -200,17 +213,12 @@ def _duty(time, values) -> float:
     """Whole periods, from the first upward crossing of the middle to the last."""
     import numpy as np
 
-    middle = (values.min() + values.max()) / 2
-    turn = np.diff((values > middle).astype(int))
-    up = np.flatnonzero(turn > 0)
+    beyond = values - (values.min() + values.max()) / 2
+    at, rising = _passes(_monotone(time, beyond), time, beyond)
+    up = np.flatnonzero(rising)
     if len(up) < 2:
         raise UserError(f"duty: the variable rises {len(up)} times through its middle, not twice; simulate longer")
-    course = _monotone(time, values - middle)
-    roots = course.roots(extrapolate=False)
-    passed = np.flatnonzero(turn)
-    passed = passed[(passed >= up[0]) & (passed <= up[-1])]
-    at = roots[np.searchsorted(roots, time[passed])]  # one of each change of side: a root on a record is found twice
-    lengths = np.diff(at)
+    lengths = np.diff(at[up[0]: up[-1] + 1])
     return float(lengths[::2].sum() / lengths.sum())
 
 
@@ -221,11 +229,14 @@ def _rise_time(time, values, times) -> float:
     if len(times) < 2:
         raise UserError(f"rise time: {len(times)} peaks, not two; simulate longer, or it does not oscillate")
     found = []
-    for a, b in pairwise(np.searchsorted(time, times, side="right") - 1):
-        trough = a + int(values[a: b + 1].argmin())
-        part = slice(trough, b + 2)
-        course, low, high = _monotone(time[part], values[part]), values[trough], values[trough: b + 2].max()
-        late = course.solve(low + 0.9 * (high - low), extrapolate=False)[0]
-        early = course.solve(low + 0.1 * (high - low), extrapolate=False)
-        found.append(late - early[early < late][-1])
+    for a, b in pairwise(np.abs(time[:, None] - times).argmin(axis=0)):
+        low = -_turning(time, -values, a + int(values[a: b + 1].argmin()))[1]
+        part, high = slice(a, b + 2), _turning(time, values, b)[1]
+        late, early = (_up(time[part], values[part] - low - share * (high - low)) for share in (0.9, 0.1))
+        found.append(late[0] - early[early < late[0]][-1])
     return float(np.mean(found))
+
+
+def _up(time, beyond):
+    at, rising = _passes(_monotone(time, beyond), time, beyond)
+    return at[rising]

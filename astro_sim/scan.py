@@ -10,6 +10,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from astro_sim.encoding import of_diagram
 from astro_sim.equilibria import Branch, local
 from astro_sim.parameter import read, unit
 from foundation.errors import UserError
@@ -206,4 +207,8 @@ def text(diagram: Diagram) -> str:
                      f"{min(row['low'] for row in diagram.oscillations):.4g} to "
                      f"{max(row['high'] for row in diagram.oscillations):.4g} {diagram.units[diagram.variable]}, "
                      f"period {min(periods):.4g} to {max(periods):.4g} s")
+    if len(diagram.oscillations) > 1:
+        found = of_diagram(diagram)
+        parts.append(f"  encoding: {found.word} (index {found.index:.2f}; depth of amplitude {found.depth_am:.2f}, of "
+                     f"frequency {found.depth_fm:.2f})")
     return "\n".join(parts)

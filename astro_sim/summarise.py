@@ -1,18 +1,26 @@
-"""What a recording says, in numbers: range, mean, amplitude, period and rises of every variable."""
+"""What a recording says, in numbers: ranges, oscillations, waves, encoding, events; in words what is not there."""
 
-from astro_sim.analysis import amplitude, crossings
+from contextlib import suppress
+from dataclasses import asdict
+
+from astro_sim import events
+from astro_sim.analysis import amplitude, crossings, oscillation
+from astro_sim.encoding import constant_levels, encoding
 from astro_sim.recording import Recording
+from astro_sim.waves import wave
 from foundation.errors import UserError
 
-SHOWN = 10  # elements in the text; all are in the numbers
+SHOWN = 10       # elements in the text; all are in the numbers
+FEWEST_PLACES = 5  # elements with places that may make a wave
+CALCIUM = "C"    # what waves, encoding and releases are measured by
 
 
 def summarise(recording: Recording, after: float | None = None) -> dict:
-    """{variable: {unit, long_name, min, max, mean, elements: [...]}}, from `after` seconds on (default: half).
+    """{"variables": {name: {unit, long_name, min, max, mean, elements: [...]}}, ...} from `after` s (default: half).
 
-    Each element: label, lowest, highest (between records too), and, where it rises at least twice through the middle
-    of its range, `period_s` (mean time between rises) and `rises_s`. Errors: `UserError` for an `after` that leaves
-    fewer than four records.
+    Each element: label, lowest, highest (between records too), and its oscillation or `no_oscillation` in words.
+    "wave", "encoding" and "events" are there where they apply; a wave is looked for from the start on unless `after`
+    is given. Errors: `UserError` for an `after` that leaves fewer than four records.
     """
     import numpy as np
 
@@ -28,16 +36,66 @@ def summarise(recording: Recording, after: float | None = None) -> dict:
                        "max": float(values.max()), "mean": float(np.mean(values)),
                        "elements": [_element(recording, name, n, start) for n in range(values.shape[1])]}
     return {"model": recording.meta["model"], "hash": recording.hash, "after_s": start,
-            "last_time_s": float(recording.time[-1]), "variables": found}
+            "last_time_s": float(recording.time[-1]), "variables": found, **_wave(recording, after or 0.0),
+            **_encoding(recording, start), **_events(recording, after or 0.0)}
 
 
 def _element(recording: Recording, name: str, n: int, start: float) -> dict:
     low, high = amplitude(recording, name, n, start)
-    rises = [float(t) for t in crossings(recording, name, n, start)]
     row = {"label": recording[name].labels[n], "low": low, "high": high, "amplitude": high - low}
-    if len(rises) > 1:
-        row |= {"period_s": (rises[-1] - rises[0]) / (len(rises) - 1), "rises_s": rises}
-    return row
+    try:
+        found = oscillation(recording, name, n, start)
+    except UserError as why:
+        return row | {"no_oscillation": str(why).removeprefix(f"no oscillation: {name} ").partition(";")[0]}
+    return row | {"period_s": found.period, "period_spread_s": found.period_spread, "frequency_hertz": found.frequency,
+                  "duty": found.duty, "rise_time_s": found.rise_time, "peaks_s": list(found.peak_times),
+                  "peak_heights": list(found.peak_heights),
+                  "rises_s": [float(t) for t in crossings(recording, name, n, start)]}
+
+
+def _wave(recording: Recording, after: float) -> dict:
+    series = recording.variables.get(CALCIUM)
+    if series is None or series.positions is None or len(series.labels) < FEWEST_PLACES:
+        return {}
+    try:
+        found = asdict(wave(recording, CALCIUM, after=after))
+    except UserError as why:
+        return {"no_wave": str(why).removeprefix("no wave: ")}
+    for name in ("first", "distance"):
+        found[name] = [None if number != number else number for number in found[name]]
+    return {"wave": found}
+
+
+def _encoding(recording: Recording, start: float) -> dict:
+    try:
+        constant_levels(recording, CALCIUM)
+    except UserError:
+        return {}
+    try:
+        found = encoding(recording, CALCIUM, after=start)
+    except UserError as why:
+        return {"no_encoding": str(why).removeprefix("no encoding: ")}
+    return {"encoding": {**asdict(found), "word": found.word, "index": found.index}}
+
+
+def _events(recording: Recording, after: float) -> dict:
+    """Every kind of event: how many, how often an element has one, how regular; releases by threshold if not recorded.
+    """
+    kinds = dict(recording.events)
+    if "releases" not in kinds:
+        with suppress(UserError):
+            kinds["releases"] = events.releases(recording)
+    found = {}
+    for name, seen in kinds.items():
+        rates = events.rates(recording, seen, after)
+        found[name] = {"population": seen.population, "long_name": seen.long_name, "elements": len(rates),
+                       "count": int((seen.times > after).sum()), "rate_hertz": float(rates.mean()),
+                       "lowest_rate_hertz": float(rates.min()), "highest_rate_hertz": float(rates.max())}
+        try:
+            found[name]["irregularity"] = events.irregularity(seen, after)
+        except UserError as why:
+            found[name]["no_irregularity"] = str(why).removeprefix("irregularity: ")
+    return {"events": found} if found else {}
 
 
 def text(summary: dict) -> str:
@@ -46,10 +104,43 @@ def text(summary: dict) -> str:
         unit = "" if found["unit"] == "1" else f" {found['unit']}"
         lines.append(f"{name}: {found['long_name']}: {found['min']:.6g} to {found['max']:.6g}{unit}, "
                      f"mean {found['mean']:.6g}")
-        for row in found["elements"][:SHOWN]:
-            period = f", period {row['period_s']:.6g} s ({len(row['rises_s'])} rises)" if "period_s" in row else ""
-            lines.append(f"  {row['label']:>12}  {row['low']:.6g} to {row['high']:.6g}, amplitude "
-                         f"{row['amplitude']:.6g}{period}")
+        lines += [_element_text(row) for row in found["elements"][:SHOWN]]
         if len(found["elements"]) > SHOWN:
             lines.append(f"  and {len(found['elements']) - SHOWN} more: see --json")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_wave_text(summary), *_encoding_text(summary), *_events_text(summary)])
+
+
+def _element_text(row: dict) -> str:
+    head = f"  {row['label']:>12}  {row['low']:.6g} to {row['high']:.6g}, amplitude {row['amplitude']:.6g}"
+    if "no_oscillation" in row:
+        return f"{head}; no oscillation: {row['no_oscillation']}"
+    return (f"{head}, period {row['period_s']:.6g} +- {row['period_spread_s']:.1g} s ({len(row['rises_s'])} rises), "
+            f"duty {row['duty']:.3g}, rise {row['rise_time_s']:.3g} s")
+
+
+def _wave_text(summary: dict) -> list[str]:
+    if "wave" not in summary:
+        return [f"no wave: {summary['no_wave']}"] if "no_wave" in summary else []
+    found = summary["wave"]
+    return [f"wave: {found['speed']:.4g} +- {found['speed_error']:.2g} places/s from element {found['source']} at "
+            f"{found['start']:.4g} s, reaches {found['reached']} of {found['elements']} elements, "
+            f"{found['extent']:.3g} places far"]
+
+
+def _encoding_text(summary: dict) -> list[str]:
+    if "encoding" not in summary:
+        return [f"no encoding: {summary['no_encoding']}"] if "no_encoding" in summary else []
+    found = summary["encoding"]
+    return [f"encoding: {found['word']} (index {found['index']:.2f}; depth of amplitude {found['depth_am']:.2f}, of "
+            f"frequency {found['depth_fm']:.2f}) over levels {found['levels'][0]:.4g} to {found['levels'][-1]:.4g}"]
+
+
+def _events_text(summary: dict) -> list[str]:
+    lines = []
+    for name, found in summary.get("events", {}).items():
+        regular = (f"irregularity {found['irregularity']:.3g}" if "irregularity" in found
+                   else f"irregularity: {found['no_irregularity']}")
+        lines.append(f"{name}: {found['count']} in {found['elements']} elements of {found['population']}, "
+                     f"{found['rate_hertz']:.4g} per second ({found['lowest_rate_hertz']:.4g} to "
+                     f"{found['highest_rate_hertz']:.4g}); {regular}")
+    return lines

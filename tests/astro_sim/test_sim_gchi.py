@@ -79,23 +79,6 @@ def test_order_of_convergence():
     assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(4, abs=0.15), errors
 
 
-def encoding(name, levels):
-    """Size (uM) and frequency (1/s) of the oscillation at each level of glutamate."""
-    drives = [f"constant:input=glutamate,value={level} umolar,elements={k}" for k, level in enumerate(levels)]
-    recording = simulate(f"gchi:{name}", drives, options={"n": len(levels)}, duration="120 s", dt="80 ms")
-    low, high = np.transpose([analysis.amplitude(recording, "C", k) for k in range(len(levels))])
-    return high - low, np.array([1 / analysis.period(recording, "C", k) for k in range(len(levels))])
-
-
-def test_glutamate_is_encoded_in_amplitude_or_in_frequency():
-    levels = (0.05, 0.2, 0.5, 2.0)
-    (am_size, am_rate), (fm_size, fm_rate) = encoding("AM", levels), encoding("FM", levels)
-    assert (np.diff(am_size) > 0).all() and (np.diff(fm_rate) > 0).all()
-    # AM: the size doubles while the rate changes by less than half; FM: the other way round
-    assert am_size[-1] / am_size[0] > 2 and am_rate[-1] / am_rate[0] < 1.5
-    assert fm_rate[-1] / fm_rate[0] > 2 and fm_size[-1] / fm_size[0] < 1.25
-
-
 def test_am_oscillates_in_a_window_of_glutamate_only():
     low, high = equilibria.hopf_points("gchi:AM", "0.001 umolar", "50 umolar", input="glutamate")
     levels = (low / 2, low * 2, high, high * 3)
