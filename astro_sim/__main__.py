@@ -1,5 +1,7 @@
 """The simulator's command line: list, show, run, sweep, analyse, scan."""
 
+import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +21,7 @@ Examples:
   python -m astro_sim run macro --protocol "cycles:input=b_pre,high=1,period=11.5s,duty=0.5,count=6" \\
       --option layout=equal --duration 69s --dt 5ms --out macro.nc
   python -m astro_sim sweep li_rinzel --vary "K_P=0.05 umolar,0.1 umolar" --dt 5ms --out sweep --shard 1/2
+  python -m astro_sim run astrocyte_network --option n_columns=5000 --duration 3600s --dt 10ms --stream --out long.nc
   python -m astro_sim analyse calcium.nc
   python -m astro_sim scan li_rinzel --over ip3=0:1:200 --out diagram.json
 """)
@@ -79,20 +82,42 @@ def run_model(
     check_dt: Annotated[bool, typer.Option("--check-dt", help="Run dt/2 as well and say how far apart.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all, print what would run, write nothing.")] = False,
+    stream: Annotated[bool, typer.Option("--stream", help="Write in pieces while it runs, as large recordings are "
+                                         "anyway.")] = False,
+    memory_limit: Annotated[str | None, typer.Option(help="What may be used, e.g. '8 GB', instead of what is "
+                                                     "free.")] = None,
+    disk_limit: Annotated[str | None, typer.Option(help="The same for the disk.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Simulate MODEL (or MODEL:SET) and write a recording."""
-    from astro_sim import check_step, describe, plan, simulate
+    """Simulate MODEL (or MODEL:SET) and write a recording. Ctrl-C keeps what was recorded until then."""
+    from astro_sim import check_step, describe, estimate, plan, simulate, stream_to_disk
 
     chosen = plan.prepare(model, protocol, parameter_set=set_name, parameters=_pairs("set", sets),
                           options=_pairs("option", option), initial=_pairs("initial", initial), duration=duration,
                           dt=dt, record_every=record_every, method=method, seed=seed, backend=backend)
+    needed = estimate.estimate(chosen, streamed=True if stream else None)
+    limits = {"memory_limit": estimate.parse_size(memory_limit, "--memory-limit"),
+              "disk_limit": estimate.parse_size(disk_limit, "--disk-limit")}
+    if check_dt and needed.streamed:
+        raise UserError("--check-dt: holds two whole recordings in memory; give --record-every, and no --stream")
+    if not dry_run:
+        _check_out(out, force)
+    estimate.refuse_if_too_large(chosen, needed, out.parent if out else None, **limits)
     if dry_run:
-        return print_json(chosen.meta()) if as_json else print(describe.plan_text(chosen))
-    _check_out(out, force)
-    recording = simulate.run(chosen, progress=not as_json)
-    recording.save(out)
-    summary = describe.summary(recording, out)
+        return print_json(chosen.meta() | {"estimate": estimate.as_dict(needed)}) if as_json else print(
+            describe.plan_text(chosen, needed))
+    try:
+        if needed.streamed:
+            summary = stream_to_disk.run_to_file(chosen, out, progress=not as_json, **limits)
+        else:
+            recording = simulate.run(chosen, progress=not as_json, memory_limit=limits["memory_limit"])
+            recording.save(out)
+            summary = describe.summary(recording, out)
+    except simulate.Interrupted as stop:
+        kept = stop.kept if needed.streamed else stop.kept.save(stream_to_disk.partial_path(out))
+        print(f"stopped at {stop.reached:g} s of {chosen.duration:g} s: what was recorded until then is in {kept}",
+              file=sys.stderr)
+        raise typer.Exit(130) from stop
     if check_dt:
         summary["check_dt"] = check_step.check_step(chosen, recording, progress=not as_json)
     if as_json:
@@ -110,10 +135,14 @@ def analyse(
     """Range, amplitude, period and rises of every variable of a recording."""
     from astro_sim import summarise
     from astro_sim.parameter import read
-    from astro_sim.recording import Recording
+    from astro_sim.recording import PartialRecording, Recording
 
     start = None if after is None else read(after, "second", "after")
-    summary = summarise.summarise(Recording.load(file), start)
+    with warnings.catch_warnings(action="ignore", category=PartialRecording):
+        recording = Recording.load(file)
+    if recording.partial:
+        print(f"note: {recording.said_partial}", file=sys.stderr)
+    summary = summarise.summarise(recording, start)
     return print_json(summary) if as_json else print(summarise.text(summary))
 
 

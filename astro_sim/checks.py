@@ -4,10 +4,10 @@ Whole series and pieces of a long one are checked alike: each block of rows is s
 what the whole run moved through.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from astro_sim.plan import Plan
+from astro_sim.plan import NOTHING, Plan
 from astro_sim.recording import Recording
 
 ALTERNATIONS = 8  # a resolved course does not turn back at each of so many consecutive steps
@@ -44,10 +44,15 @@ class Extent:
         return bool(np.isfinite(self.low + self.high).all() and (self.low >= low).all() and (self.high <= high).all())
 
 
-def find_problem(plan: Plan, recording: Recording) -> tuple[str, float] | None:
-    """What is wrong with a recording and when (s), the earliest first; None if nothing is."""
-    found = [first_problem(plan, name, recording.time, series.values) for name, series in recording.variables.items()]
-    return earliest(found)
+def find_problem(plan: Plan, recording: Recording, extents: Mapping[str, Extent] = NOTHING
+                 ) -> tuple[str, float] | None:
+    """What is wrong with a recording and when (s), the earliest; None if nothing is. extents: where they are known.
+
+    Alternation and jumps are looked for where every step of the whole run is there.
+    """
+    every_step = plan.every == 1 and not recording.partial
+    return earliest(first_problem(plan, name, recording.time, series.values, extents.get(name), every_step)
+                    for name, series in recording.variables.items())
 
 
 def earliest(problems) -> tuple[str, float] | None:
@@ -55,7 +60,8 @@ def earliest(problems) -> tuple[str, float] | None:
     return min(found, key=lambda problem: (problem[1], problem[0])) if found else None
 
 
-def first_problem(plan: Plan, name: str, time, values, extent: Extent | None = None) -> tuple[str, float] | None:
+def first_problem(plan: Plan, name: str, time, values, extent: Extent | None, every_step: bool
+                  ) -> tuple[str, float] | None:
     """The first thing wrong with a variable: (what, time in s), or None.
 
     values: (time, element), an array or a dataset of an open file, read in blocks; extent: its own, where known.
@@ -68,7 +74,7 @@ def first_problem(plan: Plan, name: str, time, values, extent: Extent | None = N
             extent.add(np.asarray(values[start:stop]))
     bounds, text = _bounds(plan, name)
     inside = extent.within(*bounds)
-    turns = plan.every == 1 and not plan.model.stochastic  # unseen where steps are left out; noise turns back anyway
+    turns = every_step and not plan.model.stochastic  # noise turns back anyway
     if inside and not turns:
         return None
     for start, stop in _blocks(values.shape):

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from astro_sim import estimate
+from astro_sim.estimate import Estimate
 from astro_sim.model import Model
 from astro_sim.plan import NOTHING, Plan
 from astro_sim.protocols import Drive
@@ -77,14 +79,14 @@ def _table(rows) -> list[str]:
     return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
-def plan_text(plan: Plan) -> str:
-    """What would run."""
+def plan_text(plan: Plan, needed: Estimate) -> str:
+    """What would run, and what it needs."""
     lines = [f"would simulate {plan.model.name}:{plan.parameter_set} for {plan.duration:g} s: {plan.steps} steps of "
              f"{plan.dt:g} s, {plan.method}, backend {plan.backend}, seed {plan.seed}"]
     lines += [f"  option {name} = {value}" for name, value in plan.options.items()]
     lines += [f"  {d.kind} on {d.input}: " + (f"{len(d.times)} pieces" if isinstance(d, Drive) else "spikes")
               for d in plan.protocol]
-    lines += ["  inputs without a protocol keep their default"]
+    lines += ["  inputs without a protocol keep their default", f"  {estimate.text(needed)}"]
     lines += _table([name, _number(p.value), p.unit, p.basis, p.source] for name, p in plan.parameters.items())
     return "\n".join(lines)
 

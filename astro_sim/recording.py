@@ -5,6 +5,8 @@ events as NAME_time and NAME_element along the dimension NAME_event, assignments
 """
 
 import json
+import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,11 @@ from foundation.errors import DamagedFileError, UserError, choose
 from foundation.files import canonical_json, replacing, sha256_bytes
 
 FORMAT = "astro_sim recording 1"
+HASHED = 1 << 19  # numbers at a time
+
+
+class PartialRecording(UserWarning):
+    """A recording of a run that was stopped before its end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +76,16 @@ class Recording:
     maps: Mapping[str, Assignment] = field(default_factory=dict)
 
     @property
+    def partial(self) -> bool:
+        """Whether the run was stopped before its end; `meta["reached_s"]` is then the last time."""
+        return bool(self.meta.get("partial"))
+
+    @property
+    def said_partial(self) -> str:
+        return (f"{self.meta['model']}: partial, stopped at {self.meta['reached_s']:g} s of "
+                f"{self.meta['solver']['duration_s']:g} s")
+
+    @property
     def hash(self) -> str:
         """SHA-256 of model, parameters, protocol, solver, seed and versions: equal for runs that must agree."""
         return sha256_bytes(canonical_json(self.meta).encode())
@@ -86,16 +103,17 @@ class Recording:
         if self.maps:
             whole["maps"] = {name: [m.population, m.target, m.long_name] for name, m in self.maps.items()}
         digest = hashlib.sha256(canonical_json(whole).encode())
-        digest.update(_bytes(self.time))
+        _update(digest, self.time)
         for name in sorted(self.variables):
             series = self.variables[name]
-            digest.update(_bytes(series.values))
+            _update(digest, series.values)
             if series.positions is not None:
-                digest.update(_bytes(series.positions))
+                _update(digest, series.positions)
         for name in sorted(self.events):
-            digest.update(_bytes(self.events[name].times) + _bytes(self.events[name].elements, "<i8"))
+            _update(digest, self.events[name].times)
+            _update(digest, self.events[name].elements, "<i8")
         for name in sorted(self.maps):
-            digest.update(_bytes(self.maps[name].indices, "<i8"))
+            _update(digest, self.maps[name].indices, "<i8")
         return digest.hexdigest()
 
     def __getitem__(self, name: str) -> Series:
@@ -104,6 +122,13 @@ class Recording:
     def parameter(self, name: str) -> float:
         """A parameter's value, in the unit given in `meta`."""
         return choose(f"parameter of {self.meta['model']}", name, self.meta["parameters"])["value"]
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What is written about the whole: the global attributes of the file."""
+        return {"format": FORMAT, "model": self.meta["model"], "hash": self.hash,
+                "content_sha256": self.content_hash, "meta": canonical_json(self.meta),
+                **({"partial": "true"} if self.partial else {})}
 
     def to_xarray(self):
         """An xarray Dataset: dims time and one a population, labels and places as coordinates."""
@@ -117,16 +142,11 @@ class Recording:
             if series.positions is not None:
                 axis = f"{series.population}_axis"
                 coordinates[f"{series.population}_place"] = ((series.population, axis), series.positions)
-        for name, seen in self.events.items():
-            about = {"long_name": seen.long_name, "events_of": seen.population}
-            data[f"{name}_time"] = (f"{name}_event", seen.times, {**about, "units": "second"})
-            data[f"{name}_element"] = (f"{name}_event", seen.elements, about)
+        data |= event_columns(self.events)
         for name, belongs in self.maps.items():
             data[name] = (belongs.population, belongs.indices, {"long_name": belongs.long_name,
                                                                 "maps_to": belongs.target})
-        attributes = {"format": FORMAT, "model": self.meta["model"], "hash": self.hash,
-                      "content_sha256": self.content_hash, "meta": canonical_json(self.meta)}
-        return xr.Dataset(data, coordinates, attributes)
+        return xr.Dataset(data, coordinates, self.attributes)
 
     def save(self, path) -> Path:
         """Write NetCDF, whole or not at all. Raises `UserError` where it cannot be written."""
@@ -139,7 +159,10 @@ class Recording:
 
     @classmethod
     def load(cls, path) -> "Recording":
-        """Read and verify. Raises `UserError` for a missing file, `DamagedFileError` for one not whole or not ours."""
+        """Read and verify; a partial recording is read with a `PartialRecording` warning.
+
+        Errors: `UserError` for a missing file, `DamagedFileError` for one that is cut, altered or not ours.
+        """
         path = Path(path)
         if not path.is_file():
             raise UserError(f"recording: {path} is not a file; give the path of a recording (.nc)")
@@ -153,13 +176,28 @@ class Recording:
                                    "give a file that `python -m astro_sim run` wrote")
         if (attributes["content_sha256"], attributes["hash"]) != (recording.content_hash, recording.hash):
             raise DamagedFileError(f"{path} does not match its SHA-256: damaged or altered; simulate again")
+        if recording.partial:
+            warnings.warn(f"{path}: {recording.said_partial}", PartialRecording, stacklevel=2)
         return recording
 
 
-def _bytes(array, kind: str = "<f8") -> bytes:
+def event_columns(events: Mapping[str, Events]) -> dict[str, tuple]:
+    """Events as variables of an xarray Dataset: NAME_time and NAME_element."""
+    found = {}
+    for name, seen in events.items():
+        about = {"long_name": seen.long_name, "events_of": seen.population}
+        found[f"{name}_time"] = (f"{name}_event", seen.times, {**about, "units": "second"})
+        found[f"{name}_element"] = (f"{name}_event", seen.elements, about)
+    return found
+
+
+def _update(digest, array, kind: str = "<f8") -> None:
+    """Hash numbers by rows, little-endian; of a dataset of an open file little is read at a time."""
     import numpy as np
 
-    return np.ascontiguousarray(array, dtype=kind).tobytes()
+    rows = max(1, HASHED // max(1, math.prod(array.shape[1:])))
+    for start in range(0, array.shape[0], rows):
+        digest.update(np.ascontiguousarray(array[start : start + rows], dtype=kind))
 
 
 def _read(cls, path: Path) -> tuple[dict, "Recording | None"]:
@@ -247,9 +285,14 @@ def recorded(plan, raw: Mapping[str, Columns], event_monitors: Mapping[str, obje
                                              None if places is None else np.asarray(places, "f8"))
     meta = plan.meta()
     if partial:
-        meta |= {"partial": True, "reached_s": float(time[-1])}
+        meta |= stopped_at(float(time[-1]))
     events = {name: events_of(plan, name, monitor, float(time[-1])) for name, monitor in event_monitors.items()}
     return Recording(time, variables, meta, events, assignments(plan))
+
+
+def stopped_at(last: float) -> dict:
+    """What the meta of a partial recording says besides."""
+    return {"partial": True, "reached_s": last}
 
 
 def events_of(plan, name: str, monitor, last: float) -> Events:

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from astro_sim.checks import find_problem
+from astro_sim.estimate import STREAM_ABOVE, estimate, parse_size, refuse_if_too_large
 from astro_sim.plan import NOTHING, Plan, prepare
 from astro_sim.recording import Recording
 from foundation.errors import UserError
@@ -18,47 +19,49 @@ from foundation.errors import UserError
 
 def simulate(model, protocol=None, *, parameter_set=None, parameters=NOTHING, options=NOTHING, initial=NOTHING,
              duration="60 s", dt="1 ms", method=None, seed=0, backend="numpy", record_every=None,
-             progress=False) -> Recording:
+             progress=False, memory_limit=None) -> Recording:
     """Simulate and return a `Recording` from 0 to the last whole step, which reaches or passes `duration`.
 
     model: a name of `MODELS`, "name:set", or a `Model`. protocol: a drive, text, or several; inputs without a drive
     keep their default. parameters, initial: name -> "VALUE UNIT". method: the model's own where none is given. Times:
-    text with unit, or seconds.
-    Errors: `UserError` for bad input, and after the run when the result is not finite, leaves its bounds, alternates
-    from step to step or jumps because dt is too large; the message then names a dt that passes. Alternation and jumps
-    are seen only when every step is recorded.
+    text with unit, or seconds. memory_limit: text such as "8 GB"; by default what is free on the machine.
+    Errors: `ResourceError` with the estimate where memory does not suffice. `UserError` for bad input, and after the
+    run when the result is not finite, leaves its bounds, alternates from step to step or jumps because dt is too large;
+    the message then names a dt that passes. Alternation and jumps are seen only when every step is recorded.
+    `Interrupted` on Ctrl-C, with what was recorded until then.
     """
     plan = prepare(model, protocol, parameter_set=parameter_set, parameters=parameters, options=options,
                    initial=initial, duration=duration, dt=dt, method=method, seed=seed, backend=backend,
                    record_every=record_every)
-    return run(plan, progress=progress)
+    return run(plan, progress=progress, memory_limit=parse_size(memory_limit, "memory_limit"))
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C. `kept` is what was recorded until then: a partial `Recording`, or the path of one."""
+    """Ctrl-C. `kept` is what was recorded until `reached` (s): a partial `Recording`, or the path of one."""
 
-    def __init__(self, kept):
+    def __init__(self, kept, reached: float):
         super().__init__()
-        self.kept = kept
+        self.kept, self.reached = kept, reached
 
 
-def run(plan: Plan, *, progress: bool = False) -> Recording:
+def run(plan: Plan, *, progress: bool = False, memory_limit: int | None = None) -> Recording:
     """Run a checked plan. Raises `UserError` when what comes out cannot be right, `Interrupted` on Ctrl-C."""
+    refuse_if_too_large(plan, estimate(plan, streamed=False), None, memory_limit=memory_limit)
     recording = _run_unchecked(plan, progress)
     problem = find_problem(plan, recording)
     if problem:
         raise too_large_a_step(plan, problem)
+    if recording.partial:
+        raise Interrupted(recording, float(recording.time[-1]))
     return recording
 
 
 def _run_unchecked(plan: Plan, progress: bool) -> Recording:
+    """What comes out, whatever it is; partial after Ctrl-C."""
     from astro_sim.recording import collect
 
     with ran(plan, progress) as (built, stopped):
-        recording = collect(plan, built.monitors, built.events, partial=stopped)
-    if stopped:
-        raise Interrupted(recording)
-    return recording
+        return collect(plan, built.monitors, built.events, partial=stopped)
 
 
 @contextlib.contextmanager
@@ -89,7 +92,10 @@ def ran(plan: Plan, progress: bool, prepared=lambda built: None) -> Iterator[tup
             cause = error.__cause__ or error
             raise UserError(f"model {plan.model.name}: Brian2 refuses it: {cause}") from error
         # Brian2 takes Ctrl-C itself and stops early without a word
-        yield built, plan.backend != "cpp" and built.network.t / brian2.second < whole - plan.dt / 2
+        stopped = plan.backend != "cpp" and built.network.t / brian2.second < whole - plan.dt / 2
+        if stopped and built.network.t / brian2.second < plan.dt / 2:
+            raise KeyboardInterrupt  # before the first record
+        yield built, stopped
 
 
 def too_large_a_step(plan: Plan, problem: tuple[str, float]) -> UserError:
@@ -104,6 +110,11 @@ def _suggest(plan: Plan, when: float) -> str:
         dt = float(f"{trial.dt / 4:.1g}")
         until = min(plan.duration, max(when + 20 * plan.dt, 20 * dt))
         trial = dataclasses.replace(plan, dt=dt, every=1, duration=until, backend="numpy")
-        if find_problem(trial, _run_unchecked(trial, False)) is None:
+        if estimate(trial).recording > STREAM_ABOVE:
+            return f"try dt = {dt:g} s"
+        recording = _run_unchecked(trial, False)
+        if recording.partial:
+            raise KeyboardInterrupt
+        if find_problem(trial, recording) is None:
             return f"dt = {dt:g} s passes there"
     return f"steps down to {trial.dt:g} s fail too: look at the parameters and the protocol"

@@ -175,7 +175,7 @@ def test_an_unknown_flag_and_verb_are_refused_without_a_traceback(astro_sim):
         assert "Traceback" not in err
 
 
-def test_an_interrupted_run_writes_nothing_and_says_130(astro_sim, tmp_path, monkeypatch):
+def test_an_interrupted_run_says_130_and_keeps_its_part_under_another_name(astro_sim, tmp_path, monkeypatch):
     """Brian2 takes Ctrl-C itself and ends the run early; a part of a run must not pass for the whole."""
     import brian2
 
@@ -188,7 +188,7 @@ def test_an_interrupted_run_writes_nothing_and_says_130(astro_sim, tmp_path, mon
     monkeypatch.setattr(brian2.Network, "run", interrupted)
     code, out, err = astro_sim(*RUN)
     assert (code, out, "Traceback" in err) == (130, "", False)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "new.partial.nc"]
 
 
 def test_the_program_itself(tmp_path):
