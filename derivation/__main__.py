@@ -89,17 +89,16 @@ def whatif(
 
     loaded = record.load(file)
     changes = other.read_changes(loaded, settings)
-    rows, after = other.compare(loaded, changes), other.recompute(loaded, changes)
+    after = other.recompute(loaded, changes)
     if out:
         record.save(after, out)
-    means = {name: (value, other.meaning(after)[name]) for name, value in other.meaning(loaded).items()}
     if as_json:
-        cli.print_json({"changes": changes, "constants": [vars(row) for row in rows], "meaning": means})
+        later = other.meaning(after)
+        means = {name: (value, later[name]) for name, value in other.meaning(loaded).items()}
+        rows = [vars(row) for row in other.compare(loaded, changes, after)]
+        cli.print_json({"changes": changes, "constants": rows, "meaning": means})
         return
-    print(f"{'entry.constant':36} {'before':>11} {'after':>11} {'by derivative':>14}")
-    for row in rows:
-        print(f"{row.entry + '.' + row.constant:36} {row.before:11.6g} {row.after:11.6g} {row.predicted:14.6g}")
-    print("\n".join(f"{name:36} {before:11.6g} {later:11.6g}" for name, (before, later) in means.items()))
+    print(other.text(loaded, changes, after))
     if out:
         print(f"written to {out}")
 

@@ -1,7 +1,7 @@
 """Proof by perturbation: every parameter moved up and down, what is computed anew beside what its derivatives say."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from derivation import whatif
@@ -90,7 +90,8 @@ def _moves(source: Record, parameter: str, share: float) -> Iterator[Move]:
     before, *changed = (whatif.recompute(source, {parameter: value * (1 + part)})
                         for part in (0, share, -share, near, -near))
     for key, entry in source.entries.items():
-        slopes: Mapping[str, float] = next((use.sensitivity for use in entry.parameters if use.name == parameter), {})
         for name in entry.constants:
             at = [one.entries[key].constants[name].value for one in (before, *changed)]
-            yield Move(parameter, key, name, share, at[0], slopes.get(name, 0.) * share * value, *at[1:])
+            # one that acts through several constants of the chain stands there several times
+            slope = sum(use.sensitivity.get(name, 0.) for use in entry.parameters if use.name == parameter)
+            yield Move(parameter, key, name, share, at[0], slope * share * value, *at[1:])

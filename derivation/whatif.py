@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from astro_sim.parameter import Parameter
 from derivation import record
 from derivation.closed_form import evaluate
-from derivation.record import ParameterUse, Record
+from derivation.record import Entry, ParameterUse, Record
 from derivation.reduce import REDUCTIONS
 from foundation.errors import UserError, choose
 
@@ -39,6 +39,8 @@ def read_changes(source: Record, settings: list[str]) -> dict[str, float]:
         short = [full for full in table if full.rpartition(".")[2] == name]
         if name not in table and len(short) == 1:
             name = short[0]
+        if name not in table and short:
+            raise UserError(f"--set {setting}: more than one model has {name}; write {' or '.join(sorted(short))}")
         use = choose("parameter of the record", name, table)
         if not equals or not text:
             raise UserError(f"--set {setting}: write NAME=VALUE UNIT, for example "
@@ -55,27 +57,41 @@ def recompute(source: Record, changes: Mapping[str, float]) -> Record:
     parameters changes, from the reduction itself. Raises `UserError` when calcium does not oscillate then. Fits and
     evidence stay those of `source`: only `derive` simulates.
     """
-    table = parameters(source)
-    for name, reduction in REDUCTIONS.items():
-        moved = {key.rpartition(".")[2]: value for key, value in changes.items() if table[key].through == name}
-        if moved and name not in changes:
-            changes = {**changes, name: reduction.value(moved)}
-    entries = {}
-    for key, entry in source.entries.items():
-        uses = tuple(dataclasses.replace(use, value=changes.get(use.name, use.value)) for use in entry.parameters)
-        values = {use.name: use.value for use in uses}
-        constants = {name: dataclasses.replace(constant, value=evaluate(constant.formula, values))
-                     if constant.formula else constant for name, constant in entry.constants.items()}
-        entries[key] = dataclasses.replace(entry, parameters=uses, constants=constants)
+    changes = {**reduced(source, changes), **changes}
+    entries = {key: with_parameters(entry, changes) for key, entry in source.entries.items()}
     return record.make(entries, source.versions)
 
 
-def compare(source: Record, changes: Mapping[str, float]) -> list[Change]:
-    """Every constant of every entry before and after `changes`."""
-    after, rows = recompute(source, changes), []
+def reduced(source: Record, changes: Mapping[str, float]) -> dict[str, float]:
+    """The reduced constants that `changes` move, each from its reduction; one that is itself changed stays so."""
+    acts_through: dict[str, set[str]] = {}
+    for entry in source.entries.values():
+        for use in entry.parameters:
+            if use.through is not None:
+                acts_through.setdefault(use.through, set()).add(use.name)
+    found = {}
+    for name, behind in acts_through.items():
+        moved = {key.rpartition(".")[2]: value for key, value in changes.items() if key in behind}
+        if moved and name not in changes:
+            found[name] = REDUCTIONS[name].value(moved)
+    return found
+
+
+def with_parameters(entry: Entry, changes: Mapping[str, float]) -> Entry:
+    """`entry` with parameters at other values and its constants by their formulas."""
+    uses = tuple(dataclasses.replace(use, value=changes.get(use.name, use.value)) for use in entry.parameters)
+    values = {use.name: use.value for use in uses}
+    constants = {name: dataclasses.replace(constant, value=evaluate(constant.formula, values))
+                 if constant.formula else constant for name, constant in entry.constants.items()}
+    return dataclasses.replace(entry, parameters=uses, constants=constants)
+
+
+def compare(source: Record, changes: Mapping[str, float], after: Record | None = None) -> list[Change]:
+    """Every constant of every entry before and after `changes` (`after`: the record that `recompute` gave)."""
+    after, rows = after or recompute(source, changes), []
     for key, entry in source.entries.items():
         for name, constant in entry.constants.items():
-            slope = sum(use.sensitivity[name] * (changes[use.name] - use.value) for use in entry.parameters
+            slope = sum(use.sensitivity.get(name, 0.) * (changes[use.name] - use.value) for use in entry.parameters
                         if use.name in changes)
             rows.append(Change(key, name, constant.value, after.entries[key].constants[name].value,
                                constant.value + slope))
@@ -83,6 +99,31 @@ def compare(source: Record, changes: Mapping[str, float]) -> list[Change]:
 
 
 def meaning(source: Record) -> dict[str, float]:
-    """What the constants mean for the network: memory horizon in segments (1/e), kernel width in tokens (1/e)."""
-    return {"memory horizon (segments)": -1 / math.log(source.entry("retention").constants["q"].value),
-            "kernel width (tokens)": 1 / source.entry("relative_position").constants["scale"].value}
+    """What the constants mean for the network: reach of the memory and of the kernels (to 1/e), level of feedback."""
+    found = {"memory horizon (segments)": -1 / math.log(source.entry("retention").constants["q"].value)}
+    for name, entry in source.entries.items():
+        if name.startswith("relative_position") and "scale" in entry.constants:
+            which = name.removeprefix("relative_position").strip("_")
+            found[f"kernel width{f', {which}' if which else ''} (tokens)"] = 1 / entry.constants["scale"].value
+    if "K" in source.entry("feedback").constants:
+        found["calcium that halves the release (1)"] = source.entry("feedback").constants["K"].value
+    if "exponent" in source.entry("calcium_response").constants:
+        found["calcium for twice the drive (times)"] = 2 ** source.entry("calcium_response").constants["exponent"].value
+    return found
+
+
+def text(source: Record, changes: Mapping[str, float], after: Record) -> str:
+    """The change for a reader: every constant, what it means for the network, and where a form no longer holds."""
+    lines = [f"{'entry.constant':36} {'before':>11} {'after':>11} {'change':>9} {'by derivative':>14}"]
+    for row in compare(source, changes, after):
+        change, predicted = ((value / row.before - 1 if row.before else math.nan)
+                             for value in (row.after, row.predicted))
+        told = "unchanged" if row.after == row.before == row.predicted else f"{change:+9.2%} {predicted:+14.2%}"
+        lines.append(f"{row.entry + '.' + row.constant:36} {row.before:11.6g} {row.after:11.6g} {told}")
+    lines += [f"{name:36} {'no constant':>11}" for name, entry in source.entries.items() if not entry.constants]
+    later = meaning(after)
+    lines += ["", f"{'for the network':36} {'before':>11} {'after':>11}"]
+    lines += [f"{name:36} {value:11.6g} {later[name]:11.6g}" for name, value in meaning(source).items()]
+    lines += [f"note: {name} is outside its range now: {one.reason}" for name, entry in after.entries.items()
+              for one in entry.outside() if one not in source.entries[name].outside()]
+    return "\n".join(lines)

@@ -1,14 +1,16 @@
 """What-if: the numbers are those of the closed forms, the derivatives predict small changes, bad input is said."""
 
+import dataclasses
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from derivation import record, whatif
+from derivation import perturb, record, whatif
 from foundation.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +65,48 @@ def test_a_short_name_will_do_where_it_is_one():
 def test_bad_settings(setting, message):
     with pytest.raises(UserError, match=message):
         whatif.read_changes(record.load(), [setting])
+
+
+def test_the_text_has_every_entry_and_what_it_means():
+    source = record.load()
+    changes = {"tau_pl": 300.0}
+    told = whatif.text(source, changes, whatif.recompute(source, changes))
+    q = source.entry("retention").constants["q"].value
+    assert f"{math.sqrt(q):.6g} {math.sqrt(q) / q - 1:+9.2%}" in told
+    assert all(name in told for name in source.entries)
+    scale = source.entry("relative_position").constants["scale"].value
+    assert re.search(rf"relative_position\.scale +{scale:.6g} +{scale:.6g} unchanged", told)
+    assert re.search(rf"kernel width \(tokens\) +{1 / scale:.6g}", told)
+
+
+def test_a_range_that_is_left_is_said():
+    source = record.load()
+    entry = source.entry("relative_position")
+    low = record.Range("1 - 0.2*ell", 0.0, None, "the length is at most 5 places")
+    ranged = record.make({**source.entries, "relative_position": dataclasses.replace(entry, validity=(low,))}, {})
+    for length, left in ((4.9, False), (5.1, True)):
+        told = whatif.text(ranged, {"ell": length}, whatif.recompute(ranged, {"ell": length}))
+        assert ("relative_position is outside its range now: the length is at most 5 places" in told) == left
+
+
+def test_a_parameter_may_act_on_one_constant_in_two_ways(monkeypatch):
+    """scale = a + b, a = x^2 and b = 3 x from one parameter x = 2: the slopes 4 and 3 add up, and so do the changes."""
+    def reduction(value):
+        return dataclasses.replace(whatif.REDUCTIONS["tau_cycle"], value=lambda changes: value(changes["x"]))
+
+    monkeypatch.setattr(whatif, "REDUCTIONS", {"a": reduction(lambda x: x * x), "b": reduction(lambda x: 3 * x)})
+    use = record.ParameterUse("a", 4.0, "1", "one", "assumed here", "assumed", "macro", {"scale": 1.0})
+    uses = (use, dataclasses.replace(use, name="b", value=6.0),
+            dataclasses.replace(use, name="m.x", value=2.0, sensitivity={"scale": 4.0}, through="a"),
+            dataclasses.replace(use, name="m.x", value=2.0, sensitivity={"scale": 3.0}, through="b"))
+    source = record.load()
+    entry = dataclasses.replace(source.entry("relative_position"), parameters=uses, validity=(), scales=(),
+                                constants={"scale": record.Constant(10.0, "a sum", "a+b")})
+    source = dataclasses.replace(source, entries={**source.entries, "relative_position": entry})
+    (row,) = (row for row in whatif.compare(source, {"m.x": 2.1}) if row.entry == "relative_position")
+    assert (row.after, row.predicted) == (pytest.approx(2.1**2 + 3 * 2.1), pytest.approx(10 + 7 * 0.1))
+    (move,) = (move for move in perturb.moves(source, "m.x") if move.entry == "relative_position")
+    assert move.agrees and move.predicted == pytest.approx(1.4) and move.second == pytest.approx(0.04)
 
 
 def test_an_oscillation_that_ends_is_said():
