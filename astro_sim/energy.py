@@ -4,7 +4,7 @@ import math
 
 from astro_sim.courses import input_courses
 from astro_sim.models.associative_memory import patterns
-from astro_sim.models.macro import distances, processes
+from astro_sim.models.macro import distances, falling, processes
 from astro_sim.plan import plan_of
 from foundation.errors import UserError
 
@@ -78,7 +78,8 @@ def coupling_matrix(options, values):
 
     far = distances(options)
     if options["coupling"] == "dense":
-        return np.where(far > 0, values["a"] * np.exp(-far / values["ell"]), 0.0)
+        size, length = falling(values, options)
+        return np.where(far > 0, size * np.exp(-far / length), 0.0)
     if options["coupling"] == "diffusive":
         near = (far == 1.0) * values["D"]
         return near - np.diag(near.sum(1))

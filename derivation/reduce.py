@@ -1,119 +1,157 @@
-"""From biophysical models to the macro model's constants: each a number, and what every parameter does to it.
+"""The macro model's constants: which are reduced from biophysical models, which are conventions, which are assumed.
 
-Two constants are reduced so far: the cycle from the calcium oscillation, the decay of the long-term process from the
-rule of Graupner and Brunel under pairs of spikes. What is neglected stands with each.
+A reduction is a function of biophysical parameters with its protocol, what it neglects, its error against the full
+model and the range in which it stays within 5 % of it; see derivation/reductions/.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
 
-from astro_sim import pairing_curve
 from astro_sim.models import MODELS
-from astro_sim.parameter import Parameter, split_quantity
-from derivation import limit_cycle
-from derivation.record import ParameterUse
-from derivation.simulations import CALCIUM_MODEL, CALCIUM_SET, DUTY, IP3
+from astro_sim.parameter import Parameter
+from derivation.reductions import coupling, cycle, long_term, process, resting, sheet, synapse
+from derivation.reductions.cycle import tau_cycle
+from derivation.reductions.long_term import gamma_l
+from derivation.reductions.reduction import Reduction
+from foundation.errors import choose
 
-RULE, RULE_SET = "graupner_brunel", "DP"
-# Shares of a parameter for central differences: of the period, whose solver is off by 1e-9, and of a closed form.
-PERIOD_STEP, CLOSED_FORM_STEP = 1e-3, 1e-5
+__all__ = ["ASSUMED", "CONVENTIONS", "REDUCTIONS", "Reduction", "gamma_l", "rows", "tau_cycle", "text"]
 
+# Shares of a parameter for central differences: of the period, whose solver is off by 1e-9; of a steady state, which
+# Newton's method gives to 1e-13; and of a closed form.
+PERIOD_STEP, REST_STEP, CLOSED_FORM_STEP = 1e-3, 1e-4, 1e-5
 
-def _assumed(value: float, unit: str, meaning: str) -> Parameter:
-    return Parameter(value, unit, meaning, "assumed here", "assumed")
+_CALCIUM = f"{cycle.CALCIUM_MODEL}:{cycle.CALCIUM_SET}"
+_SYNAPSE = f"{synapse.MODEL}:{synapse.SET}"
+_NETWORK = f"{resting.MODEL}:{resting.SET}"
+_RULE = f"{long_term.MODEL}:{long_term.SET}"
+_PAIRS = "pairs of spikes, 10 ms apart, one a second in the first half of each of six cycles"
+_LINE = f"a line of {coupling.ASTROCYTES} astrocytes without glutamate, linear gap junctions"
+_SHEET = f"a sheet of {sheet.ROWS} by {sheet.ROWS} astrocytes; calcium let into the middle one, steady"
+_STEADY = ("the time that IP3 takes to spread, 47 s (the coupling is that of a drive which stays; one that changes "
+           "with the cycle reaches less far, see another reading), and what is not linear in calcium")
 
-
-PROTOCOL = {"pair_offset": _assumed(10.0, "msecond", "from the presynaptic to the postsynaptic spike of a pair"),
-            "pair_period": _assumed(1.0, "second", "between pairs while a cycle is driven"),
-            "duty": _assumed(DUTY, "1", "share of a cycle that is driven")}
-
-
-# ---------------------------------------------------------------------------------------------- tau_cycle
-
-
-def calcium_parameters() -> dict[str, Parameter]:
-    level = Parameter(*split_quantity(IP3, "ip3"), "IP3 concentration: the drive at which the period is taken",
-                      "assumed here", "assumed")
-    return {**MODELS[CALCIUM_MODEL].parameters(CALCIUM_SET), "ip3": level}
-
-
-def tau_cycle(changes: Mapping[str, float] | None = None) -> float:
-    """Period in seconds of the calcium oscillation, some parameters (or `ip3`) at other values of their own units."""
-    changes = changes or {}
-    model, level = MODELS[CALCIUM_MODEL], calcium_parameters()["ip3"]
-    for name, value in changes.items():
-        if name == "ip3":
-            level = dataclasses.replace(level, value=value)
-        else:
-            model = limit_cycle.with_parameter(model, CALCIUM_SET, name, value)
-    near = _base_cycle() if changes else None
-    return limit_cycle.limit_cycle(model, CALCIUM_SET, "ip3", level, near).seconds
-
-
-@cache
-def _base_cycle() -> limit_cycle.Cycle:
-    return limit_cycle.limit_cycle(MODELS[CALCIUM_MODEL], CALCIUM_SET, "ip3", calcium_parameters()["ip3"])
-
-
-# ---------------------------------------------------------------------------------------------- gamma_l
-
-
-def rule_parameters() -> dict[str, Parameter]:
-    """What the decay rests on: the rule's parameters that act on the time above the thresholds, and the protocol."""
-    table = MODELS[RULE].parameters(RULE_SET)
-    kept = ("tau_Ca", "C_pre", "C_post", "D", "theta_d", "theta_p", "gamma_d", "gamma_p")
-    return {name: table[name] for name in kept} | PROTOCOL
-
-
-def gamma_l(changes: Mapping[str, float] | None = None) -> float:
-    """Decay of the long-term process, no unit: the mean rate gamma_p alpha_p + gamma_d alpha_d over a cycle.
-
-    While pairs come, rho moves to its mean at that rate over tau; in the rest of the cycle it rests. Neglected: the
-    cubic term, which drifts to the stable states at about a hundredth of that rate, and whole pairs at a cycle's ends.
-    Source: the rule GraupnerBrunel2012; the reduction is derived here.
-    """
-    values = {name: dataclasses.replace(parameter, value=(changes or {}).get(name, parameter.value))
-              for name, parameter in rule_parameters().items()}
-    plain = pairing_curve.numbers(values)
-    return plain["duty"] * pairing_curve.mean_rate(plain, plain["pair_offset"], plain["pair_period"])
-
-
-# ---------------------------------------------------------------------------------------------- chains
-
-
-@dataclasses.dataclass(frozen=True)
-class Reduction:
-    """A macro constant as a function of biophysical parameters: `value(changes)`, `parameters()`, and its model."""
-
-    value: Callable[[Mapping[str, float] | None], float]
-    parameters: Callable[[], dict[str, Parameter]]
-    model: str
-    relative_step: float
-
-    def slopes(self) -> dict[str, float]:
-        """d(constant)/d(parameter), in the constant's unit per unit of each parameter, by central differences."""
-        found = {}
-        for name, parameter in self.parameters().items():
-            step = self.relative_step * parameter.value
-            up, down = (self.value({name: parameter.value + change}) for change in (step, -step))
-            found[name] = (up - down) / (2 * step)
-        return found
-
-    def uses(self, constant: ParameterUse) -> Iterator[ParameterUse]:
-        """The parameters behind `constant`, each with what it does to the entry's constants through it.
-
-        Their names carry the model's, `li_rinzel.O_2`: the papers use one letter for several things.
-        """
-        slopes = self.slopes()
-        for name, parameter in self.parameters().items():
-            sensitivity = {key: slope * slopes[name] for key, slope in constant.sensitivity.items()}
-            yield ParameterUse(f"{self.model.partition(':')[0]}.{name}", parameter.value, parameter.unit,
-                               parameter.meaning, parameter.source, parameter.basis, self.model, sensitivity,
-                               constant.name)
-
-
-REDUCTIONS = {
-    "tau_cycle": Reduction(tau_cycle, calcium_parameters, f"{CALCIUM_MODEL}:{CALCIUM_SET}", PERIOD_STEP),
-    "gamma_l": Reduction(gamma_l, rule_parameters, f"{RULE}:{RULE_SET}", CLOSED_FORM_STEP),
+REDUCTIONS: dict[str, Reduction] = {
+    "tau_cycle": Reduction(
+        cycle.tau_cycle, cycle.parameters, _CALCIUM, PERIOD_STEP, "second", "period of the calcium oscillation",
+        "E3.1", "calcium at IP3 held at 0.5 umolar, after its transient",
+        "IP3 moves with calcium: where glutamate is held instead, the cycle at the same mean IP3 is shorter",
+        cycle.tau_cycle_held),
+    "tau_s": Reduction(
+        synapse.tau_s, synapse.recovery_parameters, _SYNAPSE, CLOSED_FORM_STEP, "second", "time constant of a synapse",
+        "E3.2", "a second spike after a pause of any length, no gliotransmitter",
+        "facilitation (Omega_f), and that spikes in between take resources", synapse.tau_s_held),
+    "theta_half": Reduction(
+        synapse.theta_half, synapse.rate_parameters, _SYNAPSE, CLOSED_FORM_STEP, "1",
+        "state at which a neuron's effect is half of its largest", "E3.3",
+        "release per second under Poisson trains from 0.1 hertz (rest) to 50 hertz (driven)",
+        "that use and resources are correlated in a Poisson train; no membrane: x is the logarithm of the rate",
+        synapse.theta_held),
+    "theta_width": Reduction(
+        synapse.theta_width, synapse.rate_parameters, _SYNAPSE, CLOSED_FORM_STEP, "1", "width of that threshold",
+        "E3.4", "as theta_half", "as theta_half; that use rises with the rate beside the half", synapse.theta_held),
+    "tau_ps": Reduction(
+        process.tau_ps, resting.parameters, _NETWORK, REST_STEP, "second",
+        "time constant of the short-term process: calcium of the astrocyte process above its rest", "E3.5",
+        "an astrocyte at rest without glutamate gains 0.01 umolar of calcium at once",
+        "that h and IP3 answer; the slower after-effect on release, see the other readings", process.tau_ps_held,
+        resting.owners()),
+    "psi_width": Reduction(
+        process.psi_width, resting.parameters, _NETWORK, REST_STEP, "umolar", "calcium above rest that p_s = 1 stands "
+        "for", "E3.6", "production of IP3 by PLC delta at held calcium, from rest to the peak of the oscillation",
+        "that production bends up at low calcium (exponent 2) and reaches its largest later than tanh",
+        process.psi_held, resting.owners()),
+    "D": Reduction(
+        coupling.diffusive, coupling.parameters, _NETWORK, REST_STEP, "1", "diffusive coupling of neighbours", "E3.7",
+        f"{_LINE}; IP3 let into the middle one, steady", _STEADY, coupling.diffusive_held, resting.owners()),
+    "ell": Reduction(
+        coupling.length, coupling.parameters, _NETWORK, REST_STEP, "1", "length of the dense coupling, in places",
+        "E3.8", f"{_LINE}; calcium let into the middle one, steady", _STEADY, coupling.ell_held, resting.owners()),
+    "a": Reduction(
+        coupling.amplitude, coupling.parameters, _NETWORK, REST_STEP, "1", "dense coupling at distance 0", "E3.9",
+        f"{_LINE}; calcium let into the middle one, steady", _STEADY, coupling.a_held, resting.owners()),
+    "a_sheet": Reduction(
+        sheet.amplitude, coupling.parameters, _NETWORK, REST_STEP, "1",
+        "dense coupling at distance 0 where processes lie on a sheet", "E3.9", _SHEET,
+        "that a square lattice's response is no exponential", sheet.held, resting.owners()),
+    "ell_sheet": Reduction(
+        sheet.length, coupling.parameters, _NETWORK, REST_STEP, "1",
+        "length of the dense coupling where processes lie on a sheet, in places", "E3.8", _SHEET,
+        "that a square lattice's response is no exponential", sheet.held, resting.owners()),
+    "tau_pl": Reduction(
+        long_term.tau_pl, long_term.time_parameters, _RULE, CLOSED_FORM_STEP, "second",
+        "time constant of the long-term process", "E3.10", _PAIRS, "the cubic term, which keeps rho at 0 and 1",
+        long_term.held),
+    "gamma_l": Reduction(
+        long_term.gamma_l, long_term.rule_parameters, _RULE, CLOSED_FORM_STEP, "1", "decay of the long-term process",
+        "E3.11", _PAIRS, "the cubic term, and whole pairs: a driven half has 5.7 of them in the mean, 6 in fact",
+        long_term.held),
+    "kappa": Reduction(
+        long_term.kappa, long_term.gain_parameters, _RULE, CLOSED_FORM_STEP, "1",
+        "gain of a synapse on the long-term process: p_l is then the efficacy rho", "E3.12", _PAIRS,
+        "as gamma_l; the synapse's rise to 1/beta, and what psi adds to it", long_term.held),
 }
+
+CONVENTIONS: dict[str, str] = {
+    "lambda_n": "a factor of the whole equation of x: only tau_n/lambda_n is a time",
+    "gamma_s": "a factor of the whole equation of p_s: only tau_ps, a, D and w_g over gamma_s mean something; the size "
+               "of p_s itself is set by psi = tanh(p_s), see psi_width",
+}
+ASSUMED: dict[str, str] = {
+    "tau_n": "no model here has a membrane; the rate only has to follow its drive within a cycle",
+    "beta": "no published number says how much calcium, in units of psi_width, a synapse at its strongest raises in "
+            "the process; 4 keeps the loop synapse - process - synapse below one (w_g/(beta gamma_s) = 1/4); "
+            "tau_s/beta is reduced",
+    "w_g": "stated by Kozachkov2025 with weight 1; the strength of the loop is in beta",
+    "w_back": "structural: 0 is the feed-forward network of Mia2026, 1 the symmetric one that has an energy",
+}
+
+
+def rows(names: list[str] | None = None) -> list[dict]:
+    """The constants, reduced ones with error and range, as plain values. Errors: `UserError` for an unknown name."""
+    macro = MODELS["macro"].parameters()
+    known = [*REDUCTIONS, *CONVENTIONS, *ASSUMED]
+    for name in names or ():
+        choose("constant of the macro model", name, dict.fromkeys(known))
+    found = []
+    for name in names or known:
+        if name in REDUCTIONS:
+            found.append(_reduced(name, REDUCTIONS[name]))
+        else:
+            basis, reason = (("convention", CONVENTIONS[name]) if name in CONVENTIONS else ("assumed", ASSUMED[name]))
+            found.append({"name": name, "value": macro[name].value, "unit": macro[name].unit, "basis": basis,
+                          "meaning": macro[name].meaning, "reason": reason})
+    return found
+
+
+def _reduced(name: str, one: Reduction) -> dict:
+    held = one.held()
+    return {"name": name, "value": one.value(None), "unit": one.unit, "basis": "reduced", "meaning": one.meaning,
+            "error": held.error, "compared": held.compared, "valid": vars(held.valid), "others": dict(held.others),
+            "model": one.model, "sources": one.sources, "assumes": _assumptions(one.parameters()),
+            "equation": one.equation, "protocol": one.protocol, "neglected": one.neglected}
+
+
+def _assumptions(parameters: Mapping[str, Parameter]) -> list[str]:
+    """Parameters behind a reduction that are assumed themselves: its protocol, and what has no source."""
+    return [name for name, one in parameters.items() if one.basis == "assumed"]
+
+
+def text(found: list[dict]) -> list[str]:
+    """The table for a reader, and how many constants are reduced, conventions and assumed."""
+    lines = [f"{'constant':12} {'value':>10} {'unit':7} {'error':>7}  within 5 % of the full model"]
+    for row in found:
+        shown = f"{row['name']:12} {row['value']:10.6g} {row['unit'].replace('1', '', 1):7} "
+        if row["basis"] != "reduced":
+            lines += [f"{shown}{'-':>7}  {row['basis']}: {row['meaning']}", f"    {row['reason']}"]
+            continue
+        valid = row["valid"]
+        unit = "" if valid["unit"] == "1" else f" {valid['unit']}"
+        lines += [f"{shown}{100 * row['error']:6.2g}%  {valid['quantity']} from {valid['low']:.3g} to "
+                  f"{valid['high']:.3g}{unit}",
+                  f"    {row['meaning']} ({row['equation']}; {row['model']}; {', '.join(row['sources'])})",
+                  f"    protocol: {row['protocol']}; error of: {row['compared']}",
+                  f"    neglected: {row['neglected']}"]
+        lines += [f"    assumed in it: {', '.join(row['assumes'])}"] if row["assumes"] else []
+        lines += [f"    another reading: {value:.4g} ({what})" for what, value in row["others"].items()]
+    counts = {basis: sum(row["basis"] == basis for row in found) for basis in ("reduced", "convention", "assumed")}
+    return [*lines, "", ", ".join(f"{count} {basis}" for basis, count in counts.items())]

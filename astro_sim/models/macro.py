@@ -30,13 +30,13 @@ drive_post = g_s_pre*(forward*theta_in_pre + (1 - forward)*w_back*theta_out_pre)
 forward : 1 (constant)
 """
 
-# (E1.6) T_ijkl = a exp(-distance/ell), set once
+# (E1.6) T_ijkl = a exp(-distance/ell), set once; what spreads on a sheet has more places to go to than on a line
 DENSE = """
 coupling_post = T*psi_pre : 1 (summed)
 T : 1 (constant)
 distance : 1 (constant)
 """
-FALLING = "a*exp(-distance/ell)"
+FALLING, FALLING_ON_SHEET = "a*exp(-distance/ell)", "a_sheet*exp(-distance/ell_sheet)"
 
 DIFFUSIVE = """
 coupling_post = D*(psi_pre - psi_post) : 1 (summed)   # (E1.7) gap junctions between neighbours
@@ -63,6 +63,10 @@ ASSUMED_2026 = {
                           _HERE, "assumed", "nonnegative"),
     "a":        Parameter(0.05,  "1", "dense coupling of processes at distance 0", _HERE, "assumed", "nonnegative"),
     "ell":      Parameter(4.0,   "1", "length of the dense coupling, in places", _HERE, "assumed"),
+    "a_sheet":  Parameter(0.05,  "1", "dense coupling at distance 0 where the layout is no line", _HERE, "assumed",
+                          "nonnegative"),
+    "ell_sheet": Parameter(4.0,  "1", "length of the dense coupling where the layout is no line, in places", _HERE,
+                           "assumed"),
     "D":        Parameter(25.7945, "1", "diffusive coupling of neighbours; with gamma_s = 1 its response falls with "
                           "distance as that of the dense coupling a = 0.05, ell = 4 does", _HERE, "assumed",
                           "nonnegative"),
@@ -71,6 +75,36 @@ ASSUMED_2026 = {
                           "when half of a cycle has pairs at 1 Hz, +10 ms (pairing_curve.mean_rate)",
                           "GraupnerBrunel2012", "derived"),
     "kappa":    Parameter(1.0,   "1", "gain of the synapse on the long-term process", _HERE, "assumed", "nonnegative"),
+}  # fmt: skip
+
+
+def _derived(value: float, unit: str, meaning: str, source: str, allowed: str = "positive") -> Parameter:
+    return Parameter(value, unit, meaning, source, "derived", allowed)
+
+
+_DP, _ST, _GB = "DePitta2009", "Stimberg2019", "GraupnerBrunel2012"
+# what `python -m derivation reduce` computes; p_s is calcium above its rest, p_l the efficacy of a synapse
+REDUCED_2026 = {
+    **ASSUMED_2026,
+    "theta_half":  _derived(0.53225560, "1", "logarithm of a neuron's rate, from rest (0) to driven (1), at which its "
+                            "synapses release half of their largest per second", _ST),
+    "theta_width": _derived(0.14356713, "1", "width of that threshold", _ST),
+    "tau_s":    _derived(2.0, "second", "time constant of a synapse: tau_s/beta = 1/Omega_d, recovery of release", _ST),
+    "beta":     Parameter(4.0, "1", "decay of a synapse: 1/beta is its strength when both neurons are active", _HERE,
+                          "assumed"),
+    "tau_ps":   _derived(0.25572944, "second", "time constant of the short-term process: calcium is taken up", _DP),
+    "gamma_s":  Parameter(1.0, "1", "decay of the short-term process: 1 by convention", _HERE, "assumed"),
+    "a":        _derived(0.20578462, "1", "dense coupling of processes on a line at distance 0: calcium that calcium "
+                         "causes through IP3", _DP, "nonnegative"),
+    "ell":      _derived(1.4621143, "1", "length of the dense coupling, in places: that of IP3 on a line", _DP),
+    "a_sheet":  _derived(0.075315449, "1", "dense coupling of processes on a sheet at distance 0, nearest exponential",
+                         _DP, "nonnegative"),
+    "ell_sheet": _derived(1.0373129, "1", "length of the dense coupling on a sheet, nearest exponential", _DP),
+    "D":        _derived(4.2695466, "1", "diffusive coupling of neighbours: IP3 exchanged over IP3 lost", _DP,
+                         "nonnegative"),
+    "tau_pl":   _derived(150.0, "second", "time constant of the long-term process", _GB),
+    "kappa":    _derived(23.216305, "1", "gain of the synapse on the long-term process: p_l is the efficacy of "
+                         "Graupner and Brunel's rule", _GB, "nonnegative"),
 }  # fmt: skip
 
 
@@ -97,6 +131,12 @@ def distances(options):
     if places is None:
         return 1.0 - np.eye(processes(options))
     return np.linalg.norm(np.array(places)[:, None] - np.array(places)[None], axis=-1)
+
+
+def falling(values, options) -> tuple[float, float]:
+    """Size at distance 0 and length of the dense coupling, as the layout has them."""
+    end = "" if options["layout"] == "line" else "_sheet"
+    return values[f"a{end}"], values[f"ell{end}"]
 
 
 def all_pairs(options) -> Pairs:
@@ -152,7 +192,8 @@ def limits(plan) -> dict[str, float]:
     value, start, b, d = extremes(plan)
     # theta^2 and psi are at most 1; diffusion cannot raise the largest p_s
     s = max(start["s"], 2 / value["beta"])
-    coupled = value["a"] * (processes(plan.options) - 1) if plan.options["coupling"] == "dense" else 0.0
+    size = falling(value, plan.options)[0] if plan.options["coupling"] == "dense" else 0.0
+    coupled = size * (processes(plan.options) - 1)
     fan = max(plan.options["n_pre"], value["w_back"] * plan.options["n_post"])
     return {"s": s, "p_s": max(start["p_s"], (coupled + value["w_g"] * s + d) / value["gamma_s"]),
             "p_l": max(start["p_l"], value["kappa"] * s / value["gamma_l"]),
@@ -182,11 +223,13 @@ MODEL = Model(
         Connection("synaptic_drive", "process", "neuron", "input of a neuron through its synapses", DRIVE, drive_pairs,
                    order=1),
         Connection("dense_coupling", "process", "process", "each process with every other", DENSE, all_pairs,
-                   fixed={"T": FALLING}, when={"coupling": ("dense",)}),
+                   fixed={"T": FALLING}, when={"coupling": ("dense",), "layout": ("line",)}),
+        Connection("dense_coupling_sheet", "process", "process", "each process with every other", DENSE, all_pairs,
+                   fixed={"T": FALLING_ON_SHEET}, when={"coupling": ("dense",), "layout": ("grid", "equal")}),
         Connection("diffusive_coupling", "process", "process", "each process with its neighbours", DIFFUSIVE,
                    neighbours, when={"coupling": ("diffusive",)}),
     ),
-    parameter_sets={"assumed_2026": ASSUMED_2026},
+    parameter_sets={"reduced_2026": REDUCED_2026, "assumed_2026": ASSUMED_2026},
     initial={"x": Parameter(0.0, "1", "neurons at rest", _HERE, "assumed", "any"),
              "s": Parameter(0.0, "1", "no synaptic strength", _HERE, "assumed", "any"),
              "p_s": Parameter(0.0, "1", "short-term processes at rest", _HERE, "assumed", "any"),
@@ -203,6 +246,6 @@ MODEL = Model(
              "n_post": Option(3, (1, 10_000), "postsynaptic neurons"),
              "coupling": Option("dense", ("dense", "diffusive", "none"), "how processes act on each other"),
              "layout": Option("grid", ("grid", "line", "equal"), "where the processes are, hence their distances")},
-    sources=("Mia2026", "Kozachkov2025", "GraupnerBrunel2012", "Stimberg2019"),
+    sources=("Mia2026", "Kozachkov2025", "GraupnerBrunel2012", "Stimberg2019", "DePitta2009"),
     not_modelled="spikes, transmission delays, noise, calcium inside a process; p_l does not act back",
 )

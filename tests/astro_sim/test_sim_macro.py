@@ -63,8 +63,8 @@ def test_unequal_distances_give_distinct_states_larger_near_the_centre(cycles):
     assert driven[1, 1] == driven.max()
     assert driven[0, 0] == pytest.approx(driven[2, 2], rel=1e-12)
     edges, corners = driven[[0, 1, 1, 2], [1, 0, 2, 1]], driven[[0, 0, 2, 2], [0, 2, 0, 2]]
-    assert driven[1, 1] > edges.max() * 1.005
-    assert edges.min() > corners.max() * 1.005
+    assert driven[1, 1] > edges.max() * 1.03
+    assert edges.min() > corners.max() * 1.03
 
 
 def test_long_term_state_accumulates_and_saturates(cycles):
@@ -90,17 +90,27 @@ def test_diffusive_coupling_is_local_and_conserves():
     assert len(macro.neighbours(options).source) == 16
 
 
-@pytest.mark.parametrize(("coupling", "mu"), [("dense", 0.82153647), ("diffusive", 0.82153647)])
-def test_position_kernel(coupling, mu):
+def falling_by(neighbours):
+    """mu + 1/mu = 2 + gamma_s/D, by hand."""
+    half = 1 + 1 / (2 * neighbours)
+    return half - np.sqrt(half**2 - 1)
+
+
+# the reduced dense and diffusive couplings are those of one line of astrocytes, so they fall alike
+@pytest.mark.parametrize(("parameters", "coupling", "mu"), [
+    ("assumed_2026", "dense", 0.82153647), ("assumed_2026", "diffusive", 0.82153647),
+    ("reduced_2026", "dense", falling_by(4.2695466)), ("reduced_2026", "diffusive", falling_by(4.2695466))])
+def test_position_kernel(parameters, coupling, mu):
     """One driven process on a line of 101: the response falls by mu from place to place (E4.3, E4.4)."""
     options = {"n_pre": 1, "n_post": 101, "layout": "line", "coupling": coupling}
-    recording = simulate("macro", "constant:input=d,value=0.01,elements=50", options=options, parameters={"w_g": "0"},
-                         duration="30 s", dt="5 ms", record_every="1 s")
+    recording = simulate(f"macro:{parameters}", "constant:input=d,value=0.01,elements=50", options=options,
+                         parameters={"w_g": "0"}, duration="20 s", dt="5 ms", record_every="1 s")
     steady = recording["p_s"].values[-1]
     assert np.abs(steady - recording["p_s"].values[-2]).max() < 1e-10
     assert steady == pytest.approx(steady[::-1], rel=1e-9)
     ratios = steady[52:66] / steady[51:65]
-    # psi = tanh: its cubic term at p = 0.01 is 3e-5 of the linear one, and D is given to six digits
+    # psi = tanh: its cubic term at p = 0.01 is 3e-5 of the linear one at the driven place, and 1e-6 two places on; D is
+    # given to six digits
     assert ratios == pytest.approx(mu, rel=1e-6)
 
 
@@ -123,7 +133,7 @@ def test_matches_an_independent_solution():
     n_pre, n_post, count = 2, 3, 6
     given = {"protocol": ["constant:input=b_pre,value=1.2", "constant:input=d,value=0.2,elements=1"],
              "options": {"n_pre": n_pre, "n_post": n_post}, "parameters": {"w_back": "0.4"}, "duration": "2 s"}
-    recording = simulate("macro", **given, dt="0.5 ms")
+    recording = simulate("macro:assumed_2026", **given, dt="0.5 ms")
     places = np.array([(post, pre) for post in range(n_post) for pre in range(n_pre)], float)
     far = np.sqrt(((places[:, None] - places[None]) ** 2).sum(-1))
     T = 0.05 * np.exp(-far / 4) * (far > 0)
@@ -141,7 +151,7 @@ def test_matches_an_independent_solution():
     measured = np.concatenate([recording[name].values[-1] for name in ("x", "s", "p_s", "p_l")])
     # first order: 0.5 ms times the fastest rates, 10/s (neurons), is 0.5 % of the states' changes
     assert np.abs(measured - wanted).max() < 5e-3 * np.abs(wanted).max()
-    finer = simulate("macro", **given, dt="0.25 ms")
+    finer = simulate("macro:assumed_2026", **given, dt="0.25 ms")
     finer = np.concatenate([finer[name].values[-1] for name in ("x", "s", "p_s", "p_l")])
     extrapolated = 2 * finer - measured  # without the first-order error
     assert np.abs(extrapolated - wanted).max() < 2e-6 * np.abs(wanted).max()

@@ -124,7 +124,10 @@ def test_macro_runs_in_every_structure(options):
 
 
 def test_only_parameters_that_take_part_are_kept():
-    used = {kind: set(macro.MODEL.used_parameters(macro.MODEL.read_options({"coupling": kind})))
-            for kind in ("dense", "diffusive", "none")}
-    assert used["dense"] - used["none"] == {"a", "ell"}
-    assert used["diffusive"] - used["none"] == {"D"}
+    used = {(kind, layout): set(macro.MODEL.used_parameters(macro.MODEL.read_options({"coupling": kind,
+                                                                                      "layout": layout})))
+            for kind in ("dense", "diffusive", "none") for layout in ("line", "grid", "equal")}
+    without = used["none", "grid"]
+    assert used["dense", "line"] - without == {"a", "ell"}
+    assert used["dense", "grid"] - without == used["dense", "equal"] - without == {"a_sheet", "ell_sheet"}
+    assert used["diffusive", "grid"] - without == {"D"}

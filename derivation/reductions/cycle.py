@@ -1,0 +1,73 @@
+"""The cycle: tau_cycle from the calcium oscillation at a held IP3, against one whose IP3 moves with calcium."""
+
+import dataclasses
+from functools import cache
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from astro_sim.equilibria import Local
+from astro_sim.models import MODELS
+from astro_sim.parameter import Parameter, split_quantity
+from derivation import limit_cycle
+from derivation.reductions.reduction import WITHIN, Changes, Held, Valid, assumed
+from derivation.simulations import CALCIUM_MODEL, CALCIUM_SET, IP3
+from foundation.errors import UserError
+
+FULL_MODEL = "gchi"  # IP3 made at held glutamate
+GLUTAMATE = (0.03, 0.04, 0.05, 0.06, 0.08, 0.12, 0.2, 0.4, 0.7)  # umolar, over the range that oscillates
+
+
+def parameters() -> dict[str, Parameter]:
+    level = assumed(*split_quantity(IP3, "ip3"), "IP3 concentration: the drive at which the period is taken")
+    return {**MODELS[CALCIUM_MODEL].parameters(CALCIUM_SET), "ip3": level}
+
+
+def tau_cycle(changes: Changes = None) -> float:
+    """Period in seconds of the calcium oscillation, some parameters (or `ip3`) at other values of their own units."""
+    changes = changes or {}
+    model, level = MODELS[CALCIUM_MODEL], parameters()["ip3"]
+    for name, value in changes.items():
+        if name == "ip3":
+            level = dataclasses.replace(level, value=value)
+        else:
+            model = limit_cycle.with_parameter(model, CALCIUM_SET, name, value)
+    near = _base_cycle() if changes else None
+    # (E3.1) tau_cycle = period of E2.1, E2.2 at a held IP3
+    return limit_cycle.limit_cycle(model, CALCIUM_SET, "ip3", level, near).seconds
+
+
+@cache
+def _base_cycle() -> limit_cycle.Cycle:
+    return limit_cycle.limit_cycle(MODELS[CALCIUM_MODEL], CALCIUM_SET, "ip3", parameters()["ip3"])
+
+
+@cache
+def full_cycles() -> list[tuple[float, float]]:
+    """(mean IP3 in umolar, period in s) of the full model's oscillations, by rising IP3."""
+    model, found = MODELS[FULL_MODEL], []
+    right_side = Local(model, CALCIUM_SET, "glutamate").derivative()
+    for level in GLUTAMATE:
+        held = assumed(level, "umolar", "glutamate, held")
+        try:
+            one = limit_cycle.limit_cycle(model, CALCIUM_SET, "glutamate", held)
+        except UserError:  # at rest, or calcium constant
+            continue
+        glutamate, time = float(held.quantity()), np.linspace(0, one.seconds, 401)
+        course = solve_ivp(lambda t, y, at=glutamate: right_side(y, at), (0, one.seconds), one.state, "LSODA", time,
+                           rtol=1e-8, atol=1e-13)
+        found.append((float(np.trapezoid(course.y[2], time) / one.seconds) * 1e3, one.seconds))  # mol/m^3 to umolar
+    return sorted(found)
+
+
+@cache
+def tau_cycle_held() -> Held:
+    """Both at the mean IP3 of the protocol; the range is that of the full model's mean IP3 around it."""
+    level, constant = parameters()["ip3"].value, _base_cycle().seconds
+    ip3, period = map(np.array, zip(*full_cycles(), strict=True))
+    fine = np.linspace(ip3[0], ip3[-1], 2001)
+    off = np.abs(constant / np.interp(fine, ip3, period) - 1)
+    inside = fine[off <= WITHIN]
+    return Held(float(abs(constant / np.interp(level, ip3, period) - 1)),
+                f"period where IP3 moves with calcium ({FULL_MODEL}:{CALCIUM_SET}) around the same mean",
+                Valid("mean IP3 of a cycle", "umolar", float(inside.min()), float(inside.max())))
