@@ -18,6 +18,7 @@ app = cli.program("""Derive the record: closed forms and fits of what the networ
   python -m derivation show                       all entries
   python -m derivation show retention --json      one entry, as JSON
   python -m derivation whatif --set "tau_pl=300 second" --set "O_2=0.25 1/umolar/second"
+  python -m derivation reduce                     constants of the macro model: value, error, range, what is assumed
   python -m derivation perturb                    every parameter 10 % up and down, beside its derivative
 """)
 
@@ -75,6 +76,16 @@ def show(entry: Annotated[str | None, typer.Argument(help="an entry; all by defa
     if entry:
         loaded.entry(entry)
     _print(loaded, [entry] if entry else list(loaded.entries), as_json)
+
+
+@app.command("reduce")
+def reduce_verb(names: Annotated[list[str] | None, typer.Argument(help="constants; all by default")] = None,
+                as_json: AsJson = False):
+    """Reduce the macro model's constants from biophysical models, and hold each against the full model."""
+    from derivation.reduce import rows, text
+
+    found = rows(names)
+    cli.print_json({"constants": found}) if as_json else print("\n".join(text(found)))
 
 
 @app.command()
