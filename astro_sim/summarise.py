@@ -1,7 +1,7 @@
 """What a recording says, in numbers: ranges, oscillations, waves, encoding, events; in words what is not there."""
 
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from astro_sim import events
 from astro_sim.analysis import amplitude, crossings, oscillation
@@ -19,8 +19,8 @@ def summarise(recording: Recording, after: float | None = None) -> dict:
     """{"variables": {name: {unit, long_name, min, max, mean, elements: [...]}}, ...} from `after` s (default: half).
 
     Each element: label, lowest, highest (between records too), and its oscillation or `no_oscillation` in words.
-    "wave", "encoding" and "events" are there where they apply; a wave is looked for from the start on unless `after`
-    is given. Errors: `UserError` for an `after` that leaves fewer than four records.
+    "wave", "equilibria", "encoding" and "events" are there where they apply; a wave is looked for from the start on
+    unless `after` is given. Errors: `UserError` for an `after` that leaves fewer than four records.
     """
     import numpy as np
 
@@ -37,7 +37,7 @@ def summarise(recording: Recording, after: float | None = None) -> dict:
                        "elements": [_element(recording, name, n, start) for n in range(values.shape[1])]}
     return {"model": recording.meta["model"], "hash": recording.hash, "after_s": start,
             "last_time_s": float(recording.time[-1]), "variables": found, **_wave(recording, after or 0.0),
-            **_encoding(recording, start), **_events(recording, after or 0.0)}
+            **_equilibria(recording), **_encoding(recording, start), **_events(recording, after or 0.0)}
 
 
 def _element(recording: Recording, name: str, n: int, start: float) -> dict:
@@ -64,6 +64,25 @@ def _wave(recording: Recording, after: float) -> dict:
     for name in ("first", "distance"):
         found[name] = [None if number != number else number for number in found[name]]
     return {"wave": found}
+
+
+def _equilibria(recording: Recording) -> dict:
+    """All equilibria of a model of two states at the one level that its input was held at, with the run's parameters.
+    """
+    from astro_sim.phase_plane import phase_plane
+    from astro_sim.plan import plan_of
+
+    plan = plan_of(recording.meta)
+    held = {drive.values for drive in plan.protocol if getattr(drive, "kind", None) == "constant"}
+    if len(plan.model.states()) != 2 or len(plan.model.inputs) != 1 or len(held) != len(plan.protocol) or len(held) > 1:
+        return {}
+    name, target = next(iter(plan.model.inputs.items()))
+    level = next(iter(held))[0] if held else target.default
+    run = replace(plan.model, parameter_sets={plan.parameter_set: dict(plan.parameters)})
+    with suppress(UserError):  # a model that is coupled, or without bounds of its own
+        plane = phase_plane(run, level, input=name, parameter_set=plan.parameter_set)
+        return {"equilibria": {"input": name, "level": plane.level, "unit": target.unit, "rows": plane.equilibria}}
+    return {}
 
 
 def _encoding(recording: Recording, start: float) -> dict:
@@ -107,7 +126,9 @@ def text(summary: dict) -> str:
         lines += [_element_text(row) for row in found["elements"][:SHOWN]]
         if len(found["elements"]) > SHOWN:
             lines.append(f"  and {len(found['elements']) - SHOWN} more: see --json")
-    return "\n".join([*lines, *_wave_text(summary), *_encoding_text(summary), *_events_text(summary)])
+    for said in (_wave_text, _equilibria_text, _encoding_text, _events_text):
+        lines += said(summary)
+    return "\n".join(lines)
 
 
 def _element_text(row: dict) -> str:
@@ -125,6 +146,17 @@ def _wave_text(summary: dict) -> list[str]:
     return [f"wave: {found['speed']:.4g} +- {found['speed_error']:.2g} places/s from element {found['source']} at "
             f"{found['start']:.4g} s, reaches {found['reached']} of {found['elements']} elements, "
             f"{found['extent']:.3g} places far"]
+
+
+def _equilibria_text(summary: dict) -> list[str]:
+    if "equilibria" not in summary:
+        return []
+    found, lines = summary["equilibria"], []
+    for row in found["rows"]:
+        at = ", ".join(f"{name} {row[name]:.6g}" for name in row if name in summary["variables"])
+        lines.append(f"equilibrium at {found['input']} = {found['level']:g} {found['unit']}: {at}, "
+                     f"{'stable' if row['stable'] else 'unstable'} {row['kind']}, growth {row['growth']:.4g}/s")
+    return lines
 
 
 def _encoding_text(summary: dict) -> list[str]:

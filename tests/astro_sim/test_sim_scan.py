@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from astro_sim import analysis, summarise
+from astro_sim import analysis, equilibria, summarise
 from astro_sim.__main__ import app
 from astro_sim.recording import Recording
 from astro_sim.scan import parse_over, scan
@@ -141,14 +141,19 @@ def test_analyse_says_what_the_recording_holds(astro_sim):
     recording.save("c.nc")
     code, out, _ = astro_sim("analyse", "c.nc")
     assert code == 0
-    assert "period 11.49" in out
+    assert "period 11.49" in out and "unstable focus" in out
     summary = json.loads(astro_sim("analyse", "c.nc", "--json")[1])
     row = summary["variables"]["C"]["elements"][0]
     assert row["period_s"] == pytest.approx(analysis.period(Recording.load("c.nc"), "C"), rel=1e-12)
     assert (row["low"], row["high"]) == pytest.approx((0.1077, 0.4446), abs=5e-5)
     assert summary["variables"]["C"]["unit"] == "umolar"
+    assert summary["equilibria"]["rows"][0]["C"] == pytest.approx(equilibria.equilibrium("li_rinzel:AM", 0.5)["C"])
+    changed = summarise.summarise(simulate("li_rinzel:AM", "constant:input=ip3,value=0.6 umolar", duration="1 s",
+                                           dt="10 ms", parameters={"K_P": "0.05 uM"}))
+    assert changed["equilibria"]["rows"][0]["C"] == pytest.approx(equilibria.equilibrium("li_rinzel:FM", 0.6)["C"])
     still = summarise.summarise(simulate("li_rinzel:AM", "constant:input=ip3,value=0.1 umolar", duration="20 s",
                                          dt="20 ms"))
+    assert still["variables"]["C"]["elements"][0]["no_oscillation"] == "has 0 peaks, not two"
     assert "period_s" not in still["variables"]["C"]["elements"][0]
     with pytest.raises(UserError, match="after: 60 s leaves 1 records"):
         summarise.summarise(recording, 60.0)
