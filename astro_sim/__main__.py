@@ -1,4 +1,4 @@
-"""The simulator's command line: list, show, run, sweep, analyse, scan."""
+"""The simulator's command line: list, show, protocols, run, sweep, analyse, scan."""
 
 import sys
 import warnings
@@ -62,13 +62,22 @@ def show(model: str, set_name: SetName = None, as_json: Json = False) -> None:
     return None
 
 
+@app.command()
+def protocols(as_json: Json = False) -> None:
+    """The kinds of protocol, with their arguments and an example each."""
+    from astro_sim.protocols import about, about_text
+
+    return print_json(about()) if as_json else print(about_text())
+
+
 @app.command("run")
 def run_model(
     model: str,
     out: Annotated[Path | None, typer.Option(help="The recording to write (NetCDF, .nc).")] = None,
     sets: Annotated[Many, typer.Option("--set", help="NAME=VALUE UNIT: change a parameter.")] = None,
-    protocol: Annotated[Many, typer.Option(help="KIND:input=...,...: constant, steps, square, cycles; "
-                                            "spikes, regular, poisson, pairing for spikes.")] = None,
+    protocol: Annotated[Many, typer.Option(help="KIND:input=...,...: constant, steps, ramp, square, "
+                                            "cycles; spikes, regular, poisson, pairing for spikes. See the verb "
+                                            "protocols.")] = None,
     option: Annotated[Many, typer.Option(help="NAME=VALUE: a structural option.")] = None,
     initial: Annotated[Many, typer.Option(help="NAME=VALUE UNIT: an initial value.")] = None,
     set_name: SetName = None,

@@ -6,7 +6,8 @@ from astro_sim.parameter import convert, split_quantity
 def input_courses(plan, population: str, variable: str):
     """An input of a plan: its courses, float64 [step, course] in its unit, and each element's course, int [element].
 
-    A step takes the mean of the course over itself, so that an edge between two steps keeps its place to first order.
+    A step takes the mean of the course over itself, so that an edge between two steps keeps its place to first order,
+    and a ramp, held at the middle of each step, is seen to second order.
     """
     import numpy as np
 
@@ -26,16 +27,26 @@ def input_courses(plan, population: str, variable: str):
 
 
 def course_means(drive, wanted: str, edges):
-    """Means of a drive's course between consecutive `edges` (seconds), float64, in the unit `wanted`."""
+    """Means of a drive's course between consecutive `edges` (seconds), float64, in the unit `wanted`.
+
+    Exact: a value that holds over a step is that value, a straight piece is its middle, and a step with a corner in it
+    takes the integral of the course over itself.
+    """
     import numpy as np
 
     values = np.array([convert(*split_quantity(v, drive.input), wanted, drive.input) for v in drive.values])
-    last = edges[-1] + 1.0
-    corners = np.append([t for t in drive.times if t < last], last)
-    values = values[: len(corners) - 1]
-    # mean = first value + integral of what differs from it: exact where the course does not change
-    integral = np.concatenate([[0.0], np.cumsum((values - values[0]) * np.diff(corners))])
-    means = values[0] + np.diff(np.interp(edges, corners, integral)) / np.diff(edges)
-    inside = np.searchsorted(corners, edges[:-1] + 1e-9 * np.diff(edges), side="right") - 1
+    corners, last = np.array(drive.times), max(edges[-1], drive.times[-1]) + 1.0
+    slopes = np.zeros(len(values))
+    if drive.straight:
+        slopes[:-1] = np.diff(values) / np.diff(corners)
+    piece = np.searchsorted(corners, edges[:-1] + 1e-9 * np.diff(edges), side="right") - 1
     after = np.searchsorted(corners, edges[1:] - 1e-9 * np.diff(edges), side="left") - 1
-    return np.where(inside == after, values[np.clip(inside, 0, len(values) - 1)], means)
+    middle = (edges[:-1] + edges[1:]) / 2
+    inside = values[piece] + slopes[piece] * (middle - corners[piece])
+    # the integral of what differs from the first value: small numbers, where the course changes little
+    lengths = np.diff(np.append(corners, last))
+    whole = np.concatenate([[0.0], np.cumsum((values - values[0] + slopes * lengths / 2) * lengths)])
+    at = np.searchsorted(corners, edges, side="right") - 1
+    since = edges - corners[at]
+    integral = whole[at] + (values[at] - values[0] + slopes[at] * since / 2) * since
+    return np.where(piece == after, inside, values[0] + np.diff(integral) / np.diff(edges))

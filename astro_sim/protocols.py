@@ -1,4 +1,4 @@
-"""Protocols: what drives an input over time, as data: piecewise constant courses here, spike trains in trains.py.
+"""Protocols: what drives an input over time, as data: courses in pieces here, spike trains in trains.py.
 
     cycles("b_pre", high=1, period="11.5 s", duty=0.5, count=6)
     parse("cycles:input=b_pre,high=1,period=11.5s,duty=0.5,count=6")
@@ -22,7 +22,8 @@ MAX_CYCLES = 100_000
 class Drive:
     """One input's course: `values[n]` (text "VALUE UNIT") holds from `times[n]` (seconds, from 0 on) to the next.
 
-    `elements` are places among those that the input reaches; None means all.
+    In a ramp the course goes straight from each value to the next, and holds the last. `elements` are places among
+    those that the input reaches; None means all.
     """
 
     kind: str
@@ -30,6 +31,11 @@ class Drive:
     times: tuple[float, ...]
     values: tuple[str, ...]
     elements: tuple[int, ...] | None = None
+
+    @property
+    def straight(self) -> bool:
+        """Whether the course goes straight from value to value instead of holding each."""
+        return self.kind == "ramp"
 
     def as_dict(self) -> dict:
         return {"kind": self.kind, "input": self.input, "times_s": list(self.times), "values": list(self.values),
@@ -57,7 +63,19 @@ def constant(input: str, value, elements=None) -> Drive:
 
 
 def steps(input: str, times, values, elements=None) -> Drive:
-    """`values[n]` from `times[n]` on; the times rise from 0 s."""
+    """`values[n]` from `times[n]` on; the times rise from 0 s. Text joins them by +, as in 0s+10s."""
+    return _pieces("steps", input, times, values, elements)
+
+
+def ramp(input: str, times, values, elements=None) -> Drive:
+    """Straight from each of `values` to the next, at their `times`, then the last; the times rise from 0 s."""
+    drive = _pieces("ramp", input, times, values, elements)
+    if len(drive.times) < 2:
+        raise UserError(f"times: a ramp goes from one time to another; {drive.times[0]:g} s alone is a constant")
+    return drive
+
+
+def _pieces(kind: str, input: str, times, values, elements) -> Drive:
     times = re.split(r"(?<![eE])\+", times) if isinstance(times, str) else times
     values = re.split(r"(?<![eE])\+", values) if isinstance(values, str) else values
     at = tuple(moment(time, "times") for time in times)
@@ -65,7 +83,7 @@ def steps(input: str, times, values, elements=None) -> Drive:
         raise UserError(f"times: {', '.join(map(str, times))} do not rise from 0 s; the first must be 0 s")
     if len(values) != len(at):
         raise UserError(f"values: {len(values)} values for {len(at)} times; give one value a time")
-    return Drive("steps", input, at, tuple(_text(value, "values") for value in values), chosen_elements(elements))
+    return Drive(kind, input, at, tuple(_text(value, "values") for value in values), chosen_elements(elements))
 
 
 def square(input: str, high, start="0 s", stop="1 s", low=0, elements=None) -> Drive:
@@ -103,9 +121,43 @@ def _with_unit_of(low, high: str) -> str:
 
 
 PROTOCOLS: dict[str, Callable[..., Drive | Train | tuple[Train, ...]]] = {
-    "constant": constant, "steps": steps, "square": square, "cycles": cycles,
+    "constant": constant, "steps": steps, "ramp": ramp, "square": square, "cycles": cycles,
     "spikes": spikes, "regular": regular, "poisson": poisson, "pairing": pairing,
 }
+
+
+EXAMPLES = {
+    "constant": "input=ip3,value=0.5 umolar", "steps": "input=ip3,times=0s+20s,values=0.1uM+0.5uM",
+    "ramp": "input=ip3,times=0s+100s+200s,values=0.1uM+0.9uM+0.1uM",
+    "square": "input=glutamate,high=2 umolar,start=5s,stop=15s",
+    "cycles": "input=b_pre,high=1,period=11.5s,duty=0.5,count=6",
+    "spikes": "input=spikes,times=0.1s+0.25s,elements=0-3", "regular": "input=spikes,rate=10 hertz,count=50,start=1s",
+    "poisson": "input=spikes,rate=5 hertz,stop=60s,seed=3", "pairing": "offset=10 ms,period=1s,count=60",
+}
+
+
+def about() -> dict[str, dict]:
+    """Every kind of protocol: what it does, its arguments (with defaults), an example as text."""
+    found = {}
+    for kind, make in PROTOCOLS.items():
+        arguments = {name: None if p.default is p.empty else p.default
+                     for name, p in inspect.signature(make).parameters.items()}
+        found[kind] = {"does": " ".join((inspect.getdoc(make) or "").split()), "arguments": arguments,
+                       "required": [name for name, p in inspect.signature(make).parameters.items()
+                                    if p.default is p.empty],
+                       "example": f"{kind}:{EXAMPLES[kind]}"}
+    return found
+
+
+def about_text() -> str:
+    """The kinds of protocol in words, for the command line."""
+    lines = ["A protocol is KIND:name=value,name=value. Times and values carry their unit; several are joined by +.",
+             "`elements` chooses among those that the input reaches, as in 0+2+5-8; without it all are driven."]
+    for kind, told in about().items():
+        given = [name if name in told["required"] else f"{name}={told['arguments'][name]}"
+                 for name in told["arguments"] if name != "elements"]
+        lines += [f"\n{kind}: {told['does']}", f"  {', '.join(given)}", f'  --protocol "{told["example"]}"']
+    return "\n".join(lines)
 
 
 def parse(text: str) -> Drive | Train | tuple[Train, ...]:

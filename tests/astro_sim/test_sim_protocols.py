@@ -4,10 +4,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
 
 from astro_sim.courses import course_means, input_courses
 from astro_sim.plan import prepare
-from astro_sim.protocols import constant, cycles, drive_from_dict, drives, parse, square, steps
+from astro_sim.protocols import (
+    PROTOCOLS,
+    about,
+    about_text,
+    constant,
+    cycles,
+    drive_from_dict,
+    drives,
+    parse,
+    ramp,
+    square,
+    steps,
+)
 from astro_sim.simulate import simulate
 from foundation.errors import UserError
 
@@ -18,6 +31,7 @@ from foundation.errors import UserError
     ("square: input=d, high=2, start=1 s, stop=1500 ms, elements=0+4-6",
      square("d", "2", 1.0, 1.5, elements=[0, 4, 5, 6])),
     ("steps:input=ip3,times=0s+10s,values=.1uM+.2uM", steps("ip3", [0, 10], [".1uM", ".2uM"])),
+    ("ramp:input=ip3,times=0s+1e1s,values=.1uM+2e-1uM,elements=3", ramp("ip3", [0, 10], [".1uM", "2e-1uM"], [3])),
 ])
 def test_text_and_object_mean_the_same(text, drive):
     assert parse(text) == drive
@@ -31,13 +45,18 @@ def test_cycles_are_high_then_low():
 
 
 @pytest.mark.parametrize(("text", "says"), [
-    ("sine:input=b", "unknown protocol 'sine'.*constant, cycles, .*square, steps"),
+    ("sine:input=b", "unknown protocol 'sine'.*constant, cycles, .*ramp, .*square, steps"),
     ("cycles:input=b_pre,high=1", "period missing"), ("cycles:input=b_pre,hihg=1", "did you mean 'high'"),
     ("cycles:input=b_pre,high", "not one name=value"), ("constant:input=d,value=1,value=2", "not one name=value"),
     ("cycles:input=b_pre,high=1,period=0s", "above zero"), ("cycles:input=b_pre,high=1,period=2", "no unit"),
     ("cycles:input=b_pre,high=1,period=2s,duty=1", "duty"), ("cycles:input=b_pre,high=1,period=2s,count=1.5", "count"),
     ("cycles:input=b_pre,high=nan,period=2s", "not a number"), ("square:input=d,high=1,start=2s,stop=1s", "not after"),
     ("steps:input=d,times=1s+2s,values=1+2", "rise from 0 s"), ("steps:input=d,times=0s+2s,values=1", "1 values for 2"),
+    ("ramp:input=d,times=0s,values=1", "a ramp goes from one time to another"),
+    ("ramp:input=d,times=0s+nans,values=1+2", "times: 'nans' is not a number"),
+    ("ramp:input=d,times=0s+1s+1s,values=1+2+3", "do not rise"),
+    ("ramp:input=d,times=0s+1s,values=1", "1 values for 2"),
+    ("ramp:input=d,times=0s+1s,values=1+inf", "not a number"), ("ramp:times=0s+1s,values=1+2", "input missing"),
     ("constant:input=d,value=1,elements=a", "elements"), ("", "unknown protocol"),
 ])
 def test_wrong_text_is_refused(text, says):
@@ -57,6 +76,49 @@ def test_wrong_text_is_refused(text, says):
 def test_a_protocol_that_does_not_fit_the_model_is_refused(model, protocol, says):
     with pytest.raises(UserError, match=says):
         prepare(model, protocol, duration="1 s", dt="1 ms")
+
+
+@given(st.lists(st.tuples(st.floats(0.013, 2), st.floats(-3, 3)), min_size=2, max_size=6), st.floats(3e-3, 0.4),
+       st.booleans())
+def test_means_of_ramps_and_steps_are_exact(pieces, dt, straight):
+    """Against quadrature, split at the corners, of a course written anew."""
+    times = np.concatenate([[0.0], np.cumsum([gap for gap, _ in pieces[1:]])])
+    values = [value for _, value in pieces]
+    drive = (ramp if straight else steps)("d", times.tolist(), values)
+    edges = dt * np.arange(int((times[-1] + 1) / dt) + 2)
+    at = np.unique(np.concatenate([edges, times[times < edges[-1]]]))
+    middle = (at[1:] + at[:-1]) / 2  # of a piece without a corner: its value there is its mean
+    course = np.interp(middle, times, values) if straight else np.array(values)[
+        np.searchsorted(times, middle, side="right") - 1]
+    wanted = np.add.reduceat(course * np.diff(at), np.searchsorted(at, edges[:-1] - 1e-12)) / dt
+    # sums of some hundred numbers of size 3, and times that differ by rounding, over a step
+    assert course_means(drive, "1", edges) == pytest.approx(wanted, abs=1e-10 / dt)
+
+
+def test_a_ramp_is_seen_to_second_order():
+    def rates(t, state):
+        c, h = state
+        ip3 = np.interp(t, [0, 5, 8], [0.2, 0.6, 0.3])
+        gate, q2 = ip3 / (ip3 + 0.13) * c / (c + 0.08234), 1.049 * (ip3 + 0.13) / (ip3 + 0.9434)
+        er = 2 - 1.185 * c
+        return [(6 * (gate * h)**3 + 0.11) * er - 0.9 * c * c / (c * c + 0.01), 0.2 * (q2 - (q2 + c) * h)]
+
+    wanted = solve_ivp(rates, (0, 8), [0.09, 0.78], "DOP853", max_step=0.05, rtol=1e-11, atol=1e-13).y[:, -1]
+    errors, widths = [], (0.1, 0.05, 0.025)
+    for dt in widths:
+        found = simulate("li_rinzel", "ramp:input=ip3,times=0s+5s+8s,values=.2uM+.6uM+.3uM", duration="8 s", dt=dt)
+        errors.append(abs(found["C"].values[-1, 0] - wanted[0]))
+    assert np.polyfit(np.log(widths), np.log(errors), 1)[0] == pytest.approx(2, abs=0.15), errors
+    assert errors[-1] < 1e-4 * wanted[0]
+
+
+def test_every_kind_is_told_with_an_example_that_is_read():
+    told = about()
+    assert set(told) == set(PROTOCOLS)
+    for kind, entry in told.items():
+        assert entry["does"] and parse(entry["example"]), kind
+        assert set(entry["required"]) <= set(entry["arguments"])
+        assert entry["example"] in about_text() and entry["does"] in about_text()
 
 
 @given(st.floats(0.05, 0.95), st.floats(0.3, 2.0), st.integers(1, 5), st.floats(1e-3, 0.02), st.floats(0, 3))
