@@ -164,9 +164,9 @@ def _synapses(plan: Plan, connection: Connection, pairs: Pairs, groups: dict, va
                                namespace=values, method=plan.method, clock=clock, name=connection.name,
                                on_event=connection.on_event, **events)
     synapses.connect(i=pairs.source, j=pairs.target)
-    if np.array_equal(pairs.target, np.arange(synapses.target.N)):
-        # pair k meets element k: told so, NumPy computes all that a spike does at once, not pair by pair
-        indices = synapses.variables.indices
+    if connection.on_pre and np.array_equal(pairs.target, np.arange(synapses.target.N)):
+        # pair k meets element k: told so, NumPy computes what spikes do for all pairs at once, not one by one
+        indices = synapses.pre.variables.indices
         indices.update({name: "_idx" for name, index in indices.items() if index == "_postsynaptic_idx"})
     units = {line.name: line.unit for line in lines(connection.equations)}
     for name, numbers in pairs.constants.items():
