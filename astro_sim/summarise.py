@@ -7,6 +7,7 @@ from astro_sim import events
 from astro_sim.analysis import amplitude, crossings, oscillation
 from astro_sim.encoding import constant_levels, encoding
 from astro_sim.recording import Recording
+from astro_sim.spiking import firing_rates
 from astro_sim.waves import wave
 from foundation.errors import UserError
 
@@ -114,6 +115,8 @@ def _events(recording: Recording, after: float) -> dict:
             found[name]["irregularity"] = events.irregularity(seen, after)
         except UserError as why:
             found[name]["no_irregularity"] = str(why).removeprefix("irregularity: ")
+        if name == "spikes":
+            found[name]["kinds"] = firing_rates(recording, after)
     return {"events": found} if found else {}
 
 
@@ -175,4 +178,6 @@ def _events_text(summary: dict) -> list[str]:
         lines.append(f"{name}: {found['count']} in {found['elements']} elements of {found['population']}, "
                      f"{found['rate_hertz']:.4g} per second ({found['lowest_rate_hertz']:.4g} to "
                      f"{found['highest_rate_hertz']:.4g}); {regular}")
+        lines += [f"  {kind:>12}  {one['mean_hertz']:.4g} Hz ({one['lowest_hertz']:.4g} to "
+                  f"{one['highest_hertz']:.4g}), {one['active']} of {one['neurons']} neurons active" for kind, one in found.get("kinds", {}).items()]
     return lines

@@ -1,11 +1,13 @@
 """The network of neurons and astrocytes: against a naive twin, silence, rates, who is reached by gliotransmitter."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astro_sim import backend, network, plan, spiking, wiring
+from astro_sim import backend, network, plan, spiking, summarise, wiring
 from astro_sim.models import neuron_glia_network as model
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
@@ -165,6 +167,11 @@ def test_neurons_without_synapses_spike_at_the_rate_of_the_closed_form():
     rates = spiking.firing_rates(recording)
     assert rates["excitatory"]["mean_hertz"] == pytest.approx(sum(len(one) for one in found[:3]) / 3 / 0.4)
     assert rates["inhibitory"]["mean_hertz"] == pytest.approx(len(found[3]) / 0.4)
+    assert (rates["excitatory"]["neurons"], rates["excitatory"]["active"]) == (3, 2)
+    said = summarise.text(summarise.summarise(recording, after=0.0))  # what the verb analyse prints
+    assert re.search(r"excitatory +\d.* Hz \(0 to .*, 2 of 3 neurons active", said)
+    with pytest.raises(UserError, match="spikes"):
+        spiking.firing_rates(simulate("li_rinzel", duration="0.1 s", dt="10 ms"))
 
 
 def test_inhibition_lowers_and_excitation_raises_the_rate():
