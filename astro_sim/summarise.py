@@ -178,6 +178,7 @@ def _events_text(summary: dict) -> list[str]:
         lines.append(f"{name}: {found['count']} in {found['elements']} elements of {found['population']}, "
                      f"{found['rate_hertz']:.4g} per second ({found['lowest_rate_hertz']:.4g} to "
                      f"{found['highest_rate_hertz']:.4g}); {regular}")
-        lines += [f"  {kind:>12}  {one['mean_hertz']:.4g} Hz ({one['lowest_hertz']:.4g} to "
-                  f"{one['highest_hertz']:.4g}), {one['active']} of {one['neurons']} neurons active" for kind, one in found.get("kinds", {}).items()]
+        for kind, one in found.get("kinds", {}).items():
+            lines.append(f"  {kind:>12}  {one['mean_hertz']:.4g} Hz ({one['lowest_hertz']:.4g} to "
+                         f"{one['highest_hertz']:.4g}), {one['active']} of {one['neurons']} neurons active")
     return lines
