@@ -5,7 +5,7 @@ PY     := $(VENV)/bin/python
 SETUP  := $(VENV)/.set-up
 FASHION := /usr/share/datasets/fashion-mnist
 
-.PHONY: demo test test-network test-biology lint check docs doctor data clean
+.PHONY: demo test test-network test-biology lint check trace-check docs doctor data clean
 
 demo: $(SETUP)
 	$(PY) -m figures.demo
@@ -26,6 +26,11 @@ lint: $(SETUP)
 
 check: $(SETUP)
 	$(PY) -m derivation check
+
+# From parameter to tensor: the matrix by the stored derivatives, then every derivative against a reduction done anew.
+trace-check: $(SETUP)
+	$(PY) -m rmaat trace --check
+	$(PY) -m derivation perturb
 
 docs: $(SETUP)
 	$(PY) docs/make_index.py

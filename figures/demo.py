@@ -83,7 +83,8 @@ def screen(derived, recall: dict, listops: dict, measured) -> list[str]:
     """What came out, on one screen."""
     from astro_sim import analysis
     from rmaat.configs import CONFIGS
-    from rmaat.trace import text, trace
+    from rmaat.trace import trace
+    from rmaat.trace_text import text
 
     calcium = derived.recordings["calcium"]
     low, high = analysis.amplitude(calcium, "C", after=30.0)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from foundation.cli import print_json, program, run
-from foundation.errors import UserError, choose
+from foundation.errors import DamagedFileError, UserError, choose
 from rmaat import benchmark_verbs
 
 app = program(
@@ -58,6 +58,7 @@ def train(
     torchrun --nproc-per-node 2 -m rmaat train recall --out runs/recall
     """
     experiment = _experiment(config, settings, seed)
+    _warn(experiment.model, record)
     if dry_run:
         _plan(experiment, record, device, json)
         return
@@ -75,6 +76,17 @@ def train(
     print(table(result))
     print(f"  {result['parameters']:,} parameters; {result['timed_steps']} steps in {result['seconds']:.0f} s "
           f"({result['cpu_seconds']:.0f} CPU-seconds), peak {result['peak_bytes']:,} bytes a step; in {out}")
+
+
+def _warn(model, record: Path | None) -> None:
+    """On stderr: where the network would use the record outside its ranges of validity."""
+    import sys
+
+    from derivation import record as records
+    from rmaat.trace import warnings
+
+    for warning in warnings(model, records.load(record)):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _plan(experiment, record: Path | None, device: str, json: bool) -> None:
@@ -121,6 +133,8 @@ def trace(
     config: Annotated[str, typer.Option("--config", help="Without DIR: the config to build.")] = "recall",
     record: RecordFile = None, settings: Settings = None,
     tensor: Annotated[str | None, typer.Option("--tensor", metavar="NAME", help="One alone, e.g. retention.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Print the matrix parameter x entry x tensor; exit code 3 "
+                                                        "where the trace is not sound.")] = False,
     json: Json = False,
 ) -> None:
     """Follow every number of a network that is not learned back to equation, parameter and source.
@@ -128,10 +142,12 @@ def trace(
     \b
     python -m rmaat trace runs/recall
     python -m rmaat trace --config fashion_small --tensor retention
+    python -m rmaat trace --check
     """
     from derivation import record as records
     from rmaat import run_folder
     from rmaat import trace as tracing
+    from rmaat.trace_text import text
 
     if folder is None:
         model, source = _experiment(config, settings, None).model, records.load(record)
@@ -140,8 +156,30 @@ def trace(
     else:
         found = run_folder.read(folder)
         model, source = found.experiment.model, found.record
+    if check:
+        _check_trace(model, source, json)
+        return
     report = tracing.trace(model, source, tensor)
-    print_json(report) if json else print(tracing.text(report))
+    print_json(report) if json else print(text(report))
+
+
+def _check_trace(model, record, json: bool) -> None:
+    """Print the matrix; raise where something is wrong."""
+    import dataclasses
+
+    from rmaat import trace_matrix as matrices
+
+    found, wrong = matrices.matrix(model, record), matrices.complaints(model, record)
+    if json:
+        body = dataclasses.asdict(found) | {"unread": sorted(found.unread)}
+        print_json({"record": record.hash, "wrong": wrong, "matrix": body})
+    else:
+        print(f"record {record.hash[:12]}\n\n{matrices.text(found)}\n")
+    if wrong:
+        raise DamagedFileError("the trace is not sound:\n  " + "\n  ".join(wrong))
+    if not json:
+        print(f"{len(found.parameters)} parameters; no number of this network is without origin, every chain moves "
+              "what it leads to, constants and derivatives are those of their formulas")
 
 
 @app.command()

@@ -1,23 +1,24 @@
 """The trace verb: every number of a network that is not learned, followed back to the biology that it comes from.
 
 It walks the model as built, so it reports what this network uses. The influence of a biological parameter on a tensor
-is measured: the record's constants are moved as its stored derivatives say, the network is built again, and the
-tensors are compared.
+is measured: each of the record's constants is moved, the network is built again, the tensors are compared, and the
+record's stored derivatives say how far a parameter moves the constants.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 
 import torch
 
-from derivation.record import Entry, ParameterUse, Record, in_order
+from derivation.record import Entry, Record, in_order
 from foundation.errors import unknown
 from rmaat.biology import Biology, Curve
 from rmaat.model import RMAAT, ModelConfig
-from rmaat.provenance import SIZE, Analogy, Engineering, FromRecord, Start, Traced, collect
+from rmaat.provenance import Analogy, Engineering, FromRecord, Start, Traced, collect
 
-NUDGE = .01  # relative change of a parameter; small enough for the stored derivatives, large against rounding
+NUDGE = 1e-4  # of a constant, up and down: off by 1e-8 of a tensor's change, large against rounding
 SAMPLE = (.5, 1., 8., 64.)  # where curves are compared
+NOT_KNOWN = ("assumed", "convention")  # bases that no paper stands behind
 
 
 def build(config: ModelConfig, record: Record) -> RMAAT:
@@ -40,7 +41,12 @@ def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> dic
             raise unknown("tensor", tensor, sorted({path_of(item) for item in derived}))
         derived = kept
     effects = influences(config, record, derived)
-    report = {"record": record.hash, "tensors": [_tensor(record, item, effects) for item in derived]}
+    used = {item.origin.entry for item in derived}
+    unread = record.entries.keys() - {item.origin.entry for item in found if isinstance(item.origin, FromRecord)}
+    report = {"record": record.hash, "sample": record.versions.get("sample"),
+              "tensors": [_tensor(record, item, effects) for item in derived],
+              "without_influence": without_influence(record, used, unread if tensor is None else set(), effects),
+              "not_known": not_known(record, used), "outside": outside(config, record, used)}
     if tensor is None:
         report["analogies"] = _unique({"equation": item.origin.equation, "says": item.origin.says} for item in found
                                       if isinstance(item.origin, Analogy))
@@ -75,16 +81,71 @@ def _tensor(record: Record, item: Traced, effects: dict) -> dict:
                  if item.origin.constant in (None, name)}
     parameters = [{**asdict(use),
                    "sensitivity": {name: value for name, value in use.sensitivity.items() if name in constants},
-                   "influence": effects[path_of(item), use.name]} for use in in_order(entry.parameters)]
+                   "influence": effects.get((path_of(item), use.name), 0.)} for use in in_order(entry.parameters)]
     evidence = None if entry.evidence is None else asdict(entry.evidence)
     return {"path": path_of(item), "file": item.file, "value": summary(item.value),
             "equation": item.origin.equation or entry.equation, "entry": item.origin.entry, "meaning": entry.meaning,
             "formula": entry.formula, "basis": entry.basis, "sources": list(entry.sources), "constants": constants,
-            "parameters": parameters, "evidence": evidence, "cancels": dict(entry.cancels)}
+            "parameters": parameters, "evidence": evidence, "cancels": dict(entry.cancels),
+            "validity": [asdict(one) for one in entry.validity],
+            "rivals": {name: {"chosen": one.chosen, "weights": {key: rival.weight for key, rival in one.rivals.items()},
+                              "loss": one.loss} for name, one in getattr(entry, "comparisons", {}).items()}}
 
 
 def _unique(items) -> list[dict]:
     return list({tuple(item.items()): item for item in items}.values())
+
+
+# ---------------------------------------------------------------------------------------------- what to know
+
+
+def outside(config: ModelConfig, record: Record, used: set[str] | None = None) -> list[dict]:
+    """The ranges of validity that `config` leaves, for the entries that its network uses.
+
+    The number of segments and the distances in a segment are known beforehand; the size of drive and calcium is not.
+    """
+    if used is None:
+        used = {item.origin.entry for item in collect(build(config, record)) if isinstance(item.origin, FromRecord)}
+    reached = {"t": float(config.num_segments), "T": float(config.num_segments),
+               "distance": float(config.segment_length - 1)}
+    return [{"entry": name, **asdict(one), "reached": {key: value for key, value in reached.items() if
+                                                       key in record.entry(name).arguments}}
+            for name in sorted(used)
+            for one in record.entry(name).outside(**{key: value for key, value in reached.items()
+                                                     if key in record.entry(name).arguments})]
+
+
+def warnings(config: ModelConfig, record: Record) -> list[str]:
+    """`outside` as sentences."""
+    told = []
+    for one in outside(config, record):
+        low, high = ("any" if end is None else f"{end:g}" for end in (one["low"], one["high"]))
+        reached = ", ".join(f"{name} = {value:g}" for name, value in one["reached"].items())
+        told.append(f"{one['entry']} is used outside its range: {one['quantity']} from {low} to {high} "
+                    f"({one['reason']}); this config reaches {reached}")
+    return told
+
+
+def without_influence(record: Record, used: set[str], unread: set[str],
+                      effects: dict[tuple[str, str], float]) -> list[dict]:
+    """What does nothing here, with the reason: what cancels, what moves no tensor, what is behind unread entries."""
+    moving = {name for (_, name), effect in effects.items() if effect}
+    found = [{"name": name, "entry": key, "why": why} for key in sorted(used)
+             for name, why in record.entry(key).cancels.items()]
+    for keys, why in ((used, "moves no tensor of this network"), (unread, "this network does not read the entry")):
+        found += [{"name": name, "entry": key, "why": why} for key in sorted(keys)
+                  for name in dict.fromkeys(use.name for use in record.entry(key).parameters) if name not in moving]
+    return found
+
+
+def not_known(record: Record, used: set[str]) -> dict:
+    """How many parameters rest on what, and those that no paper stands behind."""
+    uses = {use.name: use for key in sorted(used) for use in record.entry(key).parameters}
+    bases = [use.basis for use in uses.values()]
+    return {"counts": {basis: bases.count(basis) for basis in sorted(set(bases))},
+            "parameters": [{"name": use.name, "value": use.value, "unit": use.unit, "meaning": use.meaning,
+                            "basis": use.basis} for use in uses.values() if use.basis in NOT_KNOWN],
+            "entries": {key: record.entry(key).basis for key in sorted(used) if not record.entry(key).parameters}}
 
 
 # ---------------------------------------------------------------------------------------------- influence
@@ -92,29 +153,35 @@ def _unique(items) -> list[dict]:
 
 def influences(config: ModelConfig, record: Record, items: list[Traced]) -> dict[tuple[str, str], float]:
     """(path, parameter) -> largest change of the tensor per relative change of the parameter, in its largest value."""
-    effects = {}
     before = {path_of(item): numbers(item.value) for item in items}
-    for name in sorted({use.name for entry in record.entries.values() for use in entry.parameters}):
-        after = {path_of(item): numbers(item.value) for item in collect(build(config, nudged(record, name)))
-                 if path_of(item) in before and isinstance(item.origin, FromRecord)}
-        for path, value in before.items():
-            change = (after[path] - value).abs().max() / value.abs().max()
-            effects[path, name] = change.item() / NUDGE
-    return effects
+    changes: dict[tuple[str, str], torch.Tensor | float] = {}
+    for key, entry in record.entries.items():
+        for name in entry.constants:
+            slopes = _slopes(config, record, key, name, before.keys())
+            for use in entry.parameters:  # one that acts through several constants stands there several times
+                for path, slope in slopes.items():
+                    step = slope * use.sensitivity.get(name, 0.) * use.value
+                    changes[path, use.name] = changes.get((path, use.name), 0.) + step
+    return {(path, name): (change.abs().max() / before[path].abs().max()).item()
+            for (path, name), change in changes.items()}
 
 
-def nudged(record: Record, parameter: str) -> Record:
-    """`record` as it would be, to first order, with `parameter` larger by the share NUDGE in every entry."""
-    return replace(record, entries={name: _nudge(entry, parameter) for name, entry in record.entries.items()})
+def _slopes(config: ModelConfig, record: Record, entry: str, constant: str,
+            paths: Iterable[str]) -> dict[str, torch.Tensor]:
+    """d(tensor)/d(constant) of every tensor, from two networks built anew."""
+    value = record.entry(entry).constants[constant].value
+    step = NUDGE * (abs(value) or 1.)
+    up, down = ({path_of(item): item.value for item in collect(build(config, moved))
+                 if isinstance(item.origin, FromRecord)}
+                for moved in (with_constant(record, entry, constant, value + change) for change in (step, -step)))
+    return {path: (numbers(up[path]) - numbers(down[path])) / (2 * step) for path in paths}
 
 
-def _nudge(entry: Entry, parameter: str) -> Entry:
-    uses: Iterator[ParameterUse] = (use for use in entry.parameters if use.name == parameter)
-    constants = dict(entry.constants)
-    for use in uses:
-        for name, derivative in use.sensitivity.items():
-            constants[name] = replace(constants[name], value=constants[name].value + derivative * NUDGE * use.value)
-    return replace(entry, constants=constants)
+def with_constant(record: Record, entry: str, constant: str, value: float) -> Record:
+    """`record` with one constant of one entry at another value."""
+    old = record.entry(entry)
+    constants = {**old.constants, constant: replace(old.constants[constant], value=value)}
+    return replace(record, entries={**record.entries, entry: replace(old, constants=constants)})
 
 
 def numbers(value) -> torch.Tensor:
@@ -125,75 +192,8 @@ def numbers(value) -> torch.Tensor:
     return torch.as_tensor(value, dtype=torch.float64)
 
 
-# ---------------------------------------------------------------------------------------------- text
-
-
-def text(report: dict) -> str:
-    """The report for a reader; equal chains of different layers are told once."""
-    lines = [f"record {report['record'][:12]}"]
-    groups: dict[str, list[dict]] = {}
-    for tensor in report["tensors"]:
-        groups.setdefault(repr({**tensor, "path": None}), []).append(tensor)
-    for tensors in groups.values():
-        lines += ["", *_chain(tensors[0], [tensor["path"] for tensor in tensors])]
-    if "analogies" in report:
-        lines += ["", "analogies (a meaning, no number claimed)"]
-        lines += [f"  ({item['equation']}) {item['says']}" for item in report["analogies"]]
-        lines += ["", "engineering (no biology)", *_declared(report["engineering"])]
-        lines += ["", "where learning starts (no biology)", *_declared(report["starts"])]
-    return "\n".join(lines)
-
-
-def _declared(items: list[dict]) -> Iterator[str]:
-    """A line for each number and reason; sizes that follow from the config are one line together."""
-    same: dict[tuple, list[dict]] = {}
-    for item in items:
-        size = item["reason"] == SIZE.reason
-        key = (SIZE.reason,) if size else (item["file"], item["path"].rpartition(".")[2], item["reason"])
-        same.setdefault(key, []).append(item)
-    for key, group in same.items():
-        values = ", ".join(dict.fromkeys(_short(item["value"]) for item in group))
-        more = f" (and {len(group) - 1} more)" if len(group) > 1 else ""
-        file = "" if key == (SIZE.reason,) else f"{group[0]['file']}: "
-        yield f"  {group[0]['path']}{more} = {values}   {file}{group[0]['reason']}"
-
-
-def _short(value) -> str:
-    if isinstance(value, dict) and "formula" in value:
-        return "curve"
-    if isinstance(value, dict) and "values" in value:
-        return f"{value['dtype']} {value['shape']} {' '.join(f'{x:.4g}' for x in value['values'])}"
-    if isinstance(value, dict):
-        return f"{value['dtype']} {value['shape']} {value['min']:.4g} .. {value['max']:.4g}, sum {value['sum']:.6g}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _chain(tensor: dict, paths: list[str]) -> Iterator[str]:
-    yield f"{paths[0]}   {_short(tensor['value'])}   {tensor['file']}   ({tensor['equation']})"
-    if paths[1:]:
-        yield f"  also {', '.join(paths[1:])}"
-    yield f"  {tensor['meaning']}"
-    yield f"  <- {tensor['formula']}   {tensor['basis']}; {', '.join(tensor['sources'])}"
-    if tensor["evidence"] is not None:
-        yield "     held against {compared}: off by at most {max_error:.2g}; {range}".format(**tensor["evidence"])
-    for name, constant in tensor["constants"].items():
-        formula = f" = {constant['formula']}" if constant["formula"] else ""
-        yield f"     {name}{formula} = {constant['value']:.6g}   {constant['meaning']}"
-        if constant["interval"]:
-            low, high = constant["interval"]
-            yield f"     {name} fitted to the recording: {constant['fitted']:.6g} [{low:.6g}, {high:.6g}]"
-    yield from _parameters(tensor["parameters"])
-    for name, why in tensor["cancels"].items():
-        yield f"     .. {name}: {why}"
-
-
-def _parameters(uses: list[dict]) -> Iterator[str]:
-    """A line a parameter, in columns; one that acts through another stands indented below it."""
-    rows = [("   " * bool(use["through"]) + use["name"], f"{use['value']:g} {use['unit']}".removesuffix(" 1"),
-             use["basis"], use["source"],
-             ", ".join(f"d {name}/d {use['name']} {slope:+.3g}" for name, slope in use["sensitivity"].items())
-             or "moves no constant here", f"+1 % moves this by {use['influence']:.2g} %") for use in uses]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True))
-        yield f"     <- {cells}".rstrip()
+def elasticities(entry: Entry) -> Iterator[tuple[str, str, str | None, float]]:
+    """(parameter, constant, through, relative change of the constant per relative change of the parameter)."""
+    for use in in_order(entry.parameters):
+        for name, slope in use.sensitivity.items():
+            yield use.name, name, use.through, slope * use.value / entry.constants[name].value

@@ -1,18 +1,24 @@
 """The trace: every derived tensor is there, its chain is the record's, its influences are what a change does."""
 
 import dataclasses
+import json
+import math
 import re
+from pathlib import Path
 
 import pytest
 import torch
 
 from derivation import record as records
-from foundation.errors import UserError
+from foundation.errors import DamagedFileError, UserError
 from rmaat.biology import Biology
 from rmaat.configs import CONFIGS, recall
 from rmaat.model import RMAAT
 from rmaat.provenance import FromRecord, collect
-from rmaat.trace import NUDGE, build, nudged, path_of, text, trace
+from rmaat.trace import build, outside, path_of, trace, warnings, with_constant
+from rmaat.trace_matrix import complaints, matrix
+from rmaat.trace_matrix import text as matrix_text
+from rmaat.trace_text import text
 
 SHARED = {  # two entries that share a parameter, with values that can be worked out by hand
     "retention": ("q**(t-1)*(1-q)/(1-q**T)", {"t": "segment", "T": "segments"}, {"q": .5}, {"q": .2}),
@@ -67,16 +73,28 @@ def test_influence_is_the_change_of_the_tensor_as_built(record):
     largest, step = (lambda q: (1 - q) / (1 - q ** 8)), 1e-6
     slope = (largest(.5 + step) - largest(.5 - step)) / (2 * step)
     expected = abs(slope) * .2 * 2 / largest(.5)
-    # a finite nudge of 1 % in tau is .4 % in q, and the form is curved: agreement to about that size
-    assert eight["parameters"][0]["influence"] == pytest.approx(expected, rel=.02)
+    # both are central differences: off by the square of steps of 1e-4 and 1e-6
+    assert eight["parameters"][0]["influence"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_nudge_moves_what_depends_on_the_parameter_and_nothing_else(record):
-    moved = nudged(record, "tau")
-    assert moved.entry("retention").constants["q"].value == pytest.approx(.5 + .2 * NUDGE * 2)
-    assert moved.entry("relative_position").constants["scale"].value == pytest.approx(.25 + .05 * NUDGE * 2)
-    assert moved.entry("calcium_response") == record.entry("calcium_response")
-    assert nudged(record, "unheard of").entries == record.entries
+def test_influences_through_two_constants_add_up_with_their_signs(record):
+    """tau moves scale by two ways, +.05 and -.05: nothing is left of it."""
+    entry = record.entry("relative_position")
+    (use,) = entry.parameters
+    uses = (use, *(dataclasses.replace(use, name="x", through="tau", sensitivity={"scale": slope})
+                   for slope in (.05, -.05)))
+    changed = dataclasses.replace(record, entries={**record.entries, "relative_position": dataclasses.replace(
+        entry, parameters=uses)})
+    (tensor,) = trace(dataclasses.replace(recall().model, layers=1), changed, "curve")["tensors"]
+    # the curve is looked at .5, 1, 8 and 64 places; d exp(-scale d) is largest at 8
+    expected = .05 * 2 * 8 * math.exp(-.25 * 8) / math.exp(-.25 * .5)
+    assert [use["influence"] for use in tensor["parameters"]] == [pytest.approx(expected, rel=1e-6), 0, 0]
+
+
+def test_one_constant_alone_is_moved(record):
+    moved = with_constant(record, "retention", "q", .6)
+    assert moved.entry("retention").constants["q"].value == .6
+    assert {name for name in record.entries if moved.entry(name) != record.entry(name)} == {"retention"}
 
 
 def test_tracing_leaves_the_random_state_alone():
@@ -115,3 +133,133 @@ def test_only_what_the_network_uses_is_reported(retention, record):
     entries = {tensor["entry"] for tensor in trace(config, record)["tensors"]}
     assert ("retention" in entries) == (retention not in ("none", "reset"))
     assert isinstance(RMAAT(config, Biology.of(record)), RMAAT)
+
+
+# ---------------------------------------------------------------------------------------------- what to know
+
+
+def ranged(record, entry, *ranges):
+    changed = dataclasses.replace(record.entry(entry), validity=ranges)
+    return dataclasses.replace(record, entries={**record.entries, entry: changed})
+
+
+def test_what_has_no_influence_is_named(record):
+    entries = {**record.entries, "relative_position_diffusive": dataclasses.replace(
+        record.entry("relative_position"), parameters=(dataclasses.replace(
+            record.entry("relative_position").parameters[0], name="D"),))}
+    record = dataclasses.replace(record, entries=entries)
+    found = trace(recall().model, record)["without_influence"]
+    assert [(item["name"], item["entry"]) for item in found] == [("kappa", "retention"),
+                                                                 ("D", "relative_position_diffusive")]
+    assert [item["name"] for item in trace(recall().model, record, "retention")["without_influence"]] == ["kappa"]
+    single = dataclasses.replace(recall().model, num_segments=1)  # its only factor is 1, whatever q
+    (_, tau) = trace(single, record, "retention")["without_influence"]
+    assert (tau["name"], tau["why"]) == ("tau", "moves no tensor of this network")
+
+
+def test_what_is_assumed_is_counted_and_listed(record):
+    report = trace(recall().model, record)
+    assert report["not_known"]["counts"] == {"assumed": 1}
+    assert [item["name"] for item in report["not_known"]["parameters"]] == ["tau"]
+    assert set(report["not_known"]["entries"]) == {"calcium_response", "feedback"}
+    assert "assumed: tau = 2 second   a time constant" in text(report)
+
+
+@pytest.mark.parametrize(("segments", "length", "left"), [(6, 8, []), (7, 8, ["T"]), (6, 40, ["distance"]),
+                                                          (9, 33, ["T", "distance"])])
+def test_a_config_outside_the_range_of_validity_is_warned_about(segments, length, left, record):
+    record = ranged(record, "retention", records.Range("T", 1., 6., "cycles of the recording"))
+    record = ranged(record, "relative_position", records.Range("distance", None, 31., "places of the recording"))
+    config = dataclasses.replace(recall().model, num_segments=segments, segment_length=length)
+    assert sorted(one["quantity"] for one in outside(config, record)) == left
+    told = text(trace(config, record))
+    assert told.count("WARNING") == len(warnings(config, record)) == len(left)
+    assert all(f"{name} = {value}" in told for name, value in (("T", segments), ("distance", length - 1))
+               if name in left)
+
+
+def test_a_range_of_an_entry_that_is_not_read_does_not_matter(record):
+    record = ranged(record, "retention", records.Range("T", 1., 6., "cycles of the recording"))
+    assert warnings(dataclasses.replace(recall().model, retention="reset"), record) == []
+
+
+def test_every_chain_of_the_record_ends_at_a_source():
+    """What is derived has something behind it, all else names papers that the bibliography has, or says: assumed."""
+    bibliography = (Path(__file__).parents[2] / "astro_sim" / "references.bib").read_text("utf-8")
+    papers = set(re.findall(r"@\w+\{(\w+),", bibliography))
+    for tensor in trace(recall().model, records.load())["tensors"]:
+        behind = {use["through"] for use in tensor["parameters"]}
+        assert set(tensor["sources"]) <= papers
+        for use in tensor["parameters"]:
+            if use["basis"] == "derived":
+                assert use["name"] in behind, f"{use['name']} has nothing behind it"
+            elif use["basis"] in ("assumed", "convention"):
+                assert use["source"] == "assumed here"
+            else:
+                assert set(use["source"].split(", ")) <= papers
+
+
+# ---------------------------------------------------------------------------------------------- matrix
+
+
+def test_the_matrix_is_what_the_derivatives_say(record):
+    found = matrix(recall().model, record)
+    row = found.effects["tau"]
+    assert row["retention.q"] == pytest.approx(.2 * 2 / .5) and row["relative_position.scale"] == pytest.approx(.4)
+    (tensor,) = trace(recall().model, record, "retention")["tensors"]
+    assert row["retention.retention"] == pytest.approx(tensor["parameters"][0]["influence"])
+    assert "calcium_response.exponent" not in row
+    assert found.columns[:found.num_constants] == ("retention.q", "relative_position.scale",
+                                                   "calcium_response.exponent")
+    assert not any(name.startswith("blocks") for name in found.columns), "equal layers are told once"
+    told = matrix_text(found)
+    assert re.search(r"^tau .* 0\.8 +0\.4 +\. ", told, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["recall", "recall_rmt", "fashion_small"])
+def test_the_committed_trace_is_sound(name):
+    assert complaints(CONFIGS[name]().model, records.load()) == []
+
+
+@pytest.mark.parametrize(("alter", "says"), [
+    (lambda entry: {"parameters": tuple(dataclasses.replace(use, sensitivity={"q": 1.001 * use.sensitivity["q"]})
+                                        if use.name == "tau_pl" else use for use in entry.parameters)},
+     "d q/d tau_pl is"),
+    (lambda entry: {"constants": {"q": dataclasses.replace(entry.constants["q"], value=.67)}}, "its formula gives"),
+    (lambda entry: {"parameters": tuple(use for use in entry.parameters if use.through != "tau_cycle")},
+     "tau_cycle is derived, and nothing stands behind it"),
+    (lambda entry: {"formula": "1/T + 0*q*t"}, "tau_pl has a chain to retention.retention and does not move it"),
+])
+def test_what_is_not_sound_is_said(alter, says):
+    source = records.load()
+    entry = source.entry("retention")
+    changed = dataclasses.replace(source, entries={**source.entries, "retention": dataclasses.replace(
+        entry, **alter(entry))})
+    assert any(says in complaint for complaint in complaints(recall().model, changed))
+
+
+def test_an_orphan_is_a_complaint(monkeypatch):
+    class Planted(RMAAT):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.temperature = .7
+
+    monkeypatch.setattr("rmaat.trace.RMAAT", Planted)
+    assert "temperature has no origin" in complaints(recall().model, records.load())
+
+
+def test_check_prints_the_matrix_and_refuses_what_is_not_sound(tmp_path):
+    from typer.testing import CliRunner
+
+    from rmaat.__main__ import app
+
+    done = CliRunner().invoke(app, ["trace", "--check", "--json"])
+    assert done.exit_code == 0 and json.loads(done.stdout)["wrong"] == []
+    told = CliRunner().invoke(app, ["trace", "--check"]).stdout
+    assert "retention.q" in told and "no number of this network is without origin" in told
+    entry = records.load().entry("retention")
+    wrong = {"retention": dataclasses.replace(entry, constants={"q": dataclasses.replace(entry.constants["q"],
+                                                                                         value=.67)})}
+    records.save(records.make({**records.load().entries, **wrong}, {}), tmp_path / "record.json")
+    done = CliRunner().invoke(app, ["trace", "--check", "--record", str(tmp_path / "record.json")])
+    assert isinstance(done.exception, DamagedFileError) and "q is 0.67, its formula gives" in str(done.exception)
