@@ -2,8 +2,9 @@
 
 import weakref
 from bisect import bisect_right
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -13,6 +14,8 @@ from foundation.errors import ResourceError, UserError
 from rmaat.replay import Graph, Recurrence
 from rmaat.shapes import Tensor
 from rmaat.surroundings import Surroundings
+
+Made = TypeVar("Made")
 
 
 class Tracker(TorchDispatchMode):
@@ -128,6 +131,14 @@ class Budget:
             raise UserError(f"budget_bytes = {peak_bytes}: must be above 0")
         self.peak_bytes = peak_bytes
         self.plans: dict[Hashable, Plan] = {}
+        self.beside = 0
+
+    def hold(self, make: Callable[[], Made]) -> Made:
+        """`make()`, whose result the caller holds beside the recurrence: its bytes count, and those of its graph."""
+        with Tracker() as tracker:
+            made = make()
+        self.beside = tracker.in_use
+        return made
 
     def plan(self, run: Recurrence) -> Plan:
         """The plan for one call of `amrb`."""
@@ -147,10 +158,14 @@ class Budget:
         costs = {kind: try_segment(run, t) for kind, t in latest.items()}
         by_segment = [costs[kind] for kind in kinds]
         wait = all(run.store.holds(x.device) for x in run.memory)
-        fitting = bisect_right(range(len(run) + 1), self.peak_bytes, key=lambda k: predict(by_segment, k, wait))
+
+        def peak_bytes(keep_last: int) -> int:
+            return self.beside + predict(by_segment, keep_last, wait)
+
+        fitting = bisect_right(range(len(run) + 1), self.peak_bytes, key=peak_bytes)
         if not fitting:
             raise ResourceError(
                 f"budget_bytes = {self.peak_bytes:,.0f} is too small: {len(run)} segments need "
-                f"{predict(by_segment, 0, wait):,} bytes over parameters and inputs even with all of them replayed "
+                f"{peak_bytes(0):,} bytes over parameters and inputs even with all of them replayed "
                 "(keep_last = 0); raise it, replay layer by layer, or make batch or segments smaller")
-        return Plan(fitting - 1, predict(by_segment, fitting - 1, wait))
+        return Plan(fitting - 1, peak_bytes(fitting - 1))

@@ -75,10 +75,10 @@ def _forward(model: RMAAT, segments: list, tokens: Tensor, lengths: Tensor,
     """Memory after each segment, embeddings of each, and the loss, in one graph."""
     inputs: list[Tensor] = []
     handle = model.embedding.register_forward_hook(lambda module, given, out: inputs.append(out))
-    memory, outs, memories = model.start(len(tokens)), [], []
+    memory, outs, memories, prepared = model.start(len(tokens)), [], [], model.prepare()
     try:
         for segment in segments:
-            out, memory = model.step(segment, memory)
+            out, memory = model.step(segment, memory, prepared)
             outs.append(out)
             memories.append(memory)
     finally:

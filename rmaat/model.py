@@ -24,6 +24,7 @@ from rmaat.stream import Stream
 INITIAL_SCALE = .02  # standard deviation of embeddings and initial memory tokens
 _TOKENS = Start(0., INITIAL_SCALE, "normal, times INITIAL_SCALE")
 UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
+Prepared = list[Tensor | None]  # one of each block
 Segment = tuple[Int[Tensor, "batch places"], Bool[Tensor, "batch places"] | None, int]
 
 
@@ -113,8 +114,9 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None, wanted: slice = ALL) -> Float[Tensor, "batch wanted width"]:
-        attended = self.attention(self.before_attention(x), num_memory_tokens, mask, wanted)
+                mask: Bool[Tensor, "batch rows"] | None, wanted: slice = ALL,
+                prepared: Tensor | None = None) -> Float[Tensor, "batch wanted width"]:
+        attended = self.attention(self.before_attention(x), num_memory_tokens, mask, wanted, prepared)
         x = x[:, wanted] + self.dropout(attended)
         return x + self.dropout(self.feedforward(self.before_feedforward(x)))
 
@@ -150,9 +152,10 @@ class RMAAT(nn.Module):
         self.retention = RETENTION[config.retention](biology, config.num_segments)
         self.head = nn.Linear(width * (1 + config.num_memory_tokens), config.num_classes)
         self.gradient = GRADIENT[config.gradient]
+        self.budget = Budget(config.budget_bytes) if config.budget_bytes else None
         if config.gradient == "amrb":
-            self.gradient = partial(amrb, keep_last=Budget(config.budget_bytes) if config.budget_bytes else
-                                    config.keep_last, store=MEMORY_STORE[config.memory_store])
+            self.gradient = partial(amrb, keep_last=self.budget or config.keep_last,
+                                    store=MEMORY_STORE[config.memory_store])
 
     def split(self, tokens: Int[Tensor, "batch length"], lengths: Int[Tensor, "batch"]) -> list[Segment]:
         """Segments (tokens, mask, t = 1..T); the last may be shorter, and mask is None where all samples are whole."""
@@ -167,24 +170,30 @@ class RMAAT(nn.Module):
             segments.append((x, mask, start // size + 1))
         return segments
 
+    def prepare(self) -> Prepared:
+        """What each block computes of its parameters alone, once for all segments of a pass; None for nothing."""
+        return [block.attention.prepare() for block in self.blocks]
+
     def step(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
+             prepared: Prepared | None = None,
              ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch tokens width"]]:
         """One segment: (sum of the features of its valid tokens, memory after it)."""
         tokens, mask, _ = segment
-        x, after = self._pass(segment, memory, ALL)
+        x, after = self._pass(segment, memory, ALL, prepared)
         features = self.norm(x[:, :tokens.shape[1]])
         return (features if mask is None else features * mask[..., None]).sum(1), after
 
     def write(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
-              ) -> tuple[None, Float[Tensor, "batch tokens width"]]:
+              prepared: Prepared | None = None) -> tuple[None, Float[Tensor, "batch tokens width"]]:
         """One segment whose features nobody reads: (None, memory after it), the memory being `step`'s to rounding.
 
         The last block computes queries, projection and feed-forward of the memory tokens alone. Its dropout draws for
         those rows alone, so in training the random numbers are others than `step` would draw.
         """
-        return None, self._pass(segment, memory, slice(-self.config.num_memory_tokens, None))[1]
+        return None, self._pass(segment, memory, slice(-self.config.num_memory_tokens, None), prepared)[1]
 
     def _pass(self, segment: Segment, memory: Float[Tensor, "batch tokens width"], wanted: slice,
+              prepared: Prepared | None,
               ) -> tuple[Float[Tensor, "batch wanted width"], Float[Tensor, "batch tokens width"]]:
         """The wanted rows (the memory tokens among them) after the last block, and the memory after the segment."""
         tokens, mask, t = segment
@@ -193,8 +202,8 @@ class RMAAT(nn.Module):
         x = torch.cat([self.embedding(tokens) + self.position[:places], entering], 1)
         rows = None if mask is None else nn.functional.pad(mask, (0, num_memory), value=True)
         x = REPLAY[self.config.replay](
-            lambda block, x: block(x, num_memory, rows, wanted if block is self.blocks[-1] else ALL),
-            list(self.blocks), x)
+            lambda layer, x: layer[0](x, num_memory, rows, wanted if layer[0] is self.blocks[-1] else ALL, layer[1]),
+            list(zip(self.blocks, prepared or [None] * len(self.blocks), strict=True)), x)
         after = self.retention(entering, x[:, x.shape[1] - num_memory:], t)
         return x, after if mask is None else torch.where(mask.any(1)[:, None, None], after, memory)
 
@@ -207,8 +216,9 @@ class RMAAT(nn.Module):
         segments = self.split(tokens, lengths)
         readout = READOUT[self.config.readout]
         read = readout.segments(lengths, self.config.segment_length)
-        outs, memory = self.gradient(lambda x_t, memory: x_t[0](x_t[1], memory),
-                                     [(self.run(x[2] in read), x) for x in segments],
+        prepared = self.budget.hold(self.prepare) if self.budget else self.prepare()
+        outs, memory = self.gradient(lambda x_t, memory: x_t[0](x_t[1], memory, x_t[2]),
+                                     [(self.run(x[2] in read), x, prepared) for x in segments],
                                      self.start(len(tokens)), list(self.parameters()))
         return self.classify(readout(outs, lengths, self.config.segment_length), memory)
 
@@ -224,8 +234,7 @@ class RMAAT(nn.Module):
     @property
     def plans(self) -> list[Plan]:
         """What `budget_bytes` has decided so far, one plan for each size of a batch: keep_last, predicted peak."""
-        budget = getattr(self.gradient, "keywords", {}).get("keep_last")
-        return list(budget.plans.values()) if isinstance(budget, Budget) else []
+        return list(self.budget.plans.values()) if self.budget else []
 
     def stream(self, batch: int = 1, num_segments: int | None = None) -> Stream:
         """A `Stream` through this model; `num_segments` for the rules that need T. Raises what `Stream` raises."""

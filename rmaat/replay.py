@@ -42,7 +42,9 @@ def _differentiable(x: Tensor) -> bool:
 class Recurrence:
     """One call of `amrb`: the step, its segments, and the node's inputs in order (memory, segments, parameters).
 
-    The last `keep_last` segments keep the graph of their forward pass; `store` is where the memories wait.
+    A tensor that stands in several segments is one input, its gradient a sum over them as a parameter's is: `places`
+    says which inputs a segment takes. The last `keep_last` segments keep the graph of their forward pass; `store` is
+    where the memories wait.
     """
 
     def __init__(self, step: Callable, segments: Sequence, memory, parameters: Iterable[Tensor],
@@ -52,14 +54,17 @@ class Recurrence:
         parts = [take_apart(x_t) for x_t in segments]
         self.segments, self.shapes = [tensors for tensors, _ in parts], [shape for _, shape in parts]
         self.parameters = list({id(p): p for p in parameters if p.requires_grad}.values())
-        self.inputs = [*self.memory, *(x for tensors in self.segments for x in tensors), *self.parameters]
+        distinct = {id(x): x for tensors in self.segments for x in tensors}
+        order = {key: k for k, key in enumerate(distinct)}
+        self.places = [[order[id(x)] for x in tensors] for tensors in self.segments]
+        self.inputs = [*self.memory, *distinct.values(), *self.parameters]
         self.out_shapes: list[Shape] = []
         self.surroundings: list[Surroundings] = []
         self.kept: dict[int, Graph] = {}
         self.checked = False
 
     def __len__(self) -> int:
-        return len(self.segments)
+        return len(self.places)
 
     def call(self, t: int, memory: Sequence[Tensor], segment: Sequence[Tensor]):
         """Run the step; returns the tensors and shapes of out_t and of the memory."""
@@ -149,7 +154,7 @@ class Replay(torch.autograd.Function):
         flat = tuple(x.detach() for x in (*outs, *memory))
         ctx.mark_non_differentiable(*(x for x in flat if not _differentiable(x)))
         run.devices = [x.device for x in run.memory]
-        run.memory, run.segments, run.inputs = len(run.memory), [len(x) for x in run.segments], None
+        run.memory, run.segments, run.inputs = len(run.memory), (), None
         return flat
 
     @staticmethod
@@ -165,19 +170,14 @@ class Replay(torch.autograd.Function):
     def backward(ctx, *grads: Tensor | None):
         run, saved = ctx.run, ctx.saved_tensors
         width, total = run.memory, len(run)
-        states, inputs = saved[:width * total], saved[width * total:]
-        segments, start = [], width
-        for size in run.segments:
-            segments.append((start, start + size))
-            start += size
+        states, given = saved[:width * total], saved[width * total + width:]
+        parameters = range(len(given) - len(run.parameters), len(given))
         grads = list(grads)
         grad_memory = grads[len(grads) - width:]
         del grads[len(grads) - width:]
-        found: list[Tensor | None] = [None] * len(inputs)
-        parameter_sum = _Sum(len(run.parameters))
+        found = _Sum(len(given))
         # (E5.7) for t = T..1: replay segment t from mem_t, backpropagate dL/dout_t + dL/dmem_(t+1), free the graph
         for t in reversed(range(total)):
-            first, after = segments[t]
             size = len(run.out_shapes[t].where)
             grad_out = grads[len(grads) - size:]
             del grads[len(grads) - size:]
@@ -187,15 +187,13 @@ class Replay(torch.autograd.Function):
                 if t > 0:
                     memory = [run.store.get(x, device) for x, device in zip(memory, run.devices, strict=True)]
                 with run.surroundings[t]:
-                    graph = Graph(run, t, memory, inputs[first:after])
+                    graph = Graph(run, t, memory, [given[k] for k in run.places[t]])
                 del memory
             result = graph.gradients(grad_out, grad_memory)
-            grad_memory, found[first:after] = result[:width], result[width:width + after - first]
-            parameter_sum.add(result[width + after - first:])
+            grad_memory = result[:width]
+            found.add((*run.places[t], *parameters), result[width:])
             del graph, result
-        found[:width] = grad_memory
-        found[start:] = parameter_sum.values
-        return None, *found
+        return None, *grad_memory, *found.values
 
 
 class _Sum:
@@ -205,8 +203,9 @@ class _Sum:
         self.values: list[Tensor | None] = [None] * size
         self.owned = [False] * size
 
-    def add(self, terms: Sequence[Tensor | None]) -> None:
-        for k, term in enumerate(terms):
+    def add(self, places: Iterable[int], terms: Sequence[Tensor | None]) -> None:
+        """Add each term to the sum at its place."""
+        for k, term in zip(places, terms, strict=True):
             if term is None:
                 continue
             if self.values[k] is None:

@@ -43,6 +43,7 @@ class Stream:
             self.model = copy.copy(model)
             self.model._modules = dict(model._modules)
             self.model.retention = RETENTION[config.retention](model.biology, num_segments).to(device)
+        self._parameters, self._prepared = None, None
         self.memory = model.start(batch).detach().clone()
         self.total = torch.zeros(batch, config.width, dtype=self.memory.dtype, device=device)
         self._set_pending(torch.zeros(batch, 0, dtype=torch.int64, device=device), 1)
@@ -79,7 +80,10 @@ class Stream:
 
     def _run(self, reads: bool) -> tuple[Tensor | None, Tensor]:
         """The pending tokens as a segment: its features' sum, where read, and the memory after it."""
-        return self.model.run(reads)((torch.cat(self.pending, 1), None, self.segment), self.memory)
+        parameters = [(p.data_ptr(), p._version) for p in self.model.parameters()]
+        if parameters != self._parameters:  # no longer those of the last segment
+            self._parameters, self._prepared = parameters, self.model.prepare()
+        return self.model.run(reads)((torch.cat(self.pending, 1), None, self.segment), self.memory, self._prepared)
 
     def _pass_on(self) -> None:
         """The pending segment is over: into the memory."""

@@ -62,17 +62,27 @@ class Astromorphic(nn.Module):
         with torch.no_grad():
             self.project.weight.mul_(self.initial_scale)
 
+    def prepare(self) -> Float[Tensor, "heads line m"] | None:
+        """phi(R) of the whole line where it depends on parameters alone: computed once, it serves all segments."""
+        R = self.rel_pos.prepare()
+        return None if R is None else self.feature_map(R)
+
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None = None,
-                wanted: slice = ALL) -> Float[Tensor, "batch wanted width"]:
+                mask: Bool[Tensor, "batch rows"] | None = None, wanted: slice = ALL,
+                prepared: Float[Tensor, "heads line m"] | None = None) -> Float[Tensor, "batch wanted width"]:
         if mask is not None:
             x = x.masked_fill(~mask[..., None], 0)  # no bias below: values of padding are 0 as well
-        rel_pos = self.rel_pos(x[:, :x.shape[1] - num_memory_tokens])
+        places = x.shape[1] - num_memory_tokens
+        if prepared is None:
+            R = self.rel_pos(x[:, :places])
+            process = None if R is None else self.feature_map(R)
+        else:
+            process = prepared[:, :places]
         # (E5.1) K = X W_K, Q = X W_Q, V = X W_V
         q, k, v = project_rows(self.qkv, x, self.heads, wanted)
         with torch.autocast(x.device.type, enabled=False):
             q32, k32, v32 = (at_least_float32(x) for x in (q, k, v))
-            read = self._attend(q32, k32, v32, rel_pos, num_memory_tokens, mask).transpose(1, 2).flatten(2)
+            read = self._attend(q32, k32, v32, process, num_memory_tokens, mask).transpose(1, 2).flatten(2)
         if read.dtype == q.dtype:
             return self.project(read)
         # 1/m and 1/N make the read small: float16 would lose its last bits, so it goes there scaled to about 1
@@ -80,15 +90,15 @@ class Astromorphic(nn.Module):
         return project_precisely(self.project.weight, read * scale, q.dtype) / scale
 
     def _attend(self, q: Float[Tensor, "batch heads wanted m"], k: Float[Tensor, "batch heads rows m"],
-                v: Float[Tensor, "batch heads rows m"], rel_pos: Tensor | None, num_memory_tokens: int,
+                v: Float[Tensor, "batch heads rows m"], process: Tensor | None, num_memory_tokens: int,
                 mask: Bool[Tensor, "batch rows"] | None) -> Float[Tensor, "batch heads wanted m"]:
         q = self.feature_map.shifted(q) if self.scale_free else self.feature_map(q)
         k = self.feature_map(k)
         drive = k.sum(-2) if mask is None else (mask[:, None, None].to(k.dtype) @ k).squeeze(-2)
         # (E5.3) g = (sum_t phi(k_t))^alpha
         g = self.calcium_response(drive=drive)
-        if rel_pos is not None:
-            k = k + nn.functional.pad(self.feature_map(rel_pos), (0, 0, 0, num_memory_tokens))
+        if process is not None:  # phi(R)
+            k = k + nn.functional.pad(process, (0, 0, 0, num_memory_tokens))
         # (E5.2) H = (phi(K)^T V + phi(R)^T V) / m
         hebbian = k.transpose(-1, -2) @ v / self.m
         read = q @ torch.cat([hebbian, g[..., None]], -1)

@@ -27,9 +27,12 @@ class Softmax(nn.Module):
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.project = nn.Linear(width, width, bias=False)
 
+    def prepare(self) -> None:
+        """Nothing depends on parameters alone."""
+
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None = None,
-                wanted: slice = ALL) -> Float[Tensor, "batch wanted width"]:
+                mask: Bool[Tensor, "batch rows"] | None = None, wanted: slice = ALL,
+                prepared: None = None) -> Float[Tensor, "batch wanted width"]:
         if mask is not None:
             x = x.masked_fill(~mask[..., None], 0)
         q, k, v = project_rows(self.qkv, x, self.heads, wanted)

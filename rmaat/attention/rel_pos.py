@@ -35,9 +35,13 @@ class Positional(nn.Module):
         self.initial_scale = float(self.curve(distance=distance).square().sum().rsqrt())
         self.rows = nn.Parameter(torch.randn(heads, places, width // heads) * self.initial_scale)
 
-    def forward(self, x: Float[Tensor, "batch places width"]) -> Float[Tensor, "heads places m"]:
+    def prepare(self) -> Float[Tensor, "heads line m"]:
+        """R of the whole line, which no input changes."""
         # (E5.5) R = r W_rel
-        return couple(self.kernel, self.rows)[:, :x.shape[1]]
+        return couple(self.kernel, self.rows)
+
+    def forward(self, x: Float[Tensor, "batch places width"]) -> Float[Tensor, "heads places m"]:
+        return self.prepare()[:, :x.shape[1]]
 
 
 class Content(nn.Module):
@@ -56,6 +60,9 @@ class Content(nn.Module):
         self.origins = {**self.origins, "curve": FromRecord(self.curve.name, equation="E4.5")}
         self.project = nn.Linear(width, width, bias=False)
 
+    def prepare(self) -> None:
+        """R depends on the input: nothing can be computed before."""
+
     def forward(self, x: Float[Tensor, "batch places width"]) -> Float[Tensor, "batch heads places m"]:
         # (E5.5) R = r (X W_R)
         return couple(self.kernel, self.project(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -66,6 +73,9 @@ class NoRelPos(nn.Module):
 
     def __init__(self, width: int, heads: int, places: int, biology: Biology, kernel: str = "record"):
         super().__init__()
+
+    def prepare(self) -> None:
+        """There is no R."""
 
     def forward(self, x: Float[Tensor, "batch places width"]) -> None:
         return None

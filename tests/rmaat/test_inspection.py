@@ -63,8 +63,8 @@ def test_gradient_norms_are_those_of_autograd_through_forward(retention, readout
     shifts = [torch.zeros(3, 5, 8, dtype=torch.float64, requires_grad=True) for _ in range(T)]
     step, calls = model.step, []
 
-    def shifted(segment, memory):
-        out, after = step(segment, memory)
+    def shifted(segment, memory, prepared):
+        out, after = step(segment, memory, prepared)
         return out, after + zeros[segment[2] - 1]
 
     model.step = shifted

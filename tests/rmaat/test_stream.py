@@ -83,6 +83,18 @@ def test_a_state_is_a_copy():
     assert torch.equal(stream.answer(), answer)
 
 
+def test_changed_parameters_are_noticed():
+    """What the stream has prepared of the parameters is prepared anew."""
+    model, tokens = build(readout="last"), tokens_of(2 * SIZE)
+    stream = model.stream(2)
+    stream.feed(tokens)
+    before = stream.answer()
+    with torch.no_grad():
+        model.blocks[0].attention.rel_pos.rows.add_(1)
+    again = model.stream(2).restore(stream.state())
+    assert torch.equal(stream.answer(), again.answer()) and not torch.equal(stream.answer(), before)
+
+
 @pytest.mark.parametrize("retention", ["accumulate", "multiply"])
 def test_rules_with_a_schedule_take_t_as_given(retention):
     model = build(retention=retention)
