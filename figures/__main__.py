@@ -17,6 +17,7 @@ FIGURES = {
     "wave": ("figures.fig_wave", "calcium waves on a ring of astrocytes, by gap-junction flux", False),
     "bifurcation": ("figures.fig_bifurcation", "equilibria and oscillations of calcium over IP3", False),
     "phase_plane": ("figures.fig_phase_plane", "nullclines, equilibria and a course of calcium and h", False),
+    "trace_matrix": ("figures.fig_trace_matrix", "what each parameter moves: constants and tensors", False),
     "training": ("figures.fig_training", "loss and accuracy of a training run", True),
 }
 
