@@ -10,7 +10,7 @@ from astro_sim.equilibria import Local
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, split_quantity
 from derivation import limit_cycle
-from derivation.reductions.reduction import WITHIN, Changes, Held, Valid, assumed
+from derivation.reductions.reduction import WITHIN, Changes, Held, Valid, assumed, values
 from derivation.simulations import CALCIUM_MODEL, CALCIUM_SET, IP3
 from foundation.errors import UserError
 
@@ -25,13 +25,11 @@ def parameters() -> dict[str, Parameter]:
 
 def tau_cycle(changes: Changes = None) -> float:
     """Period in seconds of the calcium oscillation, some parameters (or `ip3`) at other values of their own units."""
-    changes = changes or {}
-    model, level = MODELS[CALCIUM_MODEL], parameters()["ip3"]
-    for name, value in changes.items():
-        if name == "ip3":
-            level = dataclasses.replace(level, value=value)
-        else:
-            model = limit_cycle.with_parameter(model, CALCIUM_SET, name, value)
+    table = parameters()
+    given = values(table, changes)
+    model, level = MODELS[CALCIUM_MODEL], dataclasses.replace(table["ip3"], value=given["ip3"])
+    for name in (changes or {}).keys() - {"ip3"}:
+        model = limit_cycle.with_parameter(model, CALCIUM_SET, name, given[name])
     near = _base_cycle() if changes else None
     # (E3.1) tau_cycle = period of E2.1, E2.2 at a held IP3
     return limit_cycle.limit_cycle(model, CALCIUM_SET, "ip3", level, near).seconds

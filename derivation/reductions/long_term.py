@@ -19,6 +19,7 @@ MODEL, SET = "graupner_brunel", "DP"
 PROTOCOL = {"pair_offset": assumed(10.0, "msecond", "from the presynaptic to the postsynaptic spike of a pair"),
             "pair_period": assumed(1.0, "second", "between pairs while a cycle is driven"),
             "duty": assumed(DUTY, "1", "share of a cycle that is driven")}
+SEARCHED = (0.02, 50.0)  # hertz, rates of pairs
 STEPS = 4  # of rk4 in a stretch with constant rates, the longest of which is a hundredth of tau
 
 
@@ -143,5 +144,5 @@ def held() -> Held:
         return cycle_error(1 / rate, cycle)
 
     return Held(error(1 / period), f"rho at the ends of {NUM_CYCLES} driven cycles, over the last",
-                Valid("rate of pairs", "hertz", reach(error, 1 / period, 0.02, 60), reach(error, 1 / period, 50.0, 60)),
-                {})
+                Valid("rate of pairs", "hertz", *(reach(error, 1 / period, end, 60) for end in SEARCHED),
+                      f"searched from {SEARCHED[0]:g} to {SEARCHED[1]:g} hertz"))

@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from astro_sim import release
 from astro_sim.models import MODELS
 from derivation.reductions import resting
-from derivation.reductions.reduction import Changes, Held, Valid, reach
+from derivation.reductions.reduction import Changes, Held, Valid, reach, values
 
 GAMMA_S = MODELS["macro"].parameters()["gamma_s"].value
 SMALL = 0.01  # umolar: the calcium that a process gains at once, in the protocol of its decay
@@ -83,7 +83,7 @@ def psi_width(changes: Changes = None) -> float:
     What a process sends to others is IP3 that its calcium makes (PLC delta); psi is that production above its rest,
     over the largest.
     """
-    K_delta = (changes or {}).get("K_delta", resting.parameters()["K_delta"].value)
+    K_delta = values(resting.parameters(), changes)["K_delta"]
     calcium = resting.at_rest(changes).calcium
     base = _share(calcium, K_delta)
     half = K_delta * sqrt((1 + base) / (1 - base))

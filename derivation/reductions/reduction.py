@@ -15,12 +15,16 @@ Changes = Mapping[str, float] | None
 
 @dataclasses.dataclass(frozen=True)
 class Valid:
-    """`quantity` in [low, high] of `unit`: there the reduced model stays within 5 % of the full one."""
+    """`quantity` in [low, high] of `unit`: there the reduced model stays within 5 % of the full one.
+
+    `note` says where an end is that of the search, not of the range.
+    """
 
     quantity: str
     unit: str
     low: float
     high: float
+    note: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ MODEL, SET = "tripartite", "release_decreasing"
 PROTOCOL = {"rate_rest": assumed(0.1, "hertz", "rate of a neuron at rest: x = 0"),
             "rate_driven": assumed(50.0, "hertz", "rate of a driven neuron: x = 1")}
 BETA = MODELS["macro"].parameters()["beta"]
+SEARCHED = (0.01, 1000.0)  # hertz
 TRAINS, SPIKES, SETTLED = 400, 300, 100  # Poisson trains of the full model, and what is left out as transient
 
 
@@ -125,4 +126,5 @@ def theta_held() -> Held:
     worst = max(error(float(rate)) for rate in np.geomspace(low, high, 17))
     middle = _half(values(rate_parameters(), None))
     return Held(worst, "release per second over its largest, Poisson trains from rest to driven",
-                Valid("rate of a Poisson train", "hertz", reach(error, middle, 0.01), reach(error, middle, 1000.0)))
+                Valid("rate of a Poisson train", "hertz", *(reach(error, middle, end) for end in SEARCHED),
+                      f"searched from {SEARCHED[0]:g} to {SEARCHED[1]:g} hertz"))

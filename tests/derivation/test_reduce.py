@@ -1,31 +1,86 @@
-"""What is reduced from biophysics, the calcium period and the long-term decay: public numbers, exact scaling laws."""
+"""The constants of the macro model: each reduced, a convention or assumed; the period and its exact scaling laws."""
 
-import math
+import json
+import re
+from pathlib import Path
 
 import pytest
 
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
-from derivation import limit_cycle, reduce
+from derivation import limit_cycle
+from derivation.__main__ import reduce_verb
+from derivation.reduce import ASSUMED, CONVENTIONS, REDUCTIONS
 from foundation.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 MODEL = MODELS["li_rinzel"]
 IP3 = Parameter(0.5, "umolar", "IP3", "assumed here", "assumed")
 RATES = ("Omega_C", "Omega_L", "O_P", "O_2")
 CONCENTRATIONS = {"C_T": 1, "K_P": 1, "d1": 1, "d2": 1, "d3": 1, "d5": 1, "ip3": 1, "O_P": 1, "O_2": -1}
 
 
-def uses():
-    from derivation import record
+@pytest.fixture(scope="module")
+def of_the_period():
+    """Elasticity of the period by parameter."""
+    one = REDUCTIONS["tau_cycle"]
+    return {name: slope * one.parameters()[name].value / one.value(None) for name, slope in one.slopes().items()}
 
-    return {use.name.rpartition(".")[2]: use for use in record.load().entries["retention"].parameters}
+
+def test_every_constant_is_reduced_or_says_why_not():
+    macro = MODELS["macro"].parameters()
+    groups = [REDUCTIONS.keys() & macro.keys(), CONVENTIONS.keys(), ASSUMED.keys()]
+    assert set().union(*groups) == macro.keys()
+    assert sum(map(len, groups)) == len(macro), "each in one group"
+    for name, parameter in macro.items():
+        assert (parameter.basis == "derived") == (name in REDUCTIONS), name
+    assert all(len(reason) > 20 for reason in (CONVENTIONS | ASSUMED).values())
 
 
-def test_the_period_is_the_public_one_and_the_simulators():
-    found = limit_cycle.limit_cycle(MODEL, "AM", "ip3", IP3).seconds
-    assert found == pytest.approx(11.492, abs=1e-3)
-    # the record's comes from Brian2's rk4 at 5 ms, whose error on this cycle is some 1e-6
-    assert found == pytest.approx(uses()["tau_cycle"].value, rel=1e-5)
+@pytest.mark.parametrize("name", REDUCTIONS.keys() & MODELS["macro"].parameters().keys())
+def test_the_macro_model_has_what_reduce_computes(name):
+    stated, one = MODELS["macro"].parameters()[name], REDUCTIONS[name]
+    assert stated.value == pytest.approx(one.value(None), rel=1e-7), "written with eight digits"
+    assert stated.unit == one.unit
+
+
+def test_every_reduction_says_what_it_is():
+    known = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "astro_sim" / "references.bib").read_text(), re.MULTILINE))
+    for name, one in REDUCTIONS.items():
+        assert one.protocol and one.neglected and one.meaning and re.fullmatch(r"E\d\.\d+", one.equation), name
+        assert one.sources and set(one.sources) <= known, name
+        table = one.parameters()
+        for key, owner in one.owners.items():
+            model, _, parameter_set = owner.partition(":")
+            if key in table:
+                assert MODELS[model].parameters(parameter_set)[key].value == table[key].value, f"{name}: {key}"
+
+
+@pytest.mark.parametrize("name", ["tau_cycle", "tau_s", "theta_half", "tau_ps", "psi_width", "a", "ell_sheet", "kappa"])
+def test_an_unknown_parameter_is_refused(name):
+    with pytest.raises(UserError, match="unknown parameter"):
+        REDUCTIONS[name].value({"nothing": 1.0})
+
+
+def test_the_verb_prints_the_table_and_counts(capsys):
+    names = ["tau_pl", "kappa", "gamma_s", "beta", "w_g"]
+    reduce_verb(names)
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1] == "2 reduced, 1 convention, 2 assumed"
+    assert "rate of pairs from" in said and "assumed in it: pair_offset, pair_period, beta" in said
+    reduce_verb(names, as_json=True)
+    found = json.loads(capsys.readouterr().out)["constants"]
+    assert [one["basis"] for one in found] == ["reduced", "reduced", "convention", "assumed", "assumed"]
+    assert 0 < found[0]["error"] < 0.05 and found[0]["valid"]["low"] < 1 < found[0]["valid"]["high"]
+    with pytest.raises(UserError, match="unknown constant of the macro model 'tau_x'"):
+        reduce_verb(["tau_x"])
+
+
+# ---------------------------------------------------------------------------------------------- the period
+
+
+def test_the_period_is_the_public_one():
+    assert REDUCTIONS["tau_cycle"].value(None) == pytest.approx(11.492, abs=1e-3)
 
 
 def test_no_oscillation_is_said():
@@ -33,56 +88,22 @@ def test_no_oscillation_is_said():
         limit_cycle.limit_cycle(MODEL, "AM", "ip3", Parameter(0.2, "umolar", "IP3", "assumed here", "assumed"))
 
 
-def test_the_chain_covers_every_parameter_of_the_set():
-    assert {use.name for use in uses().values() if use.through == "tau_cycle"} == {
-        f"li_rinzel.{name}" for name in (*MODEL.parameters("AM"), "ip3")}
-
-
-def test_the_decay_of_the_long_term_process_is_the_rules_mean_rate():
-    """By hand, for single pairs: calcium jumps by 2, 3.7 ms later by 1, and decays with 20 ms."""
-    peak = 2 * math.exp(-3.7 / 20) + 1
-    above = {threshold: 3.7e-3 + 20e-3 * math.log(peak / threshold) for threshold in (1.0, 1.3)}
-    by_hand = 0.5 * (321.808 * above[1.3] + 200 * above[1.0])
-    # calcium left from the pair a second before: exp(-50) of it
-    assert reduce.gamma_l() == pytest.approx(by_hand, rel=1e-9)
-    assert MODELS["macro"].parameters()["gamma_l"].value == pytest.approx(reduce.gamma_l(), rel=1e-6)
-    used = {name for name, use in uses().items() if use.through == "gamma_l"}
-    rule = MODELS["graupner_brunel"].parameters("DP").keys() - {"tau", "rho_star"}
-    assert used == rule | {"pair_offset", "pair_period", "duty"}
-
-
-def test_its_scaling_laws():
-    """Both rates enter linearly, and so does the duty; all calcium amplitudes together with the thresholds cancel."""
-    decay = uses()["gamma_l"]
-    elasticity = {name: use.sensitivity["q"] / decay.sensitivity["q"] * use.value / decay.value
-                  for name, use in uses().items() if use.through == "gamma_l"}
-    # central differences of a smooth closed form with steps of 1e-5: about 1e-9
-    assert elasticity["gamma_p"] + elasticity["gamma_d"] == pytest.approx(1, abs=1e-7)
-    assert elasticity["duty"] == pytest.approx(1, abs=1e-7)
-    assert sum(elasticity[name] for name in ("C_pre", "C_post", "theta_p", "theta_d")) == pytest.approx(0, abs=1e-7)
-    assert sum(elasticity[name] for name in ("tau_Ca", "D", "pair_offset", "pair_period")) == pytest.approx(0, abs=1e-7)
-
-
-def test_time_and_concentration_scale_out():
+def test_time_and_concentration_scale_out(of_the_period):
     """Exact laws: all rates doubled halve the period; all concentrations doubled leave it.
 
     By Euler's theorem the elasticities of the rates sum to -1, those of the concentrations (with the powers with which
     they enter) to 0. Errors: 2e-6 each from the central difference, over nine terms.
     """
-    period = uses()["tau_cycle"]
-    elasticity = {name: use.sensitivity["q"] / period.sensitivity["q"] * use.value / period.value
-                  for name, use in uses().items() if use.through == "tau_cycle"}
-    assert sum(elasticity[name] for name in RATES) == pytest.approx(-1, abs=2e-5)
-    assert sum(power * elasticity[name] for name, power in CONCENTRATIONS.items()) == pytest.approx(0, abs=2e-5)
+    assert set(of_the_period) == {*MODEL.parameters("AM"), "ip3"}
+    assert sum(of_the_period[name] for name in RATES) == pytest.approx(-1, abs=2e-5)
+    assert sum(power * of_the_period[name] for name, power in CONCENTRATIONS.items()) == pytest.approx(0, abs=2e-5)
 
 
-def test_the_derivatives_predict_a_period_computed_anew():
+def test_the_derivatives_predict_a_period_computed_anew(of_the_period):
     """One parameter up and down by 1 %: what is left of the central difference is third order, some 1e-4."""
     base = limit_cycle.limit_cycle(MODEL, "AM", "ip3", IP3)
     for name in ("d5", "K_P"):
         value = MODEL.parameters("AM")[name].value
         up, down = (limit_cycle.limit_cycle(limit_cycle.with_parameter(MODEL, "AM", name, value * factor), "AM", "ip3",
                                             IP3, base).seconds for factor in (1.01, 0.99))
-        use, period = uses()[name], uses()["tau_cycle"]
-        predicted = use.sensitivity["q"] / period.sensitivity["q"] * 0.02 * value
-        assert up - down == pytest.approx(predicted, rel=1e-3)
+        assert up - down == pytest.approx(0.02 * of_the_period[name] * base.seconds, rel=1e-3)
