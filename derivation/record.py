@@ -31,7 +31,7 @@ from foundation.files import canonical_json, write_text
 
 __all__ = ["DEFAULT_PATH", "MAX_BYTES", "READABLE", "SCHEMA", "Alternative", "Comparison", "Constant", "Entry",
            "Evidence", "ParameterUse", "Range", "Record", "Rival", "Scale", "Simulation", "dumps", "in_order", "load",
-           "loads", "make", "migrate", "save"]
+           "loads", "make", "migrate", "save", "strict_json"]
 DEFAULT_PATH = Path(__file__).parent / "records" / "rmaat.json"
 MAX_BYTES = 1_000_000
 READABLE = (1, 2)
@@ -104,12 +104,15 @@ def load(path: str | Path | None = None) -> Record:
 
 def loads(text: str, where: str = "record") -> Record:
     """`load` from text; `where` names it in errors."""
+    return _read(strict_json(text, where), where)
+
+
+def strict_json(text: str, where: str):
+    """JSON without duplicate keys, NaN or infinite numbers. Raises `DamagedFileError`."""
     try:
-        body = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant,
-                          parse_float=_finite)
+        return json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{where}: not JSON ({error})") from error
-    return _read(body, where)
 
 
 def _no_duplicates(pairs):

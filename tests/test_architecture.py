@@ -16,7 +16,8 @@ ALLOWED = {
     "rmaat": {"foundation", "derivation", "rmaat"},
     "figures": set(PACKAGES),
 }
-RECORD_SIDE = {"derivation", "derivation.record", "derivation.closed_form"}  # all that rmaat may know of the derivation
+# all that rmaat may know of the derivation
+RECORD_SIDE = {"derivation", "derivation.record", "derivation.closed_form", "derivation.ensemble"}
 RUNS_WHAT_A_FILE_SAYS = ("eval", "exec", "torch.load", "pickle.load", "pickle.loads")
 HEAVY = ("brian2", "torch", "numpy", "scipy", "sympy", "xarray", "pandas", "matplotlib")
 

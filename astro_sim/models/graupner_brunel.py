@@ -8,6 +8,8 @@ For spikes and a delay D that fall on steps calcium is exact, and rho without no
 form is in pairing_curve.py.
 """
 
+from dataclasses import replace
+
 from astro_sim.model import Connection, Model, Observable, Option, Pairs, Population, SpikeInput
 from astro_sim.parameter import Parameter
 
@@ -41,14 +43,28 @@ DP = {
     "tau":      Parameter(150.0,   "second",  "time constant of the efficacy",                        _GB, "fitted"),
     "rho_star": Parameter(0.5,     "1",       "boundary between the low and the high state",          _GB, "fitted"),
 }  # fmt: skip
-SIGMA = {"sigma": Parameter(2.8284, "1", "amplitude of the noise", _GB, "fitted", "nonnegative")}
+def _as_measured(*values: float) -> dict[str, Parameter]:
+    """Another published set, in the order of DP up to `tau`; thresholds and rho_star are those of all sets."""
+    names = ("tau_Ca", "C_pre", "C_post", "D", "gamma_d", "gamma_p", "tau")
+    return {**DP, **{name: replace(DP[name], value=value) for name, value in zip(names, values, strict=True)}}
+
+
+# fitted by the authors to measured plasticity, where DP is one of their examples of a kind of curve
+SETS = {
+    "DP": DP,
+    "hippocampal_slices": _as_measured(48.8373, 1.0, 0.275865, 18.8008, 313.0965, 1645.59, 688.355),
+    "hippocampal_cultures": _as_measured(11.9536, 0.58156, 1.76444, 10.0, 61.141, 113.6545, 33.7596),
+    "cortical_slices": _as_measured(22.6936, 0.5617539, 1.23964, 4.6098, 331.909, 725.085, 346.3615),
+}
+SIGMA = {name: {"sigma": Parameter(value, "1", "amplitude of the noise", _GB, "fitted", "nonnegative")}
+         for name, value in zip(SETS, (2.8284, 9.1844, 2.5654, 3.3501), strict=True)}
 
 
 def one_to_one(options) -> Pairs:
     return Pairs(range(options["n"]), range(options["n"]))
 
 
-def _model(name: str, summary: str, efficacy: str, parameters: dict, bounds: tuple, method: str) -> Model:
+def _model(name: str, summary: str, efficacy: str, sets: dict, bounds: tuple, method: str) -> Model:
     def size(options):
         return options["n"]
 
@@ -65,7 +81,7 @@ def _model(name: str, summary: str, efficacy: str, parameters: dict, bounds: tup
                                 one_to_one, on_pre="c_post += C_post"),
                      Connection("above", "spine", "synapse", "time above the thresholds", ABOVE, one_to_one,
                                 coupling_order=2)),
-        parameter_sets={"DP": parameters},
+        parameter_sets=sets,
         initial={"c": Parameter(0.0, "1", "no calcium", _GB, "stated", "nonnegative"),
                  "rho": Parameter(0.0, "1", "the low state", _GB, "stated", "fraction")},
         observables={"c": Observable("spine", "1", "postsynaptic calcium", 0.0),
@@ -81,7 +97,8 @@ def _model(name: str, summary: str, efficacy: str, parameters: dict, bounds: tup
     )
 
 
-MODEL = _model("graupner_brunel", "calcium-based long-term plasticity (2 ODEs a synapse)", RHO, DP, (0.0, 1.0), "rk4")
+MODEL = _model("graupner_brunel", "calcium-based long-term plasticity (2 ODEs a synapse)", RHO, SETS, (0.0, 1.0), "rk4")
 # with noise, rho of a single synapse passes 0 and 1: the paper has no wall there
 STOCHASTIC = _model("graupner_brunel_stochastic", "calcium-based long-term plasticity with noise (2 ODEs a synapse)",
-                    RHO.replace("/tau : 1", NOISE), DP | SIGMA, (None, None), "euler")
+                    RHO.replace("/tau : 1", NOISE), {name: SETS[name] | SIGMA[name] for name in SETS}, (None, None),
+                    "euler")
