@@ -21,6 +21,7 @@ Examples:
   python -m astro_sim run macro --protocol "cycles:input=b_pre,high=1,period=11.5s,duty=0.5,count=6" \\
       --option layout=equal --duration 69s --dt 5ms --out macro.nc
   python -m astro_sim sweep li_rinzel --vary "K_P=0.05 umolar,0.1 umolar" --dt 5ms --out sweep --shard 1/2
+  python -m astro_sim sweep li_rinzel --vary "input.ip3=0.3 umolar,0.5 umolar" --backend cpp --dt 5ms --out sweep
   python -m astro_sim run astrocyte_network --option n_columns=5000 --duration 3600s --dt 10ms --stream --out long.nc
   python -m astro_sim analyse calcium.nc
   python -m astro_sim scan li_rinzel --over ip3=0:1:200 --out diagram.json
@@ -183,12 +184,16 @@ def scan_model(
 def sweep_model(
     model: str,
     out: Annotated[Path, typer.Option(help="The folder for the recordings; what is there is kept.")],
-    vary: Annotated[list[str], typer.Option(help="NAME=VALUE UNIT,VALUE UNIT,...: all combinations.")],
+    vary: Annotated[list[str], typer.Option(help="NAME=VALUE UNIT,VALUE UNIT,...: all combinations. NAME is a "
+                                            "parameter, initial.NAME, input.NAME or seed.")],
     protocol: Annotated[Many, typer.Option(help="As in run.")] = None,
     option: Annotated[Many, typer.Option(help="NAME=VALUE: a structural option.")] = None,
     set_name: SetName = None,
     duration: Annotated[str, typer.Option(help="Simulated time.")] = "60 s",
     dt: Annotated[str, typer.Option(help="Time step.")] = "1 ms",
+    record_every: Annotated[str | None, typer.Option(help="Recording interval, a multiple of dt.")] = None,
+    method: Annotated[str | None, typer.Option(help="As in run.")] = None,
+    backend: Annotated[str, typer.Option(help="numpy, cython, or cpp: one program for the sweep.")] = "numpy",
     shard: Annotated[str, typer.Option(help="I/N: only the I-th of N parts.")] = "1/1",
     workers: Annotated[int | None, typer.Option(help="Processes; as many as cores by default.")] = None,
     as_json: Json = False,
@@ -198,8 +203,8 @@ def sweep_model(
 
     varied = {name: [value.strip() for value in values.split(",")] for name, values in _pairs("vary", vary).items()}
     points = grid(varied, model=model, protocol=protocol, options=_pairs("option", option), parameter_set=set_name,
-                  duration=duration, dt=dt)
-    outcome = sweep(points, out, workers=workers, shard=shard)
+                  duration=duration, dt=dt, record_every=record_every, method=method, backend=backend)
+    outcome = sweep(points, out, workers=workers, shard=shard, progress=not as_json)
     if as_json:
         print_json({"done": [str(path) for path in outcome.done], "kept": [str(path) for path in outcome.kept],
                     "failed": outcome.failed})

@@ -1,10 +1,28 @@
 """Where Brian2 runs: NumPy, Cython, or C++ standalone. Preferences, device and random state are put back afterwards."""
 
 import contextlib
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 
 from foundation.errors import ResourceError
+
+
+def load() -> None:
+    """Import Brian2 from any thread, such as a worker's of dask.
+
+    Brian2 takes Ctrl-C when it is imported, which Python refuses outside the main thread: there it goes without.
+    """
+    import signal
+
+    if "brian2" in sys.modules or threading.current_thread() is threading.main_thread():
+        return
+    taken, signal.signal = signal.signal, lambda *given: None
+    try:
+        import brian2  # noqa: F401
+    finally:
+        signal.signal = taken
 
 
 class Runtime:
@@ -21,21 +39,31 @@ class Standalone:
         self.folder = folder
 
     def finish(self) -> None:
+        self._build(run=True)
+
+    def compile(self) -> None:
+        """Leave the program `main` in the folder, to be run later."""
+        self._build(run=False)
+
+    def _build(self, run: bool) -> None:
         from brian2 import device
 
         try:
-            device.build(directory=self.folder, compile=True, run=True, with_output=False)
+            device.build(directory=self.folder, compile=True, run=run, with_output=False)
         except (RuntimeError, OSError) as error:
             raise ResourceError(f"backend cpp: compiling or running failed ({error}); is a C++ compiler installed? "
                                 "Use --backend numpy otherwise") from error
 
 
 @contextlib.contextmanager
-def opened(name: str, seed: int) -> Iterator[Runtime | Standalone]:
-    """The backend `name`, seeded. Everything that touches Brian2's arrays must happen inside."""
+def opened(name: str, seed: int, folder: str | None = None) -> Iterator[Runtime | Standalone]:
+    """The backend `name`, seeded. Everything that touches Brian2's arrays must happen inside.
+
+    folder: for cpp, where the program stays; by default it is removed.
+    """
     import brian2
 
-    with _standalone() if name == "cpp" else _runtime(name) as backend:
+    with _standalone(folder) if name == "cpp" else _runtime(name) as backend:
         brian2.seed(seed)
         yield backend
 
@@ -55,15 +83,16 @@ def _runtime(target: str) -> Iterator[Runtime]:
 
 
 @contextlib.contextmanager
-def _standalone() -> Iterator[Standalone]:
+def _standalone(folder: str | None) -> Iterator[Standalone]:
     from brian2.devices.device import device, reset_device, set_device
 
     set_device("cpp_standalone", build_on_run=False)
     try:
-        with tempfile.TemporaryDirectory(prefix="astro_sim_") as folder:
+        own = tempfile.TemporaryDirectory(prefix="astro_sim_") if folder is None else contextlib.nullcontext(folder)
+        with own as place:
             device.reinit()  # a second run in one process starts from nothing
             device.activate(build_on_run=False)
-            yield Standalone(folder)
+            yield Standalone(place)
     finally:
         device.reinit()
         reset_device()

@@ -2,17 +2,18 @@
 
 import functools
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from astro_sim.courses import input_courses
-from astro_sim.equation_text import lines
+from astro_sim.equation_text import lines, symbols
 from astro_sim.model import Connection, Pairs, Population
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
 from astro_sim.trains import spike_steps
 from foundation.errors import ResourceError
 
+LEFT_OPEN = "left_open"  # the name of the group of open parameters
 MAX_PAIRS = 30_000_000  # 8 bytes a variable and pair: beyond, a laptop's memory is gone
 
 
@@ -25,27 +26,72 @@ class Built:
     events: dict[str, object]
 
 
-def build(plan: Plan) -> Built:
-    """All groups, connections and monitors of the plan, initial values set."""
+@dataclass(frozen=True)
+class LeftOpen:
+    """What is not compiled in, so that a C++ program can be run again with other values of it.
+
+    `parameters` by name; `courses`: (population, variable) of an input that changes in time -> how many courses.
+    Initial values and inputs that are held are always open.
+    """
+
+    parameters: frozenset[str] = frozenset()
+    courses: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+    def of(self, part: Population | Connection) -> list[str]:
+        """The open parameters that a part uses."""
+        texts = [*part.expressions(), getattr(part, "reset", None) or ""]
+        return sorted(self.parameters & set().union(*map(symbols, texts)))
+
+    def group(self, plan: Plan):
+        """The group that holds them, once for all parts."""
+        import brian2
+
+        text = "\n".join(f"{name} : {_unscaled(plan.parameters[name].unit)} (shared, constant)"
+                         for name in sorted(self.parameters))
+        return brian2.NeuronGroup(1, text, name=LEFT_OPEN)
+
+    def lend(self, part: Population | Connection, holder, *takers) -> None:
+        """Make Brian2's objects of a part see the held parameters as their own."""
+        for taker in takers:
+            for name in self.of(part):
+                taker.variables.add_reference(name, holder, name)
+
+
+def build(plan: Plan, left_open: LeftOpen | None = None) -> Built:
+    """All groups, connections and monitors of the plan, initial values set.
+
+    left_open: for the C++ backend alone; its values come from the command line of the program.
+    """
     import brian2
 
     clock = brian2.Clock(dt=plan.dt * brian2.second, name="clock_step")
     slow = clock if plan.every == 1 else brian2.Clock(dt=plan.every * plan.dt * brian2.second, name="clock_record")
-    values = {name: parameter.quantity() for name, parameter in plan.parameters.items()}
+    given_later = left_open or LeftOpen()
+    holder = given_later.group(plan) if given_later.parameters else None
+    values = {name: parameter.quantity() for name, parameter in plan.parameters.items()
+              if name not in given_later.parameters}
     # first of all, so that a refusal leaves no Brian2 objects behind
     pairs = {connection.name: pairs_of(connection, plan.options)
              for connection in plan.model.active_connections(plan.options)}
     _pairs.cache_clear()
     senders = {given.population for given in plan.model.spike_inputs.values()}
-    groups = {p.name: _source(plan, p, clock) if p.name in senders else _group(plan, p, values, clock)
+    courses = given_later.courses
+    groups = {p.name: _source(plan, p, clock) if p.name in senders else _group(plan, p, values, clock, courses)
               for p in plan.model.active_populations(plan.options)}
     groups = {name: group for name, group in groups.items() if group is not None}
     network = brian2.Network(*groups.values())
+    if holder:
+        network.add(holder)
+    for name, group in groups.items():
+        given_later.lend(plan.model.population(name), holder, group)
+    if left_open:
+        brian2.device.apply_run_args()  # here: what connections set once is computed from it
     for connection in plan.model.active_connections(plan.options):
         # a source without a protocol is silent, and a population may have no element: they are not built
         if {connection.source, connection.target} <= groups.keys():
             given = pairs.pop(connection.name)
-            network.add(*_synapses(plan, connection, given, groups, values, clock, connection.source in senders))
+            lend = functools.partial(given_later.lend, connection, holder)
+            network.add(*_synapses(plan, connection, given, groups, values, clock, connection.source in senders, lend))
     monitors = {}
     for name, group in groups.items():
         wanted = [v for v, seen in plan.model.observables.items() if seen.population == name]
@@ -68,13 +114,13 @@ def _source(plan: Plan, population: Population, clock):
                                       clock=clock, when="before_start", order=-200, name=population.name)
 
 
-def _group(plan: Plan, population: Population, values: dict, clock):
+def _group(plan: Plan, population: Population, values: dict, clock, open_courses: Mapping):
     import brian2
     import numpy as np
 
     if population.size(plan.options) == 0:
         return None
-    text, courses, constants = _with_inputs(plan, population)
+    text, courses, constants = _with_inputs(plan, population, open_courses)
     given = {key: getattr(population, key) for key in ("threshold", "reset", "refractory")}
     spiking = {key: expression for key, expression in given.items() if expression}
     group = brian2.NeuronGroup(population.size(plan.options), text, method=population.method or plan.method,
@@ -93,17 +139,26 @@ def _group(plan: Plan, population: Population, values: dict, clock):
     return group
 
 
-def _with_inputs(plan: Plan, population: Population) -> tuple[str, dict, dict]:
+def driven(plan: Plan, population: Population) -> list[str]:
+    """The variables of a population that inputs set."""
+    return list(dict.fromkeys(i.variable for i in plan.model.inputs.values() if i.population == population.name))
+
+
+def _with_inputs(plan: Plan, population: Population, open_courses: Mapping) -> tuple[str, dict, dict]:
     """The ODE text with a line for every input; courses: name -> (TimedArray, column of every element); constants.
 
     An input that never changes is a constant of the group: cheaper than a course, and the same numbers.
     """
+    import numpy as np
+
     text, courses, constants = population.equations, {}, {}
-    mine = [i for i in plan.model.inputs.values() if i.population == population.name]
-    for variable in dict.fromkeys(i.variable for i in mine):
-        (table, columns), written = input_courses(plan, population.name, variable), _base_unit(plan, variable)
-        if (table == table[0]).all():
-            constants[variable] = table[0, columns] * unit(_written(plan, variable))
+    for variable in driven(plan, population):
+        table, columns = input_courses(plan, population.name, variable)
+        written = _unscaled(written_unit(plan, variable))
+        room = open_courses.get((population.name, variable), 0)
+        table = np.pad(table, ((0, 0), (0, max(0, room - table.shape[1]))))
+        if not room and (table == table[0]).all():
+            constants[variable] = table[0, columns] * unit(written_unit(plan, variable))
             text += f"\n{variable} : {written} (constant)\n"
             continue
         courses[f"course_{variable}"] = _timed(plan, table, variable), columns
@@ -112,28 +167,28 @@ def _with_inputs(plan: Plan, population: Population) -> tuple[str, dict, dict]:
     return text, courses, constants
 
 
-def _written(plan: Plan, variable: str) -> str:
+def written_unit(plan: Plan, variable: str) -> str:
     return next(i.unit for i in plan.model.inputs.values() if i.variable == variable)
 
 
-def _base_unit(plan: Plan, variable: str) -> str:
+def _unscaled(written: str) -> str:
     """Brian2 wants the unit of an equation without a scale; `mmolar` is the base unit of a concentration.
 
     Name by name: Brian2's own word for the whole, such as katal/(metre**3), its equations cannot read.
     """
     import brian2
 
-    def unscaled(name: re.Match) -> str:
+    def base(name: re.Match) -> str:
         return repr(brian2.get_unit(brian2.get_dimensions(unit(name[0]))))
 
-    return re.sub("[A-Za-z]+", unscaled, _written(plan, variable).replace("^", "**"))
+    return re.sub("[A-Za-z]+", base, written.replace("^", "**"))
 
 
 def _timed(plan: Plan, table, variable: str):
     """The courses as a TimedArray [step, course]."""
     import brian2
 
-    values = table * unit(_written(plan, variable))
+    values = table * unit(written_unit(plan, variable))
     return brian2.TimedArray(values, dt=plan.dt * brian2.second, name=f"course_{variable}")
 
 
@@ -150,7 +205,8 @@ def _pairs(make: Callable, options: tuple) -> Pairs:
     return make(dict(options))
 
 
-def _synapses(plan: Plan, connection: Connection, pairs: Pairs, groups: dict, values: dict, clock, sent: bool) -> list:
+def _synapses(plan: Plan, connection: Connection, pairs: Pairs, groups: dict, values: dict, clock, sent: bool,
+              lend: Callable) -> list:
     """The connection's Synapses, or nothing where no pair exists."""
     import brian2
     import numpy as np
@@ -163,6 +219,7 @@ def _synapses(plan: Plan, connection: Connection, pairs: Pairs, groups: dict, va
     synapses = brian2.Synapses(groups[connection.source], groups[connection.target], connection.equations,
                                namespace=values, method=plan.method, clock=clock, name=connection.name,
                                on_event=connection.on_event, **events)
+    lend(synapses, *synapses._pathways)
     synapses.connect(i=pairs.source, j=pairs.target)
     if connection.on_pre and np.array_equal(pairs.target, np.arange(synapses.target.N)):
         # pair k meets element k: told so, NumPy computes what spikes do for all pairs at once, not one by one

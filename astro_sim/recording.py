@@ -260,13 +260,24 @@ def columns(monitor) -> Columns:
 def collect(plan, monitors: Mapping[str, object], event_monitors: Mapping[str, object] = NOTHING, *,
             partial: bool = False) -> Recording:
     """Brian2's monitors, by population and by event -> a recording."""
-    return recorded(plan, {name: columns(monitor) for name, monitor in monitors.items()}, event_monitors,
-                    partial=partial)
+    return recorded(plan, {name: columns(monitor) for name, monitor in monitors.items()},
+                    {name: happened(monitor) for name, monitor in event_monitors.items()}, partial=partial)
 
 
-def recorded(plan, raw: Mapping[str, Columns], event_monitors: Mapping[str, object] = NOTHING, *,
+def happened(monitor) -> tuple:
+    """When (s) and where a Brian2 EventMonitor saw an event: float64 (event,), int (event,)."""
+    return monitor.variables["t"].get_value(), monitor.variables["i"].get_value()
+
+
+def labelled(plan, population: str, given: Columns) -> dict[str, object]:
+    """A population's variables, each divided by the unit that it is labelled with; float64 (record, element)."""
+    return {name: given.values[name] / float(unit(seen.unit)) for name, seen in plan.model.observables.items()
+            if seen.population == population}
+
+
+def recorded(plan, raw: Mapping[str, Columns], events: Mapping[str, tuple] = NOTHING, *,
              partial: bool = False) -> Recording:
-    """Numbers by population -> a recording: each divided by the unit that it is labelled with.
+    """Numbers by population, and events as of `happened` by name -> a recording.
 
     partial: the run was stopped; `meta` then says so, and the last time.
     """
@@ -278,16 +289,15 @@ def recorded(plan, raw: Mapping[str, Columns], event_monitors: Mapping[str, obje
         time = np.array(given.time, "f8")
         labels = population.labels(plan.options) if population.labels else range(plan.size(name))
         places = population.positions(plan.options) if population.positions else None
-        for variable, seen in plan.model.observables.items():
-            if seen.population == name:
-                variables[variable] = Series(given.values[variable] / float(unit(seen.unit)), seen.unit,
-                                             seen.long_name, name, tuple(map(str, labels)),
-                                             None if places is None else np.asarray(places, "f8"))
+        labels, places = tuple(map(str, labels)), None if places is None else np.asarray(places, "f8")
+        for variable, values in labelled(plan, name, given).items():
+            seen = plan.model.observables[variable]
+            variables[variable] = Series(values, seen.unit, seen.long_name, name, labels, places)
     meta = plan.meta()
     if partial:
         meta |= stopped_at(float(time[-1]))
-    events = {name: events_of(plan, name, monitor, float(time[-1])) for name, monitor in event_monitors.items()}
-    return Recording(time, variables, meta, events, assignments(plan))
+    found = {name: events_of(plan, name, seen, float(time[-1])) for name, seen in events.items()}
+    return Recording(time, variables, meta, found, assignments(plan))
 
 
 def stopped_at(last: float) -> dict:
@@ -295,14 +305,14 @@ def stopped_at(last: float) -> dict:
     return {"partial": True, "reached_s": last}
 
 
-def events_of(plan, name: str, monitor, last: float) -> Events:
-    """What a Brian2 EventMonitor saw up to the record at `last` seconds, each event at the end of its step."""
+def events_of(plan, name: str, when_and_where: tuple, last: float) -> Events:
+    """Events up to the record at `last` seconds, each at the end of the step in which it was seen."""
     import numpy as np
 
-    seen, steps = plan.model.events[name], np.rint(monitor.variables["t"].get_value() / plan.dt).astype(int) + 1
+    when, where = when_and_where
+    seen, steps = plan.model.events[name], np.rint(when / plan.dt).astype(int) + 1
     kept = steps <= round(last / plan.dt)
-    return Events(steps[kept] * plan.dt, np.array(monitor.variables["i"].get_value(), "i8")[kept], seen.population,
-                  seen.long_name)
+    return Events(steps[kept] * plan.dt, np.array(where, "i8")[kept], seen.population, seen.long_name)
 
 
 def assignments(plan) -> dict[str, Assignment]:

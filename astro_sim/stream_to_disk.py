@@ -13,7 +13,16 @@ from pathlib import Path
 from astro_sim.checks import Extent, find_problem, is_broken
 from astro_sim.estimate import NUMBER, PIECE, estimate, recorded_elements, records, refuse_if_too_large
 from astro_sim.plan import Plan, prepare
-from astro_sim.recording import Recording, columns, event_columns, events_of, recorded, stopped_at
+from astro_sim.recording import (
+    Recording,
+    columns,
+    event_columns,
+    events_of,
+    happened,
+    labelled,
+    recorded,
+    stopped_at,
+)
 from astro_sim.simulate import Interrupted, ran, too_large_a_step
 from foundation.errors import UserError
 from foundation.files import replacing
@@ -96,19 +105,22 @@ class Sink:
 
     def drain(self, built) -> None:
         """Append what the monitors hold, and empty them."""
-        piece = recorded(self.plan, {name: columns(monitor) for name, monitor in built.monitors.items()})
-        if len(piece.time) == 0:
+        raw = {name: columns(monitor) for name, monitor in built.monitors.items()}
+        time = next(iter(raw.values())).time
+        if len(time) == 0:
             return
-        for name, series in piece.variables.items():
+        values = {name: found for population, given in raw.items()
+                  for name, found in labelled(self.plan, population, given).items()}
+        for name, found in values.items():
             extent = self.extents.setdefault(name, Extent())
-            extent.add(series.values)
+            extent.add(found)
             self.broken |= is_broken(self.plan, name, extent)
         if self.file is None:
-            self._open(piece)
+            self._open(recorded(self.plan, raw))
         else:
-            self._append("time", piece.time)
-            for name, series in piece.variables.items():
-                self._append(name, series.values)
+            self._append("time", time)
+            for name, found in values.items():
+                self._append(name, found)
         for monitor in built.monitors.values():
             monitor.resize(0)
 
@@ -136,7 +148,7 @@ class Sink:
         import xarray as xr
 
         last = float(self.file["time"][-1])
-        events = {name: events_of(self.plan, name, monitor, last) for name, monitor in event_monitors.items()}
+        events = {name: events_of(self.plan, name, happened(monitor), last) for name, monitor in event_monitors.items()}
         if events:
             self.file.close()
             xr.Dataset(event_columns(events)).to_netcdf(self.path, mode="a", engine="h5netcdf")

@@ -2,16 +2,20 @@
 
 import json
 import sys
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from astro_sim.__main__ import app
+from astro_sim.backend import Standalone
+from astro_sim.model import Connection, Input, Model, Observable, Pairs, Population
+from astro_sim.parameter import Parameter
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
 from astro_sim.sweep import grid, name_of, sweep
 from foundation import cli
-from foundation.errors import UserError
+from foundation.errors import ResourceError, UserError
 
 COMMON = {"model": "li_rinzel", "duration": "1 s", "dt": "20 ms"}
 POINTS = grid({"K_P": ["0.05 umolar", "0.08 umolar", "0.1 umolar"],
@@ -75,6 +79,95 @@ def test_a_point_that_fails_is_recorded_and_the_rest_runs(tmp_path):
     assert "too large" in kept["error"]
     assert kept["meta"]["solver"]["dt_s"] == 5.0
     assert list(sweep([bad], tmp_path, executor=Here()).failed) == [name_of(bad)], "tried again, not taken as done"
+
+
+NOISY_PAIR = Model(
+    name="noisy_pair", summary="two cells that feel each other, with noise",
+    populations=(Population("cell", "", "dv/dt = (u - g*v + total)/tau + s*tau**-0.5*xi : 1\ntotal : 1", lambda o: 2),),
+    parameter_sets={"one": {"tau": Parameter(0.1, "second", "time constant", "Mia2026", "assumed"),
+                            "s": Parameter(0.2, "1", "noise", "Mia2026", "assumed"),
+                            "g": Parameter(0.3, "1", "decay, and strength of each pair", "Mia2026", "assumed")}},
+    initial={"v": Parameter(0.1, "1", "start", "Mia2026", "assumed", "any")},
+    inputs={"u": Input("cell", "u", "1", 0.0, "drive")},
+    observables={"v": Observable("cell", "1", "state", -100, 100)},
+    # g is in both groups, and in what is computed once before the run
+    connections=(Connection("swap", "cell", "cell", "", "total_post = g*w*v_pre : 1 (summed)\nw : 1 (constant)",
+                            lambda o: Pairs([0, 1], [1, 0]), fixed={"w": "2*g"}),),
+    method="heun",
+)
+
+
+def test_one_program_runs_all_points_of_a_sweep(tmp_path, monkeypatch):
+    """Parameters, initial values, inputs with and without edges, and the seed, against a NumPy run of each point."""
+    common = {"model": NOISY_PAIR, "duration": "0.5 s", "dt": "10 ms", "backend": "cpp"}
+    points = grid({"g": ["0.3", "0.7"], "input.u": ["0.5"], "seed": ["1", "2"]}, **common)
+    course = "square:input=u,high=1,start=0.1s,stop=0.2s,elements=1"
+    points += [{**common, "protocol": course, "initial": {"v": [0, 1]}},
+               {**common, "parameters": {"tau": "1 ms"}}]  # too stiff for the step: found after the run
+    compiled, start = [], Standalone.compile
+    monkeypatch.setattr(Standalone, "compile", lambda self: compiled.append(self) or start(self))
+    outcome = sweep(points, tmp_path, executor=Here())
+    assert len(compiled) == 1
+    assert len(outcome.done) == 5
+    assert "too large" in outcome.failed[name_of(points[-1])]
+    for point in points[:-1]:
+        kept, wanted = Recording.load(tmp_path / f"{name_of(point)}.nc"), simulate(**{**point, "backend": "numpy"})
+        # the same operations, rounded differently where the compiler orders them otherwise
+        assert np.abs(kept["v"].values - wanted["v"].values).max() <= 1e-12 * np.abs(wanted["v"].values).max()
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] + 5 * [".nc"]
+    assert sweep(points[:2], tmp_path, executor=Here()).kept
+    assert len(compiled) == 1
+
+
+def test_too_many_programs_say_what_one_can_vary(tmp_path):
+    points = [{**COMMON, "backend": "cpp", "duration": f"{n} s"} for n in range(1, 25)]
+    with pytest.raises(UserError, match=r"24 programs, above 20; in one program parameters .*, initial values, inputs"):
+        sweep(points, tmp_path)
+
+
+def test_a_program_that_does_not_compile_fails_its_points_alone(tmp_path, monkeypatch):
+    def broken(self):
+        raise ResourceError("no compiler")
+
+    monkeypatch.setattr(Standalone, "compile", broken)
+    outcome = sweep([POINTS[0], {**POINTS[1], "backend": "cpp"}], tmp_path, executor=Here())
+    assert len(outcome.done) == 1
+    assert list(outcome.failed.values()) == ["ResourceError: no compiler"]
+
+
+def test_seeds_initial_values_and_inputs_are_varied(tmp_path):
+    points = grid({"seed": ["3"], "initial.C": ["0.2 umolar"], "input.ip3": ["0.4 umolar"]}, **COMMON)
+    made = Recording.load(sweep(points, tmp_path, executor=Here()).done[0])
+    wanted = simulate("li_rinzel", "constant:input=ip3,value=0.4 umolar", initial={"C": "0.2 umolar"}, seed=3,
+                      duration="1 s", dt="20 ms")
+    assert made.content_hash == wanted.content_hash
+    with pytest.raises(UserError, match="unknown kind of value to vary 'inital'"):
+        grid({"inital.C": ["1"]}, **COMMON)
+
+
+def test_two_sweeps_at_once_share_a_folder(tmp_path):
+    """Threads in one process, each sweep in the other's way: every point whole, nothing left over."""
+    with ThreadPoolExecutor(2) as two, ThreadPoolExecutor(2) as one_pool, ThreadPoolExecutor(2) as other:
+        several = [two.submit(sweep, POINTS[:4], tmp_path, executor=pool) for pool in (one_pool, other)]
+        outcomes = [one.result() for one in several]
+    names = {f"{name_of(point)}.nc" for point in POINTS[:4]}
+    for outcome in outcomes:
+        assert not outcome.failed
+        assert {path.name for path in (*outcome.done, *outcome.kept)} == names
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert all(Recording.load(tmp_path / name) for name in names)
+
+
+def test_a_dask_cluster_of_two_workers(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with (distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+          distributed.Client(cluster) as client):
+        bad = {**COMMON, "duration": "60 s", "dt": "5 s"}
+        outcome = sweep([*POINTS[:3], bad], tmp_path, executor=client.get_executor(pure=False))
+    assert {path.name for path in outcome.done} == {f"{name_of(point)}.nc" for point in POINTS[:3]}
+    assert list(outcome.failed) == [name_of(bad)]
+    for path in outcome.done:
+        assert f"{Recording.load(path).hash}.nc" == path.name
 
 
 def test_local_processes(tmp_path):
