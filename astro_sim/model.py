@@ -235,6 +235,7 @@ class Model:
 
     def __post_init__(self):
         self._check_parameter_sets()
+        self._check_names()
         self._check_symbols()
         self._check_variables()
 
@@ -289,6 +290,12 @@ class Model:
         names = [set(table) for table in self.parameter_sets.values()]
         if not names or any(other != names[0] for other in names):
             raise UserError(f"model {self.name}: every parameter set must hold the same names, and there must be one")
+
+    def _check_names(self) -> None:
+        given = {line.name for part in (*self.populations, *self.connections) for line in lines(part.equations)}
+        given |= self.parameters().keys() | {i.variable for i in self.inputs.values()}
+        self._refuse("Brian2 reads xi and xi_... as noise, so nothing else can be named so; choose another name for",
+                     self.name, {name for name in given if noisy(name)})
 
     def _check_symbols(self) -> None:
         """Used == declared, for parameters, inputs and variables together."""

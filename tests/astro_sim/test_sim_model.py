@@ -131,3 +131,18 @@ def test_only_parameters_that_take_part_are_kept():
     assert used["dense", "line"] - without == {"a", "ell"}
     assert used["dense", "grid"] - without == used["dense", "equal"] - without == {"a_sheet", "ell_sheet"}
     assert used["diffusive", "grid"] - without == {"D"}
+
+
+@pytest.mark.parametrize("changes", [
+    {"equations": "dxi_x/dt = (u - xi_x)*rate : 1"},
+    {"equations": "dx/dt = (u - xi_y)*rate : 1\nxi_y = x : 1"},
+    {"parameter_sets": {"one": {"xi_rate": RATE}}},
+    {"inputs": {"u": Input("cell", "xi", "1", 0.0, "drive")}},
+])
+def test_names_that_brian2_reads_as_noise_are_refused(changes):
+    with pytest.raises(UserError, match=r"Brian2 reads xi and xi_... as noise.*choose another name for: xi\w*$"):
+        decay(**changes)
+
+
+def test_names_that_only_begin_so_are_fine():
+    assert decay("dx/dt = (u - x*xi2)*rate : 1\nxi2 = 1 : 1").states() == ["x"]
