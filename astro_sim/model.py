@@ -121,6 +121,9 @@ class Connection(Text):
     start of a step and held over it, in the order of `order`: coupling through them is of first order in dt, or of
     `coupling_order` where the text sums the mean over the step. `delay` names a parameter. `reads` are variables of
     other populations (name -> population) whose element k belongs to pair k.
+
+    `grid` gives the shape of the population where it is a regular grid and every element meets every other, by a weight
+    of distance alone: the sum is then a convolution, by FFT, and there are no pairs. None: pair by pair.
     """
 
     name: str
@@ -138,9 +141,13 @@ class Connection(Text):
     order: int = 0
     coupling_order: int = 1
     reads: Mapping[str, str] = field(default_factory=dict)
+    grid: Callable[[Options], tuple[int, ...] | None] | None = None
 
     def active(self, options: Options) -> bool:
         return all(options[name] in values for name, values in self.when.items())
+
+    def by_fft(self, options: Options) -> bool:
+        return self.grid is not None and self.grid(options) is not None
 
     def expressions(self) -> list[str]:
         extra = [*self.fixed.values(), self.on_pre, self.on_post, self.delay]
@@ -260,6 +267,12 @@ class Model:
 
     def active_connections(self, options: Options) -> list[Connection]:
         return [connection for connection in self.connections if connection.active(options)]
+
+    def coupling_order(self, options: Options) -> int | None:
+        """Order in dt of the coupling through sums, the lowest of all; None where there are none."""
+        least = 2 if options.get("coupling_scheme") == "extrapolated" else 1
+        orders = [max(least, c.coupling_order) for c in self.active_connections(options) if c.filled()]
+        return min(orders, default=None)
 
     def used_parameters(self, options: Options) -> list[str]:
         """Names of the parameters that take part under these options, in the order of declaration."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from astro_sim.coupling import extrapolate, extrapolated, grid_operation
 from astro_sim.courses import input_courses
 from astro_sim.equation_text import lines, symbols
 from astro_sim.model import Connection, Pairs, Population
@@ -88,7 +89,9 @@ def build(plan: Plan, left_open: LeftOpen | None = None) -> Built:
         brian2.device.apply_run_args()  # here: what connections set once is computed from it
     for connection in plan.model.active_connections(plan.options):
         # a source without a protocol is silent, and a population may have no element: they are not built
-        if {connection.source, connection.target} <= groups.keys():
+        if connection.by_fft(plan.options):
+            network.add(grid_operation(plan, connection, groups[connection.target], clock))
+        elif {connection.source, connection.target} <= groups.keys():
             given = pairs.pop(connection.name)
             lend = functools.partial(given_later.lend, connection, holder)
             network.add(*_synapses(plan, connection, given, groups, values, clock, connection.source in senders, lend))
@@ -121,11 +124,14 @@ def _group(plan: Plan, population: Population, values: dict, clock, open_courses
     if population.size(plan.options) == 0:
         return None
     text, courses, constants = _with_inputs(plan, population, open_courses)
+    sums = extrapolated(plan, population)
+    text += "".join(f"\n{name}_before : {written}" for name, written in sums.items())
     given = {key: getattr(population, key) for key in ("threshold", "reset", "refractory")}
     spiking = {key: expression for key, expression in given.items() if expression}
     group = brian2.NeuronGroup(population.size(plan.options), text, method=population.method or plan.method,
                                namespace={**values, **{name: course for name, (course, _) in courses.items()}},
                                clock=clock, events=dict(population.events), name=population.name, **spiking)
+    extrapolate(group, sums)
     for name, (_, columns) in courses.items():
         setattr(group, name.replace("course_", "column_"), columns)
     for name, value in constants.items():

@@ -1,5 +1,6 @@
 """What a simulation will do, checked before anything is built; the answer to --dry-run, and a recording's meta."""
 
+import functools
 import itertools
 import math
 import platform
@@ -54,10 +55,7 @@ class Plan:
 
     def meta(self) -> dict:
         """Everything that decides the result, as JSON; a recording's hash is over this."""
-        from importlib.metadata import version
-
-        active = self.model.active_connections(self.options)
-        coupled = min((connection.coupling_order for connection in active if connection.filled()), default=None)
+        coupled = self.model.coupling_order(self.options)
         return {
             "model": self.model.name, "parameter_set": self.parameter_set,
             "equations": {part.name: part.text for part in
@@ -71,9 +69,15 @@ class Plan:
                        "dt_s": self.dt, "steps": self.steps, "duration_s": self.duration, "record_every": self.every,
                        "backend": self.backend},
             "seed": self.seed,
-            "versions": {"python": platform.python_version(),
-                         **{name: version(name) for name in ("astro-rmaat", "brian2", "numpy")}},
+            "versions": dict(_versions()),
         }
+
+
+@functools.cache
+def _versions() -> Mapping[str, str]:
+    from importlib.metadata import version
+
+    return {"python": platform.python_version(), **{name: version(name) for name in ("astro-rmaat", "brian2", "numpy")}}
 
 
 def find_model(given: str | Model, parameter_set: str | None) -> tuple[Model, str]:
@@ -106,6 +110,10 @@ def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = No
                         f"{', '.join(STOCHASTIC)}")
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
+    by_fft = [connection.name for connection in model.active_connections(options) if connection.by_fft(options)]
+    if backend == "cpp" and by_fft:
+        raise UserError(f"backend: cpp cannot sum {by_fft[0]} by FFT; choose numpy or cython, or the option "
+                        "dense_sum=pairs, which is slow for many")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise UserError(f"seed: {seed!r} is not allowed; give a whole number from 0 to {2**32 - 1}")
     step, length = seconds(dt, "dt"), seconds(duration, "duration")

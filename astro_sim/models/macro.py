@@ -3,9 +3,10 @@
 Process k = post*n_pre + pre holds its synapse's strength s and the short-term (p_s) and long-term (p_l) state.
 """
 
+from astro_sim.coupling import SCHEME
 from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
 from astro_sim.parameter import Parameter
-from foundation.errors import ResourceError
+from foundation.errors import ResourceError, UserError
 
 NEURON = """
 dx/dt = (-lambda_n*x + drive + b)/tau_n : 1    # (E1.1) a neuron; drive = sum_j g(s_ij) theta(x_j)
@@ -42,7 +43,8 @@ DIFFUSIVE = """
 coupling_post = D*(psi_pre - psi_post) : 1 (summed)   # (E1.7) gap junctions between neighbours
 """
 
-MAX_PROCESSES = 5000  # their distances take 200 MB
+MAX_PROCESSES = 5000  # that meet pair by pair: their distances take 200 MB
+FFT_ABOVE = 256       # processes: 65,000 pairs cost about ten times what the FFT does
 
 _HERE = "assumed here"
 ASSUMED_2026 = {
@@ -125,8 +127,9 @@ def distances(options):
     import numpy as np
 
     if processes(options) > MAX_PROCESSES:
-        raise ResourceError(f"macro: {processes(options)} processes meet in {processes(options)**2} pairs; choose "
-                            f"fewer elements, at most {MAX_PROCESSES} processes")
+        raise ResourceError(f"macro: {processes(options)} processes meet in {processes(options)**2} pairs, more than "
+                            f"those of {MAX_PROCESSES}; choose layout = grid or line (with dense_sum = auto or fft, or "
+                            "coupling = diffusive), or fewer elements")
     places = process_places(options)
     if places is None:
         return 1.0 - np.eye(processes(options))
@@ -139,10 +142,25 @@ def falling(values, options) -> tuple[float, float]:
     return values[f"a{end}"], values[f"ell{end}"]
 
 
+def grid_shape(options) -> tuple[int, ...] | None:
+    """Shape of the grid whose dense coupling is summed by FFT; None where it is summed pair by pair.
+
+    Errors: `UserError` for an FFT where all are equally far apart.
+    """
+    how, layout = options["dense_sum"], options["layout"]
+    if how == "fft" and layout == "equal":
+        raise UserError("option dense_sum: 'fft' is not allowed with layout equal, which is no grid; choose auto")
+    if how == "pairs" or layout == "equal" or (how == "auto" and processes(options) <= FFT_ABOVE):
+        return None
+    return (options["n_post"], options["n_pre"]) if layout == "grid" else (processes(options),)
+
+
 def all_pairs(options) -> Pairs:
-    """Every process with every other, and their distance."""
+    """Every process with every other, and their distance; none where the sum is by FFT."""
     import numpy as np
 
+    if grid_shape(options):
+        return Pairs((), ())
     far = distances(options)
     target, source = np.nonzero(~np.eye(len(far), dtype=bool))
     return Pairs(source, target, {"distance": far[target, source]})
@@ -152,8 +170,15 @@ def neighbours(options) -> Pairs:
     """Processes at distance 1: four on a grid, two on a line, all where all are equally far apart."""
     import numpy as np
 
-    target, source = np.nonzero(distances(options) == 1.0)
-    return Pairs(source, target)
+    if options["layout"] == "equal":
+        target, source = np.nonzero(distances(options) == 1.0)
+        return Pairs(source, target)
+    shape = (options["n_post"], options["n_pre"]) if options["layout"] == "grid" else (processes(options),)
+    k = np.arange(processes(options)).reshape(shape)
+    ways = [(np.delete(k, -1, axis).ravel(), np.delete(k, 0, axis).ravel()) for axis in range(k.ndim)]
+    source, target = (np.concatenate([way[n] for way in ways] + [way[1 - n] for way in ways]) for n in (0, 1))
+    order = np.lexsort((source, target))
+    return Pairs(source[order], target[order])
 
 
 def drive_pairs(options) -> Pairs:
@@ -223,9 +248,10 @@ MODEL = Model(
         Connection("synaptic_drive", "process", "neuron", "input of a neuron through its synapses", DRIVE, drive_pairs,
                    order=1),
         Connection("dense_coupling", "process", "process", "each process with every other", DENSE, all_pairs,
-                   fixed={"T": FALLING}, when={"coupling": ("dense",), "layout": ("line",)}),
+                   fixed={"T": FALLING}, when={"coupling": ("dense",), "layout": ("line",)}, grid=grid_shape),
         Connection("dense_coupling_sheet", "process", "process", "each process with every other", DENSE, all_pairs,
-                   fixed={"T": FALLING_ON_SHEET}, when={"coupling": ("dense",), "layout": ("grid", "equal")}),
+                   fixed={"T": FALLING_ON_SHEET}, when={"coupling": ("dense",), "layout": ("grid", "equal")},
+                   grid=grid_shape),
         Connection("diffusive_coupling", "process", "process", "each process with its neighbours", DIFFUSIVE,
                    neighbours, when={"coupling": ("diffusive",)}),
     ),
@@ -245,7 +271,10 @@ MODEL = Model(
     options={"n_pre": Option(3, (1, 10_000), "presynaptic neurons"),
              "n_post": Option(3, (1, 10_000), "postsynaptic neurons"),
              "coupling": Option("dense", ("dense", "diffusive", "none"), "how processes act on each other"),
-             "layout": Option("grid", ("grid", "line", "equal"), "where the processes are, hence their distances")},
+             "layout": Option("grid", ("grid", "line", "equal"), "where the processes are, hence their distances"),
+             "dense_sum": Option("auto", ("auto", "pairs", "fft"), "dense coupling pair by pair, or by FFT on a grid "
+                                 f"or line, equal to rounding; auto: by FFT above {FFT_ABOVE} processes"),
+             "coupling_scheme": SCHEME},
     sources=("Mia2026", "Kozachkov2025", "GraupnerBrunel2012", "Stimberg2019", "DePitta2009"),
     not_modelled="spikes, transmission delays, noise, calcium inside a process; p_l does not act back",
 )
