@@ -64,18 +64,21 @@ def train(
         return
     if out is None:
         raise UserError("no --out given; name the folder of the run, for example --out runs/" + config)
-    from rmaat.evaluate import table
+    from rmaat.distributed import leave
     from rmaat.train import train as run_training
 
     result = run_training(experiment, out, data=data, record=record, resume=resume, device=device, control=control)
-    if result is None:  # under torchrun one process speaks for all
-        return
-    if json:
-        print_json(result)
-        return
-    print(table(result))
-    print(f"  {result['parameters']:,} parameters; {result['timed_steps']} steps in {result['seconds']:.0f} s "
-          f"({result['cpu_seconds']:.0f} CPU-seconds), peak {result['peak_bytes']:,} bytes a step; in {out}")
+    if result is not None:  # under torchrun one process speaks for all
+        print_json(result) if json else print(_summary(result, out))
+    leave()
+
+
+def _summary(result: dict, out: Path) -> str:
+    from rmaat.evaluate import table
+
+    return (f"{table(result)}\n  {result['parameters']:,} parameters; {result['timed_steps']} steps in "
+            f"{result['seconds']:.0f} s ({result['cpu_seconds']:.0f} CPU-seconds), peak {result['peak_bytes']:,} bytes "
+            f"a step; in {out}")
 
 
 def _warn(model, record: Path | None) -> None:

@@ -1,11 +1,14 @@
 """Training: one loop whose every step is a function of (config, record, step), so that resume is bit-exact.
 
-Bit-exact holds on one machine and torch version at an equal number of threads; a note says when those differ.
+Bit-exact holds on one machine and torch version at an equal number of threads; a note says when those differ. Under
+torchrun each process takes its part of the same global batches; docs/distributed.md says what is equal then.
 """
 
 import json
+import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from foundation.files import write_text
 from rmaat import checkpoint, run_folder
 from rmaat.benchmark import measure
 from rmaat.biology import Biology
+from rmaat.distributed import ALONE, World, join
 from rmaat.evaluate import CONTROL, control_row, find_device, model_rows, score
 from rmaat.experiment import Experiment
 from rmaat.interruptions import StopRequest, resources
@@ -31,48 +35,62 @@ from rmaat.tasks.task import Split, check_batch, training_indices
 class Trainer:
     """Model, optimizer and step of one run; `advance` does one step, `save` and `restore` are exact inverses."""
 
-    def __init__(self, run: Run, splits: dict[str, Split], device: torch.device):
-        self.run, self.splits, self.device = run, splits, device
+    def __init__(self, run: Run, splits: dict[str, Split], device: torch.device, world: World = ALONE):
+        self.run, self.splits, self.device, self.world = run, splits, device, world
         self.config, self.task, self.step = run.experiment.train, run.experiment.task, 0
         torch.manual_seed(self.config.seed)
-        self.model = RMAAT(run.experiment.model, Biology.of(run.record)).to(device)
+        self.model = self.network = RMAAT(run.experiment.model, Biology.of(run.record)).to(device)
         decays = [p for p in self.model.parameters() if p.ndim > 1]  # neither biases nor the scales of the norms
         spared = [p for p in self.model.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
             [{"params": decays, "weight_decay": self.config.weight_decay}, {"params": spared, "weight_decay": 0.}],
             lr=self.config.learning_rate, betas=(self.config.beta1, self.config.beta2))
 
-    def advance(self) -> dict:
-        """One optimizer step; returns loss, accuracy, gradient norm, learning rate and tokens of its batch.
+    def connect(self) -> "Trainer":
+        """Train with the other processes, all of which must call this in the same state."""
+        self.network = self.world.connect(self.model)
+        return self
 
-        Raises `UserError` when the loss is not finite.
+    def advance(self, asked: Callable[[], bool] = lambda: False) -> dict:
+        """One optimizer step; returns loss, accuracy, gradient norm, learning rate and tokens of its global batch.
+
+        `stop` among them says whether `asked()` was true on any process. Raises `UserError` when the loss is not
+        finite.
         """
-        indices = training_indices(len(self.splits["train"]), self.config.batch_size, self.config.seed, self.step)
-        batch = check_batch(self.splits["train"].batch(indices), self.task)
-        tokens, lengths, labels = batch.to(self.device)
-        logits = self.model(tokens, lengths)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
-        self.optimizer.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
-        if not torch.isfinite(loss + norm):
-            raise UserError(f"training diverged at step {self.step + 1}: loss {loss.item()}, gradient norm "
-                            f"{norm.item()}; lower train.learning_rate ({self.config.learning_rate})")
         rate = self.config.rate(self.step)
+        torch.manual_seed(self.world.seed(self.config.seed, self.step))  # dropout's
+        with (self.world.together("loss", "accuracy", "tokens", "stop") as told,
+              resources(f"training {self.run.experiment.name}")):
+            loss, share, told["accuracy"], told["tokens"] = self._forward()
+            told["loss"], told["stop"] = loss.item() * share, asked()
+        self.optimizer.zero_grad()
+        self.world.backward(loss, share)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip).item()
+        if not math.isfinite(told["loss"] + norm):
+            raise self.world.said_once(UserError(
+                f"training diverged at step {self.step + 1}: loss {told['loss']}, gradient norm {norm}; lower "
+                f"train.learning_rate ({self.config.learning_rate})"))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
         self.step += 1
-        return {"loss": loss.item(), "accuracy": (logits.argmax(1) == labels).float().mean().item(),
-                "gradient_norm": norm.item(), "learning_rate": rate, "tokens": int(batch.lengths.sum())}
+        return told | {"gradient_norm": norm, "learning_rate": rate, "tokens": round(told["tokens"])}
+
+    def _forward(self) -> tuple[torch.Tensor, float, float, int]:
+        """Mean loss of this process' part of the batch, its share of the samples, their correct share, its tokens."""
+        indices = training_indices(len(self.splits["train"]), self.config.batch_size, self.config.seed, self.step)
+        part, share = self.world.share(indices)
+        batch = check_batch(self.splits["train"].batch(part), self.task)
+        tokens, lengths, labels = batch.to(self.device)
+        logits = self.network(tokens, lengths)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        correct = (logits.argmax(1) == labels).float().mean().item()
+        return loss, share, correct * share, int(batch.lengths.sum()) * bool(share)
 
     def save(self) -> None:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for number, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
-        tensors["random.cpu"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
         checkpoint.save(self.run.folder, checkpoint.Checkpoint(self.step, tensors, self.run.experiment.hash,
                                                                self.run.record.hash))
 
@@ -86,116 +104,156 @@ class Trainer:
                 _, number, key = name.split(".")
                 state.setdefault(int(number), {})[key] = value
         groups = self.optimizer.state_dict()["param_groups"]
-        if sum(len(group["params"]) for group in groups) != len(state) or "random.cpu" not in saved.tensors:
-            raise DamagedFileError(f"the checkpoint in {self.run.folder} lacks the optimizer's or the random state")
+        if sum(len(group["params"]) for group in groups) != len(state):
+            raise DamagedFileError(f"the checkpoint in {self.run.folder} lacks the optimizer's state")
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        torch.set_rng_state(saved.tensors["random.cpu"])
-        if self.device.type == "cuda" and "random.cuda" in saved.tensors:
-            torch.cuda.set_rng_state(saved.tensors["random.cuda"], self.device)
         self.step = saved.step
 
 
 def fit(trainer: Trainer, quiet: bool = False) -> None:
-    """Run the remaining steps with metrics, progress and checkpoints.
+    """Run the remaining steps with metrics, progress and checkpoints, all of them by the process that leads.
 
     Raises `KeyboardInterrupt` after a checkpoint when asked to stop, `ResourceError` when memory or disk runs out.
     """
-    config, run, peak = trainer.config, trainer.run, 0
-    metrics = Metrics(run.folder / METRICS, trainer.step)
+    config, run, world, peak = trainer.config, trainer.run, trainer.world, 0
     with (StopRequest() as stop, resources(f"training {run.experiment.name}"),
-          Progress(f"train {run.experiment.name}", config.steps, quiet=quiet) as progress):
+          Progress(f"train {run.experiment.name}", config.steps, quiet=quiet or not world.leads) as progress):
+        metrics = Metrics(run.folder / METRICS, trainer.step) if world.leads else None
         while trainer.step < config.steps:
             started, values = time.perf_counter(), {}
-            if peak == 0:
-                peak = measure(lambda values=values: values.update(trainer.advance()), trainer.device)
+            if world.leads and peak == 0:
+                peak = measure(lambda values=values: values.update(trainer.advance(lambda: stop.asked)), trainer.device)
             else:
-                values = trainer.advance()
-            speed = values.pop("tokens") / (time.perf_counter() - started)
-            metrics.write(step=trainer.step, **values, tokens_per_second=round(speed), peak_bytes=peak)
-            progress.update(trainer.step, f"loss {values['loss']:.3f} accuracy {values['accuracy']:.1%} "
-                                          f"{speed:,.0f} tokens/s peak {peak / 1e6:.0f} MB")
-            last = trainer.step == config.steps
-            if last or trainer.step % config.evaluate_every == 0:
-                found = score(trainer.model, trainer.splits["validation"], trainer.task, trainer.device,
-                              config.evaluate_samples)
-                metrics.write(step=trainer.step, validation_loss=found.loss, validation_accuracy=found.accuracy)
-            if last or stop.asked or trainer.step % config.checkpoint_every == 0:
-                trainer.save()
-            if stop.asked and not last:
-                print(f"stopped after step {trainer.step} of {config.steps}; checkpoint in {run.folder}, "
-                      "go on with --resume", file=sys.stderr)
-                raise KeyboardInterrupt
+                values = trainer.advance(lambda: stop.asked)
+            speed, stopping = values.pop("tokens") / (time.perf_counter() - started), values.pop("stop") > 0
+            if metrics:
+                metrics.write(step=trainer.step, **values, tokens_per_second=round(speed), peak_bytes=peak)
+                progress.update(trainer.step, f"loss {values['loss']:.3f} accuracy {values['accuracy']:.1%} "
+                                              f"{speed:,.0f} tokens/s peak {peak / 1e6:.0f} MB")
+            _evaluate_and_save(trainer, metrics, stopping)
+            if stopping and trainer.step < config.steps:
+                if world.leads:
+                    print(f"stopped after step {trainer.step} of {config.steps}; checkpoint in {run.folder}, "
+                          "go on with --resume", file=sys.stderr)
+                raise world.said_once(KeyboardInterrupt())
+
+
+def _evaluate_and_save(trainer: Trainer, metrics: Metrics | None, stopping: bool) -> None:
+    """What falls due after a step; the other processes wait for the one that leads."""
+    config, last = trainer.config, trainer.step == trainer.config.steps
+    evaluates = last or trainer.step % config.evaluate_every == 0
+    saves = last or stopping or trainer.step % config.checkpoint_every == 0
+    if not evaluates and not saves:
+        return
+    with trainer.world.together():
+        if metrics and evaluates:
+            found = score(trainer.model, trainer.splits["validation"], trainer.task, trainer.device,
+                          config.evaluate_samples)
+            metrics.write(step=trainer.step, validation_loss=found.loss, validation_accuracy=found.accuracy)
+        if metrics and saves:
+            trainer.save()
 
 
 def begin(experiment: Experiment, folder: Path, *, data: Path | None = None, record: records.Record | None = None,
-          resume: bool = False, device: torch.device | None = None) -> Trainer:
+          resume: bool = False, device: torch.device | None = None, world: World = ALONE) -> Trainer:
     """A trainer for a new run in `folder` or, with `resume`, for the one there; an empty folder begins anew.
 
     Raises `UserError` where `folder` holds a run and `resume` is false, or holds another run or something else.
     """
-    device = device or torch.device("cpu")
-    if not run_folder.begun(folder):
-        splits = run_folder.load_splits(None, experiment, data)
+    given = (experiment, folder, data, record, device or torch.device("cpu"), world)
+    with world.together("begun") as told:  # the process that leads goes first: it makes the folder, and caches of data
+        if world.leads:
+            told["begun"] = run_folder.begun(folder)
+            if told["begun"] and not resume:
+                raise UserError(f"{folder} holds a run already; add --resume to go on with it, or give another --out")
+            trainer = _open(bool(told["begun"]), *given)
+    with world.together():
+        if not world.leads:
+            trainer = _open(bool(told["begun"]), *given)
+    return trainer.connect()
+
+
+def _open(begun: bool, experiment: Experiment, folder: Path, data: Path | None, record: records.Record | None,
+          device: torch.device, world: World) -> Trainer:
+    """This process' trainer, at the run's last checkpoint where the run has begun."""
+    if not begun:
+        splits, source = run_folder.load_splits(None, experiment, data), record or records.load()
+        if not world.leads:
+            return Trainer(Run(folder, experiment, source, {}), splits, device, world)
         fingerprints = {name: run_folder.fingerprint(split) for name, split in splits.items()}
-        environment = run_folder.environment(device, data, fingerprints)
-        run = run_folder.create(folder, experiment, record or records.load(), environment)
-        return Trainer(run, splits, device)
-    if not resume:
-        raise UserError(f"{folder} holds a run already; add --resume to go on with it, or give another --out")
+        environment = run_folder.environment(device, data, fingerprints) | {"processes": world.size}
+        return Trainer(run_folder.create(folder, experiment, source, environment), splits, device, world)
     run = run_folder.read(folder)
     run_folder.check_same(run, experiment, record)
-    for name, now in (("threads", torch.get_num_threads()), ("torch", torch.__version__), ("device", device.type)):
-        if run.environment[name] != now:
-            print(f"note: the run began with {name} {run.environment[name]}, now {now}; the result may differ in the "
-                  "last bits from an uninterrupted run", file=sys.stderr)
+    if world.leads:
+        _note_differences({"processes": 1} | run.environment, device, world)
     if data is None and run.environment["data"]:
         data = Path(run.environment["data"])
-    trainer = Trainer(run, run_folder.load_splits(run.environment, experiment, data), device)
+    trainer = Trainer(run, run_folder.load_splits(run.environment, experiment, data), device, world)
     if checkpoint.exists(folder):
         trainer.restore()
     return trainer
 
 
-def _finished(folder: Path, experiment: Experiment, record: str | Path | None, control: bool) -> dict | None:
+def _note_differences(began: dict, device: torch.device, world: World) -> None:
+    now = {"threads": torch.get_num_threads(), "torch": torch.__version__, "device": device.type,
+           "processes": world.size}
+    for name, value in now.items():
+        if began[name] != value:
+            print(f"note: the run began with {name} {began[name]}, now {value}; the result may differ in the "
+                  "last bits from an uninterrupted run", file=sys.stderr)
+
+
+def _finished(folder: Path, experiment: Experiment, record: records.Record | None, control: bool) -> dict | None:
     """The result in `folder` if that run is done, with its control where asked for."""
     if not (folder / RESULT).exists() or (control and not checkpoint.exists(folder / CONTROL)):
         return None
     run = run_folder.read(folder)
-    run_folder.check_same(run, experiment, None if record is None else records.load(record))
+    run_folder.check_same(run, experiment, record)
     checkpoint.load(folder, run.experiment.hash, run.record.hash)  # whole and unaltered
     return run_folder.read_json(folder / RESULT)
 
 
 def train(experiment: Experiment, out: str | Path, *, data: Path | None = None, record: str | Path | None = None,
-          resume: bool = False, device: str = "auto", control: bool = False, quiet: bool = False) -> dict:
+          resume: bool = False, device: str = "auto", control: bool = False, quiet: bool = False) -> dict | None:
     """Train `experiment` in the folder `out` and evaluate it on the test split, with control rows; returns the result.
 
-    `control` also trains the same config with the memory reset, in `out/control`. Raises what `begin`, `fit` and the
-    task raise; after any of them `out` holds its last checkpoint, and `resume` goes on from there.
+    `control` also trains the same config with the memory reset, in `out/control`. Under torchrun all processes call
+    this, and those that do not lead get None. Raises what `begin`, `fit` and the task raise; after any of them `out`
+    holds its last checkpoint, and `resume` goes on from there.
     """
-    target, folder = find_device(device), Path(out)
-    if resume and (finished := _finished(folder, experiment, record, control)):
-        return finished
-    source = None if record is None else records.load(record)
-    started, cpu = time.perf_counter(), time.process_time()
-    trainer = begin(experiment, folder, data=data, record=source, resume=resume, device=target)
-    begun_at = trainer.step
-    fit(trainer, quiet)
-    seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    test, task, run = trainer.splits["test"], experiment.task, trainer.run
-    rows = model_rows(trainer.model, test, task, target)
-    if control or checkpoint.exists(folder / CONTROL):
-        other = begin(experiment.control(), folder / CONTROL, data=data, record=run.record, resume=resume,
-                      device=target)
-        fit(other, quiet)
-        rows.append(control_row(other.run, test, target))
-    rows += control_rows(task, "test", experiment.model.segment_length, data)
-    result = {"config": experiment.name, "run": str(folder), "split": "test", "step": trainer.step,
+    folder, source = Path(out), None if record is None else records.load(record)
+    with join(find_device(device)) as world:
+        with world.together("finished", "control") as told:
+            finished = _finished(folder, experiment, source, control) if resume and world.leads else None
+            told["finished"] = finished is not None
+            told["control"] = world.leads and (control or checkpoint.exists(folder / CONTROL))
+        if told["finished"]:
+            return finished
+        given = {"data": data, "record": source, "resume": resume, "device": world.device, "world": world}
+        started, cpu = time.perf_counter(), time.process_time()
+        trainer = begin(experiment, folder, **given)
+        begun_at = trainer.step
+        fit(trainer, quiet)
+        timing = {"timed_steps": trainer.step - begun_at, "seconds": round(time.perf_counter() - started, 2),
+                  "cpu_seconds": round(time.process_time() - cpu, 2), "processes": world.size}
+        if told["control"]:
+            fit(begin(experiment.control(), folder / CONTROL, **given | {"record": trainer.run.record}), quiet)
+    return _result(trainer, data, bool(told["control"]), timing) if world.leads else None
+
+
+def _result(trainer: Trainer, data: Path | None, control: bool, timing: dict) -> dict:
+    """The trained model on the test split, with control rows, as the run's result file."""
+    test, task, run, device = trainer.splits["test"], trainer.task, trainer.run, trainer.device
+    rows = model_rows(trainer.model, test, task, device)
+    if control:
+        rows.append(control_row(run_folder.read(run.folder / CONTROL), test, device))
+    rows += control_rows(task, "test", run.experiment.model.segment_length, data)
+    result = {"config": run.experiment.name, "run": str(run.folder), "split": "test", "step": trainer.step,
               "steps": trainer.config.steps, "record": run.record.hash, "seed": trainer.config.seed,
-              "device": target.type, "rows": [asdict(row) for row in rows],
+              "device": device.type, "rows": [asdict(row) for row in rows],
               "parameters": sum(p.numel() for p in trainer.model.parameters()),
-              "peak_bytes": peak_bytes(folder / METRICS),
-              "timed_steps": trainer.step - begun_at, "seconds": round(seconds, 2), "cpu_seconds": round(cpu, 2),
+              "peak_bytes": peak_bytes(run.folder / METRICS), **timing,
               "commit": run.environment["commit"], "threads": torch.get_num_threads()}
-    write_text(folder / RESULT, json.dumps(result, indent=1) + "\n")
+    write_text(run.folder / RESULT, json.dumps(result, indent=1) + "\n")
     return result
