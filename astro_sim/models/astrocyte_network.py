@@ -3,6 +3,7 @@
 Calcium and IP3 are those of gchi at held glutamate; IP3 is also supplied from outside and passed to neighbours.
 """
 
+from astro_sim.coupling import SCHEME
 from astro_sim.model import Connection, Input, Model, Option, Pairs, Population
 from astro_sim.models.gchi import CLAMPED, INITIAL, IP3, OBSERVABLES, calcium_of_stimberg, clamped, degradation
 from astro_sim.models.li_rinzel import AM as CALCIUM_AM
@@ -152,7 +153,8 @@ MODEL = Model(
              "n_rows": Option(1, (1, 1000), "rows of a sheet"),
              "gaps": Option("nonlinear", ("nonlinear", "linear"), "how IP3 passes between neighbours"),
              "boundary": Option("closed", ("closed", "open", "periodic"), "what is beyond the ends: nothing, a bath at "
-                                "I_bath, the other end")},
+                                "I_bath, the other end"),
+             "coupling_scheme": SCHEME},
     sources=("LiRinzel1994", "DePitta2009", "Stimberg2019"),
     not_modelled="diffusion inside an astrocyte, calcium and ATP through or around gap junctions, receptor noise",
 )

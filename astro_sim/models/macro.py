@@ -1,6 +1,8 @@
 """The macro model: two layers of neurons, a synapse between each pair, an astrocyte process at each synapse.
 
 Process k = post*n_pre + pre holds its synapse's strength s and the short-term (p_s) and long-term (p_l) state.
+Order of coupling: sums are held over a step, so the model is of first order in dt whatever the integrator; with
+coupling_scheme = extrapolated (astro_sim/coupling.py) it is of second order at the same cost.
 """
 
 from astro_sim.coupling import SCHEME
@@ -44,7 +46,7 @@ coupling_post = D*(psi_pre - psi_post) : 1 (summed)   # (E1.7) gap junctions bet
 """
 
 MAX_PROCESSES = 5000  # that meet pair by pair: their distances take 200 MB
-FFT_ABOVE = 256       # processes: 65,000 pairs cost about ten times what the FFT does
+FFT_ABOVE = 256       # processes, at which the sum over pairs doubles the cost of a step
 
 _HERE = "assumed here"
 ASSUMED_2026 = {

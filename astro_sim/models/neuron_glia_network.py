@@ -7,9 +7,11 @@ is a tripartite one (models/tripartite.py) and belongs to one astrocyte of a she
 A synapse lies near its postsynaptic neuron, or right on it (`synapse_spread` = 0, as in Stimberg2019), and belongs to
 the nearest astrocyte. The option `wiring_seed` draws who meets whom and where; the run's seed draws the voltages of the
 start. Orders: a spike falls on the end of the step in which the voltage crosses, so spike times are of first order in
-dt; what the astrocytes sense is of second, gap junctions are of first order.
+dt; what the astrocytes sense is of second, gap junctions are of first order, or of second with coupling_scheme =
+extrapolated.
 """
 
+from astro_sim.coupling import SCHEME
 from astro_sim.model import (
     Belonging,
     Connection,
@@ -223,6 +225,7 @@ MODEL = Model(
              "gaps": Option("nonlinear", ("nonlinear", "linear", "none"), "how IP3 passes between astrocytes"),
              "boundary": Option("closed", ("closed", "open", "periodic"), "what is beyond the sheet: nothing, a bath "
                                 "at I_bath, the other side"),
+             "coupling_scheme": SCHEME,
              "idle_astrocytes": Option("refused", ("refused", "allowed"), "astrocytes without a synapse"),
              "map": Option((), (0, 999_999), "the astrocyte of every excitatory synapse, as in 0+0+1; where none is "
                            "given, the nearest")},
