@@ -18,6 +18,7 @@ FIGURES = {
     "bifurcation": ("figures.fig_bifurcation", "equilibria and oscillations of calcium over IP3", False),
     "phase_plane": ("figures.fig_phase_plane", "nullclines, equilibria and a course of calcium and h", False),
     "trace_matrix": ("figures.fig_trace_matrix", "what each parameter moves: constants and tensors", False),
+    "reductions": ("figures.fig_reductions", "full biophysical models against the macro constants", False),
     "training": ("figures.fig_training", "loss and accuracy of a training run", True),
 }
 

@@ -40,20 +40,21 @@ def recovery(time, rate: float, U_0: float, Omega_f: float, Omega_d: float):
     return full, 1 - (1 - full[0]) * np.exp(-Omega_d * time)
 
 
-def _plasticity() -> tuple[float, float, float]:
+def plasticity() -> tuple[float, float, float]:
+    """U_0 without gliotransmitter, Omega_f and Omega_d (1/second)."""
     table = MODELS[MODEL].parameters(SET)
     return table["U_0_star"].value, table["Omega_f"].value, table["Omega_d"].value
 
 
 @cache
 def tau_s_held() -> Held:
-    time, plasticity = np.linspace(0, 4, 801), _plasticity()
+    time, numbers = np.linspace(0, 4, 801), plasticity()
 
     def error(rate: float) -> float:
-        full, reduced = recovery(time, rate, *plasticity)
+        full, reduced = recovery(time, rate, *numbers)
         return float(np.abs(full - reduced).max())
 
-    U_0, Omega_f, Omega_d = plasticity
+    U_0, Omega_f, Omega_d = numbers
     lost, gained, both = U_0, 1 - U_0, U_0 * (1 - U_0)
     area = (lost / Omega_d - gained / Omega_f + both / (Omega_d + Omega_f)) / (lost - gained + both)
     return Held(error(0.01), "release of a second spike over the first's, at all intervals",
@@ -105,7 +106,7 @@ def theta(rate: float) -> float:
 @cache
 def poisson_output(rate: float) -> float:
     """The full model: mean release per second of synapses under Poisson trains, over Omega_d, the largest."""
-    U_0, Omega_f, Omega_d = _plasticity()
+    U_0, Omega_f, Omega_d = plasticity()
     pauses = np.random.default_rng(1).exponential(1 / rate, (SPIKES, TRAINS))
     u, x, released = np.zeros(TRAINS), np.ones(TRAINS), 0.0
     for n, pause in enumerate(pauses):
