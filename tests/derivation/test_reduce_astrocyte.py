@@ -272,3 +272,19 @@ def test_the_full_model_is_the_simulators():
     # the slowest mode has 50 s: exp(-10) of the change is left
     assert recording["C"].values[-1] - at[0] == pytest.approx(steady, rel=5e-4)
     assert coupling.parameters()["F_linear"].value == 0.09
+
+
+def test_a_parameter_does_the_same_through_both_couplings():
+    """d(scale)/d(parameter): through a and ell, and through D; two central differences against one, 1e-8 each."""
+    def total(kind):
+        form = relative_position.derive(kind).scale
+        at = {str(symbol): 1.0 if str(symbol) == "gamma_s" else REDUCTIONS[str(symbol)].value(None)
+              for symbol in form.free_symbols}
+        through = [{name: float(form.diff(key).subs(at)) * slope for name, slope in REDUCTIONS[key].slopes().items()}
+                   for key in at if key in REDUCTIONS]
+        return {name: sum(one[name] for one in through) for name in through[0]}
+
+    dense, near = total("dense"), total("diffusive")
+    assert dense.keys() == near.keys()
+    for name, value in near.items():
+        assert dense[name] == pytest.approx(value, rel=1e-5, abs=1e-6 / AM[name]), name
