@@ -57,9 +57,10 @@ def recompute(source: Record, changes: Mapping[str, float]) -> Record:
     parameters changes, from the reduction itself. Raises `UserError` when calcium does not oscillate then. Fits and
     evidence stay those of `source`: only `derive` simulates.
     """
-    changes = {**reduced(source, changes), **changes}
-    entries = {key: with_parameters(entry, changes) for key, entry in source.entries.items()}
-    return record.make(entries, source.versions)
+    every = {**reduced(source, changes), **changes}
+    entries = {key: with_parameters(entry, every) for key, entry in source.entries.items()}
+    told = ", ".join(f"{name} = {value:g}" for name, value in sorted(changes.items()))
+    return record.make(entries, {**source.versions, "changed": told} if changes else source.versions)
 
 
 def reduced(source: Record, changes: Mapping[str, float]) -> dict[str, float]:

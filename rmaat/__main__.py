@@ -25,6 +25,8 @@ app.add_typer(benchmark_verbs.app, name="benchmark", help="Measure bytes and tim
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder with the task's files.")]
 RecordFile = Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Default: the committed record.")]
+Sample = Annotated[str | None, typer.Option("--record-sample", metavar="N", help=(
+    "Draw N of the record's ensemble, or a published parameter set by name: see 'python -m derivation sample'."))]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help=(
     "Change a field, e.g. model.width=64 or train.steps=100; may be repeated."))]
@@ -43,7 +45,7 @@ def _experiment(config: str, settings: list[str] | None, seed: int | None):
 def train(
     config: Annotated[str, typer.Argument(help="A name from 'configs'.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run; new or empty.")] = None,
-    data: Data = None, record: RecordFile = None, settings: Settings = None, seed: Seed = None,
+    data: Data = None, record: RecordFile = None, sample: Sample = None, settings: Settings = None, seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or begin it.")] = False,
     control: Annotated[bool, typer.Option("--control", help="Train the same with the memory reset, too.")] = False,
     device: Device = "auto",
@@ -55,19 +57,22 @@ def train(
     \b
     python -m rmaat train recall --out runs/recall --control
     python -m rmaat train listops --out runs/listops --data lra_release --set train.batch_size=16
+    python -m rmaat train recall --out runs/draw7 --record-sample 7
     torchrun --nproc-per-node 2 -m rmaat train recall --out runs/recall
     """
     experiment = _experiment(config, settings, seed)
-    _warn(experiment.model, record)
+    source = _record(record, sample)
+    _warn(experiment.model, source)
     if dry_run:
-        _plan(experiment, record, device, json)
+        _plan(experiment, source, device, json)
         return
     if out is None:
         raise UserError("no --out given; name the folder of the run, for example --out runs/" + config)
     from rmaat.distributed import leave
     from rmaat.train import train as run_training
 
-    result = run_training(experiment, out, data=data, record=record, resume=resume, device=device, control=control)
+    given = None if record is None and sample is None else source
+    result = run_training(experiment, out, data=data, record=given, resume=resume, device=device, control=control)
     if result is not None:  # under torchrun one process speaks for all
         print_json(result) if json else print(_summary(result, out))
     leave()
@@ -81,28 +86,34 @@ def _summary(result: dict, out: Path) -> str:
             f"a step; in {out}")
 
 
-def _warn(model, record: Path | None) -> None:
+def _record(file: Path | None, sample: str | None):
+    """A file's record (the committed one by default), or a sample of the ensemble beside it."""
+    from derivation import ensemble
+    from derivation import record as records
+
+    source = records.load(file)
+    return source if sample is None else ensemble.load(ensemble.path_beside(file)).sample(source, sample)
+
+
+def _warn(model, record) -> None:
     """On stderr: where the network would use the record outside its ranges of validity."""
     import sys
 
-    from derivation import record as records
     from rmaat.trace import warnings
 
-    for warning in warnings(model, records.load(record)):
+    for warning in warnings(model, record) if os.environ.get("RANK", "0") == "0" else ():
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _plan(experiment, record: Path | None, device: str, json: bool) -> None:
+def _plan(experiment, source, device: str, json: bool) -> None:
     """What would be trained, checked as far as that goes without data."""
-    from derivation import record as records
     from rmaat.evaluate import find_device
     from rmaat.experiment import to_json
     from rmaat.trace import build
 
-    source = records.load(record)
     model = build(experiment.model, source)
     plan = to_json(experiment) | {"parameters": sum(p.numel() for p in model.parameters()), "record": source.hash,
-                                  "device": find_device(device).type}
+                                  "changed": source.versions.get("changed", ""), "device": find_device(device).type}
     if json:
         print_json(plan)
         return
@@ -134,7 +145,7 @@ def evaluate(
 def trace(
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The folder of a run.")] = None,
     config: Annotated[str, typer.Option("--config", help="Without DIR: the config to build.")] = "recall",
-    record: RecordFile = None, settings: Settings = None,
+    record: RecordFile = None, sample: Sample = None, settings: Settings = None,
     tensor: Annotated[str | None, typer.Option("--tensor", metavar="NAME", help="One alone, e.g. retention.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Print the matrix parameter x entry x tensor; exit code 3 "
                                                         "where the trace is not sound.")] = False,
@@ -147,15 +158,15 @@ def trace(
     python -m rmaat trace --config fashion_small --tensor retention
     python -m rmaat trace --check
     """
-    from derivation import record as records
     from rmaat import run_folder
     from rmaat import trace as tracing
     from rmaat.trace_text import text
 
     if folder is None:
-        model, source = _experiment(config, settings, None).model, records.load(record)
-    elif record or settings:
-        raise UserError("a run brings its own record and config; leave --record and --set away, or leave DIR away")
+        model, source = _experiment(config, settings, None).model, _record(record, sample)
+    elif record or sample or settings:
+        raise UserError("a run brings its own record and config; leave --record, --record-sample and --set away, or "
+                        "leave DIR away")
     else:
         found = run_folder.read(folder)
         model, source = found.experiment.model, found.record

@@ -43,7 +43,7 @@ def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> dic
     effects = influences(config, record, derived)
     used = {item.origin.entry for item in derived}
     unread = record.entries.keys() - {item.origin.entry for item in found if isinstance(item.origin, FromRecord)}
-    report = {"record": record.hash, "sample": record.versions.get("sample"),
+    report = {"record": record.hash, "changed": record.versions.get("changed"),
               "tensors": [_tensor(record, item, effects) for item in derived],
               "without_influence": without_influence(record, used, unread if tensor is None else set(), effects),
               "not_known": not_known(record, used), "outside": outside(config, record, used)}

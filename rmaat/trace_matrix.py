@@ -89,8 +89,8 @@ def complaints(config: ModelConfig, record: Record) -> list[str]:
     is not the formula's; a derived parameter with nothing behind it; a parameter with a chain that moves nothing.
     """
     found = [f"{path} has no origin" for path in orphans(build(config, record))]
-    for key, entry in record.entries.items():
-        found += [f"{key}: {what}" for what in entry_complaints(entry)]
+    if "changed" not in record.versions:  # one that was has the derivatives, and with noise not the values, of another
+        found += [f"{key}: {what}" for key, entry in record.entries.items() for what in entry_complaints(entry)]
     table = matrix(config, record)
     for name, row in table.effects.items():
         found += [f"{name} has a chain to {column} and does not move it" for column, effect in row.items()

@@ -9,7 +9,7 @@ RIVALS_TOLD = 3
 
 def text(report: dict) -> str:
     """The report as lines; equal chains of different layers are told once."""
-    lines = [f"record {report['record'][:12]}" + (f", {report['sample']}" if report["sample"] else "")]
+    lines = [f"record {report['record'][:12]}" + (f", {report['changed']}" if report["changed"] else "")]
     groups: dict[str, list[dict]] = {}
     for tensor in report["tensors"]:
         groups.setdefault(repr({**tensor, "path": None}), []).append(tensor)

@@ -214,15 +214,17 @@ def _finished(folder: Path, experiment: Experiment, record: records.Record | Non
     return run_folder.read_json(folder / RESULT)
 
 
-def train(experiment: Experiment, out: str | Path, *, data: Path | None = None, record: str | Path | None = None,
-          resume: bool = False, device: str = "auto", control: bool = False, quiet: bool = False) -> dict | None:
+def train(experiment: Experiment, out: str | Path, *, data: Path | None = None,
+          record: str | Path | records.Record | None = None, resume: bool = False, device: str = "auto",
+          control: bool = False, quiet: bool = False) -> dict | None:
     """Train `experiment` in the folder `out` and evaluate it on the test split, with control rows; returns the result.
 
-    `control` also trains the same config with the memory reset, in `out/control`. Under torchrun all processes call
-    this, and those that do not lead get None. Raises what `begin`, `fit` and the task raise; after any of them `out`
-    holds its last checkpoint, and `resume` goes on from there.
+    `record` is a file or a record; the committed one by default, or with `resume` the run's own. `control` also trains
+    the same config with the memory reset, in `out/control`. Under torchrun all processes call this, and those that do
+    not lead get None. Raises what `begin`, `fit` and the task raise; after any of them `out` holds its last
+    checkpoint, and `resume` goes on from there.
     """
-    folder, source = Path(out), None if record is None else records.load(record)
+    folder, source = Path(out), records.load(record) if isinstance(record, (str, Path)) else record
     with join(find_device(device)) as world:
         with world.together("finished", "control") as told:
             finished = _finished(folder, experiment, source, control) if resume and world.leads else None

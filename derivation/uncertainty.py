@@ -1,0 +1,167 @@
+"""How far the biology is known: draws of records, from intervals, published parameter sets and what is assumed.
+
+A draw takes, for each family of parameter sets (those that go together under one name, as DePitta2009's AM and FM), one
+published set; every assumed parameter times a log-normal factor, as no paper says how far it may be off; and every
+constant that was fitted to a recording a normal error with its 95 % interval. Fitted parameters of the papers keep
+their values within a set: their errors are not published. A set that oscillates at other IP3 is driven in the same
+place of its own range.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+
+import numpy as np
+from scipy.stats import norm
+
+from astro_sim.equilibria import hopf_points
+from astro_sim.models import MODELS
+from astro_sim.parameter import convert
+from derivation import whatif
+from derivation.ensemble import Draw, Ensemble, changed
+from derivation.record import ParameterUse, Record
+from foundation.errors import DamagedFileError, UserError
+
+ASSUMED_SPREAD = 0.1  # of the logarithm: assumed, as are the numbers that it is put on
+TRIES = 50  # of one draw; those that end an oscillation are drawn again
+WIDTH = 2 * norm.ppf(0.975)  # of a 95 % interval, in standard deviations
+CALCIUM, DRIVE = "li_rinzel", "ip3"  # the model that gives the cycle, and the assumed level at which it does
+Changes = Mapping[str, float]
+
+
+def published(source: Record) -> dict[str, dict[str, dict[str, float]]]:
+    """Family -> set -> changes of the record's parameters: the other published sets of the models behind it.
+
+    A family is named after the set that the record has; sets of the same name in several models go together.
+    """
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for use in whatif.parameters(source).values():
+        model, _, own = use.model.partition(":")
+        short = use.name.rpartition(".")[2]
+        for name, table in (MODELS[model].parameter_sets.items() if own else ()):
+            if name != own and short in table:
+                value = convert(table[short].value, table[short].unit, use.unit, use.name)
+                if value != use.value:
+                    found.setdefault(own, {}).setdefault(name, {})[use.name] = value
+    for own, others in found.items():
+        for name, changes in others.items():
+            if any(key.startswith(f"{CALCIUM}.") for key in changes):
+                changes[f"{CALCIUM}.{DRIVE}"] = driven_alike(whatif.parameters(source), own, name)
+    return found
+
+
+def driven_alike(uses: Mapping[str, ParameterUse], own: str, other: str) -> float:
+    """The IP3 (umolar) at which set `other` is driven as `own` is: at the same share of the way between the two Hopf
+    points, where its oscillation is born and ends."""
+    (low, high), (other_low, other_high) = oscillating_range(own), oscillating_range(other)
+    # (E4.17) I' = I'_1 + (I'_2 - I'_1) (I - I_1)/(I_2 - I_1)
+    return other_low + (other_high - other_low) * (uses[f"{CALCIUM}.{DRIVE}"].value - low) / (high - low)
+
+
+@cache
+def oscillating_range(parameter_set: str) -> tuple[float, float]:
+    low, high = hopf_points(CALCIUM, parameter_set=parameter_set)
+    return low, high
+
+
+def ensemble(source: Record, draws: int, seed: int, assumed_spread: float = ASSUMED_SPREAD,
+             report: Callable[[int], None] = lambda done: None) -> Ensemble:
+    """`draws` records of the uncertainty of `source`, and one for each published set alone.
+
+    Draw n depends on `seed` and n alone. Errors: `UserError` for draws that cannot be made.
+    """
+    rejected: dict[str, str] = {}
+    sets, alone = {}, {}
+    for family, others in published(source).items():
+        sets[family] = {family: {}}
+        for name, changes in others.items():
+            try:
+                alone[name] = difference(source, whatif.recompute(source, changes), f"{family} replaced by {name}")
+                sets[family][name] = changes
+            except (UserError, DamagedFileError) as error:
+                rejected[name] = str(error)
+    assumed = [use for use in whatif.parameters(source).values() if use.basis == "assumed"]
+    made, again = [], 0
+    for number in range(draws):
+        draw, tries = _draw(source, sets, assumed, assumed_spread, (seed, number))
+        made.append(draw)
+        again += tries
+        report(number + 1)
+    if again:
+        rejected["draws"] = f"{again} of {draws + again} ended an oscillation or a decay, and were drawn again"
+    return Ensemble(source.hash, seed, float(assumed_spread), tuple(made), alone, rejected)
+
+
+def _draw(source: Record, sets: Mapping[str, Mapping[str, Changes]], assumed: list[ParameterUse], spread: float,
+          seed: tuple[int, int]) -> tuple[Draw, int]:
+    """One draw, and how many were rejected before it."""
+    random = np.random.default_rng(seed)
+    for tries in range(TRIES):
+        changes, names = {}, []
+        for family in sorted(sets):
+            name = sorted(sets[family])[random.integers(len(sets[family]))]
+            names.append(name)
+            changes |= sets[family][name]
+        for use in assumed:
+            # (E4.18) p' = p exp(spread z), z standard normal
+            changes[use.name] = changes.get(use.name, use.value) * float(np.exp(spread * random.standard_normal()))
+        try:
+            return _with_noise(source, whatif.recompute(source, changes), random, ", ".join(names)), tries
+        except (UserError, DamagedFileError):
+            continue
+    raise UserError(f"draw {seed[1]}: none of {TRIES} tries gives a record; lower --assumed-spread ({spread:g})")
+
+
+def _with_noise(source: Record, after: Record, random: np.random.Generator, names: str) -> Draw:
+    """The draw `after`, each fitted constant off by a normal error of its interval."""
+    draw = difference(source, after, names)
+    constants = {key: dict(values) for key, values in draw.constants.items()}
+    for key, name, deviation in deviations(source):
+        # (E4.19) c' = c + z (high - low)/(2 * 1.96)
+        value = after.entries[key].constants[name].value + deviation * float(random.standard_normal())
+        constants.setdefault(key, {})[name] = value
+    draw = Draw(names, draw.parameters, constants)
+    changed(source, draw, names)  # raises where that is no record
+    return draw
+
+
+def deviations(source: Record) -> Iterator[tuple[str, str, float]]:
+    """(entry, constant, standard deviation) of every constant that was fitted to a recording."""
+    for key, entry in source.entries.items():
+        for name, constant in entry.constants.items():
+            if constant.interval is not None:
+                yield key, name, (constant.interval[1] - constant.interval[0]) / WIDTH
+
+
+def difference(source: Record, after: Record, note: str) -> Draw:
+    """What `after` has other than `source`."""
+    old = whatif.parameters(source)
+    parameters = {name: use.value for name, use in whatif.parameters(after).items() if use.value != old[name].value}
+    constants = {}
+    for key, entry in after.entries.items():
+        moved = {name: constant.value for name, constant in entry.constants.items()
+                 if constant.value != source.entries[key].constants[name].value}
+        if moved:
+            constants[key] = moved
+    return Draw(note, parameters, constants)
+
+
+def text(source: Record, found: Ensemble) -> str:
+    """Every constant, and what it means for the network: as it is, by published set, and where 95 % of the draws are.
+    """
+    columns = {name: values(found.sample(source, name)) for name in found.published}
+    drawn = [values(found.sample(source, str(number))) for number in range(len(found.draws))]
+    width = max(12, *(len(name) + 2 for name in columns))
+    lines = [f"{'':40}{'record':>12}" + "".join(f"{name:>{width}}" for name in columns)
+             + f"{'draws: median':>16}{'2.5 %':>12}{'97.5 %':>12}"]
+    for name, value in values(source).items():
+        quantiles = np.quantile([one[name] for one in drawn], [.5, .025, .975]) if drawn else [np.nan] * 3
+        lines.append(f"{name:40}{value:12.5g}" + "".join(f"{column[name]:{width}.5g}" for column in columns.values())
+                     + f"{quantiles[0]:16.5g}{quantiles[1]:12.5g}{quantiles[2]:12.5g}")
+    return "\n".join([*lines, *(f"not in it: {name}: {why}" for name, why in found.rejected.items())])
+
+
+def values(source: Record) -> dict[str, float]:
+    """Constants by entry and name, and what they mean for the network."""
+    found = {f"{key}.{name}": constant.value for key, entry in source.entries.items()
+             for name, constant in entry.constants.items()}
+    return found | whatif.meaning(source)
