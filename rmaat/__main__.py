@@ -97,6 +97,7 @@ def _record(file: Path | None, sample: str | None):
 
 def _warn(model, record) -> None:
     """On stderr: where the network would use the record outside its ranges of validity."""
+    import os
     import sys
 
     from rmaat.trace import warnings
