@@ -19,6 +19,7 @@ app = cli.program("""Derive the record: closed forms and fits of what the networ
   python -m derivation show retention --json      one entry, as JSON
   python -m derivation whatif --set "tau_pl=300 second" --set "O_2=0.25 1/umolar/second"
   python -m derivation reduce                     constants of the macro model: value, error, range, what is assumed
+  python -m derivation sample --draws 50          records that the biology's uncertainty allows
   python -m derivation perturb                    every parameter 10 % up and down, beside its derivative
 """)
 
@@ -112,6 +113,41 @@ def whatif(
     print(other.text(loaded, changes, after))
     if out:
         print(f"written to {out}")
+
+
+@app.command()
+def sample(
+    file: RecordFile = None,
+    draws: Annotated[int, typer.Option("--draws", min=0, max=1000, help="records drawn at random")] = 50,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="draw n depends on the seed and n alone")] = 0,
+    assumed_spread: Annotated[float | None, typer.Option("--assumed-spread", min=0.0, max=1.0, help=(
+        "standard deviation of the logarithm of every assumed parameter"))] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="beside the record by default")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="draw and print, write nothing")] = False,
+    as_json: AsJson = False,
+):
+    """Draw records from the biology's uncertainty, for 'rmaat train --record-sample N': an ensemble beside the record.
+
+    Intervals of fits, published parameter sets, and what is assumed within --assumed-spread.
+    """
+    from derivation import ensemble, uncertainty
+
+    loaded, spread = record.load(file), uncertainty.ASSUMED_SPREAD if assumed_spread is None else assumed_spread
+    with cli.Progress("draw", draws) as progress:
+        found = uncertainty.ensemble(loaded, draws, seed, spread, progress.update)
+    path = out or ensemble.path_beside(file)
+    if not dry_run:
+        ensemble.save(found, path)
+    if as_json:
+        cli.print_json({"record": loaded.hash, "ensemble": found.hash, "rejected": dict(found.rejected),
+                        "record_values": uncertainty.values(loaded),
+                        "published": {name: uncertainty.values(found.sample(loaded, name))
+                                      for name in found.published},
+                        "draws": [uncertainty.values(found.sample(loaded, str(n))) for n in range(draws)]})
+        return
+    print(uncertainty.text(loaded, found))
+    print("nothing written (--dry-run)" if dry_run else f"{draws} draws and {len(found.published)} published sets "
+                                                        f"written to {path}")
 
 
 @app.command()
