@@ -19,6 +19,9 @@ FIGURES = {
     "phase_plane": ("figures.fig_phase_plane", "nullclines, equilibria and a course of calcium and h", False),
     "trace_matrix": ("figures.fig_trace_matrix", "what each parameter moves: constants and tensors", False),
     "reductions": ("figures.fig_reductions", "full biophysical models against the macro constants", False),
+    "uncertainty": ("figures.fig_uncertainty", "retention and kernel: bands of draws, published sets", False),
+    "raster": ("figures.fig_raster", "spikes of a network, calcium of its astrocytes, receptors bound", False),
+    "synapse_map": ("figures.fig_synapse_map", "which astrocyte each synapse belongs to", False),
     "training": ("figures.fig_training", "loss and accuracy of a training run", True),
 }
 

@@ -5,9 +5,12 @@ from functools import cached_property
 from pathlib import Path
 
 from astro_sim.recording import Recording
-from derivation import simulations
+from derivation import simulations, uncertainty
+from derivation.ensemble import Ensemble, load, path_beside
 from derivation.record import Record
 from foundation.errors import UserError
+
+DRAWS = 20  # of a record that brings none
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,14 @@ class Sources:
 
     def _reduced(self, name: str) -> float:
         return next(use.value for use in self.record.entry("retention").parameters if use.name == name)
+
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        """The committed draws where they are of this record; else a few made now."""
+        path = path_beside(None)
+        if path.exists() and (found := load(path)).record == self.record.hash:
+            return found
+        return uncertainty.ensemble(self.record, DRAWS, seed=0)
 
     @cached_property
     def lines(self) -> dict[str, Recording]:

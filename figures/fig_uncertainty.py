@@ -1,0 +1,47 @@
+"""How far the biology's uncertainty moves the retention schedule and the kernel: bands of draws, published sets."""
+
+import numpy as np
+
+from derivation.record import Record
+from figures import style
+from figures.sources import Sources
+
+NUM_SEGMENTS, SHOWN = 8, 24
+BAND = (0.025, 0.5, 0.975)
+LOOKS = ((style.ORANGE, "o"), (style.GREEN, "s"), (style.RED, "^"), (style.SKY, "v"), ("#CC79A7", "D"))
+
+
+def draw(sources: Sources):
+    found, source = sources.ensemble, sources.record
+    figure, axes = style.subplots(1, 2, width=10.0, height=4.4)
+    segment, distance = np.arange(1, NUM_SEGMENTS + 1), np.arange(SHOWN + 1)
+    for axis, place, curve in ((axes[0], segment, schedule), (axes[1], distance, kernel)):
+        drawn = np.array([curve(found.sample(source, str(number))) for number in range(len(found.draws))])
+        low, middle, high = np.quantile(drawn, BAND, axis=0)
+        axis.fill_between(place, low, high, color="0.85", lw=0, label=f"95 % of {len(drawn)} draws")
+        axis.plot(place, middle, color="0.5", ls="--", label="their median")
+        for name, (colour, marker) in zip(found.published, LOOKS, strict=False):
+            axis.plot(place, curve(found.sample(source, name)), marker=marker, ms=5, mfc="none", color=colour, lw=1.2,
+                      markevery=1 if place is segment else 4, label=f"published set {name}")
+        axis.plot(place, curve(source), color=style.BLACK, lw=2.2, label="the record")
+    axes[0].set(xlabel="segment t (1)", ylabel="share of the capacity RF(t, T) (1)", xticks=segment, ylim=(0, None),
+                title=f"Retention, T = {NUM_SEGMENTS}")
+    axes[1].set(xlabel="distance (places = tokens)", ylabel="coupling r (1)", ylim=(0, 1.02), title="Position kernel")
+    axes[0].legend(fontsize=8)
+    if found.rejected:
+        told = "; ".join(name for name in found.rejected if name != "draws")
+        axes[1].text(0.98, 0.96, f"not in it: {told}" if told else "", transform=axes[1].transAxes, ha="right",
+                     va="top", fontsize=7.5, color="0.4")
+    return figure
+
+
+def schedule(source: Record) -> list[float]:
+    """RF(1, T) to RF(T, T)."""
+    entry = source.entry("retention")
+    return [entry.evaluate(t=float(t), T=float(NUM_SEGMENTS)) for t in range(1, NUM_SEGMENTS + 1)]
+
+
+def kernel(source: Record) -> list[float]:
+    """r at 0 to SHOWN places."""
+    entry = source.entry("relative_position")
+    return [entry.evaluate(distance=float(d)) for d in range(SHOWN + 1)]
