@@ -8,7 +8,7 @@ from torch import nn
 from foundation.errors import UserError, choose
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
 from rmaat.attention.feature_map import FEATURE_MAP
-from rmaat.attention.precision import at_least_float32, project_precisely
+from rmaat.attention.precision import LEAST_SUM, at_least_float32, project_precisely
 from rmaat.attention.projection import ALL, project_rows
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
@@ -30,6 +30,8 @@ class Astromorphic(nn.Module):
 
     origins = declare(
         heads=SIZE,
+        LEAST_SUM=Engineering(LEAST_SUM, "least drive: 1/C and its gradient stay finite where no token or none but "
+                                         "keys below -41 in every feature write; others do not feel it"),
         m=Engineering(None, "width of a head; the paper's 1/m, the same for every mask"),
         initial_scale=Engineering(None, "the output projection starts larger: neither 1/m nor the level of the "
                                         "feedback makes a new layer silent"),
@@ -96,7 +98,7 @@ class Astromorphic(nn.Module):
         k = self.feature_map(k)
         drive = k.sum(-2) if mask is None else (mask[:, None, None].to(k.dtype) @ k).squeeze(-2)
         # (E5.3) g = (sum_t phi(k_t))^alpha
-        g = self.calcium_response(drive=drive)
+        g = self.calcium_response(drive=drive.clamp(min=LEAST_SUM))
         if process is not None:  # phi(R)
             k = k + nn.functional.pad(process, (0, 0, 0, num_memory_tokens))
         # (E5.2) H = (phi(K)^T V + phi(R)^T V) / m
@@ -104,7 +106,8 @@ class Astromorphic(nn.Module):
         read = q @ torch.cat([hebbian, g[..., None]], -1)
         # (E5.4) C = phi(Q) g^T, L = phi(Q) (H o P(C)) + X; the block adds X
         # (E4.6) P = 1/C, or what the record has in its place
-        return read[..., :-1] * self.feedback(calcium=read[..., -1:])
+        values, calcium = read.split((self.m, 1), -1)
+        return values * self.feedback(calcium=calcium)
 
 
 def check_heads(width: int, heads: int) -> None:

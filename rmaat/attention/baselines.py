@@ -6,7 +6,7 @@ from torch import nn
 from foundation.errors import choose
 from rmaat.attention.astromorphic import check_heads
 from rmaat.attention.feature_map import FEATURE_MAP
-from rmaat.attention.precision import at_least_float32
+from rmaat.attention.precision import LEAST_SUM, at_least_float32
 from rmaat.attention.projection import ALL, project_rows
 from rmaat.biology import Biology
 from rmaat.provenance import SIZE, declare
@@ -51,5 +51,5 @@ class Linear(Softmax):
             q32, k32 = self.feature_map.shifted(q32), self.feature_map(k32)
             if mask is not None:
                 k32 = k32 * mask[:, None, :, None]
-            read = q32 @ torch.cat([k32.transpose(-1, -2) @ v32, k32.sum(-2)[..., None]], -1)
+            read = q32 @ torch.cat([k32.transpose(-1, -2) @ v32, k32.sum(-2).clamp(min=LEAST_SUM)[..., None]], -1)
             return (read[..., :-1] / read[..., -1:]).to(q.dtype)

@@ -17,7 +17,7 @@ BIOLOGY = Biology.load()
 
 
 def relative(found, exact):
-    return float((found.double() - exact).norm() / exact.norm())
+    return float((found.detach().double() - exact.detach()).norm() / exact.detach().norm())
 
 
 @pytest.mark.parametrize("dtype", BOUND, ids=str)
@@ -32,9 +32,10 @@ def test_attention_of_half_precision_queries_keys_and_values(places, dtype, rel_
     results = {}
     for name, kind in (("half", torch.float32), ("exact", torch.float64)):
         R = module.to(kind).rel_pos(x.to(kind))
+        process = None if R is None else module.feature_map(R)
         inputs = [part.clone().requires_grad_() if name == "half" else part.double().requires_grad_()
                   for part in (q, k, v)]
-        read = module._attend(*(part.to(kind) for part in inputs), R, 4, None) * module.m
+        read = module._attend(*(part.to(kind) for part in inputs), process, 4, None) * module.m
         read = read.to(dtype) if name == "half" else read
         results[name] = [read.detach(), *torch.autograd.grad(read, inputs, grad.to(read.dtype))]
     for found, exact in zip(results["half"], results["exact"], strict=True):
@@ -77,3 +78,31 @@ def test_small_and_large_inputs(dtype, size):
     assert torch.isfinite(y).all() and y.any(-1).all()
     # a query of some hundred is rounded by some tenths in bfloat16, and weights go with the exponential of it below 0
     assert relative(y, exact) < 3 * BOUND[dtype]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("parts", [{"rel_pos": "positional"}, {"rel_pos": "none"}, {"calcium_exponent": "0.25"},
+                                   {"feedback": "inverse", "calcium_exponent": "1"}, {"feature_map": "softmax"}],
+                         ids=lambda parts: "-".join(parts.values()))
+@pytest.mark.parametrize("level", [-60., -500.])
+def test_keys_far_below_zero_everywhere(parts, level, dtype):
+    """phi(K) is 1e-26 or 0 in float32: the sum is held at 1e-18, so results and gradients are finite."""
+    torch.manual_seed(0)
+    module = Astromorphic(8, 2, 30, BIOLOGY, **parts)
+    q, k, v = (torch.randn(1, 2, 33, 4, requires_grad=True) for _ in range(3))
+    R = module.rel_pos(torch.randn(1, 30, 8))
+    process = None if R is None else module.feature_map(R)
+    read = module._attend(q, (k + level).to(dtype).float(), v, process, 3, None)
+    grads = torch.autograd.grad(read.sum(), (q, k, v))
+    assert all(torch.isfinite(tensor).all() for tensor in (read, *grads))
+
+
+def test_the_floor_is_not_felt_above_it():
+    """Keys of -40 in every feature sum to more than 1e-18: the result is that of float64 without a floor."""
+    torch.manual_seed(0)
+    module = Astromorphic(8, 2, 30, BIOLOGY, "none", feedback="inverse", calcium_exponent="1")
+    q, k, v = (torch.randn(1, 2, 30, 4) - shift for shift in (0., 40., 0.))
+    phi_q, phi_k = (torch.where(x > 0, x + 1, x.exp()) for x in (q.double(), k.double()))
+    weights = phi_q @ phi_k.transpose(-1, -2)
+    exact = weights @ v.double() / weights.sum(-1, keepdim=True) / module.m
+    assert relative(module._attend(q, k, v, None, 0, None), exact) < 1e-5
