@@ -65,7 +65,8 @@ def amplitude(changes: Changes = None) -> float:
     """
     share = _messenger(changes)[1]
     if not 0 < share < 1:
-        raise UserError(f"coupling: calcium gives {share:g} of itself back through IP3; between 0 and 1 it is a decay")
+        raise UserError(f"coupling: calcium returns {share:g} of itself through the IP3 that it makes; a coupling that "
+                        "falls with distance needs a share between 0 and 1")
     # (E3.9) a = gamma_s A/(1 - A), A = g production/sqrt(k (k + 4 F_linear))
     return GAMMA_S * share / (1 - share)
 

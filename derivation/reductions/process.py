@@ -1,9 +1,10 @@
 """The short-term process: what p_s stands for, how fast it decays, and how it acts: tau_ps and psi_width.
 
-Candidates for p_s. Receptors bound by gliotransmitter (Gamma_S) act on release, yet unbind with 120 s: with a release
-a calcium cycle they stay bound, and nothing passes from process to process. Gliotransmitter itself is gone in 17 ms.
-IP3 passes through gap junctions, and rests again with 47 s. Calcium is what the synapse raises in the process, what
-IP3 from neighbours raises, what releases gliotransmitter, and whose cycle is tau_cycle: p_s is calcium above its rest.
+Candidates for p_s. Receptors bound by gliotransmitter (Gamma_S) act on release, yet unbind within minutes: with a
+release in each calcium cycle they stay bound, and nothing of them passes from process to process. Gliotransmitter
+itself is gone in milliseconds. IP3 passes through gap junctions, and rests again within a minute, which is longer than
+a cycle. Calcium is what the synapse raises in the process, what IP3 from neighbours raises, what releases
+gliotransmitter, and whose cycle is tau_cycle: p_s is calcium above its rest. The others stand as other readings.
 """
 
 from functools import cache

@@ -8,6 +8,7 @@ from scipy.optimize import brentq, fsolve
 from derivation.forms import relative_position
 from derivation.reduce import REDUCTIONS
 from derivation.reductions import coupling, network, sheet
+from foundation.errors import UserError
 
 # umolar and seconds; nothing here comes from the project
 AM = {"C_T": 2.0, "rho_A": 0.185, "Omega_C": 6.0, "Omega_L": 0.11, "O_P": 0.9, "K_P": 0.1, "d1": 0.13, "d2": 1.049,
@@ -253,9 +254,11 @@ def settled_on_a_sheet(n=15):
     return found[n * n // 2 + 1] / found[n * n // 2]
 
 
-def test_too_large_a_drive_has_no_steady_response():
-    from foundation.errors import UserError
-
+def test_what_has_no_rest_or_no_coupling_is_said():
+    with pytest.raises(UserError, match="has no stable rest without glutamate"):
+        REDUCTIONS["D"].value({"O_delta": 0.03})
+    with pytest.raises(UserError, match="needs a share between 0 and 1"):
+        REDUCTIONS["a"].value({"K_P": 0.2})
     with pytest.raises(UserError, match="no steady state; let in less"):
         network.steady_calcium(network.gap_matrix({"layout": "line", "n_columns": 5}), 2, ip3_flux=0.05)
 
