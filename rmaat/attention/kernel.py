@@ -19,7 +19,8 @@ origins = declare(
 class ExponentialKernel(nn.Module):
     """r = mu^|i-j| times a signal, by two first-order recursions over blocks of places.
 
-    Shapes: signal [..., places, m] to the same; O(places * block) work and memory.
+    Shapes: signal [..., places, m] to the same; O(places * block) work and memory. A block sees its own places and two
+    carries: what all earlier blocks amount to at the place before it, and all later ones at the place after it.
     """
 
     origins = declare(BLOCK=Engineering(BLOCK, "places handled by one matrix product; any size gives the same result"))
@@ -27,13 +28,15 @@ class ExponentialKernel(nn.Module):
     def __init__(self, r: Curve, places: int):
         super().__init__()
         of_record = FromRecord(r.name, equation="E4.5")
-        self.origins = {**self.origins, "near": of_record, "from_left": of_record, "from_right": of_record}
+        self.origins = {**self.origins, **dict.fromkeys(("near", "carried", "before"), of_record)}
         size = min(places, BLOCK)
-        place = torch.arange(size, dtype=torch.float64)
-        # (E4.5) r_ij = exp(-scale |i-j|)
-        self.register_buffer("near", r(distance=(place[:, None] - place).abs()), persistent=False)
-        self.register_buffer("from_left", r(distance=place + 1)[:, None], persistent=False)
-        self.register_buffer("from_right", r(distance=size - place)[:, None], persistent=False)
+        place, block = torch.arange(size, dtype=torch.float64), torch.arange(BLOCK, dtype=torch.float64)
+        # (E4.5) r_ij = exp(-scale |i-j|); beside it what a place has of the carry from the left and from the right
+        near = [r(distance=x) for x in ((place[:, None] - place).abs(), place[:, None] + 1, size - place[:, None])]
+        self.register_buffer("near", torch.cat(near, 1), persistent=False)
+        self.register_buffer("carried", r(distance=size * block)[:, None], persistent=False)
+        apart = block[:, None] - 1 - block
+        self.register_buffer("before", r(distance=size * apart.clamp(min=0)).tril(-1), persistent=False)
 
     def forward(self, signal: Float[Tensor, "*batch places m"]) -> Float[Tensor, "*batch places m"]:
         near = self.near.to(signal.dtype)
@@ -41,22 +44,25 @@ class ExponentialKernel(nn.Module):
         if places <= size:
             return near[:places, :places] @ signal
         blocks = nn.functional.pad(signal, (0, 0, 0, -places % size)).unflatten(-2, (-1, size))
-        left, right = self._carries(blocks)
-        coupled = near @ blocks + self.from_left.to(signal) * left + self.from_right.to(signal) * right
+        ends, starts = (near[[-1, 0], :size] @ blocks).unbind(-2)
+        left, right = self._carries(ends), self._carries(starts.flip(-2)).flip(-2)
+        # (E5.10) r x = r_block x_block + mu^(1..s) left + mu^(s..1) right
+        coupled = near @ torch.cat([blocks, left.unsqueeze(-2), right.unsqueeze(-2)], -2)
         return coupled.flatten(-3, -2)[..., :places, :]
 
-    def _carries(self, blocks: Tensor) -> tuple[Tensor, Tensor]:
-        """What all earlier (later) blocks amount to at the last place before (first place after) each block."""
-        size = blocks.shape[-2]
-        near, across = self.near.to(blocks.dtype), self.from_right[0].to(blocks.dtype)  # across: mu^size
-        ends = (near[size - 1:] @ blocks).unbind(-3)
-        starts = (near[:1] @ blocks).unbind(-3)
-        left, right = [torch.zeros_like(ends[0])], [torch.zeros_like(starts[0])]
-        for end in ends[:-1]:
-            left.append(end + across * left[-1])
-        for start in starts[:0:-1]:
-            right.append(start + across * right[-1])
-        return torch.stack(left, -3), torch.stack(right[::-1], -3)
+    def _carries(self, ends: Float[Tensor, "*batch blocks m"]) -> Float[Tensor, "*batch blocks m"]:
+        """What all earlier blocks amount to at the last place before each, from each block's sum at its own end.
+
+        The recursion over blocks is solved for `BLOCK` blocks at a time by one matrix product.
+        """
+        before, carried = self.before.to(ends.dtype), self.carried.to(ends.dtype)
+        found, carry = [], torch.zeros_like(ends[..., :1, :])
+        for group in ends.split(BLOCK, -2):
+            count = group.shape[-2]
+            # (E5.10) left_(b+1) = mu^s left_b + (r_block x_b)_s, right mirrored
+            found.append(before[:count, :count] @ group + carried[:count] * carry)
+            carry = carried[1] * found[-1][..., -1:, :] + group[..., -1:, :]
+        return torch.cat(found, -2)
 
 
 class AnyKernel(nn.Module):

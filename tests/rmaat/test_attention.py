@@ -14,7 +14,7 @@ from rmaat.attention.astromorphic import Astromorphic
 from rmaat.attention.kernel import AnyKernel, ExponentialKernel, position_kernel
 from rmaat.attention.naive import astromorphic as naive
 from rmaat.attention.rel_pos import REL_POS
-from rmaat.biology import Biology
+from rmaat.biology import Biology, Curve
 
 # Two float64 sums over at most some hundred terms in another order: a few hundred roundings of 1e-16, on values near 1.
 EXACT = {"rtol": 1e-11, "atol": 1e-12}
@@ -142,6 +142,19 @@ def test_kernel_is_the_product_with_the_matrix(places, record):
     for shorter in {1, places // 2 + 1, places}:
         part = signal[:, :shorter]
         torch.testing.assert_close(kernel(part), matrix[:shorter, :shorter] @ part, **EXACT)
+
+
+@pytest.mark.parametrize("places", [64 * 64 + 1, 9000])
+def test_long_lines_pass_their_carries_on(places):
+    """More than one group of blocks, held against the FFT; a slow decay, so that the carries reach far."""
+    entry = records.load().entries["relative_position"]
+    curve = Curve("relative_position", replace(entry, formula="exp(-distance/1000)"))
+    signal = torch.randn(2, places, 3, dtype=torch.float64, requires_grad=True)
+    found, expected = (kernel(curve, places).double()(signal) for kernel in (ExponentialKernel, AnyKernel))
+    # sums of some thousand terms near 1 in another order
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-10)
+    torch.testing.assert_close(*(torch.autograd.grad(y.square().sum(), signal)[0] for y in (found, expected)),
+                               rtol=1e-11, atol=1e-7)
 
 
 def test_kernel_memory_does_not_grow_with_the_square_of_the_places():
