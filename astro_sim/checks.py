@@ -74,7 +74,8 @@ def first_problem(plan: Plan, name: str, time, values, extent: Extent | None, ev
             extent.add(np.asarray(values[start:stop]))
     bounds, text = _bounds(plan, name)
     inside = extent.within(*bounds)
-    turns = every_step and not plan.model.stochastic  # noise turns back anyway
+    # noise turns back anyway, and so may what spikes arrive at
+    turns = every_step and not plan.model.stochastic and not plan.model.kicked(name)
     if inside and not turns:
         return None
     for start, stop in _blocks(values.shape):

@@ -296,6 +296,11 @@ class Model:
     def stochastic(self) -> bool:
         return any(noisy(line.expression) for _, line in self.variables().values())
 
+    def kicked(self, name: str) -> bool:
+        """Whether spikes or other events arrive at a variable's population, so that it may turn back at any step."""
+        reached = {connection.target for connection in self.connections if connection.on_pre or connection.on_post}
+        return self.variables()[name][0].name in reached
+
     def states(self) -> list[str]:
         return [name for name, (_, line) in self.variables().items() if line.kind == "ode"]
 

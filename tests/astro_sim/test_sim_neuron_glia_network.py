@@ -304,3 +304,12 @@ def test_too_long_a_step_is_an_error_that_says_so():
     with pytest.raises(UserError, match=r"dt: 0\.02 s is too large"):
         simulate("neuron_glia_network", "regular:input=afferents,rate=10 hertz,count=2", options=SMALL,
                  parameters=STRONG, duration="0.4 s", dt="20 ms")
+
+
+def test_what_spikes_arrive_at_may_turn_back_at_every_step():
+    """Conductances that a spike raises at every other step are no sign of a step that is too long."""
+    train = "regular:input=afferents,rate=500 hertz,count=40"
+    recording = simulate("neuron_glia_network", train, options={**SMALL, "loop": "none"}, duration="80 ms", dt="1 ms")
+    change = np.diff(recording["g_e"].values[10:70, 0])
+    assert (change[1:] * change[:-1] < 0).all()
+    assert model.MODEL.kicked("v") and not model.MODEL.kicked("C")
