@@ -24,6 +24,7 @@ Examples:
   python -m astro_sim sweep li_rinzel --vary "input.ip3=0.3 umolar,0.5 umolar" --backend cpp --dt 5ms --out sweep
   python -m astro_sim run astrocyte_network --option n_columns=5000 --duration 3600s --dt 10ms --stream --out long.nc
   python -m astro_sim analyse calcium.nc
+  python -m astro_sim benchmark --sizes 100,1000
   python -m astro_sim scan li_rinzel --over ip3=0:1:200 --out diagram.json
 """)
 
@@ -211,6 +212,33 @@ def sweep_model(
     else:
         print(f"{out}: {len(outcome.done)} done, {len(outcome.kept)} were there, {len(outcome.failed)} failed")
         print("".join(f"  {name[:12]}: {message}\n" for name, message in outcome.failed.items()), end="")
+
+
+@app.command("benchmark")
+def run_benchmark(
+    sizes: Annotated[str, typer.Option(help="Numbers of astrocytes, with commas.")] = "100,1000,10000,100000,1000000",
+    repetitions: Annotated[int, typer.Option(help="Turns of each comparison.")] = 5,
+    backend: Annotated[str, typer.Option(help="numpy or cython.")] = "numpy",
+    out: Annotated[Path | None, typer.Option(help="JSON to write as well.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Cost of a step by network size, and simulate against bare Brian2 and LSODA; after a check of the results."""
+    import json
+
+    from astro_sim import benchmark
+    from foundation.files import write_text
+
+    if out is not None:
+        _check_out(out, force)
+    try:
+        numbers = [int(part) for part in sizes.split(",")]
+    except ValueError as error:
+        raise UserError(f"--sizes: '{sizes}' are no whole numbers; write e.g. --sizes 100,1000") from error
+    found = benchmark.benchmark(numbers, repetitions=repetitions, backend=backend, progress=not as_json)
+    if out is not None:
+        write_text(out, json.dumps(found, indent=1, allow_nan=False) + "\n")
+    return print_json(found) if as_json else print(benchmark.text(found))
 
 
 def _pairs(option: str, given: Many) -> dict[str, str]:

@@ -1,12 +1,13 @@
-"""What can be wrong with a result: not finite, out of bounds, alternating from step to step, jumping.
+"""What can be wrong with a result: not finite, out of bounds, alternating from step to step, jumping, a law broken.
 
 Whole series and pieces of a long one are checked alike: each block of rows is seen with the rows before it, against
 what the whole run moved through.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from astro_sim.model import Law
 from astro_sim.plan import NOTHING, Plan
 from astro_sim.recording import Recording
 
@@ -48,11 +49,32 @@ def find_problem(plan: Plan, recording: Recording, extents: Mapping[str, Extent]
                  ) -> tuple[str, float] | None:
     """What is wrong with a recording and when (s), the earliest; None if nothing is. extents: where they are known.
 
-    Alternation and jumps are looked for where every step of the whole run is there.
+    Alternation and jumps are looked for in states, where every step of the whole run is there.
     """
     every_step = plan.every == 1 and not recording.partial
-    return earliest(first_problem(plan, name, recording.time, series.values, extents.get(name), every_step)
-                    for name, series in recording.variables.items())
+    found = earliest(first_problem(plan, name, recording.time, series.values, extents.get(name), every_step)
+                     for name, series in recording.variables.items())
+    return found or earliest(broken(law, plan, recording) for law in plan.model.laws)
+
+
+def broken(law: Law, plan: Plan, recording: Recording) -> tuple[str, float] | None:
+    """The first time at which a law of the model does not hold: (what, time in s), or None."""
+    import numpy as np
+
+    widest = max(series.values.shape[1] for series in recording.variables.values())
+    for start, stop in _blocks((len(recording.time), widest)):
+        rows = slice(max(0, start - 1), stop)  # and the row before, from which it may rise
+        part = {name: replace(series, values=np.asarray(series.values[rows]))
+                for name, series in recording.variables.items()}
+        values = law.quantity(plan, replace(recording, time=recording.time[rows], variables=part))
+        if values is None:
+            return None
+        over = np.diff(values, prepend=values[:1]) if law.kind == "falls" else np.abs(values)
+        wrong = over > law.tolerance * (np.abs(values).max() if law.kind == "falls" else 1.0)
+        if wrong.any():
+            what = "rises" if law.kind == "falls" else "is not zero"
+            return f"{law.meaning} {what}", float(recording.time[rows][wrong.argmax()])
+    return None
 
 
 def earliest(problems) -> tuple[str, float] | None:
@@ -74,8 +96,8 @@ def first_problem(plan: Plan, name: str, time, values, extent: Extent | None, ev
             extent.add(np.asarray(values[start:stop]))
     bounds, text = _bounds(plan, name)
     inside = extent.within(*bounds)
-    # noise turns back anyway, and so may what spikes arrive at
-    turns = every_step and not plan.model.stochastic and not plan.model.kicked(name)
+    # noise turns back anyway, and so may what spikes arrive at; what is computed from states may jump where none does
+    turns = every_step and not plan.model.stochastic and not plan.model.kicked(name) and name in plan.model.states()
     if inside and not turns:
         return None
     for start, stop in _blocks(values.shape):

@@ -63,6 +63,8 @@ def _state(plan: Plan) -> int:
     for population in plan.model.active_populations(plan.options):
         total += plan.size(population.name) * (LINE_ARRAYS * len(lines(population.equations)) + 2) * NUMBER
     for connection in plan.model.active_connections(plan.options):
+        if connection.by_fft(plan.options):
+            continue  # without pairs
         arrays = LINE_ARRAYS * len(lines(connection.equations)) + 2
         total += len(pairs_of(connection, plan.options).source) * (PAIR_BYTES + arrays * NUMBER)
     return total
