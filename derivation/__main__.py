@@ -14,6 +14,7 @@ app = cli.program("""Derive the record: closed forms and fits of what the networ
 \b
   python -m derivation derive                     simulate, fit, write derivation/records/rmaat.json
   python -m derivation derive --out mine.json     write elsewhere
+  python -m derivation derive --no-cache          from nothing: every simulation is run
   python -m derivation check                      derive anew and compare with the committed record
   python -m derivation show                       all entries
   python -m derivation show retention --json      one entry, as JSON
@@ -27,24 +28,35 @@ RecordFile = Annotated[Path | None, typer.Option("--record", help="a record file
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
-def _derive():
+Cache = Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="where simulations are kept; in the user's "
+                                            "cache folder by default")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="simulate all anew, keep nothing")]
+
+
+def _derive(cache: Path | None, no_cache: bool):
     import sys
 
+    from derivation.cache import default_folder
     from derivation.derive import derive
 
-    return derive(lambda text: print(f"  {text} ...", file=sys.stderr, flush=True))
+    if cache and no_cache:
+        raise UserError(f"--cache {cache} and --no-cache contradict each other; give one")
+    return derive(lambda text: print(f"  {text} ...", file=sys.stderr, flush=True),
+                  None if no_cache else cache or default_folder())
 
 
 @app.command("derive")
 def derive_verb(
     out: Annotated[Path, typer.Option("--out", help="where to write the record")] = record.DEFAULT_PATH,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="derive and print, write nothing")] = False,
+    cache: Cache = None,
+    no_cache: NoCache = False,
     as_json: AsJson = False,
 ):
-    """Derive the record from nothing and write it."""
+    """Derive the record and write it; simulations that are kept and still fit are not run again."""
     if out.is_dir():
         raise UserError(f"--out: {out} is a folder; name a file such as {out / 'rmaat.json'}")
-    made = _derive().record
+    made = _derive(cache, no_cache).record
     if not dry_run:
         record.save(made, out)
     _print(made, list(made.entries), as_json)
@@ -53,12 +65,12 @@ def derive_verb(
 
 
 @app.command()
-def check(file: RecordFile = None, as_json: AsJson = False):
+def check(file: RecordFile = None, cache: Cache = None, no_cache: NoCache = False, as_json: AsJson = False):
     """Derive anew and compare with the committed record; exit code 3 when they differ."""
     from derivation.check import differences
 
     committed = record.load(file)
-    found = differences(committed, _derive().record)
+    found = differences(committed, _derive(cache, no_cache).record)
     if as_json:
         cli.print_json({"record": committed.hash, "differences": found})
     if found:
@@ -87,6 +99,16 @@ def reduce_verb(names: Annotated[list[str] | None, typer.Argument(help="constant
 
     found = rows(names)
     cli.print_json({"constants": found}) if as_json else print("\n".join(text(found)))
+
+
+@app.command()
+def migrate(file: Annotated[Path, typer.Argument(help="a record of an older schema")],
+            out: Annotated[Path, typer.Option("--out", help="where to write it in the newest one")]):
+    """Rewrite a record in the newest schema; what the old one did not say stays empty."""
+    old = record.load(file)
+    new = record.migrate(old)
+    record.save(new, out)
+    print(f"{file}: schema {old.schema}, {old.hash[:12]}\n{out}: schema {new.schema}, {new.hash[:12]}")
 
 
 @app.command()
@@ -187,36 +209,11 @@ def _print(loaded: record.Record, names: list[str], as_json: bool) -> None:
         body = json.loads(record.dumps(loaded))
         cli.print_json({"hash": loaded.hash, "entries": {name: body["entries"][name] for name in names}})
         return
+    from derivation.show import describe
+
     print(f"record {loaded.hash[:12]}")
     for name in names:
         print("\n".join(["", *describe(name, loaded.entries[name])]))
-
-
-def describe(name: str, entry: record.Entry) -> list[str]:
-    """An entry as lines of text."""
-    lines = [f"{name}  ({entry.equation}, {entry.basis})  {entry.meaning}", f"  = {entry.formula}"]
-    lines += [f"    {key}: {text}" for key, text in entry.arguments.items()]
-    for key, constant in entry.constants.items():
-        lines.append(f"  {key} = {constant.value:.6g}  {constant.meaning}")
-        if constant.formula:
-            lines.append(f"    = {constant.formula}")
-        if constant.fitted is not None and constant.interval:
-            half = (constant.interval[1] - constant.interval[0]) / 2
-            off = constant.value / constant.fitted - 1
-            lines.append(f"    fitted to the recording: {constant.fitted:.6g} +- {half:.1g} (95 %); "
-                         f"the closed form is off by {100 * off:+.2g} %")
-    for use in record.in_order(entry.parameters):
-        slopes = ", ".join(f"d{key}/d{use.name} = {slope:.4g}" for key, slope in use.sensitivity.items())
-        lead = "       <- " if use.through else "    <- "
-        lines.append(f"{lead}{use.name} = {use.value:g} {use.unit}  {use.basis}, {use.source} ({use.model})  {slopes}")
-        lines.append(f"{' ' * len(lead)}{use.meaning}")
-    lines += [f"    .. {key}: {why}" for key, why in entry.cancels.items()]
-    if entry.evidence:
-        seen = entry.evidence
-        unit = "" if seen.error_unit == "1" else f" {seen.error_unit}"
-        lines.append(f"  held against {seen.compared}: largest deviation {seen.max_error:.2g}{unit}")
-        lines.append(f"    range: {seen.range}; neglected: {seen.neglected or 'nothing'}")
-    return [*lines, f"  sources: {', '.join(entry.sources)}"]
 
 
 if __name__ == "__main__":

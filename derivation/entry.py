@@ -151,7 +151,7 @@ class Entry:
     validity: tuple[Range, ...] = field(default=(), metadata=SINCE_2)
     scales: tuple[Scale, ...] = field(default=(), metadata=SINCE_2)
     simulations: tuple[Simulation, ...] = field(default=(), metadata=SINCE_2)
-    comparison: Comparison | None = field(default=None, metadata=SINCE_2)
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict, metadata=SINCE_2)
     alternatives: Mapping[str, Alternative] = field(default_factory=dict, metadata=SINCE_2)
 
     def evaluate(self, functions: Mapping[str, Callable] = closed_form.MATH, **arguments):

@@ -1,17 +1,20 @@
 """BORDER 2, the one place where dimensions end: recordings in seconds and micromolar become pure numbers.
 
 The scales are written down: time by the cycle, the long-term state by its value after the last cycle, the response of
-the short-term processes by its value at the driven one.
+the short-term processes by its value at the driven one, gliotransmitter by the mean level of one release a cycle.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from astro_sim.parameter import convert
 from astro_sim.recording import Recording
 from foundation.errors import UserError
 
 SETTLED = 1e-8
+STEADY = 1e-3  # of all receptors
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,11 @@ def cycle_shares(recording: Recording, cycle_seconds: float, num_cycles: int) ->
 
 @dataclass(frozen=True)
 class Response:
-    """`response` [n] at `distance` [n] places from the driven process, over the value there."""
+    """`response` [n] at `distance` [n] places from the driven process, over the value there, `driven`."""
 
     distance: np.ndarray
     response: np.ndarray
+    driven: float
 
 
 def steady_response(recording: Recording, driven: int) -> Response:
@@ -58,4 +62,32 @@ def steady_response(recording: Recording, driven: int) -> Response:
     if moved > SETTLED:
         raise UserError(f"the response still moves by {moved:.1g} of its size; "
                         f"simulate longer than {recording.time[-1]:g} s")
-    return Response(np.abs(np.arange(last.size) - driven), last / scale)
+    return Response(np.abs(np.arange(last.size) - driven), last / scale, float(scale))
+
+
+@dataclass(frozen=True)
+class ReleaseLeft:
+    """`release` [n], the mean share that bound gliotransmitter leaves, at `calcium` [n], its mean level in `unit`."""
+
+    calcium: np.ndarray
+    release: np.ndarray
+    unit: float
+
+
+def mean_release(recording: Recording, periods: Sequence[float], unit: float) -> ReleaseLeft:
+    """Means over the recording but its first step, whole periods of regular releases, one each `periods[n]` seconds.
+
+    `unit` is the level, in umolar, that becomes 1. Raises `UserError` when the share at the end is not that at the
+    start within 1e-3: then the releases are not a long train yet.
+    """
+    bound, stores = recording["Gamma_S"].values[1:], recording["x_A"].values
+    moved = float(np.abs(bound[-1] - bound[0]).max())
+    if moved > STEADY:
+        raise UserError(f"the share of bound receptors still moves by {moved:.1g} over the recording; simulate longer, "
+                        "or start nearer to what a long train leaves")
+    time = recording.time[1:]
+    mean = np.trapezoid(bound, time, axis=0) / (time[-1] - time[0])
+    rho_e, G_T, U_A, Omega_e = (recording.parameter(name) for name in ("rho_e", "G_T", "U_A", "Omega_e"))
+    found = stores[-2] / (1 - U_A)  # the record before the last is just after a release: what it found
+    level = convert(rho_e * G_T * U_A / Omega_e, "mmolar", "umolar", "G_T") * found / np.array(periods)
+    return ReleaseLeft(level / unit, 1 - mean, unit)

@@ -3,22 +3,24 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from derivation import whatif
-from derivation.record import Record
+from derivation.record import Entry, Record
+from derivation.reduce import REDUCTIONS
 from foundation.errors import UserError
 
 SHARES = (0.1, 0.05, 0.02, 0.01)  # of a parameter; a smaller one where the larger ends an oscillation
-SMALLER = 10  # times smaller is the second step
-# Of the whole movement. What is left of the first order is the fifth over SMALLER^2: 7e-4 at most, for the period,
-# which bends most; solvers that are good to 1e-9 add 1e-6.
-TOLERANCE = 1e-3
+SMALLER = 20  # times smaller is the second step
+# Of the whole movement. What is left of the first order is the fifth over SMALLER^2: 4e-4 at most, for what rests on
+# limit cycles, which bend most; solvers that are good to 1e-9 add 1e-5 where the movement is smallest.
+TOLERANCE = 2e-3
 NOISE = 1e-8  # of a constant: what solvers leave in it
 
 
 @dataclass(frozen=True)
 class Move:
-    """One constant of an entry under `share` more and less of one parameter, and under a tenth of that.
+    """One constant of an entry under `share` more and less of one parameter, and under a twentieth of that.
 
     `predicted` is what the stored derivative says for `share` more. For a smooth constant f and a step h the
     antisymmetric part is f'h + f'''h^3/6 + ..., the symmetric one f''h^2/2 + ...
@@ -73,25 +75,50 @@ class Move:
 
 
 def moves(source: Record, parameter: str) -> list[Move]:
-    """Every constant of every entry under changes of one parameter by the largest of SHARES that is possible.
+    """Every constant of every entry under changes of one parameter, each by the largest of SHARES that is possible.
 
     Raises `UserError` where none is.
     """
-    for share in SHARES[:-1]:
-        try:
-            return list(_moves(source, parameter, share))
-        except UserError:
-            continue
-    return list(_moves(source, parameter, SHARES[-1]))
+    value, found = whatif.parameters(source)[parameter].value, {}
+    for share in SHARES:
+        if len(found) == len(source.entries):
+            break
+        near = share / SMALLER
+        points = [_entries(source, parameter, value * (1 + part)) for part in (0, share, -share, near, -near)]
+        for key, entry in source.entries.items():
+            if key not in found and all(key in point for point in points):
+                found[key] = list(_moves(entry, key, parameter, share, [point[key] for point in points]))
+    if missing := source.entries.keys() - found.keys():
+        raise UserError(f"{parameter}: even {SHARES[-1]:.0%} more or less leaves no {', '.join(sorted(missing))}")
+    return [move for key in source.entries for move in found[key]]
 
 
-def _moves(source: Record, parameter: str, share: float) -> Iterator[Move]:
-    value, near = whatif.parameters(source)[parameter].value, share / SMALLER
-    before, *changed = (whatif.recompute(source, {parameter: value * (1 + part)})
-                        for part in (0, share, -share, near, -near))
+def _moves(entry: Entry, key: str, parameter: str, share: float, points: list[Entry]) -> Iterator[Move]:
+    value = next((use.value for use in entry.parameters if use.name == parameter), 0.)
+    for name in entry.constants:
+        # one that acts through several constants of the chain stands there several times
+        slope = sum(use.sensitivity.get(name, 0.) for use in entry.parameters if use.name == parameter)
+        at = [point.constants[name].value for point in points]
+        yield Move(parameter, key, name, share, at[0], slope * share * value, *at[1:])
+
+
+def _entries(source: Record, parameter: str, value: float) -> dict[str, Entry]:
+    """The entries with a parameter at a value, computed anew; left out where a reduction has no value there."""
+    found, reduced = {}, {}
     for key, entry in source.entries.items():
-        for name in entry.constants:
-            at = [one.entries[key].constants[name].value for one in (before, *changed)]
-            # one that acts through several constants of the chain stands there several times
-            slope = sum(use.sensitivity.get(name, 0.) for use in entry.parameters if use.name == parameter)
-            yield Move(parameter, key, name, share, at[0], slope * share * value, *at[1:])
+        through = {use.through for use in entry.parameters if use.name == parameter} - {None}
+        for name in through - reduced.keys():
+            reduced[name] = _reduced(name, parameter.rpartition(".")[2], value)
+        if all(reduced[name] is not None for name in through):
+            changes = {parameter: value} | {name: reduced[name] for name in through}
+            found[key] = whatif.with_parameters(entry, changes)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _reduced(name: str, parameter: str, value: float) -> float | None:
+    """A reduced constant with one parameter at a value; None where it has none there."""
+    try:
+        return REDUCTIONS[name].value({parameter: value})
+    except UserError:
+        return None

@@ -8,7 +8,17 @@ from collections.abc import Mapping
 
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
-from derivation.reductions import coupling, cycle, long_term, process, resting, sheet, synapse
+from derivation.reductions import (
+    calcium_curve,
+    coupling,
+    cycle,
+    gliotransmitter,
+    long_term,
+    process,
+    resting,
+    sheet,
+    synapse,
+)
 from derivation.reductions.cycle import tau_cycle
 from derivation.reductions.long_term import gamma_l
 from derivation.reductions.reduction import Reduction
@@ -24,16 +34,17 @@ _CALCIUM = f"{cycle.CALCIUM_MODEL}:{cycle.CALCIUM_SET}"
 _SYNAPSE = f"{synapse.MODEL}:{synapse.SET}"
 _NETWORK = f"{resting.MODEL}:{resting.SET}"
 _RULE = f"{long_term.MODEL}:{long_term.SET}"
-_PAIRS = "pairs of spikes, 10 ms apart, one a second in the first half of each of six cycles"
+_PAIRS = "pairs of spikes {pair_offset} apart, one a {pair_period}, in a share of {duty} of each of six cycles".format(
+    **{name: f"{one.value:g} {one.unit}".removesuffix(" 1") for name, one in long_term.PROTOCOL.items()})
 _LINE = f"a line of {coupling.ASTROCYTES} astrocytes without glutamate, linear gap junctions"
 _SHEET = f"a sheet of {sheet.ROWS} by {sheet.ROWS} astrocytes; calcium let into the middle one, steady"
-_STEADY = ("the time that IP3 takes to spread, 47 s (the coupling is that of a drive which stays; one that changes "
-           "with the cycle reaches less far, see another reading), and what is not linear in calcium")
+_STEADY = ("the time that IP3 takes to spread (see tau_ps; the coupling is that of a drive which stays, one that "
+           "changes with the cycle reaches less far), and what is not linear in calcium")
 
 REDUCTIONS: dict[str, Reduction] = {
     "tau_cycle": Reduction(
         cycle.tau_cycle, cycle.parameters, _CALCIUM, PERIOD_STEP, "second", "period of the calcium oscillation",
-        "E3.1", "calcium at IP3 held at 0.5 umolar, after its transient",
+        "E3.1", f"calcium at IP3 held at {cycle.IP3}, after its transient",
         "IP3 moves with calcium: where glutamate is held instead, the cycle at the same mean IP3 is shorter",
         cycle.tau_cycle_held),
     "tau_s": Reduction(
@@ -43,7 +54,8 @@ REDUCTIONS: dict[str, Reduction] = {
     "theta_half": Reduction(
         synapse.theta_half, synapse.rate_parameters, _SYNAPSE, CLOSED_FORM_STEP, "1",
         "state at which a neuron's effect is half of its largest", "E3.3",
-        "release per second under Poisson trains from 0.1 hertz (rest) to 50 hertz (driven)",
+        "release per second under Poisson trains, from {rate_rest.value:g} hertz (rest) to {rate_driven.value:g} hertz "
+        "(driven)".format(**synapse.PROTOCOL),
         "that use and resources are correlated in a Poisson train; no membrane: x is the logarithm of the rate",
         synapse.theta_held),
     "theta_width": Reduction(
@@ -52,7 +64,7 @@ REDUCTIONS: dict[str, Reduction] = {
     "tau_ps": Reduction(
         process.tau_ps, resting.parameters, _NETWORK, REST_STEP, "second",
         "time constant of the short-term process: calcium of the astrocyte process above its rest", "E3.5",
-        "an astrocyte at rest without glutamate gains 0.01 umolar of calcium at once",
+        f"an astrocyte at rest without glutamate gains {process.SMALL:g} umolar of calcium at once",
         "that h and IP3 answer; the slower after-effect on release, see the other readings", process.tau_ps_held,
         resting.owners()),
     "psi_width": Reduction(
@@ -83,12 +95,26 @@ REDUCTIONS: dict[str, Reduction] = {
         long_term.held),
     "gamma_l": Reduction(
         long_term.gamma_l, long_term.rule_parameters, _RULE, CLOSED_FORM_STEP, "1", "decay of the long-term process",
-        "E3.11", _PAIRS, "the cubic term, and whole pairs: a driven half has 5.7 of them in the mean, 6 in fact",
+        "E3.11", _PAIRS, "the cubic term, and that a driven part of a cycle holds a whole number of pairs",
         long_term.held),
     "kappa": Reduction(
         long_term.kappa, long_term.gain_parameters, _RULE, CLOSED_FORM_STEP, "1",
         "gain of a synapse on the long-term process: p_l is then the efficacy rho", "E3.12", _PAIRS,
         "as gamma_l; the synapse's rise to 1/beta, and what psi adds to it", long_term.held),
+    # not of the macro model: what the feedback and the calcium response of the network rest on
+    "half_level": Reduction(
+        gliotransmitter.half_level, gliotransmitter.half_level_parameters, _SYNAPSE, CLOSED_FORM_STEP, "umolar",
+        "level of gliotransmitter that binds half of the receptors", "E4.7", "receptors at a constant level, steady",
+        "that gliotransmitter comes in pulses", gliotransmitter.half_level_held),
+    "dose": Reduction(
+        gliotransmitter.dose, gliotransmitter.dose_parameters, _SYNAPSE, CLOSED_FORM_STEP, "umolar*second",
+        "gliotransmitter of one release from full stores, integrated over time", "E4.11", "one release a calcium cycle",
+        "stores that are not full again (Omega_A)", gliotransmitter.dose_held),
+    "calcium_exponent": Reduction(
+        calcium_curve.exponent, calcium_curve.parameters, f"{calcium_curve.MODEL}:{calcium_curve.SET}", REST_STEP, "1",
+        "exponent of calcium above rest, mean over its oscillation, against glutamate", "E4.13",
+        "glutamate held, from 0.1 to 1 umolar", "that the curve bends, and the time course",
+        calcium_curve.exponent_held, calcium_curve.owners()),
 }
 
 CONVENTIONS: dict[str, str] = {
@@ -147,7 +173,7 @@ def text(found: list[dict]) -> list[str]:
         valid = row["valid"]
         unit = "" if valid["unit"] == "1" else f" {valid['unit']}"
         lines += [f"{shown}{100 * row['error']:6.2g}%  {valid['quantity']} from {valid['low']:.3g} to "
-                  f"{valid['high']:.3g}{unit}",
+                  f"{valid['high']:.3g}{unit}" + f" ({valid['note']})" * bool(valid["note"]),
                   f"    {row['meaning']} ({row['equation']}; {row['model']}; {', '.join(row['sources'])})",
                   f"    protocol: {row['protocol']}; error of: {row['compared']}",
                   f"    neglected: {row['neglected']}"]

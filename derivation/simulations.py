@@ -1,17 +1,23 @@
 """The simulations that the derivation rests on: a calcium oscillation, driven cycles, and driven lines of processes."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from astro_sim import analysis
-from astro_sim.protocols import constant, cycles
+from astro_sim.protocols import constant, cycles, spikes
 from astro_sim.recording import Recording
-from astro_sim.simulate import simulate
+from derivation.cache import simulate
 from foundation.errors import UserError
 
 CALCIUM_MODEL, CALCIUM_SET, IP3 = "li_rinzel", "AM", "0.5 umolar"
 NUM_CYCLES, STEPS_PER_CYCLE, DUTY = 6, 2400, 0.5
+# seconds between releases: each divides the time of the simulation, and stores are nearly full again in each
+RELEASES_SECONDS = 60.0
+RELEASE_PERIODS = (60.0, 30.0, 20.0, 15.0, 12.0, 10.0, 7.5, 6.0, 5.0)
+NO_OWN_RELEASE = "3 umolar"  # a threshold above all the calcium that there is
+SETTLED_AFTER, RESPONSE_SECONDS = 80.0, 200.0  # of calcium at held glutamate
 PLACES, SMALL_DRIVE = 101, 0.01  # a drive so small that psi stays linear to 3e-5, on a line longer than the response
 
 
@@ -54,3 +60,24 @@ def driven_layout(layout: str) -> Recording:
     """The macro model, 3 + 3 neurons, under constant drive, its nine processes laid out as `layout` says."""
     drives = [constant(layer, 1) for layer in ("b_pre", "b_post")]
     return simulate("macro", drives, options={"layout": layout}, duration="20 s", dt="5 ms", record_every="100 ms")
+
+
+def regular_releases(after: Callable[[float], tuple[float, float]]) -> Recording:
+    """Tripartite synapses, each with releases of gliotransmitter at its own regular rate; no presynaptic spikes.
+
+    `after(period)` is (receptors bound, stores) just after a release of a long train, with which a synapse starts: one
+    that started elsewhere would move towards them, for minutes.
+    """
+    trains = [spikes("release", [n * period for n in range(1, round(RELEASES_SECONDS / period) + 1)], elements=(k,))
+              for k, period in enumerate(RELEASE_PERIODS)]
+    count, (bound, stores) = len(RELEASE_PERIODS), zip(*map(after, RELEASE_PERIODS), strict=True)
+    return simulate("tripartite:release_decreasing", trains, duration=RELEASES_SECONDS + 0.1, dt="5 ms",
+                    record_every="100 ms", options={"loop": "open", "n_synapses": count, "n_astrocytes": count},
+                    parameters={"C_Theta": NO_OWN_RELEASE}, initial={"Gamma_S": bound, "x_A": stores})
+
+
+def held_glutamate(model: str, levels: Sequence[float]) -> Recording:
+    """Calcium at several held levels of glutamate (umolar), one astrocyte each."""
+    drives = [constant("glutamate", f"{level!r} umolar", elements=(k,)) for k, level in enumerate(levels)]
+    return simulate(model, drives, options={"n": len(levels)}, duration=RESPONSE_SECONDS, dt="20 ms",
+                    record_every="100 ms")

@@ -15,8 +15,13 @@ from rmaat.configs import CONFIGS
 from rmaat.model import RMAAT
 
 # Entries that the default network does not read, with the reason and the config that reads them.
+_LINE = "the tokens of a segment lie on a line"
 UNREAD = {"relative_position_diffusive": ("the alternative to relative_position, with local coupling only",
-                                          {"kernel": "diffusive"})}
+                                          {"kernel": "diffusive"}),
+          "feedback_bound": ("the default is its limit for much calcium, 1/C", {"feedback": "bound"}),
+          "calcium_response_fitted": ("the default is linear attention's exponent", {"calcium_exponent": "fitted"}),
+          "relative_position_ring": (_LINE, None), "relative_position_ring_diffusive": (_LINE, None),
+          "relative_position_sheet_diffusive": (_LINE, None)}
 
 
 @functools.cache
@@ -59,7 +64,7 @@ def test_a_parameter_moves_what_its_derivative_says_and_nothing_else(name):
     moves = perturb.moves(committed(), name)
     touched = {key: {use.name for use in entry.parameters} for key, entry in committed().entries.items()}
     for move in moves:
-        assert move.share == 0.1, "none ends an oscillation: all of these act over the full step"
+        assert move.share >= 0.05, "at 10 % two end the oscillation at one of the drives of calcium_response_fitted"
         assert move.agrees, move
         if name not in touched[move.entry]:
             assert move.up == move.down == move.before, f"{name} moves {move.entry}, which the record does not say"
@@ -162,7 +167,8 @@ def test_a_constant_moves_the_output_or_its_entry_stands_on_the_list(entry, name
     assert torch.equal(output(changed), plain_output()) == (entry in UNREAD)
     if entry in UNREAD:
         _, fields = UNREAD[entry]
-        assert not torch.equal(output(changed, **fields), output(committed(), **fields)), "it is read where chosen"
+        assert not fields or not torch.equal(output(changed, **fields), output(committed(), **fields)), (
+            "it is read where chosen")
 
 
 @pytest.mark.parametrize("name", sorted(committed().entries))

@@ -1,5 +1,10 @@
-"""The position kernel: how the response of the short-term processes decays from one driven process on a line."""
+"""The position kernel: how the response of the short-term processes decays from one driven process.
 
+On a line it is an exponential; on a ring the sum over the exponential's turns; on a sheet, with coupling of neighbours,
+the Green function of the square lattice, near K0 of the distance.
+"""
+
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -70,3 +75,66 @@ def _diffusive(connections) -> sympy.Expr:
 
 
 TRANSFORMS = {"dense": _dense, "diffusive": _diffusive}
+
+
+# ---------------------------------------------------------------------------------------------- ring and sheet
+
+scale, distance, places = sympy.symbols("scale distance places", positive=True)
+K0_STEP, K0_TERMS = 0.75, 12  # of the trapezoidal rule for K0: exact to 2e-6 from x = 0.02 on
+
+
+@cache
+def ring() -> sympy.Expr:
+    """The response at `distance` on a ring of `places`, over that at the driven process.
+
+    The line's exponential, wound around the ring: every turn adds its part.
+    """
+    n = sympy.Symbol("n", integer=True, nonnegative=True)
+    turns = sympy.summation(z**n, (n, 0, sympy.oo)).args[0][0].subs(z, sympy.exp(-scale * places))
+    one_way, other_way = (sympy.exp(-scale * start) * turns for start in (distance, places - distance))
+    wound = one_way + other_way
+    # (E4.12) r = (mu^d + mu^(n-d))/(1 + mu^n)
+    form = (sympy.exp(-scale * distance) + sympy.exp(-scale * (places - distance))) / (1 + sympy.exp(-scale * places))
+    if sympy.simplify(wound / wound.subs(distance, 0) - form) != 0:
+        raise AssertionError(f"the sum over the turns, {wound}, is not the expected form")
+    return form
+
+
+@cache
+def sheet() -> sympy.Expr:
+    """K0(scale r)/K0(scale core), r^2 = distance^2 + core^2: the response on a sheet, coupling of neighbours.
+
+    Far away the lattice's Green function is K0; at the driven process it is ln(32/scale^2)/(4 pi) for small scale
+    (the resistance of the square lattice), which K0 takes at `core` places. K0(x) is the integral of exp(-x cosh t),
+    by the trapezoidal rule, so that the form needs no other function than exp.
+    """
+    core = sympy.Symbol("core", positive=True)
+
+    def bessel(x):
+        weights = [sympy.Rational(1, 2)] + [1] * (K0_TERMS - 1)
+        return sum(weight * sympy.exp(-sympy.Float(math.cosh(k * K0_STEP), 10) * x)
+                   for k, weight in enumerate(weights))
+
+    # (E4.14) r = K0(scale sqrt(d^2 + core^2))/K0(scale core)
+    return bessel(scale * sympy.sqrt(distance**2 + core**2)) / bessel(scale * core)
+
+
+def lattice_core() -> sympy.Expr:
+    """The distance at which K0 has the value of the square lattice's Green function at 0, for small scale."""
+    # K0(x) = -ln(x/2) - gamma near 0, G(0) = ln(32/scale^2)/(4 pi), G(r) = K0(scale r)/(2 pi)
+    x = sympy.Symbol("x", positive=True)
+    (found,) = sympy.solve(sympy.Eq(-sympy.log(scale * x / 2) - sympy.EulerGamma, sympy.log(32 / scale**2) / 2), x)
+    return sympy.simplify(found)
+
+
+@cache
+def dense_sheet() -> tuple[sympy.Expr, sympy.Expr]:
+    """(scale, margin) of the dense coupling a exp(-r/ell) on a sheet, for ell long against a place.
+
+    The transform of exp(-r/ell) in two dimensions is 2 pi ell^2/(1 + k^2 ell^2)^(3/2); its pole at k = i scale gives
+    the decay, and the response is stable while `margin` is positive: summed over a sheet, coupling is strong.
+    """
+    a, ell, gamma_s = sympy.symbols("a ell gamma_s", positive=True)
+    # (E4.15) scale = sqrt(1 - (2 pi a ell^2/gamma_s)^(2/3))/ell
+    strength = 2 * sympy.pi * a * ell**2 / gamma_s
+    return sympy.sqrt(1 - strength ** sympy.Rational(2, 3)) / ell, gamma_s * (1 - strength)

@@ -45,19 +45,6 @@ class Inverse:
         return "1/calcium"
 
 
-class Bound:
-    """K/(K + calcium): release that is left at first-order binding; finite for any calcium."""
-
-    def __init__(self, level: float):
-        self.level = level
-
-    def __call__(self, calcium: Tensor) -> Tensor:
-        return self.level / (self.level + calcium)
-
-    def __repr__(self) -> str:
-        return f"{self.level:g}/({self.level:g} + calcium)"
-
-
 def _of_record(entry: str, equation: str) -> Callable[[Biology], Chosen]:
     return lambda biology: (biology.curves[entry], FromRecord(entry, equation=equation))
 
@@ -70,18 +57,23 @@ def _inverse(biology: Biology) -> Chosen:
     return Inverse(), Engineering(None, "1/C as Mia2026 writes it, whatever the record has")
 
 
-def _bound(biology: Biology) -> Chosen:
-    curve: Curve = biology.curves["feedback"]
-    if "K" not in curve.constants:
-        raise UserError(f"feedback = 'bound': K/(K + C) needs a record whose entry feedback has a constant K; this one "
-                        f"has {curve.formula!r}; choose record or inverse")
-    return Bound(curve.constants["K"]), FromRecord("feedback", "K", "E4.6")
+def _optional(option: str, entry: str, equation: str, others: str) -> Callable[[Biology], Chosen]:
+    """An entry that a record may have or not."""
+    def choice(biology: Biology) -> Chosen:
+        if entry not in biology.record.entries:
+            raise UserError(f"{option}: the record has no entry {entry!r}; choose {others}")
+        return Curve(entry, biology.record.entry(entry)), FromRecord(entry, equation=equation)
+
+    return choice
 
 
 CALCIUM_EXPONENT = {"record": _of_record("calcium_response", "E5.3"),
                     "1": _power(1., "the exponent of linear attention's normaliser, whatever the record has"),
-                    "0.25": _power(.25, "the exponent that Mia2025 states, whatever the record has")}
-FEEDBACK = {"record": _of_record("feedback", "E4.6"), "inverse": _inverse, "bound": _bound}
+                    "0.25": _power(.25, "the exponent that Mia2025 states, whatever the record has"),
+                    "fitted": _optional("calcium_exponent = 'fitted'", "calcium_response_fitted", "E4.13",
+                                        "record, 1 or 0.25")}
+FEEDBACK = {"record": _of_record("feedback", "E4.6"), "inverse": _inverse,
+            "bound": _optional("feedback = 'bound'", "feedback_bound", "E4.9", "record or inverse")}
 
 
 def scale_free(feedback: Callable[..., Tensor]) -> bool:

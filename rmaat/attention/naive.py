@@ -24,11 +24,17 @@ def softmax_features(x: Float[Tensor, "m"]) -> Float[Tensor, "m"]:
     return torch.stack([len(x) * torch.exp(value - x.max()) / total for value in x])
 
 
+def _constant(biology: Biology, entry: str, name: str) -> float:
+    return biology.record.entry(entry).constants[name].value
+
+
 PHI = {"elu": elu_plus_one, "softmax": softmax_features}
 CALCIUM = {"record": lambda biology, total: biology.calcium_response(total), "1": lambda biology, total: total,
-           "0.25": lambda biology, total: total.sqrt().sqrt()}
+           "0.25": lambda biology, total: total.sqrt().sqrt(),
+           "fitted": lambda biology, total: torch.exp(_constant(biology, "calcium_response_fitted", "exponent")
+                                                      * total.log())}
 FEEDBACK = {"record": lambda biology, C: biology.feedback(C), "inverse": lambda biology, C: 1 / C,
-            "bound": lambda biology, C: 1 / (1 + C / biology.curves["feedback"].constants["K"])}
+            "bound": lambda biology, C: 1 / (1 + C / _constant(biology, "feedback_bound", "K"))}
 
 
 def astromorphic(module: Astromorphic, biology: Biology, x: Float[Tensor, "rows width"], num_memory_tokens: int,

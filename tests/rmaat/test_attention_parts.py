@@ -29,12 +29,12 @@ CHOICES = [{name: choice} for name in ("feature_map", "calcium_exponent", "feedb
 
 
 def biology(gaussian=False):
-    """The committed record with a constant K in its feedback (a later record brings one), and a diffusive kernel of
-    its own; `gaussian` makes both kernels go through the FFT."""
+    """The committed record with a large K in its bound feedback, and a diffusive kernel of its own; `gaussian` makes
+    both kernels go through the FFT."""
     source = records.load()
     entries = dict(source.entries)
-    entries["feedback"] = replace(entries["feedback"], formula="K/(K+calcium)",
-                                  constants={"K": records.Constant(3., "level of half occupancy")})
+    entries["feedback_bound"] = replace(entries["feedback_bound"], parameters=(),
+                                        constants={"K": records.Constant(3., "level of half occupancy")})
     place, far = entries["relative_position"], entries["relative_position_diffusive"]
     entries["relative_position_diffusive"] = replace(far, formula="exp(-2*scale*distance)")
     if gaussian:
@@ -139,13 +139,14 @@ def test_only_one_over_calcium_is_scale_free():
     assert not scale_free(lambda calcium: 3 / (3 + calcium)) and not scale_free(lambda calcium: calcium ** -.5)
 
 
-def test_bound_feedback_needs_a_record_with_its_constant():
-    with pytest.raises(UserError, match=r"constant K; this one has '1/calcium'; choose record or inverse"):
-        Astromorphic(12, 3, 9, Biology.load(), feedback="bound")
+@pytest.mark.parametrize(("entry", "option"), [
+    ("feedback_bound", {"feedback": "bound"}), ("calcium_response_fitted", {"calcium_exponent": "fitted"}),
+    ("relative_position_diffusive", {"kernel": "diffusive"})])
+def test_a_choice_needs_a_record_with_its_entry(entry, option):
     entries = dict(records.load().entries)
-    del entries["relative_position_diffusive"]
-    with pytest.raises(UserError, match="no entry 'relative_position_diffusive'; choose record"):
-        Astromorphic(12, 3, 9, Biology.of(records.make(entries, {})), kernel="diffusive")
+    del entries[entry]
+    with pytest.raises(UserError, match=f"no entry '{entry}'; choose record"):
+        Astromorphic(12, 3, 9, Biology.of(records.make(entries, {})), **option)
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -164,7 +165,7 @@ def test_every_choice_reaches_the_network_and_says_where_it_comes_from(parts):
     for name, key in (("calcium_exponent", "calcium_response"), ("feedback", "feedback")):
         origin = found["blocks.0.attention", key].origin
         named = parts.get(name, "record")
-        assert isinstance(origin, FromRecord) == (named in ("record", "bound"))
+        assert isinstance(origin, FromRecord) == (named in ("record", "bound", "fitted"))
     near = found["blocks.0.attention.rel_pos.kernel", "near"].origin
     assert near.entry == PARTS["kernel"][parts.get("kernel", "record")]
     tokens, lengths = torch.arange(10).repeat(2, 1), torch.tensor([10, 7])

@@ -50,7 +50,7 @@ def test_a_record_that_lacks_an_entry_is_refused(entry):
 
 def test_a_record_with_other_arguments_is_refused():
     with pytest.raises(DamagedFileError, match="'feedback' has the arguments level; the network gives calcium"):
-        Biology.of(changed("feedback", arguments={"level": "x"}, formula="1/level"))
+        Biology.of(changed("feedback", arguments={"level": "x"}, formula="1/level", validity=()))
 
 
 @pytest.mark.parametrize(("name", "formula"), [("feedback", "1/(calcium-1)"), ("calcium_response", "drive-8"),
@@ -67,7 +67,7 @@ def test_a_constant_form_is_a_tensor_too():
 
 def test_a_retention_without_its_constant_is_refused():
     with pytest.raises(DamagedFileError, match="no constant q"):
-        Biology.of(changed("retention", formula="1/T+0*t", constants={}))
+        Biology.of(changed("retention", formula="1/T+0*t", constants={}, parameters=(), validity=()))
 
 
 @pytest.mark.parametrize("q", [0.0, 1.0, -.5])

@@ -38,7 +38,7 @@ def biology(**formulas):
     source = records.load()
     entries = dict(source.entries)
     for name, formula in formulas.items():
-        entries[name] = dataclasses.replace(entries[name], formula=formula, parameters=(),
+        entries[name] = dataclasses.replace(entries[name], formula=formula, parameters=(), validity=(),
                                             constants={"K": records.Constant(2., "a level")})
     return Biology.of(records.make(entries, source.versions))
 

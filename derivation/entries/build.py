@@ -1,0 +1,74 @@
+"""What all entries are built from: constants with their chains, fits beside them, hashes of simulations."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+import sympy
+
+from astro_sim.models import MODELS
+from astro_sim.parameter import Parameter
+from astro_sim.recording import Recording
+from derivation import closed_form
+from derivation.fit import Fit
+from derivation.ode import text_of
+from derivation.record import Constant, ParameterUse, Simulation
+from derivation.reduce import REDUCTIONS
+from foundation.files import canonical_json, sha256_bytes
+
+WHAT_A_MODEL_IS = ("model", "parameter_set", "equations", "parameters", "options", "initial")
+
+
+def constant(name: str, form: sympy.Expr, meaning: str,
+             own: Mapping[str, Parameter] = MappingProxyType({})) -> tuple[tuple[ParameterUse, ...], Constant]:
+    """A constant, and the parameters that it rests on with what each does to it.
+
+    Symbols of `form` are `own` parameters, constants that are reduced from a biophysical model (they bring that
+    model's parameters along), or parameters of the macro model.
+    """
+    symbols = sorted(form.free_symbols, key=str)
+    table = {str(symbol): own.get(str(symbol)) or parameter(str(symbol)) for symbol in symbols}
+    at = {symbol: table[str(symbol)].value for symbol in symbols}
+    uses = []
+    for symbol in symbols:
+        key, one = str(symbol), table[str(symbol)]
+        model = REDUCTIONS[key].model.partition(":")[0] if key in REDUCTIONS else "macro"
+        slope = float(sympy.diff(form, symbol).subs(at))
+        uses.append(ParameterUse(key, one.value, one.unit, one.meaning, one.source, one.basis, model, {name: slope}))
+    formula = text_of(form)
+    value = closed_form.evaluate(formula, {str(symbol): x for symbol, x in at.items()})
+    if not math.isclose(value, float(form.subs(at)), rel_tol=1e-12):
+        raise AssertionError(f"{formula} as text gives {value}, as sympy {float(form.subs(at))}")
+    chains = [through for use in uses if use.name in REDUCTIONS for through in REDUCTIONS[use.name].uses(use)]
+    return (*uses, *chains), Constant(value, meaning, formula)
+
+
+def parameter(name: str) -> Parameter:
+    """A constant that is reduced, as the reduction has it and not rounded; else a parameter of the macro model."""
+    stated = MODELS["macro"].parameters().get(name)
+    if name not in REDUCTIONS:
+        return stated
+    found = REDUCTIONS[name]
+    value = found.value(None)
+    if stated:
+        return replace(stated, value=value, basis="derived")
+    return Parameter(value, found.unit, found.meaning, ", ".join(found.sources), "derived")
+
+
+def with_fit(one: Constant, found: Fit, name: str) -> Constant:
+    """`one` with what the recording gave for it; an interval without an end is none, and the fit's warnings say so."""
+    interval = found.intervals[name]
+    return replace(one, fitted=found.values[name],
+                   interval=interval if all(map(math.isfinite, interval)) else None)
+
+
+def simulated(name: str, recording: Recording) -> Simulation:
+    """What a recording came from, as hashes that do not depend on the versions of libraries."""
+    meta = recording.meta
+    return Simulation(name, _hash({key: meta[key] for key in WHAT_A_MODEL_IS}),
+                      _hash([meta["protocol"], meta["seed"]]), _hash(meta["solver"]))
+
+
+def _hash(value) -> str:
+    return sha256_bytes(canonical_json(value).encode())
