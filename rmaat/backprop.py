@@ -6,8 +6,11 @@
 tensors or tuples, lists and dicts of them. `parameters` are all tensors that need a gradient and that `step` uses.
 What is computed from parameters alone may be computed once and stand in every x_t: its gradient is summed over the
 segments before it goes further. `outs` is the list of all out_t. A loss may read any of the outs and the memory;
-`loss.backward()`, gradient clipping and `torch.autograd.grad` work as usual. Not modelled by `amrb`: second
-derivatives; random numbers not torch's.
+`loss.backward()`, gradient clipping and `torch.autograd.grad` work as usual. The memory may hold numbers, and may grow.
+
+Not modelled by `amrb`, and refused: second derivatives; random numbers that are not torch's own; steps that change
+their input in place. As under every checkpoint, what a step writes elsewhere is written twice (running statistics of a
+BatchNorm; the gradient is right).
 """
 
 from collections.abc import Callable, Iterable

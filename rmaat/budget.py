@@ -84,7 +84,7 @@ def try_segment(run: Recurrence, t: int) -> Cost:
             peak = tracker.phase()[0]
             del graph, ones
             cost = Cost(forward, built, (peak, tracker.in_use), after, outs,
-                        drawn if run.memory[0].device.type == "cpu" else 0)
+                        drawn if run.inputs[0].device.type == "cpu" else 0)
             del found
         torch.clear_autocast_cache()
     return cost

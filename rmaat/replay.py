@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
-from torch.autograd.function import once_differentiable
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from foundation.errors import UserError
 from rmaat.memory_store import OnDevice, OnHost
 from rmaat.shapes import Tensor
 from rmaat.surroundings import Surroundings, hooks_off
+
+ALIKE = .01  # of the norm: far above the rounding of bfloat16, which CUDA's order of sums may bring
 
 
 class Shape:
@@ -50,7 +51,8 @@ class Recurrence:
     def __init__(self, step: Callable, segments: Sequence, memory, parameters: Iterable[Tensor],
                  store: OnDevice | OnHost):
         self.step, self.store, self.keep_last = step, store, 1
-        self.memory, self.memory_shape = take_apart(memory)
+        self.memory, shape = take_apart(memory)
+        self.memory_shapes = [shape]  # by segment, then that of the end: a memory may count, or grow
         parts = [take_apart(x_t) for x_t in segments]
         self.segments, self.shapes = [tensors for tensors, _ in parts], [shape for _, shape in parts]
         self.parameters = list({id(p): p for p in parameters if p.requires_grad}.values())
@@ -60,6 +62,7 @@ class Recurrence:
         self.inputs = [*self.memory, *distinct.values(), *self.parameters]
         self.out_shapes: list[Shape] = []
         self.surroundings: list[Surroundings] = []
+        self.devices: list[list[torch.device]] = []
         self.kept: dict[int, Graph] = {}
         self.checked = False
 
@@ -68,7 +71,8 @@ class Recurrence:
 
     def call(self, t: int, memory: Sequence[Tensor], segment: Sequence[Tensor]):
         """Run the step; returns the tensors and shapes of out_t and of the memory."""
-        out, after = self.step(self.shapes[t].build(segment), self.memory_shape.build(memory))
+        shape = self.memory_shapes[min(t, len(self.memory_shapes) - 1)]
+        out, after = self.step(self.shapes[t].build(segment), shape.build(memory))
         return take_apart(out), take_apart(after)
 
     def results(self, flat: Sequence[Tensor]):
@@ -78,7 +82,7 @@ class Recurrence:
         for shape in self.out_shapes:
             outs.append(shape.build(flat[:len(shape.where)]))
             del flat[:len(shape.where)]
-        return outs, self.memory_shape.build(flat)
+        return outs, self.memory_shapes[-1].build(flat)
 
 
 class Graph:
@@ -89,7 +93,7 @@ class Graph:
         self.memory = [self._leaf(x, t > 0 or x.requires_grad) for x in memory]
         self.segment = [self._leaf(x, x.requires_grad) for x in segment]
         with torch.enable_grad():
-            (self.out, self.out_shape), (self.after, _) = run.call(t, self.memory, self.segment)
+            (self.out, self.out_shape), (self.after, self.after_shape) = run.call(t, self.memory, self.segment)
         if not run.checked:
             self._check_parameters()
             run.checked = True
@@ -137,24 +141,30 @@ class Replay(torch.autograd.Function):
     @staticmethod
     def forward(ctx, run: Recurrence, *inputs: Tensor) -> tuple[Tensor, ...]:
         memory, states, outs = run.memory, [], []
-        devices = {x.device for x in inputs}
+        devices, versions = {x.device for x in inputs}, [(x, x._version) for x in inputs]
         for t in range(len(run)):
-            states += memory if t == 0 else [run.store.put(x) for x in memory]
+            waiting = memory if t == 0 else [run.store.put(x) for x in memory]
+            versions += [(x, x._version) for x in waiting]
+            states += waiting
+            run.devices.append([x.device for x in memory])
             run.surroundings.append(Surroundings.now(devices, run.surroundings[-1] if t else None))
             if t < len(run) - run.keep_last:
-                (out, shape), (memory, _) = run.call(t, memory, run.segments[t])
+                (out, shape), (memory, after_shape) = run.call(t, memory, run.segments[t])
             else:
                 run.kept[t] = graph = Replay._keep(run, t, memory)
-                out, shape, memory = graph.out, graph.out_shape, graph.after
+                out, shape, memory, after_shape = graph.out, graph.out_shape, graph.after, graph.after_shape
             outs += out
             run.out_shapes.append(shape)
+            run.memory_shapes.append(after_shape)
+        if any(x._version != version for x, version in versions):
+            raise UserError("amrb: the step changes its x_t, its memory or a parameter in place, so a replay would "
+                            "start from something else; let it return new tensors, e.g. memory + 1 for memory.add_(1)")
         ctx.run = run
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*states, *inputs)  # saved, not just kept: autograd then notices changes made in place
         flat = tuple(x.detach() for x in (*outs, *memory))
         ctx.mark_non_differentiable(*(x for x in flat if not _differentiable(x)))
-        run.devices = [x.device for x in run.memory]
-        run.memory, run.segments, run.inputs = len(run.memory), (), None
+        run.memory, run.segments, run.inputs = (), (), None
         return flat
 
     @staticmethod
@@ -166,34 +176,50 @@ class Replay(torch.autograd.Function):
         return graph
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, *grads: Tensor | None):
-        run, saved = ctx.run, ctx.saved_tensors
-        width, total = run.memory, len(run)
-        states, given = saved[:width * total], saved[width * total + width:]
+        if torch.is_grad_enabled():
+            raise UserError("amrb has no second derivative (create_graph=True); use bptt for it")
+        run, states = ctx.run, list(ctx.saved_tensors)
+        sizes, total = [len(shape.where) for shape in run.memory_shapes], len(run)
+        given = states[sum(sizes[:total]) + sizes[0]:]
+        del states[sum(sizes[:total]):]
         parameters = range(len(given) - len(run.parameters), len(given))
         grads = list(grads)
-        grad_memory = grads[len(grads) - width:]
-        del grads[len(grads) - width:]
-        found = _Sum(len(given))
+        grad_memory = grads[len(grads) - sizes[total]:]
+        del grads[len(grads) - sizes[total]:]
+        found, entered, compared = _Sum(len(given)), None, False
         # (E5.7) for t = T..1: replay segment t from mem_t, backpropagate dL/dout_t + dL/dmem_(t+1), free the graph
         for t in reversed(range(total)):
             size = len(run.out_shapes[t].where)
             grad_out = grads[len(grads) - size:]
             del grads[len(grads) - size:]
+            waiting = states[len(states) - sizes[t]:]
+            del states[len(states) - sizes[t]:]
             graph = run.kept.pop(t, None)
             if graph is None:
-                memory = states[width * t:width * (t + 1)]
-                if t > 0:
-                    memory = [run.store.get(x, device) for x, device in zip(memory, run.devices, strict=True)]
+                memory = waiting if t == 0 else [run.store.get(x, device) for x, device
+                                                 in zip(waiting, run.devices[t], strict=True)]
                 with run.surroundings[t]:
                     graph = Graph(run, t, memory, [given[k] for k in run.places[t]])
                 del memory
+                if entered is not None and not compared:
+                    _compare(graph.after, entered)
+                    compared = True
+            entered = waiting
             result = graph.gradients(grad_out, grad_memory)
-            grad_memory = result[:width]
-            found.add((*run.places[t], *parameters), result[width:])
+            grad_memory = result[:sizes[t]]
+            found.add((*run.places[t], *parameters), result[sizes[t]:])
             del graph, result
         return None, *grad_memory, *found.values
+
+
+def _compare(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
+    """Look once a backward pass whether the replay is the forward pass again; what differs by rounding may."""
+    for x, y in zip(found, expected, strict=True):
+        if _differentiable(x) and (x.detach() - y.to(x.device)).norm() > ALIKE * y.norm():
+            raise UserError("amrb: a replayed segment gives another memory than its forward pass gave. The step "
+                            "draws random numbers that are not torch's own, or has a state of its own; hand all of it "
+                            "through `memory`, or use bptt")
 
 
 class _Sum:
