@@ -1,0 +1,113 @@
+"""What a user's step may do that a replay could get silently wrong: either the gradient is BPTT's, or it is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from foundation.errors import UserError
+from rmaat.backprop import amrb, bptt
+from rmaat.biology import Biology
+from rmaat.model import RMAAT, ModelConfig
+
+BIOLOGY = Biology.load()
+SMALL = ModelConfig(vocab_size=20, num_classes=3, segment_length=4, num_segments=3, width=8, num_memory_tokens=2)
+
+
+def weight():
+    return torch.tensor([.5, .7], dtype=torch.float64, requires_grad=True)
+
+
+def ones():
+    return torch.ones(2, dtype=torch.float64)
+
+
+def count(w, x, m):
+    """A Python number in the memory."""
+    return m["n"], {"h": torch.sin(w * m["h"] + m["n"]), "n": m["n"] + 1}
+
+
+def grow(w, x, m):
+    """One tensor more a segment."""
+    return len(m), [*m, torch.sin(w * m[-1])]
+
+
+def lengthen(w, x, m):
+    """One tensor that becomes longer."""
+    return None, torch.cat([m, torch.sin(w * m[-2:])])
+
+
+@pytest.mark.parametrize("keep_last", [0, 1, 3])
+@pytest.mark.parametrize(("step", "start"), [(count, lambda: {"h": ones(), "n": 0}), (grow, lambda: [ones()]),
+                                             (lengthen, ones)])
+def test_a_memory_that_counts_or_grows(step, start, keep_last):
+    found = []
+    for algorithm, options in ((bptt, {}), (amrb, {"keep_last": keep_last})):
+        w = weight()
+        outs, memory = algorithm(lambda x, m, w=w: step(w, x, m), [0] * 5, start(), [w], **options)
+        last = memory["h"] if isinstance(memory, dict) else memory[-1] if isinstance(memory, list) else memory
+        last.sum().backward()
+        found.append((outs, memory["n"] if isinstance(memory, dict) else len(memory), w.grad))
+    assert found[0][:2] == found[1][:2]
+    torch.testing.assert_close(found[1][2], found[0][2], rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("what", ["x", "memory"])
+def test_changes_in_place_are_refused(what):
+    w, steps = weight(), torch.zeros((), dtype=torch.long)
+
+    def step(x, m):
+        h, n = m
+        (x if what == "x" else n).add_(1)
+        return (h * x).sum(), (w * h + x * n, n)
+
+    with pytest.raises(UserError, match="changes its x_t, its memory or a parameter in place"):
+        amrb(step, [ones() for _ in range(3)], (ones(), steps), [w])
+
+
+@pytest.mark.parametrize("draw", [
+    lambda generator: torch.rand(2, generator=generator, dtype=torch.float64),
+    lambda generator: torch.from_numpy(np.random.default_rng().random(2))], ids=["own generator", "numpy"])
+def test_random_numbers_that_are_not_restored_are_refused(draw):
+    w, generator = weight(), torch.Generator().manual_seed(0)
+    _, memory = amrb(lambda x, m: (None, w * m * draw(generator)), [0] * 4, ones(), [w])
+    with pytest.raises(UserError, match="a replayed segment gives another memory"):
+        memory.sum().backward()
+
+
+def test_second_derivatives_are_refused():
+    """A gradient penalty would otherwise silently be a constant."""
+    w = weight()
+    _, memory = amrb(lambda x, m: (None, torch.sin(w * m)), [0] * 3, ones(), [w])
+    with pytest.raises(UserError, match="no second derivative"):
+        torch.autograd.grad(memory.sum(), w, create_graph=True)
+
+
+def test_running_statistics_are_written_twice_and_the_gradient_is_right():
+    grads, counts = [], []
+    for algorithm in (bptt, amrb):
+        torch.manual_seed(0)
+        norm = nn.BatchNorm1d(2).double()
+        segments = [torch.randn(5, 2, dtype=torch.float64) for _ in range(4)]
+        _, memory = algorithm(lambda x, m, norm=norm: (None, norm(torch.sin(m) + x)), segments,
+                              torch.ones(5, 2, dtype=torch.float64), list(norm.parameters()))
+        memory.pow(3).sum().backward()
+        grads.append(norm.weight.grad)
+        counts.append(int(norm.num_batches_tracked))
+    torch.testing.assert_close(*grads, rtol=1e-12, atol=0)
+    assert counts == [4, 7]
+
+
+@pytest.mark.parametrize("attention", ["astromorphic", "linear", "softmax"])
+def test_a_segment_of_padding_without_memory_tokens_is_no_nan(attention):
+    """No key at all: the sum of phi(K) is 0 there, and its reciprocal must not reach the gradient."""
+    fields = {"num_memory_tokens": 0, "retention": "none", "attention": attention, "rel_pos": "none"}
+    model = RMAAT(replace(SMALL, **fields), BIOLOGY)
+    logits = model(torch.arange(24).reshape(2, 12) % 20, torch.tensor([12, 3]))
+    logits.sum().backward()
+    assert torch.isfinite(logits).all()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    alone = model(torch.arange(12, 15)[None], torch.tensor([3]))
+    torch.testing.assert_close(alone, logits[1:], rtol=1e-5, atol=1e-6)
