@@ -1,9 +1,7 @@
 """The energy of macro and associative_memory, from a recording: it cannot rise while the input is constant."""
 
-import math
-
 from astro_sim.courses import input_courses
-from astro_sim.models.associative_memory import patterns
+from astro_sim.models.associative_memory import energy_of, log_cosh
 from astro_sim.models.macro import distances, falling, processes
 from astro_sim.plan import plan_of
 from foundation.errors import UserError
@@ -41,32 +39,14 @@ def _of_macro(recording):
     # (E1.5) L_n = width log(1 + e^((x-half)/width)), L_s = s^2/2, L_p = log cosh p: integrals of theta, g and psi
     return ((lambda_n * (x * theta - width * np.logaddexp(0, (x - half) / width)) - b * theta).sum(1)
             + (beta * s**2 / 2 - s * hebbian - psi * s).sum(1)
-            + (gamma_s * (p * psi - _log_cosh(p)) - d * psi).sum(1)
+            + (gamma_s * (p * psi - log_cosh(p)) - d * psi).sum(1)
             - 0.5 * np.einsum("ti,ij,tj->t", psi, matrix, psi, optimize=True))
 
 
 def _of_associative_memory(recording):
-    import numpy as np
-
-    values, n = recording.meta["parameters"], recording.meta["options"]["n"]
-    x, s, p = (recording[name].values for name in ("x", "s", "p_s"))
-    b, d = inputs_of(recording)
-    lambda_n, beta, gamma_s, width, T_0 = (values[name]["value"] for name in
-                                           ("lambda_n", "beta", "gamma_s", "theta_width", "T_0"))
-    theta, psi, k = np.tanh(x / width), np.tanh(p), np.arange(n * n)
-    stored = patterns(recording.meta["options"])
-    overlap = psi @ (stored[:, k // n] * stored[:, k % n]).T / n**2
-    # (E1.5) with each synapse counted half, as it is there for both directions, and n for the mean of E1.8
-    return (n * (lambda_n * (x * theta - width * _log_cosh(x / width)) - b * theta).sum(1)
-            + 0.5 * (beta * s**2 / 2 - s * theta[:, k // n] * theta[:, k % n] - psi * s).sum(1)
-            + 0.5 * (gamma_s * (p * psi - _log_cosh(p)) - d * psi).sum(1)
-            - 0.25 * T_0 * n**2 * (overlap**2).sum(1))
-
-
-def _log_cosh(values):
-    import numpy as np
-
-    return np.logaddexp(values, -values) - math.log(2)
+    values = {name: entry["value"] for name, entry in recording.meta["parameters"].items()}
+    states = (recording[name].values for name in ("x", "s", "p_s"))
+    return energy_of(values, recording.meta["options"], *states, *inputs_of(recording))
 
 
 ENERGIES = {"macro": _of_macro, "associative_memory": _of_associative_memory}

@@ -214,6 +214,20 @@ class Belonging:
 
 
 @dataclass(frozen=True)
+class Law:
+    """What the equations keep, checked after every run: a run that breaks it is an error.
+
+    `quantity(plan, recording)` is float64 (time,), or None where the law does not hold for such a run. It must be zero
+    (kind "zero": a share of what it is the sum of), or not rise (kind "falls"), to `tolerance` of its size.
+    """
+
+    meaning: str
+    kind: str
+    quantity: Callable
+    tolerance: float = 1e-9
+
+
+@dataclass(frozen=True)
 class Model:
     """Everything that says what is simulated. Variables are named uniquely over all populations.
 
@@ -239,6 +253,7 @@ class Model:
     drawn: Mapping[str, Callable] = field(default_factory=dict)
     events: Mapping[str, Event] = field(default_factory=dict)
     maps: Mapping[str, Belonging] = field(default_factory=dict)
+    laws: tuple[Law, ...] = ()
 
     def __post_init__(self):
         self._check_parameter_sets()

@@ -239,7 +239,9 @@ def _synapses(plan: Plan, connection: Connection, pairs: Pairs, groups: dict, va
     for name, population in connection.reads.items():  # element k of the other population, for pair k
         synapses.variables.add_reference(name, groups[population], name, index="_idx")
     for updater in synapses.summed_updaters.values():
-        updater.order = connection.order - 100  # all sums before any state moves, whatever the names
+        # after the spikes and inputs of a step, before its record (which then shows the sum that the step takes), and
+        # before any state moves, whatever the names
+        updater.when, updater.order = "before_start", connection.order + 100
     if sent:  # after the spikes, before what is computed once a step and before the record
         synapses.pre.when, synapses.pre.order = "before_start", connection.order - 100
     elif connection.on_pre:

@@ -16,6 +16,8 @@ from astro_sim.plan import NOTHING, Plan, prepare
 from astro_sim.recording import Recording
 from foundation.errors import UserError
 
+MOST_TRIED = 20_000  # steps of a trial for advice: some seconds
+
 
 def simulate(model, protocol=None, *, parameter_set=None, parameters=NOTHING, options=NOTHING, initial=NOTHING,
              duration="60 s", dt="1 ms", method=None, seed=0, backend="numpy", record_every=None,
@@ -100,6 +102,8 @@ def ran(plan: Plan, progress: bool, prepared=lambda built: None) -> Iterator[tup
 
 def too_large_a_step(plan: Plan, problem: tuple[str, float]) -> UserError:
     what, when = problem
+    if when <= 0:
+        return UserError(f"{what} at the start, whatever dt is; look at the initial values and the parameters")
     return UserError(f"dt: {plan.dt:g} s is too large: {what} at {when:g} s; {_suggest(plan, when)}")
 
 
@@ -110,6 +114,8 @@ def _suggest(plan: Plan, when: float) -> str:
         dt = float(f"{trial.dt / 4:.1g}")
         until = min(plan.duration, max(when + 20 * plan.dt, 20 * dt))
         trial = dataclasses.replace(plan, dt=dt, every=1, duration=until, backend="numpy")
+        if trial.steps > MOST_TRIED:
+            break
         if estimate(trial).recording > STREAM_ABOVE:
             return f"try dt = {dt:g} s"
         recording = _run_unchecked(trial, False)

@@ -15,6 +15,7 @@ from astro_sim.models import (
 MODELS: dict[str, Model] = {
     "macro": macro.MODEL,
     "li_rinzel": li_rinzel.MODEL,
+    "li_rinzel_driven": li_rinzel.DRIVEN_MODEL,
     "gchi": gchi.MODEL,
     "gchi_stochastic": gchi.STOCHASTIC,
     "gchi_receptor": gchi.BINDING,

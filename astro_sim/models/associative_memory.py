@@ -4,7 +4,10 @@ coupling of the astrocyte processes that is built from patterns.
 Process k = post*n + pre is that of the synapse from neuron pre to neuron post.
 """
 
-from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
+import math
+
+from astro_sim.courses import input_courses
+from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
 from astro_sim.models.macro import ASSUMED_2026, NEURON, PROCESS, extremes
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
@@ -42,10 +45,49 @@ UNIT = {
 }  # fmt: skip
 
 
-def patterns(options):
-    """The stored patterns, float64 [pattern, neuron] of +1 and -1, drawn anew from the option `pattern_seed`."""
+class Signs(Option):
+    """Patterns of the user's own: rows of + and -, joined by commas, or an array [pattern, neuron] of +1 and -1.
+
+    As an option's value, and in a recording, they are text. Errors: `UserError` for anything else.
+    """
+
+    def read(self, name: str, given) -> str:
+        text = given.replace(" ", "") if isinstance(given, str) else _as_text(name, given)
+        rows = text.split(",")
+        if text != "random" and (not set(text) <= set("+-,") or len({len(row) for row in rows}) > 1 or not rows[0]):
+            raise UserError(f"option {name}: '{text[:40]}' is not allowed; give random, or rows of + and - of one "
+                            "length, joined by commas, as in ++-+,-++-")
+        return text
+
+
+def _as_text(name: str, given) -> str:
     import numpy as np
 
+    try:
+        signs = np.asarray(given, float)
+    except (TypeError, ValueError):
+        signs = np.empty(0)
+    if signs.ndim != 2 or not np.isin(signs, (-1.0, 1.0)).all():
+        raise UserError(f"option {name}: not an array [pattern, neuron] of +1 and -1; give a row of signs a pattern")
+    return ",".join("".join("+" if sign > 0 else "-" for sign in row) for row in signs)
+
+
+def _n_patterns(options) -> int:
+    """How many there are; raises `UserError` where given patterns and the sizes contradict each other."""
+    rows = options["patterns"].split(",")
+    if options["patterns"] != "random" and (len(rows), len(rows[0])) != (options["n_patterns"], options["n"]):
+        raise UserError(f"patterns: {len(rows)} of {len(rows[0])} signs are given, for {options['n_patterns']} of "
+                        f"{options['n']} neurons; set n_patterns={len(rows)} and n={len(rows[0])}")
+    return options["n_patterns"]
+
+
+def patterns(options):
+    """The stored patterns, float64 [pattern, neuron] of +1 and -1: the given ones, else drawn from `pattern_seed`."""
+    import numpy as np
+
+    _n_patterns(options)
+    if options["patterns"] != "random":
+        return np.array([[1.0 if sign == "+" else -1.0 for sign in row] for row in options["patterns"].split(",")])
     signs = np.random.default_rng(options["pattern_seed"]).integers(0, 2, (options["n_patterns"], options["n"]))
     return 2.0 * signs - 1.0
 
@@ -73,6 +115,48 @@ def overlaps(recording):
     stored = patterns(recording.meta["options"])
     theta = np.tanh(recording["x"].values / recording.parameter("theta_width"))
     return theta @ stored.T / stored.shape[1]
+
+
+def energy_of(values, options, x, s, p, b, d):
+    """The energy that cannot rise while b and d are constant, float64 (time,).
+
+    values: parameters by name; x, b (time, neuron); s, p, d (time, process). Source: Kozachkov2025, generalised.
+    """
+    import numpy as np
+
+    n, width = options["n"], values["theta_width"]
+    theta, psi, k = np.tanh(x / width), np.tanh(p), np.arange(n * n)
+    stored = patterns(options)
+    overlap = psi @ (stored[:, k // n] * stored[:, k % n]).T / n**2
+    # (E1.5) with each synapse counted half, as it is there for both directions, and n for the mean of E1.8
+    return (n * (values["lambda_n"] * (x * theta - width * log_cosh(x / width)) - b * theta).sum(1)
+            + 0.5 * (values["beta"] * s**2 / 2 - s * theta[:, k // n] * theta[:, k % n] - psi * s).sum(1)
+            + 0.5 * (values["gamma_s"] * (p * psi - log_cosh(p)) - d * psi).sum(1)
+            - 0.25 * values["T_0"] * n**2 * (overlap**2).sum(1))
+
+
+def log_cosh(values):
+    import numpy as np
+
+    return np.logaddexp(values, -values) - math.log(2)
+
+
+def _energy_of_run(plan, recording):
+    """The energy, where it must not rise: constant input, symmetric synapses and processes, w_g = 1."""
+    import numpy as np
+
+    n, inputs = plan.options["n"], []
+    for population, variable in (("neuron", "b"), ("process", "d")):
+        table, columns = input_courses(plan, population, variable)
+        if not (table == table[0]).all():
+            return None
+        inputs.append(table[:1, columns])
+    x, s, p = (recording[name].values for name in ("x", "s", "p_s"))
+    mirror = np.arange(n * n).reshape(n, n).T.ravel()
+    # what starts symmetric stays so, to rounding
+    if plan.parameters["w_g"].value != 1 or any(np.abs(w[:1] - w[:1, mirror]).max() > 1e-9 for w in (s, p, inputs[1])):
+        return None
+    return energy_of({name: p.value for name, p in plan.parameters.items()}, plan.options, x, s, p, *inputs)
 
 
 def _all_processes(options):
@@ -124,7 +208,7 @@ MODEL = Model(
                    size=lambda o: o["n"] ** 2,
                    labels=lambda o: [f"{k % o['n']} to {k // o['n']}" for k in range(o["n"] ** 2)]),
         Population("pattern", "overlap of the short-term processes with each pattern", "overlap : 1",
-                   size=lambda o: o["n_patterns"]),
+                   size=_n_patterns),
     ),
     connections=(
         Connection("incoming", "neuron", "process", "rate of the presynaptic neuron",
@@ -152,7 +236,10 @@ MODEL = Model(
                  "p_l": _observable("p_l", "process", "long-term state of an astrocyte process")},
     options={"n": Option(16, (2, 1000), "neurons; n^2 synapses with their processes"),
              "n_patterns": Option(3, (1, 1000), "patterns stored"),
+             "patterns": Signs("random", ("random", "rows of + and -"), "the patterns: drawn by pattern_seed, or "
+                               "yours, as in ++-+,-++-"),
              "pattern_seed": Option(1, (0, 2**31), "seed of the patterns' signs")},
     sources=("Kozachkov2025", "Mia2026"),
     not_modelled="learning of the coupling, spikes, delays, noise; p_l does not act back",
+    laws=(Law("energy at constant input", "falls", _energy_of_run),),
 )

@@ -4,11 +4,12 @@ Calcium and IP3 are those of gchi at held glutamate; IP3 is also supplied from o
 """
 
 from astro_sim.coupling import SCHEME
-from astro_sim.model import Connection, Input, Model, Option, Pairs, Population
-from astro_sim.models.gchi import CLAMPED, INITIAL, IP3, OBSERVABLES, calcium_of_stimberg, clamped, degradation
+from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
+from astro_sim.models.gchi import CLAMPED, INITIAL, IP3, OBSERVABLES, clamped, degradation
 from astro_sim.models.li_rinzel import AM as CALCIUM_AM
 from astro_sim.models.li_rinzel import EQUATIONS as CALCIUM
 from astro_sim.models.li_rinzel import FM as CALCIUM_FM
+from astro_sim.models.li_rinzel import LAWS, calcium_of_stimberg
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
 
@@ -123,6 +124,15 @@ def open_ends(options) -> Pairs:
     return Pairs(edge, edge, {"ends": lacking[edge].astype(float)})
 
 
+def _unbalanced(plan, recording):
+    """What flows through all gap junctions, as a share of all that flows: what leaves one astrocyte enters another."""
+    import numpy as np
+
+    flux = recording["J_coupling"].values
+    size = np.abs(flux).sum(axis=1)
+    return flux.sum(axis=1) / np.where(size > 0, size, 1.0)
+
+
 def _connection(name, meaning, text, pairs, **when):
     return Connection(name, "astrocyte", "astrocyte", meaning, text, pairs,
                       when={key: (value,) for key, value in when.items()})
@@ -147,7 +157,8 @@ MODEL = Model(
             "ip3_source": Input("astrocyte", "ip3_source", "umolar", 0.0, "IP3 of a source that F_ex couples each "
                                 "astrocyte to; at 0 it takes IP3 from those above I_Theta"),
             "ip3_flux": Input("astrocyte", "ip3_flux", "umolar/second", 0.0, "IP3 let in, whatever the concentration")},
-    observables=OBSERVABLES,
+    observables={**OBSERVABLES, "J_coupling": Observable("astrocyte", "umolar/second",
+                                                         "IP3 that comes through gap junctions")},
     options={"layout": Option("ring", ("ring", "line", "sheet"), "where the astrocytes are"),
              "n_columns": Option(50, (1, 1_000_000), "astrocytes in a row"),
              "n_rows": Option(1, (1, 1000), "rows of a sheet"),
@@ -157,4 +168,5 @@ MODEL = Model(
              "coupling_scheme": SCHEME},
     sources=("LiRinzel1994", "DePitta2009", "Stimberg2019"),
     not_modelled="diffusion inside an astrocyte, calcium and ATP through or around gap junctions, receptor noise",
+    laws=(*LAWS, Law("the sum of the flux through gap junctions", "zero", _unbalanced),),
 )

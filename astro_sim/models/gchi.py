@@ -9,6 +9,7 @@ from astro_sim.model import Input, Model, Observable, Option, Population
 from astro_sim.models.li_rinzel import AM as LI_RINZEL_AM
 from astro_sim.models.li_rinzel import EQUATIONS as CALCIUM
 from astro_sim.models.li_rinzel import FM as LI_RINZEL_FM
+from astro_sim.models.li_rinzel import LAWS, calcium_of_stimberg
 from astro_sim.parameter import Parameter
 
 IP3 = """
@@ -72,13 +73,6 @@ def receptor(O_beta: float) -> dict:
     })  # fmt: skip
 
 
-def calcium_of_stimberg(K_P: float) -> dict:
-    """Stimberg2019 rounds the calcium constants of DePitta2009."""
-    changed = {"rho_A": 0.18, "Omega_L": 0.1, "d2": 1.05, "d5": 0.08, "K_P": K_P}
-    return {name: Parameter(changed.get(name, p.value), p.unit, p.meaning, _ST, "fitted")
-            for name, p in LI_RINZEL_AM.items()}
-
-
 CLAMPED_SETS = {
     "AM": {**LI_RINZEL_AM, **clamped(0.2), **degradation(_DP, 0.02, 0.1, 0.04, 0.7, 2.0)},
     "FM": {**LI_RINZEL_FM, **clamped(0.5), **degradation(_DP, 0.05, 0.1, 0.05, 0.7, 2.0)},
@@ -122,6 +116,7 @@ def _model(name: str, summary: str, production: str, sets: dict, initial: dict, 
         sources=("LiRinzel1994", "DePitta2009") if sets is CLAMPED_SETS else ("DePitta2009", "Stimberg2019"),
         not_modelled=MISSING,
         method="milstein" if noisy else "rk4",
+        laws=LAWS,
     )
 
 

@@ -104,3 +104,35 @@ def test_energy_refuses_what_has_none():
 def test_a_cue_of_nothing_is_refused(given):
     with pytest.raises(UserError, match="cue: pattern"):
         memory.cue(*given)
+
+
+OWN = "++++----,+-+-+-+-,++--++--"
+
+
+def test_own_patterns_as_text_and_as_an_array_are_one_option():
+    signs = [[1 if sign == "+" else -1 for sign in row] for row in OWN.split(",")]
+    sizes = {"n": 8, "n_patterns": 3}
+    for given in (OWN, OWN.replace(",", ", "), signs, np.array(signs)):
+        options = memory.MODEL.read_options({**sizes, "patterns": given})
+        assert options["patterns"] == OWN
+        assert memory.patterns(options).tolist() == signs
+
+
+def test_own_patterns_are_recalled_and_their_seed_does_not_matter():
+    given = {"n": 8, "n_patterns": 3, "patterns": OWN}
+    runs = [simulate("associative_memory", options={**given, "pattern_seed": seed}, duration="30 s", dt="100 ms",
+                     initial=memory.cue(1, 2, **given)) for seed in (1, 2)]
+    assert np.array_equal(runs[0]["x"].values, runs[1]["x"].values)
+    assert np.sign(runs[0]["x"].values[-1]).tolist() == [1, -1] * 4
+    assert memory.overlaps(runs[0])[-1].argmax() == 1
+    assert runs[0].meta["options"]["patterns"] == OWN
+
+
+@pytest.mark.parametrize(("given", "says"), [
+    ("++,+", r"rows of \+ and - of one length"), ("+0-", "rows of"), ("", "rows of"), (",", "rows of"),
+    ([1, -1, 1], "not an array"), ([[1, 0]], "not an array"), ([[1, float("nan")]], "not an array"),
+    ([[1], [1, -1]], "not an array"), (3, "not an array"), (None, "not an array"),
+    ("++-,+--", r"patterns: 2 of 3 signs are given, for 3 of 16 neurons; set n_patterns=2 and n=3")])
+def test_patterns_that_are_none_are_refused(given, says):
+    with pytest.raises(UserError, match=says):
+        prepare("associative_memory", options={"patterns": given}, duration="1 s")

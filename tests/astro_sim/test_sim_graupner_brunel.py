@@ -56,6 +56,14 @@ def test_time_above_the_thresholds_is_exact():
         assert measured == pytest.approx(pairing_curve.fractions_above(DP, offset, 0.06), rel=1e-8)
 
 
+def test_the_recorded_share_is_that_of_the_coming_step():
+    recording = simulate("graupner_brunel", "pairing:offset=10 ms,period=50 ms,count=3", duration="0.3 s", dt="1 ms")
+    calcium = np.maximum(recording["c"].values, 1e-300)
+    for name, theta in (("above_p", 1.3), ("above_d", 1.0)):
+        wanted = np.clip(0.02 * np.log(calcium / theta) / 0.001, 0, 1)
+        assert recording[name].values == pytest.approx(wanted, rel=1e-12) and wanted.max() == 1
+
+
 def independent_rho(pre, post, until, start, delay=0.0137):
     """rho at `until`: calcium summed over all spikes, rho integrated between the moments when a threshold is met."""
     jumps = sorted([(t + delay, 1.0) for t in pre] + [(t, 2.0) for t in post])

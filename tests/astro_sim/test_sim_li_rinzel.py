@@ -8,6 +8,8 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
 from astro_sim import analysis, equilibria
+from astro_sim.encoding import modulation
+from astro_sim.models import MODELS
 from astro_sim.simulate import simulate
 from foundation.errors import UserError
 
@@ -113,3 +115,39 @@ def test_measured_order(method, order, steps):
         errors.append(np.abs(recording["C"].values[:, 0] - wanted[:, 0]).max())
     measured = np.polyfit(np.log(steps), np.log(errors), 1)[0]
     assert measured == pytest.approx(order, abs=0.1), f"errors {errors}"
+
+
+@pytest.mark.parametrize(("name", "changed"), [
+    ("LiRinzel1994", {}), ("NadkarniJung2003", {}), ("DePitta2008_FM", {"K_P": 0.051}),
+    ("Lallouette2014", {"K_P": 0.05}),
+    ("Stimberg2019_figure_4", {"K_P": 0.05, "rho_A": 0.18, "Omega_L": 0.1, "d2": 1.05, "d5": 0.08})])
+def test_a_set_is_of_one_paper_and_differs_where_that_does(name, changed):
+    am, found = (MODELS["li_rinzel"].parameters(chosen) for chosen in ("AM", name))
+    assert {p.source for p in found.values()} == {name.partition("_")[0]}
+    assert {key: p.value for key, p in found.items() if p.value != am[key].value} == changed
+
+
+def test_ip3_is_encoded_in_frequency_by_the_set_of_2008():
+    """DePitta2008: K_P of .1 uM encodes IP3 in amplitude, .051 in frequency; over what oscillates in the middle."""
+    for name, low, high, word in (("AM", 0.37, 0.6, "AM"), ("DePitta2008_FM", 0.56, 0.9, "FM")):
+        drives = [f"constant:input=ip3,value={level} umolar" for level in np.linspace(low, high, 3)]
+        found = [analysis.oscillation(simulate(f"li_rinzel:{name}", drive, duration="120 s", dt="100 ms"), "C")
+                 for drive in drives]
+        told = modulation(range(3), [one.amplitude for one in found], [one.frequency for one in found])
+        assert (told.index < 0) == (word == "AM"), told
+
+
+def test_ip3_that_spikes_raise_against_an_independent_solution():
+    """Every spike adds delta_I, between them IP3 decays to rest: pieces between spikes, joined by the jumps."""
+    def rates(t, state):
+        return [*independent_rates(t, state[:2], state[2]), (0.16 - state[2]) / 7.142 + 0.02]
+
+    given = ["spikes:input=spikes,times=1s+1.5s+4s", "constant:input=ip3_flux,value=0.02 umolar/second"]
+    recording = simulate("li_rinzel_driven", given, duration="8 s", dt="10 ms", parameters={"delta_I": "0.15 umolar"})
+    state, before = [0.073, 0.793, 0.16], 0.0
+    for at in (1.0, 1.5, 4.0, 8.0):
+        state = solve_ivp(rates, (before, at), state, "DOP853", rtol=1e-12, atol=1e-14).y[:, -1] + [0, 0, 0.15]
+        before = at
+    measured = [recording[name].values[-1, 0] for name in ("C", "h", "I")]
+    assert measured == pytest.approx(state - [0, 0, 0.15], rel=1e-6)
+    assert np.abs(np.diff(recording["I"].values[:, 0])).max() == pytest.approx(0.15, abs=1e-3)
