@@ -9,7 +9,7 @@ from derivation import record
 from derivation.closed_form import evaluate
 from derivation.record import Entry, ParameterUse, Record
 from derivation.reduce import REDUCTIONS
-from foundation.errors import UserError, choose
+from foundation.errors import DamagedFileError, UserError, choose
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +79,19 @@ def reduced(source: Record, changes: Mapping[str, float]) -> dict[str, float]:
 
 
 def with_parameters(entry: Entry, changes: Mapping[str, float]) -> Entry:
-    """`entry` with parameters at other values and its constants by their formulas."""
+    """`entry` with parameters at other values and its constants by their formulas.
+
+    Raises `UserError` where one has no value then: the response is no longer stable, or what it rests on is gone.
+    """
     uses = tuple(dataclasses.replace(use, value=changes.get(use.name, use.value)) for use in entry.parameters)
     values = {use.name: use.value for use in uses}
-    constants = {name: dataclasses.replace(constant, value=evaluate(constant.formula, values))
-                 if constant.formula else constant for name, constant in entry.constants.items()}
+    try:
+        constants = {name: dataclasses.replace(constant, value=evaluate(constant.formula, values))
+                     if constant.formula else constant for name, constant in entry.constants.items()}
+    except DamagedFileError as error:
+        raise UserError(f"{entry.meaning}: no value under these changes ({error}); the form holds while "
+                        + ", ".join(f"{one.quantity} >= {one.low:g}" for one in entry.validity if one.low is not None)
+                        + "; choose values nearer to the old ones") from error
     return dataclasses.replace(entry, parameters=uses, constants=constants)
 
 

@@ -40,14 +40,14 @@ def test_a_calcium_parameter_acts_through_the_period():
 
 
 def test_a_changed_record_can_be_read_and_trained_with(tmp_path):
-    command = [sys.executable, "-m", "derivation", "whatif", "--set", "ell=6", "--json", "--out",
+    command = [sys.executable, "-m", "derivation", "whatif", "--set", "ell=1.8", "--json", "--out",
                str(tmp_path / "other.json")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     told = {row["entry"]: row for row in json.loads(done.stdout)["constants"]}
     changed = record.load(tmp_path / "other.json").entries["relative_position"]
     assert changed.constants["scale"].value == told["relative_position"]["after"] < told["relative_position"]["before"]
-    assert {use.name: use.value for use in changed.parameters}["ell"] == 6
+    assert {use.name: use.value for use in changed.parameters}["ell"] == 1.8
 
 
 def test_a_short_name_will_do_where_it_is_one():
@@ -82,11 +82,11 @@ def test_the_text_has_every_entry_and_what_it_means():
 def test_a_range_that_is_left_is_said():
     source = record.load()
     entry = source.entry("relative_position")
-    low = record.Range("1 - 0.2*ell", 0.0, None, "the length is at most 5 places")
+    low = record.Range("1 - 0.5*ell", 0.0, None, "the length is at most 2 places")
     ranged = record.make({**source.entries, "relative_position": dataclasses.replace(entry, validity=(low,))}, {})
-    for length, left in ((4.9, False), (5.1, True)):
+    for length, left in ((1.9, False), (2.1, True)):
         told = whatif.text(ranged, {"ell": length}, whatif.recompute(ranged, {"ell": length}))
-        assert ("relative_position is outside its range now: the length is at most 5 places" in told) == left
+        assert ("relative_position is outside its range now: the length is at most 2 places" in told) == left
 
 
 def test_a_parameter_may_act_on_one_constant_in_two_ways(monkeypatch):
@@ -102,11 +102,17 @@ def test_a_parameter_may_act_on_one_constant_in_two_ways(monkeypatch):
     source = record.load()
     entry = dataclasses.replace(source.entry("relative_position"), parameters=uses, validity=(), scales=(),
                                 constants={"scale": record.Constant(10.0, "a sum", "a+b")})
-    source = dataclasses.replace(source, entries={**source.entries, "relative_position": entry})
+    source = dataclasses.replace(source, entries={"relative_position": entry})
     (row,) = (row for row in whatif.compare(source, {"m.x": 2.1}) if row.entry == "relative_position")
     assert (row.after, row.predicted) == (pytest.approx(2.1**2 + 3 * 2.1), pytest.approx(10 + 7 * 0.1))
     (move,) = (move for move in perturb.moves(source, "m.x") if move.entry == "relative_position")
     assert move.agrees and move.predicted == pytest.approx(1.4) and move.second == pytest.approx(0.04)
+
+
+def test_a_response_that_is_no_longer_stable_is_said():
+    with pytest.raises(UserError, match=r"no value under these changes.*the form holds while") as caught:
+        whatif.recompute(record.load(), {"ell": 6.0})
+    assert caught.value.exit_code == 2
 
 
 def test_an_oscillation_that_ends_is_said():
