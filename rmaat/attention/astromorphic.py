@@ -8,12 +8,14 @@ from torch import nn
 from foundation.errors import UserError, choose
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
 from rmaat.attention.feature_map import FEATURE_MAP
-from rmaat.attention.precision import LEAST_SUM, at_least_float32, project_precisely
+from rmaat.attention.precision import at_least_float32, project_precisely
 from rmaat.attention.projection import ALL, project_rows
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
 from rmaat.provenance import SIZE, Analogy, Engineering, Start, declare
 from rmaat.shapes import Bool, Float, Tensor
+
+LEAST_SUM = 1e-18  # of phi(K): 1/C then stays finite in float32, and so does its square, which the gradient needs
 
 
 class Astromorphic(nn.Module):

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from foundation.errors import choose
-from rmaat.attention.astromorphic import check_heads
+from rmaat.attention.astromorphic import LEAST_SUM, check_heads
 from rmaat.attention.feature_map import FEATURE_MAP
-from rmaat.attention.precision import LEAST_SUM, at_least_float32
+from rmaat.attention.precision import at_least_float32
 from rmaat.attention.projection import ALL, project_rows
 from rmaat.biology import Biology
 from rmaat.provenance import SIZE, declare

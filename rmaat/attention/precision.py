@@ -5,8 +5,6 @@ from torch import nn
 
 from rmaat.shapes import Float, Tensor
 
-LEAST_SUM = 1e-18  # of phi(K): 1/C then stays finite in float32, and so does its square, which the gradient needs
-
 
 def at_least_float32(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """x itself, or its float32 copy where it is half precision."""
