@@ -180,4 +180,7 @@ def text(found: list[dict]) -> list[str]:
         lines += [f"    assumed in it: {', '.join(row['assumes'])}"] if row["assumes"] else []
         lines += [f"    another reading: {value:.4g} ({what})" for what, value in row["others"].items()]
     counts = {basis: sum(row["basis"] == basis for row in found) for basis in ("reduced", "convention", "assumed")}
-    return [*lines, "", ", ".join(f"{count} {basis}" for basis, count in counts.items())]
+    macro = [row for row in found if row["name"] in MODELS["macro"].parameters()]
+    reduced = sum(row["basis"] == "reduced" for row in macro)
+    return [*lines, "", ", ".join(f"{count} {basis}" for basis, count in counts.items())
+            + f"; of {len(macro)} parameters of the macro model {reduced} are reduced"]

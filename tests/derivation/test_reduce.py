@@ -64,9 +64,10 @@ def test_an_unknown_parameter_is_refused(name):
 
 def test_the_verb_prints_the_table_and_counts(capsys):
     names = ["tau_pl", "kappa", "gamma_s", "beta", "w_g"]
-    reduce_verb(names)
+    reduce_verb(["tau_cycle", *names])
     said = capsys.readouterr().out
-    assert said.splitlines()[-1] == "2 reduced, 1 convention, 2 assumed"
+    assert said.splitlines()[-1] == ("3 reduced, 1 convention, 2 assumed; of 5 parameters of the macro model 2 are "
+                                     "reduced")
     assert "rate of pairs from" in said and "assumed in it: pair_offset, pair_period, beta" in said
     reduce_verb(names, as_json=True)
     found = json.loads(capsys.readouterr().out)["constants"]
