@@ -11,12 +11,15 @@ dt; what the astrocytes sense is of second, gap junctions are of first order, or
 extrapolated.
 """
 
+from dataclasses import replace
+
 from astro_sim.coupling import SCHEME
 from astro_sim.model import (
     Belonging,
     Connection,
     Event,
     Input,
+    Law,
     Model,
     Observable,
     Option,
@@ -126,6 +129,11 @@ def highest_voltage(plan) -> float:
     return max(begins, *voltages(plan, "V_th", "V_r"))
 
 
+def _where_astrocytes_are(law: Law):
+    """A law of astrocyte_network that does not hold where there is none."""
+    return lambda plan, recording: law.quantity(plan, recording) if "C" in recording.variables else None
+
+
 def _labels(options) -> list[str]:
     return [f"{kind} {k}" for kind in ("excitatory", "inhibitory") for k in range(options[f"n_{kind}"])]
 
@@ -211,7 +219,7 @@ MODEL = Model(
     inputs={"current": Input("neuron", "I_ex", "namp", 0.1, "current into the neurons"),
             "glutamate": Input("astrocyte", "Y_ext", "umolar", 0.0, "glutamate from elsewhere at the astrocyte"),
             "ip3_flux": Input("astrocyte", "ip3_flux", "umolar/second", 0.0, "IP3 let in, whatever the concentration")},
-    observables={**_NEURON, **tripartite.SEEN_SYNAPSE, **_INHIBITORY, **gchi.OBSERVABLES, **gchi.BOUND},
+    observables={**_NEURON, **tripartite.SEEN_SYNAPSE, **_INHIBITORY, **gchi.BOUND, **sheet.MODEL.observables},
     options={"n_excitatory": Option(80, (1, 100_000), "excitatory neurons (3200 in Stimberg2019)"),
              "n_inhibitory": Option(20, (1, 100_000), "inhibitory neurons (800)"),
              "n_rows": Option(4, (1, 1000), "rows of the sheet of astrocytes"),
@@ -238,4 +246,5 @@ MODEL = Model(
             "releases": Event("astrocyte", "releases of gliotransmitter by calcium")},
     maps={"astrocyte_of_synapse": Belonging("synapse", "astrocyte", "astrocyte of every excitatory synapse",
                                             lambda o: synapse_map(o).astrocytes)},
+    laws=tuple(replace(law, quantity=_where_astrocytes_are(law)) for law in sheet.MODEL.laws),
 )

@@ -67,7 +67,6 @@ def twin(wires, belongs, steps, dt, current, afferent_steps):
     for step in range(steps + 1):
         if step in afferent_steps:
             cells[1, 0] += 9
-        seen.append([cells.copy(), syn.copy(), inh.copy(), glia.copy()])
         felt = np.array([syn[2, belongs == k].mean() for k in range(astrocytes)]) * (1 - np.exp(-40 * dt)) / (40 * dt)
         passed = np.zeros(astrocytes)
         for a, b in ((0, 1), (1, 2)):
@@ -75,6 +74,7 @@ def twin(wires, belongs, steps, dt, current, afferent_steps):
             flow = 0.09 / 2 * (1 + np.tanh((abs(gap) - 0.3) / 0.05)) * np.sign(gap)
             passed[a] -= flow
             passed[b] += flow
+        seen.append([cells.copy(), syn.copy(), inh.copy(), np.vstack([glia, passed])])
         ready |= ~(glia[0] > 0.5)
         free = step - last >= round(5e-3 / dt)
         cells = rk4(lambda y, free=free: neuron_rates(y, current, free), cells, dt)
@@ -104,7 +104,7 @@ def twin(wires, belongs, steps, dt, current, afferent_steps):
         ready &= ~released
         cells[0, fired] = -60
     names = (("v", "g_e", "g_i"), ("u_S", "x_S", "Y_S", "x_A", "G_A", "Gamma_S"), ("u_I", "x_I"),
-             ("C", "h", "I", "Gamma_A"))
+             ("C", "h", "I", "Gamma_A", "J_coupling"))
     found = {name: np.array([record[part][row] for record in seen]) for part, group in enumerate(names)
              for row, name in enumerate(group)}
     return found, [one for one in spikes if one[0] <= steps], [one for one in releases if one[0] <= steps]
