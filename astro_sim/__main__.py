@@ -16,6 +16,7 @@ app = program("""Simulate neurons and astrocytes; every parameter has a unit and
 Examples:
   python -m astro_sim list
   python -m astro_sim show li_rinzel:FM
+  python -m astro_sim show tripartite --markdown > tripartite.md
   python -m astro_sim run li_rinzel --duration 60s --dt 2ms --out calcium.nc
   python -m astro_sim run li_rinzel --set "K_P=0.06 umolar" --protocol "constant:input=ip3,value=0.4 umolar" --out c.nc
   python -m astro_sim run macro --protocol "cycles:input=b_pre,high=1,period=11.5s,duty=0.5,count=6" \\
@@ -25,6 +26,7 @@ Examples:
   python -m astro_sim run astrocyte_network --option n_columns=5000 --duration 3600s --dt 10ms --stream --out long.nc
   python -m astro_sim analyse calcium.nc
   python -m astro_sim benchmark --sizes 100,1000
+  python -m astro_sim plot calcium.nc --out calcium.png
   python -m astro_sim scan li_rinzel --over ip3=0:1:200 --out diagram.json
 """)
 
@@ -52,7 +54,12 @@ def list_models(as_json: Json = False) -> None:
 
 
 @app.command()
-def show(model: str, set_name: SetName = None, as_json: Json = False) -> None:
+def show(
+    model: str,
+    set_name: SetName = None,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Markdown with rendered equations.")] = False,
+    as_json: Json = False,
+) -> None:
     """Equations, parameters, units and sources of a model."""
     from astro_sim import describe
     from astro_sim.plan import find_model
@@ -60,6 +67,10 @@ def show(model: str, set_name: SetName = None, as_json: Json = False) -> None:
     found, parameter_set = find_model(model, set_name)
     if as_json:
         return print_json(describe.as_dict(found, parameter_set))
+    if as_markdown:
+        from astro_sim import markdown
+
+        return print(markdown.as_markdown(found, parameter_set), end="")
     print(describe.as_text(found, parameter_set))
     return None
 
@@ -155,6 +166,26 @@ def analyse(
         print(f"note: {recording.said_partial}", file=sys.stderr)
     summary = summarise.summarise(recording, start)
     return print_json(summary) if as_json else print(summarise.text(summary))
+
+
+@app.command()
+def plot(
+    file: Annotated[Path, typer.Argument(help="A recording (.nc).")],
+    out: Annotated[Path, typer.Option(help="The picture to write: .png, .svg or .pdf.")],
+    variable: Annotated[Many, typer.Option(help="What to draw; all by default.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+) -> None:
+    """A panel for each variable of a recording, axes with units."""
+    from astro_sim.recording import Recording
+    from foundation.files import replacing
+
+    if out.suffix not in (".png", ".svg", ".pdf"):
+        raise UserError(f"--out: {out} ends in none of .png, .svg, .pdf; choose one of them")
+    _check_out(out, force)
+    figure = Recording.load(file).plot(variable)
+    with replacing(out) as temporary:
+        figure.savefig(temporary, format=out.suffix[1:], dpi=160)
+    print(out)
 
 
 @app.command("scan")

@@ -197,7 +197,7 @@ def bare_ring(plan: Plan) -> dict:
         group.ip3_flux[0] = 0.2 * brian2.umolar / brian2.second
         gaps = brian2.Synapses(group, group, plan.model.connections[1].equations, namespace=values, clock=clock)
         k = np.arange(n)
-        gaps.connect(i=np.concatenate([k, k]), j=np.concatenate([(k + 1) % n, (k - 1) % n]))
+        gaps.connect(i=np.stack([(k - 1) % n, (k + 1) % n], axis=1).ravel(), j=np.repeat(k, 2))
         monitor = brian2.StateMonitor(group, ["C", "h", "I"], record=True, clock=clock)
         brian2.Network(group, gaps, monitor).run((plan.steps + 1) * plan.dt * brian2.second, namespace={})
         return {"C": monitor.C / brian2.umolar, "h": monitor.h, "I": monitor.I / brian2.umolar}

@@ -33,7 +33,7 @@ def as_dict(model: Model, parameter_set: str) -> dict:
 
 def as_text(model: Model, parameter_set: str) -> str:
     others = [name for name in model.parameter_sets if name != parameter_set]
-    parts = [f"{model.name}: {model.summary}", f"sources: {', '.join(model.sources)}"]
+    parts = [f"{model.name}: {model.summary}", f"sources: {', '.join(model.sources)}; integrated by {model.method}"]
     if model.not_modelled:
         parts.append(f"not modelled: {model.not_modelled}")
     for part in (*model.populations, *model.connections):
@@ -54,15 +54,15 @@ def as_text(model: Model, parameter_set: str) -> str:
     parts += [f"  {name}: {one.long_name}" for name, one in (*model.events.items(), *model.maps.items())]
     if model.options:
         parts.append("\noptions, for --option")
-        parts += _table([name, _default(o), _allowed(o), o.meaning] for name, o in model.options.items())
+        parts += _table([name, default_text(o), allowed_text(o), o.meaning] for name, o in model.options.items())
     return "\n".join(parts)
 
 
-def _default(option) -> str:
+def default_text(option) -> str:
     return "+".join(map(str, option.default)) or "-" if isinstance(option.default, tuple) else str(option.default)
 
 
-def _allowed(option) -> str:
+def allowed_text(option) -> str:
     if isinstance(option.default, str):
         return ", ".join(option.allowed)
     return ("each " if isinstance(option.default, tuple) else "") + "{} to {}".format(*option.allowed)

@@ -148,6 +148,12 @@ class Recording:
                                                                 "maps_to": belongs.target})
         return xr.Dataset(data, coordinates, self.attributes)
 
+    def plot(self, names=None):
+        """A matplotlib Figure with a panel for each variable (default: all), axes with units; see `plot.plot`."""
+        from astro_sim import plot
+
+        return plot.plot(self, names)
+
     def save(self, path) -> Path:
         """Write NetCDF, whole or not at all. Raises `UserError` where it cannot be written."""
         path = Path(path)
