@@ -133,7 +133,8 @@ class RMAAT(nn.Module):
                                                                "third of the steps that it takes with unit variance"),
                       position=_TOKENS, initial_memory=_TOKENS,
                       **{"embedding.weight": _TOKENS, "gradient": Engineering(
-                          "by config.gradient", "memory against time: every choice gives the same gradient")},
+                          "by config.gradient", "memory against time: every choice gives the same gradient"),
+                         "budget": Engineering("by config.budget_bytes", "memory against time: the same gradient")},
                       **{f"config.{name}": Engineering(None, why) for name, why in REASONS.items()})
     analogies = (Analogy("E5.6", "memory tokens: what the astrocytes' long-term processes hold between segments"),)
 

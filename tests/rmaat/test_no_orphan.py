@@ -144,7 +144,7 @@ FILES = ["model.py", "memory.py", "readout.py", "layers.py", *(f"attention/{path
                                                               sorted((RMAAT_FOLDER / "attention").glob("*.py")))]
 # Calls whose whole numbers are axes or shapes, never a quantity.
 SHAPES = {"permute", "transpose", "unflatten", "flatten", "unbind", "stack", "cat", "pad", "expand", "sum", "amax",
-          "any", "linear", "Linear", "zeros", "softmax", "slice", "squeeze"}
+          "any", "linear", "Linear", "zeros", "softmax", "slice", "squeeze", "unsqueeze", "flip", "split"}
 SIZES = {"width", "places"}  # half or twice of which is a size again
 
 
