@@ -22,6 +22,8 @@ UNREAD = {"relative_position_diffusive": ("the alternative to relative_position,
           "calcium_response_fitted": ("the default is linear attention's exponent", {"calcium_exponent": "fitted"}),
           "relative_position_ring": (_LINE, None), "relative_position_ring_diffusive": (_LINE, None),
           "relative_position_sheet_diffusive": (_LINE, None)}
+# The largest step of 1, 2, 5 or 10 % where 10 % is too much: calcium stops oscillating at 1 umolar of glutamate.
+SHORT = {("li_rinzel.K_P", "calcium_response_fitted"): 0.05, ("li_rinzel.d5", "calcium_response_fitted"): 0.05}
 
 
 @functools.cache
@@ -60,17 +62,17 @@ def plain_output():
 @pytest.mark.parametrize("name", sorted(whatif.parameters(committed())))
 def test_a_parameter_moves_what_its_derivative_says_and_nothing_else(name):
     """10 % up and down. Antisymmetric part: the derivative to a thousandth of the movement, once its third order is
-    taken out (by a step of 1 %). The rest is the symmetric part: of second order, which is measured."""
+    taken out (by a step of .5 %). The rest is the symmetric part: of second order, which is measured."""
     moves = perturb.moves(committed(), name)
     touched = {key: {use.name for use in entry.parameters} for key, entry in committed().entries.items()}
     for move in moves:
-        assert move.share >= 0.05, "at 10 % two end the oscillation at one of the drives of calcium_response_fitted"
+        assert move.share == SHORT.get((name, move.entry), 0.1)
         assert move.agrees, move
         if name not in touched[move.entry]:
             assert move.up == move.down == move.before, f"{name} moves {move.entry}, which the record does not say"
-        elif abs(move.second) > 1e-5 * abs(move.before):  # smaller, it is the solvers' noise
-            # the fourth order is some hundredths of the second at a step of 10 %
-            assert move.order == pytest.approx(2, abs=0.1)
+        elif abs(move.second) > max(1e-5 * abs(move.before), 0.02 * abs(move.first)):
+            # smaller, it is the solvers' noise or of fourth order, which is up to half of this at a step of 10 %
+            assert move.order == pytest.approx(2, abs=0.2)
     read = {(move.entry, move.constant): (move.up, move.down) for move in moves
             if move.moved and move.entry not in UNREAD}
     for side in range(2 if read else 0):
