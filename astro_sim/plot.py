@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from astro_sim.recording import Recording
 from foundation.errors import UserError
 
 # Okabe and Ito's palette (2008), as in the figures: distinct under every common colour blindness
@@ -11,7 +10,7 @@ HEAT = "cividis"  # rises evenly in lightness for everybody
 WIDTH, PANEL = 6.4, 1.8  # inches
 
 
-def plot(recording: Recording, names: Sequence[str] | None = None):
+def plot(recording, names: Sequence[str] | None = None):
     """A matplotlib Figure: variables (default: all) over time, units in brackets.
 
     Up to six elements are lines; more are a picture of element against time. Events of a population are marked in its
@@ -39,7 +38,7 @@ def axis_label(name: str, unit: str) -> str:
     return name if unit == "1" else f"{name} [{unit}]"
 
 
-def _panel(figure, panel, recording: Recording, name: str) -> None:
+def _panel(figure, panel, recording, name: str) -> None:
     series = recording[name]
     panel.set_title(series.long_name, loc="left", fontsize="medium")
     count = series.values.shape[1]
@@ -59,7 +58,7 @@ def _panel(figure, panel, recording: Recording, name: str) -> None:
     _mark_events(panel, recording, series.population, count)
 
 
-def _mark_events(panel, recording: Recording, population: str, count: int) -> None:
+def _mark_events(panel, recording, population: str, count: int) -> None:
     """Few elements: a tick below the top for each event; many: a dot at the element."""
     for seen in recording.events.values():
         if seen.population == population and len(seen.times):
