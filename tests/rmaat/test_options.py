@@ -4,6 +4,7 @@ import copy
 import itertools
 from dataclasses import replace
 
+import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -21,8 +22,8 @@ CONFIG = ModelConfig(vocab_size=20, num_classes=3, segment_length=4, num_segment
                      num_memory_tokens=2, gradient="bptt")
 # Norm of the difference over the norm. float64: the same operations, sums over T segments in another order (some tens
 # of roundings of 1e-16). bfloat16: BPTT adds the segments' gradients of a weight in bfloat16 (2**-9 a rounding, T terms
-# and three products deep), a replay adds them in float32.
-RELATIVE = {"float64": 1e-12, "bfloat16": .03}
+# and three products deep), a replay adds them in float32; float16 the same with an eighth of the rounding.
+RELATIVE = {"float64": 1e-12, "bfloat16": .03, "float16": .004}
 
 
 class Copies(OnDevice):
@@ -83,7 +84,8 @@ def run(case, algorithm, replay):
     unread = getattr(model, UNREAD[case["unread"]])
     parts = [(model.step if t in reads(len(segments)) else unread, x) for t, x in enumerate(segments)]
     torch.manual_seed(1)
-    with torch.autocast("cpu", torch.bfloat16, enabled=case["precision"] == "bfloat16"):
+    half = getattr(torch, case["precision"])
+    with torch.autocast("cpu", torch.bfloat16 if half == torch.float64 else half, enabled=half != torch.float64):
         outs, memory = algorithm(lambda x, m: x[0](x[1], m), parts, model.start(len(tokens)), list(model.parameters()))
         value = loss(outs, memory)
     value.backward()
@@ -181,6 +183,48 @@ def test_two_thousand_segments(keep_last):
         (torch.stack(outs).mean() + h.square().sum()).backward()
         grads.append(flat([p.grad for p in cell.parameters()]))
     assert (grads[0] - grads[1]).norm() <= 1e-12 * grads[0].norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("fields", [{}, {"keep_last": 0, "replay": "layer", "dropout": .3}], ids=["plain", "layer"])
+def test_under_autocast_the_gradient_is_as_near_to_float64_as_that_of_bptt(fields, dtype):
+    """Both are off by the rounding of the half type; AMRB's replay adds no error of its own to it."""
+    tokens, lengths, off = torch.arange(16).repeat(2, 1), torch.tensor([16, 13]), {}
+    grads = {}
+    for name, gradient, kind in (("exact", "bptt", torch.float64), ("bptt", "bptt", torch.float32),
+                                 ("amrb", "amrb", torch.float32)):
+        torch.manual_seed(0)
+        options = {key: value for key, value in fields.items() if gradient == "amrb" or key == "dropout"}
+        model = RMAAT(replace(CONFIG, gradient=gradient, **options), BIOLOGY).to(kind)
+        torch.manual_seed(1)
+        with torch.autocast("cpu", dtype, enabled=kind == torch.float32):
+            loss = model(tokens, lengths).float().square().sum() if kind == torch.float32 else model(
+                tokens, lengths).square().sum()
+        (1024 * loss).backward()  # as GradScaler does, so that float16 loses nothing below its range
+        grads[name] = flat([p.grad for p in model.parameters()]).double()
+    for name in ("bptt", "amrb"):
+        off[name] = float((grads[name] - grads["exact"]).norm() / grads["exact"].norm())
+    assert off["amrb"] <= 1.5 * off["bptt"] and off["bptt"] < {torch.float16: .01, torch.bfloat16: .08}[dtype], off
+
+
+@pytest.fixture
+def shapes_unchecked():
+    """Checking shapes in all calls of thousands of segments takes most of the time."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_two_thousand_segments_of_the_whole_network(shapes_unchecked):
+    tokens, grads = torch.arange(2000)[None] % 5, []
+    for fields in ({}, {"gradient": "amrb", "keep_last": 1700}):
+        torch.manual_seed(0)
+        model = RMAAT(ModelConfig(vocab_size=5, num_classes=2, segment_length=1, num_segments=2000, width=2, layers=1,
+                                  num_memory_tokens=1, feedforward=1, **({"gradient": "bptt"} | fields)), BIOLOGY)
+        model.double()(tokens, torch.tensor([2000])).square().sum().backward()
+        grads.append(flat([p.grad for p in model.parameters()]))
+    # float64: 2000 terms of a sum in another order
+    assert (grads[0] - grads[1]).norm() <= 1e-11 * grads[0].norm()
 
 
 def test_a_scaled_loss_and_accumulated_steps():

@@ -39,3 +39,20 @@ def test_its_gradient_is_that_of_bptt(example, kind):
         grads.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     # float64: the same operations, sums over five segments in another order
     assert (grads[0] - grads[1]).norm() <= 1e-12 * grads[0].norm()
+
+
+def test_a_compiled_step():
+    """torch.compile sees the step as any function; the backend traces forward and backward and compiles nothing."""
+    grads = []
+    for algorithm, backend in ((bptt, None), (amrb, "aot_eager")):
+        torch.manual_seed(0)
+        cell, x = torch.nn.GRUCell(3, 4).double(), torch.randn(5, 2, 3, dtype=torch.float64)
+
+        def step(x_t, memory, cell=cell):
+            return memory.sum(), cell(x_t, memory)
+
+        outs, memory = algorithm(torch.compile(step, backend=backend) if backend else step, list(x),
+                                 torch.zeros(2, 4, dtype=torch.float64), list(cell.parameters()))
+        (sum(outs) + memory.square().sum()).backward()
+        grads.append(torch.cat([p.grad.flatten() for p in cell.parameters()]))
+    assert (grads[0] - grads[1]).norm() <= 1e-12 * grads[0].norm()
