@@ -34,14 +34,19 @@ class Feedback:
 
 
 @cache
-def derive(model: Model | None = None) -> Feedback:
+def derive() -> Feedback:
+    """The feedback of the tripartite synapse."""
+    return solve(MODELS["tripartite"])
+
+
+def solve(model: Model) -> Feedback:
     """Steady state of the bound receptors at a constant level of gliotransmitter, and what it leaves of release.
 
     Raises `UserError` where the model's receptors do not bind by first order, or do not act on release in proportion.
     Source: equations DePitta2011, Stimberg2019; solution derived here. Neglected: that gliotransmitter comes in pulses
     (`pulsed` has them), and stores that are not full again at the next one.
     """
-    text = (model or MODELS["tripartite"]).population("synapse").equations
+    text = model.population("synapse").equations
     gamma, gas = sympy.symbols("Gamma_S G_A")
     rate = sympy.expand(right_side(text, "Gamma_S"))
     binding, unbinding = rate.coeff(gas).subs(gamma, 0), -rate.subs(gas, 0).coeff(gamma)
@@ -53,7 +58,7 @@ def derive(model: Model | None = None) -> Feedback:
     (bound,) = sympy.solve(rate.subs(gas, level), gamma)
     bound = sympy.simplify(bound.subs(unbinding, half_level * binding))
     release = _release_decreasing(text, bound)
-    return Feedback(half, _dose(model or MODELS["tripartite"], text), bound, release,
+    return Feedback(half, _dose(model, text), bound, release,
                     # (E4.8) K = half_level tau_cycle/dose: the half level over the mean level of one release a cycle
                     half_level * tau_cycle / dose, sympy.simplify(release.subs({half_level: K, level: calcium})),
                     _pulsed())

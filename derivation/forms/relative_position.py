@@ -80,7 +80,7 @@ TRANSFORMS = {"dense": _dense, "diffusive": _diffusive}
 # ---------------------------------------------------------------------------------------------- ring and sheet
 
 scale, distance, places = sympy.symbols("scale distance places", positive=True)
-K0_STEP, K0_TERMS = 0.75, 12  # of the trapezoidal rule for K0: exact to 2e-6 from x = 0.02 on
+K0_STEP, K0_TERMS = 0.5, 15  # of the trapezoidal rule for K0: exact to 1e-5 between x = 0.04 and 7
 
 
 @cache
