@@ -124,6 +124,7 @@ def speed(num_segments: Annotated[int, typer.Option("--num-segments", min=2, hel
 def attention(lengths: Annotated[str, typer.Option("--lengths", help="Numbers of tokens, comma between.")] = (
                   "256,512,1024,2048,4096,8192,16384,65536"),
               backward: Annotated[bool, typer.Option("--backward", help="Forward and backward.")] = False,
+              compiled: Annotated[bool, typer.Option("--compiled", help="Also under torch.compile: minutes.")] = False,
               batch: Batch = 1, width: Width = 64, heads: Heads = 1, repeats: Repeats = 3, threads: Threads = 1,
               device: Device = "auto", precision: Precision = "fp32", out: Out = None, json: Json = False) -> None:
     """Attention alone, projections included, against torch's SDPA over the number of tokens; achieved bandwidth.
@@ -135,7 +136,7 @@ def attention(lengths: Annotated[str, typer.Option("--lengths", help="Numbers of
     bench = _bench(batch, width, repeats, threads, device, precision, heads)
     from rmaat import throughput as speeds
 
-    _show(bench, "Attention alone", speeds.attention(bench, counts, backward), out, json)
+    _show(bench, "Attention alone", speeds.attention(bench, counts, backward, compiled), out, json)
 
 
 @app.command()
@@ -177,6 +178,6 @@ def _all_parts(bench: "Bench") -> Iterator:
     single = dataclasses.replace(bench, batch=1, repeats=min(bench.repeats, 3))
     yield from targets.memory(bench)
     yield from targets.speed(bench)
-    for backward in (False, True):
-        yield from speeds.attention(single, backward=backward)
+    yield from speeds.attention(single)
+    yield from speeds.attention(single, speeds.LENGTHS[:-1], backward=True)  # SDPA at the last takes a minute a run
     yield from speeds.throughput(single)

@@ -21,14 +21,15 @@ ALGORITHMS = {"bptt": {"gradient": "bptt", "unread": "full"}, "bptt pruned": {"g
 FOUR = {"layers": 4}
 
 
-def check_gradients(shape: ModelConfig) -> None:
+def check_gradients(shape: ModelConfig, device: str = "cpu") -> None:
     """A fast wrong gradient is worth nothing. Raises `ResourceError` where AMRB's is not that of BPTT."""
     grads = []
     for gradient in ("bptt", "amrb"):
         torch.manual_seed(0)
         model = RMAAT(replace(shape, num_segments=3, segment_length=8, gradient=gradient, dropout=.1),
-                      Biology.load()).double()
-        model(torch.randint(shape.vocab_size, (2, 24)), torch.tensor([24, 24])).square().sum().backward()
+                      Biology.load()).double().to(device)
+        tokens = torch.arange(48, device=device).reshape(2, 24) % shape.vocab_size
+        model(tokens, torch.tensor([24, 24], device=device)).square().sum().backward()
         grads.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
     if not (grads[0] - grads[1]).norm() <= 1e-12 * grads[0].norm():
         raise ResourceError("the gradients of amrb and bptt differ on this machine: nothing is measured")
@@ -75,7 +76,7 @@ def prediction_error(bench: Bench, least: int, num_segments: int = 8, **fields) 
 
 def speed(bench: Bench, num_segments: int = 8) -> Iterator[Table | Target]:
     """Time of a training step of AMRB over that of others, the median of turns; after the gradients were compared."""
-    check_gradients(bench.shape)
+    check_gradients(bench.shape, bench.device)
     T = num_segments
     rows, targets = [], []
 

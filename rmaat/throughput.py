@@ -18,6 +18,8 @@ LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16_384, 65_536)
 MODULES = {"SDPA": ("softmax", "none"), "linear": ("linear", "none"), "no R": ("astromorphic", "none"),
            "positional": ("astromorphic", "positional"), "content": ("astromorphic", "content")}
 
+COMPILED = "positional compiled"
+
 
 class Traffic(TorchDispatchMode):
     """Bytes that the operations inside read and write: their tensors' sizes, views apart, as if nothing were cached."""
@@ -34,20 +36,22 @@ class Traffic(TorchDispatchMode):
         return result
 
 
-def attention(bench: Bench, lengths: Sequence[int] = LENGTHS, backward: bool = False) -> Iterator[Table]:
+def attention(bench: Bench, lengths: Sequence[int] = LENGTHS, backward: bool = False,
+              compiled: bool = False) -> Iterator[Table]:
     """Attention modules alone (projections and all) over N tokens, against torch's SDPA; batch, width, heads of bench.
 
-    The second table says what share of the device's copy bandwidth they reach. Raises `UserError` where heads does not
-    divide width.
+    The second table says what share of the device's copy bandwidth they reach. `compiled` adds the positional module
+    under torch.compile, which takes minutes. Raises `UserError` where heads does not divide width.
     """
-    names, what = list(MODULES), "forward and backward" if backward else "forward"
+    names, what = [*MODULES, *([COMPILED] if compiled else [])], "forward and backward" if backward else "forward"
+    plain = list(MODULES)[1:]
     times, rates, best = [], [], copy_bandwidth(bench.device)
     for length in lengths:
-        runs = _attention_runs(bench, length, backward)
+        runs = _attention_runs(bench, length, backward, compiled)
         seconds = {name: min(found) for name, found in in_turns(runs, bench.repeats, bench.device).items()}
         times.append([length, *(1e3 * seconds[name] for name in names),
                       *(seconds[names[0]] / seconds[name] for name in names[1:])])
-        moved = {name: _traffic(runs[name]) for name in names[1:]}
+        moved = {name: _traffic(runs[name]) for name in plain}
         rates.append([length, *(nbytes / seconds[name] / 1e9 for name, nbytes in moved.items()),
                       *(100 * nbytes / seconds[name] / best for name, nbytes in moved.items())])
     yield Table(f"Attention alone, {what}: fastest of turns", (
@@ -55,7 +59,7 @@ def attention(bench: Bench, lengths: Sequence[int] = LENGTHS, backward: bool = F
             "no R, positional, content: astromorphic attention without and with the astrocytes' write. SDPA / x: how "
             "many times faster x is."))
     yield Table(f"Achieved bandwidth, {what}", (
-        "tokens", *(f"{name}, GB/s" for name in names[1:]), *(f"{name}, % of copy" for name in names[1:])), rates, 1,
+        "tokens", *(f"{name}, GB/s" for name in plain), *(f"{name}, % of copy" for name in plain)), rates, 1,
         f"Bytes read and written by all operations, over the time; a large copy moves {best / 1e9:.1f} GB/s here. What "
         "stays in a cache counts, too, so that small sizes may reach more than a copy.")
 
@@ -66,7 +70,7 @@ def _traffic(run: Callable[[], object]) -> int:
     return traffic.nbytes
 
 
-def _attention_runs(bench: Bench, length: int, backward: bool) -> dict[str, Callable[[], None]]:
+def _attention_runs(bench: Bench, length: int, backward: bool, compiled: bool) -> dict[str, Callable[[], None]]:
     torch.manual_seed(0)
     x = torch.randn(bench.batch, length, bench.shape.width, device=bench.device, requires_grad=backward)
 
@@ -81,8 +85,11 @@ def _attention_runs(bench: Bench, length: int, backward: bool) -> dict[str, Call
 
         return run
 
-    return {name: attend(ATTENTION[kind](bench.shape.width, bench.shape.heads, length, bench.biology, rel_pos
-                                         ).to(bench.device)) for name, (kind, rel_pos) in MODULES.items()}
+    modules = {name: ATTENTION[kind](bench.shape.width, bench.shape.heads, length, bench.biology, rel_pos
+                                     ).to(bench.device) for name, (kind, rel_pos) in MODULES.items()}
+    if compiled:
+        modules[COMPILED] = torch.compile(modules["positional"])
+    return {name: attend(module) for name, module in modules.items()}
 
 
 def throughput(bench: Bench, segment_lengths: Sequence[int] = (128, 256, 512, 1024),
