@@ -1,16 +1,22 @@
 """Streaming: a sequence without a known end, fed token by token or segment by segment, asked for an answer any time."""
 
 import copy
+import dataclasses
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
-from foundation.errors import UserError
+from foundation.errors import DamagedFileError, UserError
+from foundation.files import canonical_json, replacing, sha256_bytes
 from rmaat.memory import RETENTION
 from rmaat.readout import READOUT
 from rmaat.shapes import Float, Int, Tensor
 
 STATE = ("memory", "pending", "total", "segment")
+FREE = ("num_segments", "dropout", "gradient", "replay", "keep_last", "budget_bytes", "memory_store")  # may differ
 
 
 class Stream:
@@ -25,8 +31,8 @@ class Stream:
     Rules that know T (accumulate, multiply) need `num_segments` = T, and end there; with T unknown the rules leaky,
     geometric, none and reset go on for ever (`geometric` writes q^(t-1) of segment t: nothing, after some hundred).
     Raises `UserError` for tokens out of vocabulary or of another batch, for an end that is passed, for an answer before
-    the first token, and for a state that is not this stream's. Not modelled: sequences of different lengths side by
-    side; give each its own stream.
+    the first token, for a model in training mode with dropout, and for a state that is not this stream's. Not modelled:
+    sequences of different lengths side by side; give each its own stream.
     """
 
     def __init__(self, model, batch: int = 1, num_segments: int | None = None):
@@ -61,12 +67,16 @@ class Stream:
             if self.places == size:
                 self._pass_on()
             part = tokens[:, start:start + size - self.places]
-            self.pending.append(part)
+            self.pending.append(part.to(self.memory.device, torch.int64, copy=True))  # the caller may reuse its tensor
             self.places += part.shape[1]
             start += part.shape[1]
 
     def _check(self, tokens: Tensor) -> None:
         config = self.model.config
+        if self.model.blocks.training and config.dropout:
+            raise UserError("the model is in training mode and would drop out; call model.eval() before it streams")
+        if tokens.ndim != 2 or tokens.is_floating_point():
+            raise UserError(f"tokens {tuple(tokens.shape)} {tokens.dtype}: give whole numbers of shape [batch, n]")
         if tokens.shape[0] != len(self.memory):
             raise UserError(f"tokens for {tokens.shape[0]} sequences; this stream has {len(self.memory)}")
         end = None if self.num_segments is None else self.num_segments * config.segment_length
@@ -74,9 +84,12 @@ class Stream:
         if end is not None and fed + tokens.shape[1] > end:
             raise UserError(f"{fed} tokens and {tokens.shape[1]} more do not fit num_segments = {self.num_segments} "
                             f"segments of {config.segment_length}; give stream() a larger number, or a rule without T")
-        if tokens.numel() and (int(tokens.min()) < 0 or int(tokens.max()) >= config.vocab_size):
-            raise UserError(f"a token is out of vocabulary; vocab_size = {config.vocab_size} allows 0 to "
-                            f"{config.vocab_size - 1}")
+        self._check_vocabulary(tokens)
+
+    def _check_vocabulary(self, tokens: Tensor) -> None:
+        size = self.model.config.vocab_size
+        if tokens.numel() and (int(tokens.min()) < 0 or int(tokens.max()) >= size):
+            raise UserError(f"a token is out of vocabulary; vocab_size = {size} allows 0 to {size - 1}")
 
     def _run(self, reads: bool) -> tuple[Tensor | None, Tensor]:
         """The pending tokens as a segment: its features' sum, where read, and the memory after it."""
@@ -105,7 +118,7 @@ class Stream:
         return self.model.classify(features, memory)
 
     def state(self) -> dict[str, Tensor]:
-        """Copies of all that the stream keeps, as tensors by name (to be saved as safetensors, for example)."""
+        """Copies of all that the stream keeps, as tensors by name."""
         pending = torch.cat(self.pending, 1) if self.pending else self.memory.new_zeros(len(self.memory), 0).long()
         return {"memory": self.memory.clone(), "pending": pending.clone(), "total": self.total.clone(),
                 "segment": torch.tensor(self.segment)}
@@ -125,7 +138,58 @@ class Stream:
                 or pending.shape[1] > size or segment < 1 or segment > (self.num_segments or segment):
             raise UserError(f"state pending {tuple(pending.shape)} in segment {segment}: at most {size} tokens for "
                             f"{len(self.memory)} sequences, in segment 1 to {self.num_segments or 'any'}")
+        self._check_vocabulary(pending)
         device = self.memory.device
         self.memory, self.total = (state[name].detach().clone().to(device) for name in ("memory", "total"))
         self._set_pending(pending.clone().to(device), segment)
         return self
+
+    def save(self, path: str | os.PathLike) -> None:
+        """The state as one safetensors file with its SHA-256 and what of the config shapes it; whole or not there."""
+        from safetensors.torch import save_file
+
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self.state().items()}
+        about = {"config": self._shape(), "num_segments": self.num_segments, "sha256": _digest(tensors)}
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata={"stream": canonical_json(about)})
+
+    def load(self, path: str | os.PathLike) -> "Stream":
+        """Go on from a file of `save`. The weights are not in it: give the model that it was saved with.
+
+        Raises `UserError` where there is no such file or it belongs to another config, `DamagedFileError` where it is
+        cut or altered.
+        """
+        tensors, about = _read(Path(path))
+        ours = self._shape() | {"num_segments": self.num_segments}
+        given = about["config"] | {"num_segments": about["num_segments"]}
+        for field in sorted(ours.keys() | given.keys()):
+            if ours.get(field) != given.get(field):
+                raise UserError(f"{path} belongs to another stream: {field} is {given.get(field)} there and "
+                                f"{ours.get(field)} here")
+        return self.restore(tensors)
+
+    def _shape(self) -> dict:
+        return {name: value for name, value in dataclasses.asdict(self.model.config).items() if name not in FREE}
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    parts = (f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode() + tensor.reshape(-1).view(torch.uint8)
+             .numpy().tobytes() for name, tensor in sorted(tensors.items()))
+    return sha256_bytes(b"".join(parts))
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Tensors and metadata of a stream's file, verified."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise UserError(f"no file {path}; stream.save(path) writes one")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            about = json.loads((file.metadata() or {})["stream"])
+        if about["sha256"] != _digest(tensors) or not isinstance(about["config"], dict):
+            raise ValueError("content does not match its SHA-256")
+        return tensors, {"config": about["config"], "num_segments": about["num_segments"]}
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedFileError(f"{path}: not a whole file of a stream ({error})") from error

@@ -3,10 +3,11 @@
 import dataclasses
 import time
 
+import jaxtyping
 import pytest
 import torch
 
-from foundation.errors import UserError
+from foundation.errors import DamagedFileError, UserError
 from rmaat.benchmark import measure
 from rmaat.biology import Biology
 from rmaat.memory import RETENTION
@@ -74,6 +75,68 @@ def test_a_saved_state_goes_on_as_if_nothing_had_happened(readout, fed, tmp_path
     assert not torch.equal(before["memory"], stream.state()["memory"])
 
 
+@pytest.mark.parametrize("retention", RETENTION)
+def test_a_saved_file_goes_on_bit_for_bit(retention, tmp_path):
+    model, tokens = build(retention=retention, readout="pooled"), tokens_of(18)
+    known = SEGMENTS if model.retention.needs_num_segments else None
+    stream = model.stream(2, known)
+    stream.feed(tokens[:, :12])
+    stream.save(tmp_path / "stream.safetensors")
+    trained = build(retention=retention, readout="pooled", gradient="bptt", dropout=.1)  # differs in training alone
+    other = trained.stream(2, known).load(tmp_path / "stream.safetensors")
+    other.feed(tokens[:, 12:])
+    assert torch.equal(other.answer(), batch_forward(model, tokens))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+
+
+def foreign(path):
+    from safetensors.torch import save_file
+
+    save_file({"memory": torch.zeros(2)}, path)
+
+
+@pytest.mark.parametrize("damage", [cut, flip, foreign])
+def test_a_damaged_file_is_refused(damage, tmp_path):
+    stream, path = build().stream(2), tmp_path / "stream.safetensors"
+    stream.feed(tokens_of(7))
+    stream.save(path)
+    damage(path)
+    with pytest.raises(DamagedFileError, match="not a whole file of a stream"):
+        build().stream(2).load(path)
+
+
+def test_a_file_of_another_stream_is_refused(tmp_path):
+    path = tmp_path / "stream.safetensors"
+    build().stream(2).save(path)
+    with pytest.raises(UserError, match="retention is leaky there and none here"):
+        build(retention="none").stream(2).load(path)
+    with pytest.raises(UserError, match="num_segments is None there and 3 here"):
+        build().stream(2, 3).load(path)
+    with pytest.raises(UserError, match="state memory"):
+        build().stream(1).load(path)
+    with pytest.raises(UserError, match="no file"):
+        build().stream(2).load(tmp_path / "other")
+
+
+def test_tokens_fed_may_be_overwritten_and_of_any_whole_number_type():
+    model, tokens = build(), tokens_of(18)
+    stream, buffer = model.stream(2), torch.empty(2, 3, dtype=torch.int32)
+    for start in range(0, 18, 3):
+        buffer.copy_(tokens[:, start:start + 3])
+        stream.feed(buffer)
+        buffer.fill_(19)
+    assert torch.equal(stream.answer(), batch_forward(model, tokens))
+
+
 def test_a_state_is_a_copy():
     stream = build().stream(1)
     stream.feed(tokens_of(7, 1))
@@ -122,13 +185,15 @@ def test_rules_without_t_go_beyond_the_trained_length(retention):
     (lambda s: s.feed(torch.tensor([[20], [0]])), "out of vocabulary; vocab_size = 20 allows 0 to 19"),
     (lambda s: s.feed(torch.tensor([[-1], [0]])), "out of vocabulary"),
     (lambda s: s.feed(torch.zeros(3, 1, dtype=torch.long)), "tokens for 3 sequences; this stream has 2"),
+    (lambda s: s.model.train() and s.feed(torch.zeros(2, 1, dtype=torch.long)), "training mode"),
+    (lambda s: s.restore(s.state() | {"pending": torch.full((2, 1), 20)}), "out of vocabulary"),
     (lambda s: s.restore({"memory": s.memory}), "a stream's state has memory, pending, total, segment"),
     (lambda s: s.restore(s.state() | {"memory": torch.zeros(2, 3, 8)}), "state memory"),
     (lambda s: s.restore(s.state() | {"pending": torch.zeros(2, 6, dtype=torch.long)}), "at most 5 tokens"),
     (lambda s: s.restore(s.state() | {"segment": torch.tensor(0)}), "in segment 0"),
 ])
 def test_bad_input_is_refused_and_changes_nothing(call, message):
-    stream = build().stream(2)
+    stream = build(dropout=.1).stream(2)
     before = stream.state()
     with pytest.raises(UserError, match=message):
         call(stream)
@@ -142,7 +207,15 @@ def test_a_stream_needs_whole_numbers():
         build().stream(1, 0)
 
 
-def test_4096_segments_at_constant_speed_and_bytes():
+@pytest.fixture
+def shapes_unchecked():
+    """Checking shapes in all calls of thousands of segments takes most of the time."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def test_4096_segments_at_constant_speed_and_bytes(shapes_unchecked):
     stream, tokens = build(layers=1).stream(1), tokens_of(SIZE, 1)
     stream.feed(tokens)
     peaks = [measure(lambda n=n: [stream.feed(tokens) for _ in range(n)]) for n in (8, 64)]
