@@ -13,6 +13,9 @@ extrapolated.
 
 from dataclasses import replace
 
+import astro_sim.models.astrocyte_network as sheet
+import astro_sim.models.gchi as gchi
+import astro_sim.models.tripartite as tripartite
 from astro_sim.coupling import SCHEME
 from astro_sim.model import (
     Belonging,
@@ -27,8 +30,6 @@ from astro_sim.model import (
     Population,
     SpikeInput,
 )
-from astro_sim.models import astrocyte_network as sheet
-from astro_sim.models import gchi, tripartite
 from astro_sim.parameter import Parameter, convert
 from astro_sim.wiring import astrocyte_places, neuron_places, neurons, synapse_map, wiring
 

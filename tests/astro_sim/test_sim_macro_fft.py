@@ -1,5 +1,7 @@
 """The macro model at any size: sums by FFT against sums pair by pair, local coupling of many, extrapolated sums."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,19 +37,16 @@ def test_a_grid_sum_is_the_sum_over_all_pairs(shape, length, seed):
     assert np.abs(found - weights @ values).max() <= 1e-14 * (weights @ np.abs(values)).max() + 1e-300
 
 
-@pytest.mark.parametrize(("layout", "n_pre", "n_post"), [("grid", 5, 7), ("grid", 9, 4), ("line", 3, 11)])
+@pytest.mark.parametrize(("layout", "n_pre", "n_post"), [("grid", 5, 7), ("line", 3, 11)])
 def test_by_fft_and_pair_by_pair_a_run_is_the_same(layout, n_pre, n_post):
     shape = {"layout": layout, "n_pre": n_pre, "n_post": n_post}
-    runs = {how: simulate("macro", DRIVEN, options={**shape, "dense_sum": how}, duration="2 s", dt="5 ms",
+    runs = {how: simulate("macro", DRIVEN, options={**shape, "dense_sum": how}, duration="1 s", dt="5 ms",
                           parameters={"w_back": "0.5"}) for how in ("pairs", "fft")}
     for name in STATES:
         pairs, fft = (runs[how][name].values for how in ("pairs", "fft"))
         assert np.ptp(pairs[-1]) > 0
         assert np.abs(pairs - fft).max() < 1e-12 * np.abs(pairs).max(), name
     assert runs["pairs"].hash != runs["fft"].hash  # equal to rounding is not equal
-    again = simulate("macro", DRIVEN, options={**shape, "dense_sum": "fft"}, duration="2 s", dt="5 ms",
-                     parameters={"w_back": "0.5"})
-    assert again.content_hash == runs["fft"].content_hash
 
 
 def test_the_choice_is_by_size():
@@ -113,32 +112,38 @@ def test_only_a_product_of_a_fixed_weight_can_be_summed_on_a_grid():
 
 # ---------------------------------------------------------------- extrapolated sums
 
+STEPS = (0.02, 0.01, 0.005)
+
+
+@functools.cache
 def last_states(dt, scheme, **more):
-    recording = simulate("macro", "constant:input=b_pre,value=1", duration="1.6 s", dt=dt,
+    recording = simulate("macro", "constant:input=b_pre,value=1", duration="0.8 s", dt=dt,
                          options={"coupling_scheme": scheme, **more}, parameters={"w_back": "0.3"})
     assert recording.meta["solver"]["coupling_order"] == {"held": 1, "extrapolated": 2}[scheme]
     return np.concatenate([recording[name].values[-1] for name in STATES])
 
 
-@pytest.mark.parametrize(("scheme", "order"), [("held", 1), ("extrapolated", 2)])
-@pytest.mark.parametrize("more", [{}, {"coupling": "diffusive"}, {"dense_sum": "fft"}])
+@pytest.mark.parametrize(("scheme", "order", "more"), [("held", 1, {}), ("extrapolated", 2, {}), (
+    "extrapolated", 2, {"coupling": "diffusive"}), ("extrapolated", 2, {"dense_sum": "fft"})])
 def test_the_order_of_the_coupling_is_what_the_scheme_says(scheme, order, more):
-    last = [last_states(dt, scheme, **more) for dt in (0.02, 0.01, 0.005)]
+    last = [last_states(dt, scheme, **more) for dt in STEPS]
     halvings = np.abs(np.diff(last, axis=0)).max(axis=1)
     assert np.log2(halvings[0] / halvings[1]) == pytest.approx(order, abs=0.2), halvings
 
 
 def test_extrapolated_sums_come_to_the_same_solution_with_less_error():
-    exact = 2 * last_states(0.00125, "extrapolated") - last_states(0.0025, "extrapolated")
-    held, moved = (np.abs(last_states(0.01, scheme) - exact).max() for scheme in ("held", "extrapolated"))
-    assert moved < 0.1 * held
+    held, moved = ([last_states(dt, scheme) for dt in STEPS] for scheme in ("held", "extrapolated"))
+    exact = (4 * moved[2] - moved[1]) / 3
+    # what is left of the held ones' limit is of second order in 5 ms
+    assert np.abs(2 * held[2] - held[1] - exact).max() < 0.1 * np.abs(held[2] - exact).max()
+    assert np.abs(moved[1] - exact).max() < 0.1 * np.abs(held[1] - exact).max()
 
 
 @pytest.mark.parametrize(("scheme", "order"), [("held", 1), ("extrapolated", 2)])
 def test_gap_junctions_have_the_order_of_their_scheme(scheme, order):
     last = []
     for dt in (0.08, 0.04, 0.02):
-        recording = simulate("astrocyte_network:AM", initial={"I": [1.4, 0.3, 0.9, 0.6]}, duration="4 s", dt=dt,
+        recording = simulate("astrocyte_network:AM", initial={"I": [1.4, 0.3, 0.9, 0.6]}, duration="2.4 s", dt=dt,
                              options={"layout": "line", "n_columns": 4, "gaps": "linear", "coupling_scheme": scheme})
         last.append(np.concatenate([recording[name].values[-1] for name in ("C", "h", "I")]))
     halvings = np.abs(np.diff(last, axis=0)).max(axis=1)
