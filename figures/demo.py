@@ -93,7 +93,7 @@ def screen(derived, recall: dict, listops: dict, measured) -> list[str]:
              f"  calcium oscillates from {low:.4f} to {high:.4f} uM every {period:.3f} s"]
     for name, entry in derived.record.entries.items():
         for key, constant in entry.constants.items():
-            fit = "stated in the paper"
+            fit = "stated in the paper" if entry.basis == "stated" else f"{entry.basis} from its parameters"
             if constant.fitted is not None and constant.interval:
                 half = (constant.interval[1] - constant.interval[0]) / 2
                 fit = f"recording gives {constant.fitted:.6f} +- {half:.1g} (95 %)"

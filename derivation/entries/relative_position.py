@@ -27,6 +27,7 @@ RIVALS = {
     "exponential": ("c*exp(-scale*distance)", {"c": 0.5, "scale": 0.2}),
     "gaussian": ("c*exp(-distance**2/width**2)", {"c": 0.5, "width": 5.0}),
     "rational": ("c/(1+(distance/width)**2)", {"c": 0.5, "width": 3.0}),
+    "K0 far away": ("c*exp(-scale*distance)/sqrt(distance)", {"c": 0.5, "scale": 0.3}),
 }
 
 
