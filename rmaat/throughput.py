@@ -43,7 +43,8 @@ def attention(bench: Bench, lengths: Sequence[int] = LENGTHS, backward: bool = F
     The second table says what share of the device's copy bandwidth they reach. `compiled` adds the positional module
     under torch.compile, which takes minutes. Raises `UserError` where heads does not divide width.
     """
-    names, what = [*MODULES, *([COMPILED] if compiled else [])], "forward and backward" if backward else "forward"
+    names = [*MODULES, *([COMPILED] if compiled else [])]
+    what = f"{'forward and backward' if backward else 'forward'}, batch {bench.batch}"
     plain = list(MODULES)[1:]
     times, rates, best = [], [], copy_bandwidth(bench.device)
     for length in lengths:
@@ -56,8 +57,8 @@ def attention(bench: Bench, lengths: Sequence[int] = LENGTHS, backward: bool = F
                       *(100 * nbytes / seconds[name] / best for name, nbytes in moved.items())])
     yield Table(f"Attention alone, {what}: fastest of turns", (
         "tokens", *(f"{name}, ms" for name in names), *(f"SDPA / {name}" for name in names[1:])), times, note=(
-            "no R, positional, content: astromorphic attention without and with the astrocytes' write. SDPA / x: how "
-            "many times faster x is."))
+            "no R, positional, content: astromorphic attention without and with the astrocytes' write; positional "
+            "computes R in every call here, a network once for all segments. SDPA / x: how many times faster x is."))
     yield Table(f"Achieved bandwidth, {what}", (
         "tokens", *(f"{name}, GB/s" for name in plain), *(f"{name}, % of copy" for name in plain)), rates, 1,
         f"Bytes read and written by all operations, over the time; a large copy moves {best / 1e9:.1f} GB/s here. What "
@@ -106,6 +107,7 @@ def throughput(bench: Bench, segment_lengths: Sequence[int] = (128, 256, 512, 10
             speed = {name: tokens / min(found) for name, found in in_turns(runs, bench.repeats, bench.device).items()}
             ours = [speed[name] / speed[other] for name in ("rmaat amrb", "rmaat bptt") for other in ("rmt", "rlt")]
             rows.append([segment_length, num_segments, *map(round, speed.values()), *ours])
-    yield Table("Training, tokens a second: fastest of turns", (
+    yield Table(f"Training, tokens a second, batch {bench.batch}: fastest of turns", (
         "segment", "T", *networks, *(f"{name} / {other}" for name in ("amrb", "bptt") for other in ("rmt", "rlt"))),
-        rows)
+        rows, note="Forward and backward pass of equal architectures; amrb and bptt: RMAAT, rmt and rlt: with BPTT. "
+                   "x / y: how many times faster x is.")
