@@ -110,14 +110,15 @@ def compare(source: Record, changes: Mapping[str, float], after: Record | None =
 def meaning(source: Record) -> dict[str, float]:
     """What the constants mean for the network: reach of the memory and of the kernels (to 1/e), level of feedback."""
     found = {"memory horizon (segments)": -1 / math.log(source.entry("retention").constants["q"].value)}
-    for name, entry in source.entries.items():
-        if name.startswith("relative_position") and "scale" in entry.constants:
-            which = name.removeprefix("relative_position").strip("_")
-            found[f"kernel width{f', {which}' if which else ''} (tokens)"] = 1 / entry.constants["scale"].value
-    if "K" in source.entry("feedback").constants:
-        found["calcium that halves the release (1)"] = source.entry("feedback").constants["K"].value
-    if "exponent" in source.entry("calcium_response").constants:
-        found["calcium for twice the drive (times)"] = 2 ** source.entry("calcium_response").constants["exponent"].value
+    for label, name, constant, mean in (
+            ("kernel width (tokens)", "relative_position", "scale", lambda scale: 1 / scale),
+            ("kernel width, diffusive (tokens)", "relative_position_diffusive", "scale", lambda scale: 1 / scale),
+            ("calcium that halves the release (1)", "feedback", "K", float),
+            ("the same, feedback = bound (1)", "feedback_bound", "K", float),
+            ("calcium for twice the drive (times)", "calcium_response", "exponent", lambda power: 2**power),
+            ("the same, as fitted (times)", "calcium_response_fitted", "exponent", lambda power: 2**power)):
+        if name in source.entries and constant in source.entries[name].constants:
+            found[label] = mean(source.entries[name].constants[constant].value)
     return found
 
 
