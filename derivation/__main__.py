@@ -70,9 +70,10 @@ def check(file: RecordFile = None, cache: Cache = None, no_cache: NoCache = Fals
     from derivation.check import differences
 
     committed = record.load(file)
-    found = differences(committed, _derive(cache, no_cache).record)
+    derived = _derive(cache, no_cache).record
+    found = differences(committed, derived)
     if as_json:
-        cli.print_json({"record": committed.hash, "differences": found})
+        cli.print_json({"record": committed.hash, "derived": derived.hash, "differences": found})
     if found:
         raise DamagedFileError(f"the record {file or record.DEFAULT_PATH} does not follow from this code "
                                "(path: record, derived anew):\n  " + "\n  ".join(found)
