@@ -63,7 +63,7 @@ def run_to_file(plan: Plan, path, *, progress: bool = False, piece: int = PIECE,
                         disk_limit=disk_limit)
     with replacing(path) as temporary:
         # no more than there are: Brian2 runs no step where a clock's step is longer than the run
-        rows = min(records(plan), max(1, piece // (recorded_elements(plan) * NUMBER)))
+        rows = min(records(plan), max(1, piece // (max(1, recorded_elements(plan)) * NUMBER)))
         sink = Sink(plan, temporary, rows)
         try:
             with ran(plan, progress, sink.attach) as (built, stopped):
