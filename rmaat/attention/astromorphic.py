@@ -8,7 +8,7 @@ from torch import nn
 from foundation.errors import UserError, choose
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
 from rmaat.attention.feature_map import FEATURE_MAP
-from rmaat.attention.precision import at_least_float32, project_precisely
+from rmaat.attention.precision import at_least_float32, lost_in_rounding, project_precisely
 from rmaat.attention.projection import ALL, project_rows
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
@@ -85,7 +85,11 @@ class Astromorphic(nn.Module):
         # (E5.1) K = X W_K, Q = X W_Q, V = X W_V
         q, k, v = project_rows(self.qkv, x, self.heads, wanted)
         with torch.autocast(x.device.type, enabled=False):
-            q32, k32, v32 = (at_least_float32(x) for x in (q, k, v))
+            q32, k32, v32 = (at_least_float32(each) for each in (q, k, v))
+            if v32 is not v:  # a mean of rounded values is as wrong as each of them, for it is as much smaller
+                values = v.transpose(1, 2).flatten(2)
+                rest = lost_in_rounding(values, x, self.qkv.weight[2 * x.shape[-1]:])
+                v32 = v32 + rest.unflatten(-1, (self.heads, self.m)).transpose(1, 2)
             read = self._attend(q32, k32, v32, process, num_memory_tokens, mask).transpose(1, 2).flatten(2)
         if read.dtype == q.dtype:
             return self.project(read)

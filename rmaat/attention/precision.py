@@ -20,3 +20,15 @@ def project_precisely(weight: Float[Tensor, "out width"], x: Float[Tensor, "*bat
     rounded = x.to(half)
     rest = (x.detach() - rounded.detach()).to(half)
     return nn.functional.linear(torch.cat([rounded, rest], -1), torch.cat([weight, weight], -1).to(half))
+
+
+def lost_in_rounding(product: Float[Tensor, "*batch out"], x: Float[Tensor, "*batch width"],
+                     weight: Float[Tensor, "out width"]) -> Float[Tensor, "*batch out"]:
+    """x W^T - product, for a half-precision `product` of the two: what its rounding lost, itself in half precision.
+
+    One more half-precision matrix product; it subtracts in float32 before it rounds. Has no gradient of its own.
+    """
+    half = product.dtype
+    with torch.no_grad():
+        rest = torch.addmm(product.flatten(0, -2), x.to(half).flatten(0, -2), weight.to(half).T, beta=-1.)
+    return rest.view(product.shape)
