@@ -4,8 +4,9 @@
 
     simulate("graupner_brunel", "pairing:offset=10 ms,period=1 s,count=60", duration="61 s")
 
-For spikes and a delay D that fall on steps calcium is exact, and rho without noise is of second order in dt. The closed
-form is in pairing_curve.py.
+For spikes and a delay D that fall on steps calcium is exact, and rho without noise is of second order in dt. With noise
+the strong order is 1, and between 1/2 and 1 where calcium crosses a threshold inside a step: the noise of that step is
+right in size, not in where it falls. The closed form is in pairing_curve.py.
 """
 
 from dataclasses import replace

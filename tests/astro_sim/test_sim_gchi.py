@@ -114,24 +114,63 @@ def test_a_seed_gives_one_course_in_compiled_code_too():
         assert cpp[name].values == pytest.approx(numpy[name].values, rel=1e-12)
 
 
-def test_noise_follows_its_own_milstein_twin(noisy):
-    """Milstein's rule for Stratonovich noise, written anew, with the generator that Brian2 draws from."""
+def test_noise_follows_its_own_heun_twin(noisy):
+    """Heun's rule for Stratonovich noise, written anew, with the generator that Brian2 draws from."""
     random, dt, state = np.random.RandomState(3), 0.005, np.array([0.09, 0.78, 0.22])
     rates = clamped("AM", 2.0)
+
+    def scale(c, h, ip3):
+        q2 = 1.049 * (ip3 + 0.13) / (ip3 + 0.9434)
+        return calcium_rates(c, h, ip3, 0.1)[1] / np.sqrt(0.2 * (q2 + c))
+
     for row in range(1, 400):
-        draw, drift = random.randn() * np.sqrt(dt), np.array(rates(0, state))
-
-        def scale(c, h, ip3):
-            q2 = 1.049 * (ip3 + 0.13) / (ip3 + 0.9434)
-            return calcium_rates(c, h, ip3, 0.1)[1] / np.sqrt(0.2 * (q2 + c))
-
-        here = scale(*state)
-        ahead = state + dt * drift + np.array([0, np.sqrt(dt) * here, 0])
+        draw, drift, here = random.randn() * np.sqrt(dt), np.array(rates(0, state)), scale(*state)
+        ahead = scale(*(state + np.array([0, here * draw, 0])))
         state = state + dt * drift
-        state[1] += here * draw + (scale(*ahead) - here) * draw**2 / (2 * np.sqrt(dt))
-        state[1] = np.clip(state[1], 0, 1)
+        state[1] = np.clip(state[1] + (here + ahead) / 2 * draw, 0, 1)
         # the same arithmetic in another order; rounding grows little in two seconds
         assert [noisy[name].values[row, 0] for name in ("C", "h", "I")] == pytest.approx(state, rel=1e-10)
+
+
+FROZEN = {name: f"1e-9 {MODELS['gchi'].parameters()[name].unit}"
+          for name in ("Omega_C", "Omega_L", "O_P", "v_beta", "O_delta", "O_3K", "Omega_5P")}
+Q2 = 1.049 * 0.35 / 1.1634
+H_INF, TAU_H = Q2 / (Q2 + 0.09), 1 / (0.2 * (Q2 + 0.09))
+
+
+def on_path(model, normals, fine, joined, monkeypatch, **given):
+    """A run in which each step takes the sum of `joined` increments of one given path; normals (step, element)."""
+    steps, n = len(normals) // joined, normals.shape[1]
+    feed = iter(normals[: steps * joined].reshape(steps, joined, n).sum(axis=1) / np.sqrt(joined))
+    monkeypatch.setattr(np.random, "randn", lambda *shape: next(feed, np.zeros(n)).reshape(shape))
+    return simulate(model, options={"n": n}, duration=steps * joined * fine, dt=fine * joined,
+                    record_every=steps * joined * fine, **given)
+
+
+def strong_order(joined, errors):
+    return np.polyfit(np.log(joined), np.log(errors), 1)[0]
+
+
+@pytest.mark.parametrize(("method", "order"), [("heun", 1.0), ("milstein", 0.5)])
+def test_strong_order_against_the_exact_solution_of_each_path(monkeypatch, method, order):
+    """With calcium and IP3 standing still h - h_inf = (h(0) - h_inf) exp(-t/tau_h - W/sqrt(tau_h))."""
+    fine, joined = 0.0125, (2, 4, 8, 16)
+    normals = np.random.default_rng(2).standard_normal((64, 300))
+    path = normals.sum(axis=0) * np.sqrt(fine)
+    exact = H_INF + (0.5 - H_INF) * np.exp(-64 * fine / TAU_H - path / np.sqrt(TAU_H))
+    errors = [np.abs(on_path("gchi_stochastic", normals, fine, m, monkeypatch, initial={"h": 0.5}, parameters=FROZEN,
+                             method=method)["h"].values[-1] - exact).mean() for m in joined]
+    assert strong_order(joined, errors) == pytest.approx(order, abs=0.1), errors
+
+
+def test_strong_order_of_the_whole_model(monkeypatch):
+    fine, joined = 0.0025, (4, 8, 16)
+    normals = np.random.default_rng(3).standard_normal((320, 100))
+    finest = on_path("gchi_stochastic", normals, fine, 1, monkeypatch)["h"].values[-1]
+    errors = [np.abs(on_path("gchi_stochastic", normals, fine, m, monkeypatch)["h"].values[-1] - finest).mean()
+              for m in joined]
+    # beside a reference of a quarter of the finest step an order of 1 looks like log2(15/3)/2 = 1.16
+    assert strong_order(joined, errors) == pytest.approx(1.16, abs=0.2), errors
 
 
 def test_h_stays_between_its_walls():
@@ -143,12 +182,8 @@ def test_h_stays_between_its_walls():
 
 def test_noise_is_read_as_stratonovich():
     """With calcium and IP3 standing still the mean of h - h_inf falls as exp(-t/(2 tau_h)); as Ito: exp(-t/tau_h)."""
-    frozen = {name: f"1e-9 {MODELS['gchi'].parameters()[name].unit}"
-              for name in ("Omega_C", "Omega_L", "O_P", "v_beta", "O_delta", "O_3K", "Omega_5P")}
-    q2 = 1.049 * 0.35 / 1.1634
-    h_inf, tau_h = q2 / (q2 + 0.09), 1 / (0.2 * (q2 + 0.09))
-    recording = simulate("gchi_stochastic", parameters=frozen, initial={"h": 0.5}, options={"n": 20_000},
-                         duration=0.1 * tau_h, dt=0.002 * tau_h, seed=2)
-    left = (recording["h"].values[-1] - h_inf).mean() / (0.5 - h_inf)
+    recording = simulate("gchi_stochastic", parameters=FROZEN, initial={"h": 0.5}, options={"n": 20_000},
+                         duration=0.1 * TAU_H, dt=0.002 * TAU_H, seed=2)
+    left = (recording["h"].values[-1] - H_INF).mean() / (0.5 - H_INF)
     # 20000 log-normal draws of deviation 0.32: the mean is known to 0.0022; Ito would give 0.905
     assert left == pytest.approx(np.exp(-0.05), abs=0.007)

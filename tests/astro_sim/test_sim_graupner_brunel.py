@@ -108,6 +108,26 @@ def test_order_in_the_step_is_two():
     assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(2, abs=0.3), errors
 
 
+@pytest.mark.parametrize(("crossed", "low", "high"), [(True, 0.5, 1.1), (False, 0.9, 1.4)])
+def test_strong_order_of_the_noise(monkeypatch, crossed, low, high):
+    """On common paths: 1 for noise that rho does not scale, less where thresholds are crossed inside steps."""
+    fine, joined = 0.0005, (2, 4, 10)
+    given = {"protocol": "pairing:offset=10 ms,period=50 ms,count=2,start=20 ms", "parameters": {"D": "10 ms"}} if (
+        crossed) else {"initial": {"c": 1000.0}, "parameters": {"tau": "1 s", "gamma_d": "20", "gamma_p": "32"}}
+    normals = np.random.default_rng(2).standard_normal((240 if crossed else 160, 200))
+
+    def rho(m):
+        steps = len(normals) // m
+        feed = iter(normals[: steps * m].reshape(steps, m, -1).sum(axis=1) / np.sqrt(m))
+        monkeypatch.setattr(np.random, "randn", lambda *shape: next(feed, np.zeros(200)).reshape(shape))
+        return simulate("graupner_brunel_stochastic", **given, options={"n": 200}, dt=fine * m,
+                        duration=steps * m * fine, record_every=steps * m * fine)["rho"].values[-1]
+
+    finest = rho(1)
+    errors = [np.abs(rho(m) - finest).mean() for m in joined]
+    assert low < np.polyfit(np.log(joined), np.log(errors), 1)[0] < high, errors
+
+
 def test_monte_carlo_agrees_with_the_closed_form():
     """60 pairs at 1 Hz. With D = 10 ms all spikes fall on steps of 10 ms, where time above thresholds stays exact."""
     half, offsets = 1000, (-0.02, 0.01)
