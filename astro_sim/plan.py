@@ -194,7 +194,7 @@ def _check_input(plan: Plan, drive: Drive | Train) -> int:
     model = plan.model
     target = choose(f"input of {model.name}", drive.input, {**model.inputs, **model.spike_inputs})
     if isinstance(drive, Drive) == (drive.input in model.spike_inputs):
-        kinds = "spikes, regular, poisson" if drive.input in model.spike_inputs else "constant, steps, square, cycles"
+        kinds = "spikes, regular, poisson" if drive.input in model.spike_inputs else "constant, steps, ramp, square, cycles"
         raise UserError(f"protocol {drive.kind}: does not fit input {drive.input}; choose one of: {kinds}")
     if not model.population(target.population).active(plan.options):
         _refuse_idle(plan, f"input {drive.input}")
