@@ -18,7 +18,7 @@ app = program("Measure bytes and time, and say which targets are met.\n\n\b\nExa
               "  python -m rmaat benchmark memory --json\n"
               "  python -m rmaat benchmark speed\n"
               "  python -m rmaat benchmark all --out results/speed_cpu.md\n"
-              "  python -m rmaat benchmark all --device cuda --precision bf16 --out results/speed_gpu.md")
+              "  python -m rmaat benchmark all --device cuda --precision bf16 --width 512 --heads 8")
 
 Batch = Annotated[int, typer.Option("--batch", min=1)]
 Width = Annotated[int, typer.Option("--width", min=1)]
@@ -50,7 +50,7 @@ def _counts(option: str, text: str) -> list[int]:
     return counts
 
 
-def _bench(batch: int, width: int, repeats: int, threads: int, device: str, precision: str, heads: int = 1,
+def _bench(batch: int, width: int, heads: int, repeats: int, threads: int, device: str, precision: str,
            segment_length: int = 128) -> "Bench":
     import dataclasses
 
@@ -91,7 +91,7 @@ def _show(bench: "Bench", title: str, parts: Iterator, out: Path | None, json: b
 
 @app.command()
 def memory(segments: Segments = "1,2,4,8,16,32", batch: Batch = 8, width: Width = 64,
-           segment_length: SegmentLength = 128, threads: Threads = 1, device: Device = "auto",
+           heads: Heads = 1, segment_length: SegmentLength = 128, threads: Threads = 1, device: Device = "auto",
            precision: Precision = "fp32", out: Out = None, json: Json = False) -> None:
     """Peak bytes of BPTT, checkpointing and AMRB over the number of segments T, resident memory, predicted peaks.
 
@@ -99,7 +99,7 @@ def memory(segments: Segments = "1,2,4,8,16,32", batch: Batch = 8, width: Width 
     python -m rmaat benchmark memory --segments 1,8,32
     """
     counts = _counts("--segments", segments)
-    bench = _bench(batch, width, 1, threads, device, precision, segment_length=segment_length)
+    bench = _bench(batch, width, heads, 1, threads, device, precision, segment_length)
     from rmaat import targets
 
     _show(bench, "Memory of the gradient algorithms", targets.memory(bench, counts), out, json)
@@ -107,14 +107,15 @@ def memory(segments: Segments = "1,2,4,8,16,32", batch: Batch = 8, width: Width 
 
 @app.command()
 def speed(num_segments: Annotated[int, typer.Option("--num-segments", min=2, help="T.")] = 8, batch: Batch = 8,
-          width: Width = 64, segment_length: SegmentLength = 128, repeats: Repeats = 9, threads: Threads = 1,
-          device: Device = "auto", precision: Precision = "fp32", out: Out = None, json: Json = False) -> None:
+          width: Width = 64, heads: Heads = 1, segment_length: SegmentLength = 128, repeats: Repeats = 9,
+          threads: Threads = 1, device: Device = "auto", precision: Precision = "fp32", out: Out = None,
+          json: Json = False) -> None:
     """Time of AMRB over that of BPTT and of torch.utils.checkpoint, in turns, after the gradients were compared.
 
     \b
     python -m rmaat benchmark speed --repeats 15
     """
-    bench = _bench(batch, width, repeats, threads, device, precision, segment_length=segment_length)
+    bench = _bench(batch, width, heads, repeats, threads, device, precision, segment_length)
     from rmaat import targets
 
     _show(bench, "Speed of the gradient algorithms", targets.speed(bench, num_segments), out, json)
@@ -133,7 +134,7 @@ def attention(lengths: Annotated[str, typer.Option("--lengths", help="Numbers of
     python -m rmaat benchmark attention --lengths 256,1024,65536 --backward
     """
     counts = _counts("--lengths", lengths)
-    bench = _bench(batch, width, repeats, threads, device, precision, heads)
+    bench = _bench(batch, width, heads, repeats, threads, device, precision)
     from rmaat import throughput as speeds
 
     _show(bench, "Attention alone", speeds.attention(bench, counts, backward, compiled), out, json)
@@ -151,21 +152,24 @@ def throughput(segment_lengths: Annotated[str, typer.Option("--segment-lengths",
     python -m rmaat benchmark throughput --segment-lengths 128 --segments 2,4
     """
     sizes, counts = _counts("--segment-lengths", segment_lengths), _counts("--segments", segments)
-    bench = _bench(batch, width, repeats, threads, device, precision, heads)
+    bench = _bench(batch, width, heads, repeats, threads, device, precision)
     from rmaat import throughput as speeds
 
     _show(bench, "Throughput in training", speeds.throughput(bench, sizes, counts), out, json)
 
 
 @app.command(name="all")
-def everything(batch: Batch = 8, width: Width = 64, repeats: Repeats = 5, threads: Threads = 1,
+def everything(batch: Batch = 8, width: Width = 64, heads: Heads = 1, repeats: Repeats = 9, threads: Threads = 1,
                device: Device = "auto", precision: Precision = "fp32", out: Out = None, json: Json = False) -> None:
-    """All tables at their default sizes, and all targets in one; some twenty minutes on one CPU thread.
+    """All tables, and all targets in one; some twenty minutes on one CPU thread.
+
+    Attention and throughput take one sequence at a time on a CPU, the batch on a GPU.
 
     \b
     python -m rmaat benchmark all --out results/speed_cpu.md
+    python -m rmaat benchmark all --device cuda --precision bf16 --width 512 --heads 8 --out results/speed_gpu.md
     """
-    bench = _bench(batch, width, repeats, threads, device, precision)
+    bench = _bench(batch, width, heads, repeats, threads, device, precision)
     _show(bench, "Memory and speed", _all_parts(bench), out, json)
 
 
@@ -175,7 +179,8 @@ def _all_parts(bench: "Bench") -> Iterator:
     from rmaat import targets
     from rmaat import throughput as speeds
 
-    single = dataclasses.replace(bench, batch=1, repeats=min(bench.repeats, 3))
+    single = dataclasses.replace(bench, batch=bench.batch if bench.device == "cuda" else 1,
+                                 repeats=min(bench.repeats, 3))
     yield from targets.memory(bench)
     yield from targets.speed(bench)
     yield from speeds.attention(single)

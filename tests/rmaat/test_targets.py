@@ -10,7 +10,7 @@ import torch
 
 from foundation.cli import run
 from foundation.errors import ResourceError
-from rmaat import benchmark, targets
+from rmaat import benchmark, targets, throughput
 from rmaat.__main__ import app
 from rmaat.backprop import GRADIENT
 from rmaat.benchmark_report import Table, Target, target_table
@@ -78,6 +78,28 @@ def test_speed_compares_in_turns_after_the_gradients(program, monkeypatch, tmp_p
     assert "- command: `python -m rmaat benchmark speed --repeats 3 --num-segments 4" in text
     assert "- commit: " in text and f"- torch: {torch.__version__}" in text
     assert "segments of 512, neither pruned" in text
+
+
+def test_all_has_every_table_and_every_target(program, monkeypatch):
+    seen = []
+
+    def part(name, *told):
+        def run(bench, *args, **kwargs):
+            seen.append((name, bench.batch, bench.repeats))
+            yield Table(name, ("x",), [[1]])
+            yield from told
+
+        return run
+
+    monkeypatch.setattr(targets, "memory", part("memory", Target("bytes", 1., .5)))
+    monkeypatch.setattr(targets, "speed", part("speed", Target("time", 1., 1.5)))
+    monkeypatch.setattr(throughput, "attention", part("attention"))
+    monkeypatch.setattr(throughput, "throughput", part("throughput"))
+    found = json.loads(program("all", "--json", "--batch", 5, "--device", "cpu"))
+    assert [table["title"] for table in found["tables"]] == ["memory", "speed", "attention", "attention", "throughput"]
+    assert [target["met"] for target in found["targets"]] == [True, False]
+    assert seen[:2] == [("memory", 5, 9), ("speed", 5, 9)] and set(seen[2:]) == {("attention", 1, 3),
+                                                                                ("throughput", 1, 3)}
 
 
 def test_a_table_is_aligned_markdown():
