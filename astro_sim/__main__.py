@@ -154,7 +154,7 @@ def analyse(
     after: Annotated[str | None, typer.Option(help="Leave out what comes before. Default: the first half.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Range, amplitude, period and rises of every variable of a recording."""
+    """Ranges and oscillations of every variable; waves, equilibria, AM/FM encoding and events where they apply."""
     from astro_sim import summarise
     from astro_sim.parameter import read
     from astro_sim.recording import PartialRecording, Recording
