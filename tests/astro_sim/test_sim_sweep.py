@@ -1,8 +1,9 @@
 """Sweeps: files by content hash, going on after a stop, shards, failures that stay alone."""
 
 import json
+import os
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from astro_sim.model import Connection, Input, Model, Observable, Pairs, Populat
 from astro_sim.parameter import Parameter
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
-from astro_sim.sweep import grid, name_of, sweep
+from astro_sim.sweep import _finished, grid, name_of, sweep
 from foundation import cli
 from foundation.errors import ResourceError, UserError
 
@@ -156,6 +157,14 @@ def test_two_sweeps_at_once_share_a_folder(tmp_path):
         assert {path.name for path in (*outcome.done, *outcome.kept)} == names
     assert {path.name for path in tmp_path.iterdir()} == names
     assert all(Recording.load(tmp_path / name) for name in names)
+
+
+def test_a_process_that_dies_takes_no_other_point_along():
+    """Each piece of work is a function and its arguments; here one of three ends the process that runs it."""
+    work = {"first": (len, "12"), "deadly": (os._exit, 3), "last": (len, "123")}
+    ended = dict(_finished(work, None, 1))
+    assert isinstance(ended.pop("deadly").exception(), BrokenExecutor)
+    assert {name: future.result() for name, future in ended.items()} == {"first": 2, "last": 3}
 
 
 def test_a_dask_cluster_of_two_workers(tmp_path):
