@@ -1,7 +1,7 @@
 """Other records that the biology's uncertainty allows: draws and published parameter sets, as changes of one record.
 
-The file stands beside its record (rmaat.json: rmaat.ensemble.json) and holds its hash. Standard library only: a machine
-that trains takes a draw from here and needs no simulator. `uncertainty.py` makes the draws.
+The file stands beside its record (rmaat.json: rmaat.ensemble.json) and holds the hash of its numbers. Standard library
+only: a machine that trains takes a draw from here and needs no simulator. `uncertainty.py` makes the draws.
 """
 
 import dataclasses
@@ -33,11 +33,11 @@ class Draw:
 class Ensemble:
     """`draws` at random, `published` one parameter set each; `rejected` says what has no record, and why.
 
-    `record` is the hash of the record that they are changes of, `assumed_spread` the standard deviation of the
+    `numbers` is the hash of the numbers that they are changes of, `assumed_spread` the standard deviation of the
     logarithm of every assumed parameter.
     """
 
-    record: str
+    numbers: str
     seed: int
     assumed_spread: float
     draws: tuple[Draw, ...]
@@ -51,13 +51,16 @@ class Ensemble:
     def _body(self) -> dict:
         return {"schema": SCHEMA} | dataclasses.asdict(self)
 
+    def belongs_to(self, source: Record) -> bool:
+        return self.numbers == numbers_of(source)
+
     def sample(self, source: Record, which: str) -> Record:
         """The whole record of a draw, "0" to the last, or of a published set by name; says so in its versions.
 
         Raises `UserError` for another name and where the ensemble is not of `source`.
         """
-        if source.hash != self.record:
-            raise UserError(f"the ensemble was drawn from record {self.record[:12]}, this is {source.hash[:12]}; draw "
+        if not self.belongs_to(source):
+            raise UserError(f"the ensemble was drawn from other numbers than those of record {source.hash[:12]}; draw "
                             "anew with 'python -m derivation sample'")
         if which in self.published:
             return changed(source, self.published[which], f"published set {which} of ensemble {self.hash[:12]}")
@@ -65,6 +68,15 @@ class Ensemble:
             raise unknown("record sample", which, [*self.published, f"0 to {len(self.draws) - 1}"])
         draw = self.draws[int(which)]
         return changed(source, draw, f"draw {int(which)} of ensemble {self.hash[:12]}: {draw.note}")
+
+
+def numbers_of(source: Record) -> str:
+    """SHA-256 of a record's constants, with formulas and intervals, and parameters: all that a draw rests on."""
+    body = {key: {"parameters": {use.name: [use.value, use.basis] for use in entry.parameters},
+                  "constants": {name: [constant.value, constant.formula, constant.interval]
+                                for name, constant in entry.constants.items()}}
+            for key, entry in source.entries.items()}
+    return sha256_bytes(canonical_json(body).encode())
 
 
 def changed(source: Record, draw: Draw, what: str) -> Record:

@@ -18,7 +18,7 @@ from astro_sim.equilibria import hopf_points
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, convert
 from derivation import record, whatif
-from derivation.ensemble import Draw, Ensemble, changed
+from derivation.ensemble import Draw, Ensemble, changed, numbers_of
 from derivation.limit_cycle import with_parameter
 from derivation.record import ParameterUse, Record
 from derivation.reduce import REDUCTIONS
@@ -122,7 +122,7 @@ def ensemble(source: Record, draws: int, seed: int, assumed_spread: float = ASSU
         report(number + 1)
     if again:
         rejected["draws"] = f"{again} of {draws + again} ended an oscillation or a decay, and were drawn again"
-    return Ensemble(source.hash, seed, float(assumed_spread), tuple(made), alone, rejected)
+    return Ensemble(numbers_of(source), seed, float(assumed_spread), tuple(made), alone, rejected)
 
 
 def recomputed(source: Record, changes: Changes) -> tuple[Record, list[str]]:

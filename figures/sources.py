@@ -35,7 +35,7 @@ class Sources:
     def ensemble(self) -> Ensemble:
         """The committed draws where they are of this record; else a few made now."""
         path = path_beside(None)
-        if path.exists() and (found := load(path)).record == self.record.hash:
+        if path.exists() and (found := load(path)).belongs_to(self.record):
             return found
         return uncertainty.ensemble(self.record, DRAWS, seed=0)
 

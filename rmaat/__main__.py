@@ -184,7 +184,8 @@ def _check_trace(model, record, json: bool) -> None:
 
     from rmaat import trace_matrix as matrices
 
-    found, wrong = matrices.matrix(model, record), matrices.complaints(model, record)
+    found = matrices.matrix(model, record)
+    wrong = matrices.complaints(model, record, found)
     if json:
         body = dataclasses.asdict(found) | {"unread": sorted(found.unread)}
         print_json({"record": record.hash, "wrong": wrong, "matrix": body})

@@ -155,7 +155,8 @@ def influences(config: ModelConfig, record: Record, items: list[Traced]) -> dict
     """(path, parameter) -> largest change of the tensor per relative change of the parameter, in its largest value."""
     before = {path_of(item): numbers(item.value) for item in items}
     changes: dict[tuple[str, str], torch.Tensor | float] = {}
-    for key, entry in record.entries.items():
+    for key in sorted({item.origin.entry for item in items}):
+        entry = record.entry(key)
         for name in entry.constants:
             slopes = _slopes(config, record, key, name, before.keys())
             for use in entry.parameters:  # one that acts through several constants stands there several times

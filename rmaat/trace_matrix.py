@@ -82,8 +82,8 @@ def text(found: Matrix) -> str:
 # ---------------------------------------------------------------------------------------------- what may not be
 
 
-def complaints(config: ModelConfig, record: Record) -> list[str]:
-    """What is wrong with the trace of `config`'s network, as sentences; empty for a sound one.
+def complaints(config: ModelConfig, record: Record, table: Matrix | None = None) -> list[str]:
+    """What is wrong with the trace of `config`'s network, as sentences; empty for a sound one. `table`: its matrix.
 
     A number without origin; a constant that is not what its formula gives; a derivative of a formula's parameter that
     is not the formula's; a derived parameter with nothing behind it; a parameter with a chain that moves nothing.
@@ -91,10 +91,22 @@ def complaints(config: ModelConfig, record: Record) -> list[str]:
     found = [f"{path} has no origin" for path in orphans(build(config, record))]
     if "changed" not in record.versions:  # one that was has the derivatives, and with noise not the values, of another
         found += [f"{key}: {what}" for key, entry in record.entries.items() for what in entry_complaints(entry)]
-    table = matrix(config, record)
-    for name, row in table.effects.items():
-        found += [f"{name} has a chain to {column} and does not move it" for column, effect in row.items()
-                  if not effect]
+    table, read = table or matrix(config, record), _read(config, record)
+    for key, entry in record.entries.items():
+        constants = {f"{key}.{name}" for name in entry.constants}
+        for name in dict.fromkeys(use.name for use in entry.parameters):
+            for columns in (constants, read.get(key, set())):
+                if columns and not any(table.effects[name].get(column) for column in columns):
+                    found.append(f"{name} has a chain to {', '.join(sorted(columns))} and does not move it")
+    return found
+
+
+def _read(config: ModelConfig, record: Record) -> dict[str, set[str]]:
+    """Entry -> the tensors of `config`'s network that come from it."""
+    found: dict[str, set[str]] = {}
+    for item in collect(build(config, record)):
+        if isinstance(item.origin, FromRecord):
+            found.setdefault(item.origin.entry, set()).add(_without_layer(path_of(item)))
     return found
 
 

@@ -94,8 +94,9 @@ def test_a_parameter_may_act_on_one_constant_in_two_ways(monkeypatch):
     def reduction(value):
         return dataclasses.replace(whatif.REDUCTIONS["tau_cycle"], value=lambda changes: value(changes["x"]))
 
+    two = {"a": reduction(lambda x: x * x), "b": reduction(lambda x: 3 * x)}
     for module in (whatif, perturb):
-        monkeypatch.setattr(module, "REDUCTIONS", {"a": reduction(lambda x: x * x), "b": reduction(lambda x: 3 * x)})
+        monkeypatch.setattr(module, "REDUCTIONS", two)
     use = record.ParameterUse("a", 4.0, "1", "one", "assumed here", "assumed", "macro", {"scale": 1.0})
     uses = (use, dataclasses.replace(use, name="b", value=6.0),
             dataclasses.replace(use, name="m.x", value=2.0, sensitivity={"scale": 4.0}, through="a"),

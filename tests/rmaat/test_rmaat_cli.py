@@ -134,3 +134,21 @@ def test_the_module_runs_as_a_program():
     done = subprocess.run([sys.executable, "-m", "rmaat", "trace", "--tensor", "retention"], capture_output=True,
                           text=True, cwd=ROOT, check=False)
     assert done.returncode == 0 and "retention.retention" in done.stdout and done.stderr == ""
+
+
+def test_a_run_may_take_a_sample_of_the_record(program, tmp_path):
+    """The run's folder holds the drawn record, which trace and evaluate then read; the numbers are the draw's."""
+    from derivation import ensemble, record
+
+    drawn = ensemble.load(ensemble.path_beside(None)).sample(record.load(), "cortical_slices")
+    code, told, _ = program("train", "recall", "--out", tmp_path / "run", "--record-sample", "cortical_slices",
+                            "--json", *TINY)
+    assert code == 0 and json.loads(told)["record"] == drawn.hash != record.load().hash
+    assert record.load(tmp_path / "run" / "record.json") == drawn
+    code, told, _ = program("trace", tmp_path / "run", "--tensor", "retention", "--json")
+    (tensor,) = json.loads(told)["tensors"]
+    assert tensor["constants"]["q"]["value"] == drawn.entry("retention").constants["q"].value
+    assert "cortical_slices" in json.loads(told)["changed"]
+    assert json.loads(program("evaluate", tmp_path / "run", "--json")[1])["record"] == drawn.hash
+    code, _, error = program("train", "recall", "--out", tmp_path / "other", "--record-sample", "cortex", *TINY)
+    assert code == 2 and "unknown record sample 'cortex'" in error and not (tmp_path / "other").exists()
