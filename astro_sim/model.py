@@ -162,7 +162,10 @@ class Connection(Text):
 
 @dataclass(frozen=True)
 class Input:
-    """What a protocol may drive: the symbol `variable` of a population, on all elements or on `elements(options)`."""
+    """What a protocol may drive: the symbol `variable` of a population, on all elements or on `elements(options)`.
+
+    `allowed`, as of a parameter, says which values can be.
+    """
 
     population: str
     variable: str
@@ -170,6 +173,7 @@ class Input:
     default: float
     meaning: str
     elements: Callable[[Options], Sequence[int]] | None = None
+    allowed: str = "any"
 
 
 @dataclass(frozen=True)

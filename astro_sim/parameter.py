@@ -17,6 +17,8 @@ ALLOWED = {
     "fraction": lambda value: 0 <= value <= 1,
     "any": lambda value: True,
 }
+MUST_BE = {"positive": "above zero", "nonnegative": "zero or above", "fraction": "between 0 and 1",
+           "any": "a finite number"}
 
 _PREFIXES = ("", "n", "u", "m", "k")
 _STEMS = ("second", "molar", "mole", "meter", "metre", "liter", "hertz", "volt", "amp", "siemens", "farad", "ohm",
@@ -132,8 +134,7 @@ class Parameter:
             raise UserError(f"'{self.meaning}' = {self.value:g} {self.unit} is not allowed; it must be {self._must()}")
 
     def _must(self) -> str:
-        return {"positive": "above zero", "nonnegative": "zero or above", "fraction": "between 0 and 1",
-                "any": "a finite number"}[self.allowed]
+        return MUST_BE[self.allowed]
 
     def quantity(self):
         """The value as a Brian2 quantity (a plain float when it has no unit)."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from astro_sim.model import Model
-from astro_sim.parameter import ALLOWED, Parameter, convert, seconds, split_quantity
+from astro_sim.parameter import ALLOWED, MUST_BE, Parameter, convert, seconds, split_quantity
 from astro_sim.protocols import Drive, drive_from_dict, drives
 from astro_sim.trains import Train
 from foundation.errors import ResourceError, UserError, choose, unknown
@@ -194,14 +194,18 @@ def _check_input(plan: Plan, drive: Drive | Train) -> int:
     model = plan.model
     target = choose(f"input of {model.name}", drive.input, {**model.inputs, **model.spike_inputs})
     if isinstance(drive, Drive) == (drive.input in model.spike_inputs):
-        kinds = "spikes, regular, poisson" if drive.input in model.spike_inputs else "constant, steps, ramp, square, cycles"
+        spiking = drive.input in model.spike_inputs
+        kinds = "spikes, regular, poisson" if spiking else "constant, steps, ramp, square, cycles"
         raise UserError(f"protocol {drive.kind}: does not fit input {drive.input}; choose one of: {kinds}")
     if not model.population(target.population).active(plan.options):
         _refuse_idle(plan, f"input {drive.input}")
     if not isinstance(drive, Drive):
         return plan.size(target.population)
-    for value in drive.values:
-        convert(*split_quantity(value, drive.input), target.unit, f"input {drive.input}")
+    for text in drive.values:
+        value = convert(*split_quantity(text, drive.input), target.unit, f"input {drive.input}")
+        if not ALLOWED[target.allowed](value):
+            raise UserError(f"input {drive.input}: {text} is not allowed; '{target.meaning}' must be "
+                            f"{MUST_BE[target.allowed]}")
     return len(plan.reach(drive.input))
 
 

@@ -25,8 +25,9 @@ class ResourceError(UserError):
 def unknown(kind: str, given: str, allowed: Iterable[str]) -> UserError:
     """The error for a name that is not in a registry: lists the right ones, the closest first when there is one."""
     allowed = list(allowed)
-    close = difflib.get_close_matches(str(given), allowed, n=1)
-    hint = f" (did you mean '{close[0]}'?)" if close else ""
+    plain = {name.lower(): name for name in map(str, allowed)}
+    close = difflib.get_close_matches(str(given).lower(), plain, n=1)
+    hint = f" (did you mean '{plain[close[0]]}'?)" if close else ""
     return UserError(f"unknown {kind} '{given}'{hint}; choose one of: {', '.join(sorted(allowed))}")
 
 

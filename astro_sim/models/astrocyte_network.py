@@ -153,9 +153,10 @@ MODEL = Model(
     ),
     parameter_sets={"Stimberg2019": RING, "AM": AM, "FM": FM},
     initial=INITIAL,
-    inputs={"glutamate": Input("astrocyte", "glutamate", "umolar", 0.0, "glutamate outside, held"),
+    inputs={"glutamate": Input("astrocyte", "glutamate", "umolar", 0.0, "glutamate outside, held",
+                                allowed="nonnegative"),
             "ip3_source": Input("astrocyte", "ip3_source", "umolar", 0.0, "IP3 of a source that F_ex couples each "
-                                "astrocyte to; at 0 it takes IP3 from those above I_Theta"),
+                                "astrocyte to; at 0 it takes IP3 from those above I_Theta", allowed="nonnegative"),
             "ip3_flux": Input("astrocyte", "ip3_flux", "umolar/second", 0.0, "IP3 let in, whatever the concentration")},
     observables={**OBSERVABLES, "J_coupling": Observable("astrocyte", "umolar/second",
                                                          "IP3 that comes through gap junctions")},

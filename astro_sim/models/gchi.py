@@ -106,7 +106,8 @@ def _model(name: str, summary: str, production: str, sets: dict, initial: dict, 
     """One of the four; the noisy ones put h back into [0, 1] after each step, and integrate by Heun's rule."""
     text = CALCIUM + IP3 + production
     kept = {"threshold": "h > 1 or h < 0", "reset": "h = clip(h, 0, 1)"} if noisy else {}
-    glutamate = Input("astrocyte", "glutamate", "umolar", 2.0, "glutamate at the receptors")
+    glutamate = Input("astrocyte", "glutamate", "umolar", 2.0, "glutamate at the receptors",
+                      allowed="nonnegative")
     return Model(
         name=name,
         summary=summary,

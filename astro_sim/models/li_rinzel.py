@@ -79,7 +79,7 @@ MODEL = Model(
     parameter_sets=SETS,
     initial={"C": Parameter(0.09, "umolar", "calcium at the start", _DP, "stated", "nonnegative"),
              "h": Parameter(0.78, "1", "receptors not inactivated at the start", _DP, "stated", "fraction")},
-    inputs={"ip3": Input("astrocyte", "I", "umolar", 0.5, "IP3 concentration")},
+    inputs={"ip3": Input("astrocyte", "I", "umolar", 0.5, "IP3 concentration", allowed="nonnegative")},
     observables=SEEN,
     sources=("LiRinzel1994", "DePitta2009"),
     not_modelled=f"IP3 dynamics, {_MISSING}",
