@@ -1,37 +1,38 @@
 """How far the biology's uncertainty moves the retention schedule and the kernel: bands of draws, published sets."""
 
+import itertools
+
 import numpy as np
 
 from derivation.record import Record
 from figures import style
 from figures.sources import Sources
 
-NUM_SEGMENTS, SHOWN = 8, 24
+NUM_SEGMENTS, SHOWN = 8, 12
 BAND = (0.025, 0.5, 0.975)
-LOOKS = ((style.ORANGE, "o"), (style.GREEN, "s"), (style.RED, "^"), (style.SKY, "v"), ("#CC79A7", "D"))
+COLOURS, DASHES, MARKERS = (style.ORANGE, style.GREEN, style.RED, style.SKY, style.BLUE), ("-", ":"), "os^vDP<>X*"
 
 
 def draw(sources: Sources):
     found, source = sources.ensemble, sources.record
-    figure, axes = style.subplots(1, 2, width=10.0, height=4.4)
+    figure, axes = style.subplots(1, 2, width=10.0, height=5.4)
+    looks = [(colour, dash) for dash, colour in itertools.product(DASHES, COLOURS)]
     segment, distance = np.arange(1, NUM_SEGMENTS + 1), np.arange(SHOWN + 1)
     for axis, place, curve in ((axes[0], segment, schedule), (axes[1], distance, kernel)):
         drawn = np.array([curve(found.sample(source, str(number))) for number in range(len(found.draws))])
         low, middle, high = np.quantile(drawn, BAND, axis=0)
         axis.fill_between(place, low, high, color="0.85", lw=0, label=f"95 % of {len(drawn)} draws")
         axis.plot(place, middle, color="0.5", ls="--", label="their median")
-        for name, (colour, marker) in zip(found.published, LOOKS, strict=False):
-            axis.plot(place, curve(found.sample(source, name)), marker=marker, ms=5, mfc="none", color=colour, lw=1.2,
-                      markevery=1 if place is segment else 4, label=f"published set {name}")
-        axis.plot(place, curve(source), color=style.BLACK, lw=2.2, label="the record")
+        for k, name in enumerate(found.published):
+            colour, dash = looks[k % len(looks)]
+            axis.plot(place, curve(found.sample(source, name)), marker=MARKERS[k % len(MARKERS)], ms=5, mfc="none",
+                      color=colour, ls=dash, lw=1.3, label=f"set {name}")
+        axis.plot(place, curve(source), color=style.BLACK, lw=2.2, zorder=1.9, label="the record")
     axes[0].set(xlabel="segment t (1)", ylabel="share of the capacity RF(t, T) (1)", xticks=segment, ylim=(0, None),
                 title=f"Retention, T = {NUM_SEGMENTS}")
     axes[1].set(xlabel="distance (places = tokens)", ylabel="coupling r (1)", ylim=(0, 1.02), title="Position kernel")
-    axes[0].legend(fontsize=8)
-    if found.rejected:
-        told = "; ".join(name for name in found.rejected if name != "draws")
-        axes[1].text(0.98, 0.96, f"not in it: {told}" if told else "", transform=axes[1].transAxes, ha="right",
-                     va="top", fontsize=7.5, color="0.4")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8,
+                  title="a set that leaves a curve as it is lies on the record's", title_fontsize=8)
     return figure
 
 
