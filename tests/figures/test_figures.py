@@ -62,6 +62,33 @@ def test_places_are_uniform_or_larger_in_the_centre(drawn):
     assert grid[1, 1] > grid[0, 1] > grid[0, 0]
 
 
+def test_releases_of_simulated_trains_lie_on_their_closed_forms(drawn):
+    depressing, points, facilitating, others, _ = (line.get_xydata() for line in drawn["release_rate"].axes[0].lines)
+    for curve, found in ((depressing, points), (facilitating, others)):
+        wanted = np.interp(np.log(found[:, 0]), np.log(curve[:, 0]), curve[:, 1])
+        np.testing.assert_allclose(found[:, 1], wanted, rtol=5e-3)  # a curve of 200 points; trains of some seconds
+    assert points[:, 1].argmax() == 0 < others[:, 1].argmax() < len(others) - 1
+
+
+def test_simulated_pairs_scatter_about_the_exact_curve(drawn):
+    axis = drawn["pairing_curve"].axes[0]
+    exact = axis.lines[2].get_xydata()
+    container = axis.containers[0]
+    found, bars = container.lines[0].get_xydata(), [bar for bar in container.lines[2][0].get_segments()]
+    error = np.array([bar[1][1] - bar[0][1] for bar in bars]) / 2
+    off = (found[:, 1] - np.interp(found[:, 0], exact[:, 0], exact[:, 1])) / error
+    assert len(off) == 7 and np.sqrt((off**2).mean()) < 2.2  # a fixed seed; chance leaves 2.2 once in 10^5 draws
+
+
+def test_phase_planes_show_nullclines_that_meet_at_the_equilibria(drawn):
+    for axis in drawn["phase_plane"].axes:
+        calcium, inactive = (axis.lines[n].get_xydata() for n in range(2))
+        for line in (line for line in axis.lines if line.get_marker() == "o"):
+            at = line.get_xydata()[0]
+            for nullcline in (calcium, inactive):
+                assert np.abs(nullcline - at).max(axis=1).min() < 5e-3  # 400 points on the axis
+
+
 def test_files_are_stamped(drawn, tmp_path):
     from figures import style
 
@@ -89,3 +116,33 @@ def test_bad_input_is_one_clear_line(arguments, code, message, tmp_path):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_trace_matrix_is_drawn_as_it_is(drawn, sources):
+    from figures.fig_trace_matrix import CONFIG, rows
+    from rmaat.configs import CONFIGS
+    from rmaat.trace_matrix import matrix
+
+    found, axis = matrix(CONFIGS[CONFIG]().model, sources.record), drawn["trace_matrix"].axes[0]
+    names, shown = rows(found), np.ma.filled(axis.images[0].get_array(), np.nan)
+    assert sorted(names) == sorted(found.parameters), "each parameter once"
+    for row, name in enumerate(names):
+        for column, key in enumerate(found.columns):
+            expected = abs(found.effects[name].get(key, np.nan))
+            np.testing.assert_allclose(shown[row, column], expected, rtol=1e-12)
+    assert all(name in label.get_text() for name, label in zip(names, axis.get_yticklabels(), strict=True))
+
+
+def test_uncertainty_shows_every_set_and_a_band_around_the_median(drawn, sources):
+    from figures.fig_uncertainty import kernel, schedule
+
+    for axis, curve in zip(drawn["uncertainty"].axes, (schedule, kernel), strict=True):
+        lines = {line.get_label(): line.get_ydata() for line in axis.lines}
+        for name in sources.ensemble.published:
+            expected = curve(sources.ensemble.sample(sources.record, name))
+            np.testing.assert_allclose(lines[f"set {name}"], expected, rtol=1e-12)
+        np.testing.assert_allclose(lines["the record"], curve(sources.record), rtol=1e-12)
+        edge = axis.collections[0].get_paths()[0].vertices
+        for place, middle in zip(axis.lines[0].get_xdata(), lines["their median"], strict=True):
+            low, high = (pick(edge[edge[:, 0] == place, 1]) for pick in (min, max))
+            assert low <= middle <= high
