@@ -74,7 +74,7 @@ def test_simulated_pairs_scatter_about_the_exact_curve(drawn):
     axis = drawn["pairing_curve"].axes[0]
     exact = axis.lines[2].get_xydata()
     container = axis.containers[0]
-    found, bars = container.lines[0].get_xydata(), [bar for bar in container.lines[2][0].get_segments()]
+    found, bars = container.lines[0].get_xydata(), container.lines[2][0].get_segments()
     error = np.array([bar[1][1] - bar[0][1] for bar in bars]) / 2
     off = (found[:, 1] - np.interp(found[:, 0], exact[:, 0], exact[:, 1])) / error
     assert len(off) == 7 and np.sqrt((off**2).mean()) < 2.2  # a fixed seed; chance leaves 2.2 once in 10^5 draws
