@@ -235,7 +235,8 @@ def train(experiment: Experiment, out: str | Path, *, data: Path | None = None,
         given = {"data": data, "record": source, "resume": resume, "device": world.device, "world": world}
         started, cpu = time.perf_counter(), time.process_time()
         trainer = begin(experiment, folder, **given)
-        begun_at = trainer.step
+        begun_at, stored = trainer.step, trainer.run.environment.get("data")
+        given["data"] = data = data or (Path(stored) if stored else None)
         fit(trainer, quiet)
         timing = {"timed_steps": trainer.step - begun_at, "seconds": round(time.perf_counter() - started, 2),
                   "cpu_seconds": round(time.process_time() - cpu, 2), "processes": world.size}

@@ -244,6 +244,20 @@ def test_trees_of_different_lengths_train_and_evaluate(tmp_path, monkeypatch):
     assert together.accuracy == apart.accuracy and together.loss == pytest.approx(apart.loss, rel=1e-5)  # float32
 
 
+def test_a_resumed_run_takes_all_its_data_from_the_folder_that_it_began_with(tmp_path, monkeypatch):
+    """Also the control and the control rows, which would otherwise be those of generated trees."""
+    monkeypatch.setenv("ASTRO_RMAAT_CACHE", str(tmp_path / "cache"))
+    for name, answers in (("train", "3456"), ("val", "34"), ("test", "777")):
+        rows = "".join(f"( ( ( [MAX {answer} ) 1 ) ] )\t{answer}\n" for answer in answers)
+        (tmp_path / f"basic_{name}.tsv").write_text(f"Source\tTarget\n{rows}")
+    task = TASKS["listops"](train=9, validation=4, test=5, min_length=2, max_length=20)
+    config = experiment("short", task, TrainConfig(steps=2, batch_size=4), segment_length=4, width=8, layers=1)
+    begin(config, tmp_path / "run", data=tmp_path)
+    result = train(config, tmp_path / "run", device="cpu", resume=True, control=True, quiet=True)
+    assert {row["name"]: row["samples"] for row in result["rows"]} == dict.fromkeys(
+        ("model", "model, memory reset", "trained with memory reset", "majority"), 3)
+
+
 def test_the_control_run_is_trained_beside(tmp_path):
     result = train(tiny("train.steps=3"), tmp_path, device="cpu", control=True, quiet=True)
     assert [row["name"] for row in result["rows"]] == ["model", "model, memory reset", "trained with memory reset",
