@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from astro_sim import lsoda
 from astro_sim.network import build
+from astro_sim.parameter import unit
 from astro_sim.plan import Plan, prepare
 from astro_sim.simulate import run, simulate
 from foundation.errors import UserError
@@ -198,9 +199,10 @@ def bare_ring(plan: Plan) -> dict:
         gaps = brian2.Synapses(group, group, plan.model.connections[1].equations, namespace=values, clock=clock)
         k = np.arange(n)
         gaps.connect(i=np.stack([(k - 1) % n, (k + 1) % n], axis=1).ravel(), j=np.repeat(k, 2))
-        monitor = brian2.StateMonitor(group, ["C", "h", "I"], record=True, clock=clock)
+        seen = plan.model.observables
+        monitor = brian2.StateMonitor(group, list(seen), record=True, clock=clock)
         brian2.Network(group, gaps, monitor).run((plan.steps + 1) * plan.dt * brian2.second, namespace={})
-        return {"C": monitor.C / brian2.umolar, "h": monitor.h, "I": monitor.I / brian2.umolar}
+        return {name: getattr(monitor, name) / unit(one.unit) for name, one in seen.items()}
     finally:
         brian2.prefs.codegen.target = old
 
