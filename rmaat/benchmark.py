@@ -182,6 +182,7 @@ class Bench:
                 "batch": self.batch, "width": self.shape.width, "layers": self.shape.layers,
                 "heads": self.shape.heads, "memory tokens": self.shape.num_memory_tokens, "repeats": self.repeats,
                 "time": "CPU seconds" if clock(self.device) is time.process_time else "seconds",
+                "load at the start": f"{os.getloadavg()[0]:.1f} of {os.cpu_count()} cores",
                 "torch": torch.__version__, "Python": platform.python_version(),
                 "record": self.biology.record.hash[:12]}
 
