@@ -157,3 +157,22 @@ def test_analyse_says_what_the_recording_holds(astro_sim):
     assert "period_s" not in still["variables"]["C"]["elements"][0]
     with pytest.raises(UserError, match="after: 60 s leaves 1 records"):
         summarise.summarise(recording, 60.0)
+
+
+def test_analyse_finds_what_applies_and_says_what_is_not_there():
+    levels = [f"constant:input=glutamate,value={level} umolar,elements={k}"
+              for k, level in enumerate((0.1, 1.0, 0.001))]
+    told = summarise.summarise(simulate("gchi:FM", levels, options={"n": 3}, duration="90 s", dt="100 ms"))
+    assert told["encoding"]["word"] == "FM" and told["encoding"]["silent"] == (0.001,)
+    assert not {"wave", "no_wave", "equilibria", "events"} & set(told)
+    assert "encoding: FM" in summarise.text(told)
+    ring = simulate("astrocyte_network", options={"n_columns": 5}, duration="1 s", dt="50 ms")
+    told = summarise.summarise(ring)
+    assert told["no_wave"].startswith("C rises nowhere") and "encoding" not in told
+    assert "no wave: C rises nowhere" in summarise.text(told)
+    loop = simulate("tripartite", "spikes:input=release,times=0.1s", options={"loop": "open"}, duration="1 s",
+                    dt="10 ms", initial={"C": "0.6 umolar"})
+    told = summarise.summarise(loop)
+    assert told["events"]["releases"]["count"] == len(loop.events["releases"].times)
+    assert "no_irregularity" in told["events"]["releases"] and "releases: " in summarise.text(told)
+    json.dumps(told, allow_nan=False)
