@@ -84,7 +84,7 @@ def moves(source: Record, parameter: str) -> list[Move]:
         if len(found) == len(source.entries):
             break
         near = share / SMALLER
-        points = [_entries(source, parameter, value * (1 + part)) for part in (0, share, -share, near, -near)]
+        points = [_entries(source, parameter, value, part) for part in (0, share, -share, near, -near)]
         for key, entry in source.entries.items():
             if key not in found and all(key in point for point in points):
                 found[key] = list(_moves(entry, key, parameter, share, [point[key] for point in points]))
@@ -102,13 +102,16 @@ def _moves(entry: Entry, key: str, parameter: str, share: float, points: list[En
         yield Move(parameter, key, name, share, at[0], slope * share * value, *at[1:])
 
 
-def _entries(source: Record, parameter: str, value: float) -> dict[str, Entry]:
-    """The entries with a parameter at a value, computed anew; left out where a reduction has no value there."""
-    found, reduced = {}, {}
+def _entries(source: Record, parameter: str, base: float, part: float) -> dict[str, Entry]:
+    """The entries with a parameter larger by `part` of its value, computed anew; left out where a reduction has no
+    value there."""
+    value, found, reduced = base * (1 + part), {}, {}
     for key, entry in source.entries.items():
         through = {use.through for use in entry.parameters if use.name == parameter} - {None}
         for name in through - reduced.keys():
-            reduced[name] = _reduced(name, parameter.rpartition(".")[2], value)
+            short = parameter.rpartition(".")[2]
+            own = part == 0 and REDUCTIONS[name].parameters()[short].value == base
+            reduced[name] = _reduced(name) if own else _reduced(name, short, value)
         if all(reduced[name] is not None for name in through):
             changes = {parameter: value} | {name: reduced[name] for name in through}
             found[key] = whatif.with_parameters(entry, changes)
@@ -116,9 +119,9 @@ def _entries(source: Record, parameter: str, value: float) -> dict[str, Entry]:
 
 
 @lru_cache(maxsize=4096)
-def _reduced(name: str, parameter: str, value: float) -> float | None:
-    """A reduced constant with one parameter at a value; None where it has none there."""
+def _reduced(name: str, parameter: str | None = None, value: float = math.nan) -> float | None:
+    """A reduced constant, with one parameter at a value; None where it has none there."""
     try:
-        return REDUCTIONS[name].value({parameter: value})
+        return REDUCTIONS[name].value({parameter: value} if parameter else {})
     except UserError:
         return None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from astro_sim.parameter import Parameter
 from derivation import perturb, record, whatif
 from foundation.errors import UserError
 
@@ -92,8 +93,10 @@ def test_a_range_that_is_left_is_said():
 def test_a_parameter_may_act_on_one_constant_in_two_ways(monkeypatch):
     """scale = a + b, a = x^2 and b = 3 x from one parameter x = 2: the slopes 4 and 3 add up, and so do the changes."""
     def reduction(value):
-        return dataclasses.replace(whatif.REDUCTIONS["tau_cycle"], value=lambda changes: value(changes["x"]))
+        return dataclasses.replace(whatif.REDUCTIONS["tau_cycle"], parameters=lambda: {"x": own},
+                                   value=lambda changes: value(changes.get("x", 2.0)))
 
+    own = Parameter(2.0, "1", "one", "assumed here", "assumed")
     two = {"a": reduction(lambda x: x * x), "b": reduction(lambda x: 3 * x)}
     for module in (whatif, perturb):
         monkeypatch.setattr(module, "REDUCTIONS", two)
