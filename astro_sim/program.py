@@ -1,4 +1,4 @@
-"""A C++ program of a network, built once and run again with other values: milliseconds a point.
+"""A C++ program of a network, built once and run again with other values.
 
 What can differ between its runs: parameters (but not delays), initial values, what drives the inputs, the seed. All
 else is compiled in: model, options, step, duration, method, recording interval, spike trains.

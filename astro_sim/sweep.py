@@ -6,7 +6,7 @@
 A point is the keywords of `prepare`. Its file is HASH.nc, the hash being that of the recording; a point that failed
 leaves HASH.error.json and is tried again next time. Two sweeps in one folder share what they have in common.
 
-With backend="cpp" one program is compiled for the whole sweep and run again for each point, within milliseconds. The
+With backend="cpp" one program is compiled for the whole sweep and run again for each point. The
 backend is part of the hash: the backends round differently, and a recording says what it is, to the last bit.
 """
 
