@@ -13,6 +13,8 @@ from astro_sim.plan import find_model
 from foundation.errors import UserError, choose
 
 STEP = 1e-30  # complex-step derivative: exact to rounding, no difference is taken
+RESTS = 1e-8      # per second, relative to each state: no flow is left there
+SHORTEST = 1e-6   # of a step along a branch: shorter ones would not end
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ def hopf_points(model: str | Model, low="0.1 umolar", high="1 umolar", *, input:
 class Branch:
     """The equilibria of a model from `low` to `high` of an input, followed through folds in about `points` steps.
 
-    `points` hold the logarithms of states and input (SI base values), `tangents[n]` leads from point n to n + 1.
-    Errors: `UserError` for a range that is none, and where the branch does not leave it.
+    `points` hold the logarithms of states and input (SI base values), `tangents[n]` leads `sizes[n]` from point n to
+    n + 1. Errors: `UserError` for a range that is none, and where the branch does not leave it.
     """
 
     def __init__(self, chosen: Local, low, high, points: int = 200):
@@ -98,13 +100,34 @@ class Branch:
                             "zero")
         self.scale, self.flow = float(1 * unit(wanted)), _logarithmic(chosen)
         self.step = np.log(self.ends[1] / self.ends[0]) / points
-        self.points, self.tangents = [_settle(self.flow, chosen, self.ends[0] * self.scale)], []
+        self.points, self.tangents, self.sizes = [_settle(self.flow, chosen, self.ends[0] * self.scale)], [], []
         for _ in range(50 * points):
             self.tangents.append(_tangent(self.flow, self.points[-1], self.tangents[-1] if self.tangents else None))
-            self.points.append(self.at(len(self.tangents) - 1, self.step))
+            self._advance()
             if not self.ends[0] * (1 - 1e-9) <= self.input(self.points[-1]) <= self.ends[1]:
                 return
         raise UserError(f"{chosen.input}: the branch of equilibria does not leave {low} to {high}; give another range")
+
+    def _advance(self) -> None:
+        """One step along the last tangent, halved until Newton's method comes back to the branch beside its guess."""
+        import numpy as np
+
+        size, n = min(self.step, 2 * self.sizes[-1]) if self.sizes else self.step, len(self.tangents) - 1
+        while size > SHORTEST * self.step:
+            guess = self.points[n] + size * self.tangents[n]
+            try:
+                with np.errstate(all="ignore"):
+                    point = self.at(n, size)
+                    good = np.linalg.norm(point - guess) < size and np.abs(self.flow(point)).max() < RESTS
+            except np.linalg.LinAlgError:
+                good = False
+            if good:
+                self.points.append(point)
+                self.sizes.append(size)
+                return
+            size /= 2
+        raise UserError(f"{self.chosen.input}: the branch of equilibria is lost at {self.input(self.points[n]):.6g}; "
+                        "give another range")
 
     def input(self, point) -> float:
         return float(_exp(point[-1]) / self.scale)
@@ -134,7 +157,7 @@ class Branch:
 
         found = []
         for n in steps:
-            size = brentq(lambda part, n=n: measure(n, self.at(n, part)), 0.0, self.step, xtol=1e-13)
+            size = brentq(lambda part, n=n: measure(n, self.at(n, part)), 0.0, self.sizes[n], xtol=1e-13)
             found.append(self.input(self.at(n, size)))
         return sorted(value for value in found if self.ends[0] <= value <= self.ends[1])
 
@@ -186,7 +209,7 @@ def _newton(flow, guess, last: float):
     found = root(lambda y: flow(np.append(y, last)), guess, method="hybr", options={"xtol": 1e-13},
                  jac=lambda y: _jacobian(flow, np.append(y, last))[:, :-1])
     point = np.append(found.x, last)
-    return point if np.abs(flow(point)).max() < 1e-8 else None  # per second, relative to each state
+    return point if np.abs(flow(point)).max() < RESTS else None
 
 
 def _tangent(flow, point, before):

@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 
 from astro_sim import analysis, equilibria, summarise
 from astro_sim.__main__ import app
+from astro_sim.equilibria import Branch, local
 from astro_sim.recording import Recording
 from astro_sim.scan import parse_over, scan
 from astro_sim.simulate import simulate
@@ -176,3 +177,11 @@ def test_analyse_finds_what_applies_and_says_what_is_not_there():
     assert told["events"]["releases"]["count"] == len(loop.events["releases"].times)
     assert "no_irregularity" in told["events"]["releases"] and "releases: " in summarise.text(told)
     json.dumps(told, allow_nan=False)
+
+
+def test_a_coarse_scan_keeps_to_its_branch():
+    """Twelve points over two orders of glutamate: steps along the branch are shortened where it bends."""
+    coarse, fine = (Branch(local("gchi:FM", "glutamate"), 0.01, 3.0, points) for points in (12, 60))
+    assert coarse.folds() == pytest.approx(fine.folds(), rel=1e-9) and len(fine.folds()) >= 1
+    assert coarse.hopf() == pytest.approx(fine.hopf(), rel=1e-9)
+    assert min(coarse.sizes) < coarse.step
