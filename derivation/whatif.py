@@ -113,9 +113,9 @@ def meaning(source: Record) -> dict[str, float]:
     for label, name, constant, mean in (
             ("kernel width (tokens)", "relative_position", "scale", lambda scale: 1 / scale),
             ("kernel width, diffusive (tokens)", "relative_position_diffusive", "scale", lambda scale: 1 / scale),
-            ("calcium that halves the release (1)", "feedback", "K", float),
-            ("the same, feedback = bound (1)", "feedback_bound", "K", float),
-            ("calcium for twice the drive (times)", "calcium_response", "exponent", lambda power: 2**power),
+            ("half release at calcium (1)", "feedback", "K", float),
+            ("half release at calcium, bound (1)", "feedback_bound", "K", float),
+            ("calcium at twice the drive (times)", "calcium_response", "exponent", lambda power: 2**power),
             ("the same, as fitted (times)", "calcium_response_fitted", "exponent", lambda power: 2**power)):
         if name in source.entries and constant in source.entries[name].constants:
             found[label] = mean(source.entries[name].constants[constant].value)
