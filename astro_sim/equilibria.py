@@ -14,6 +14,7 @@ from foundation.errors import UserError, choose
 
 STEP = 1e-30  # complex-step derivative: exact to rounding, no difference is taken
 RESTS = 1e-8      # per second, relative to each state: no flow is left there
+EMPTY = 1e-6      # SI base value: where Newton's method starts for a state that starts at zero
 SHORTEST = 1e-6   # of a step along a branch: shorter ones would not end
 
 
@@ -191,12 +192,13 @@ def _settle(flow, chosen: Local, level: float):
     import numpy as np
     from scipy.integrate import solve_ivp
 
-    if level <= 0 or (chosen.start() <= 0).any():
-        raise UserError(f"{chosen.input}: equilibria need an input and initial values above zero; given {level:g} (SI)")
-    last, start = np.log(level), np.log(chosen.start())
+    if level <= 0:
+        raise UserError(f"{chosen.input}: equilibria need an input above zero; given {level:g} (SI)")
+    last, start = np.log(level), np.log(np.maximum(chosen.start(), EMPTY))  # logarithms: nothing is a little
     course = solve_ivp(lambda t, y: flow(np.append(y, last)), (0, 300), start, "LSODA", range(0, 301, 15), rtol=1e-8)
     for guess in [start, *course.y.T[::-1]]:
-        point = _newton(flow, guess, last)
+        with np.errstate(all="ignore"):  # a guess from which Newton's method leaves is given up
+            point = _newton(flow, guess, last)
         if point is not None:
             return point
     raise UserError(f"equilibrium: none found at {chosen.input} = {level:g} (SI); try another value")

@@ -185,3 +185,10 @@ def test_a_coarse_scan_keeps_to_its_branch():
     assert coarse.folds() == pytest.approx(fine.folds(), rel=1e-9) and len(fine.folds()) >= 1
     assert coarse.hopf() == pytest.approx(fine.hopf(), rel=1e-9)
     assert min(coarse.sizes) < coarse.step
+
+
+def test_a_state_that_starts_at_zero_has_its_equilibrium():
+    """Receptors start unbound; at rest what binds equals what unbinds: .3 y (1 - G) = .5 (1 + 10 C/(C + .5)) G."""
+    rest = equilibria.equilibrium("gchi_receptor", "0.2 umolar", input="glutamate")
+    unbinding = 0.5 * (1 + 10 * rest["C"] / (rest["C"] + 0.5))
+    assert rest["Gamma_A"] == pytest.approx(0.06 / (0.06 + unbinding), rel=1e-9)
