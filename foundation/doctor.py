@@ -18,7 +18,7 @@ EXTRAS = {
     "fit": ("sympy",),
     "train": ("torch", "safetensors"),
     "figures": ("matplotlib",),
-    "dev": ("pytest", "hypothesis", "ruff", "jaxtyping", "beartype"),
+    "dev": ("pytest", "hypothesis", "ruff", "jaxtyping", "beartype", "lmfit", "distributed"),
 }
 FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 NEEDED_GIB = 8

@@ -58,6 +58,6 @@ def test_its_numbers_are_those_of_the_record():
 def test_its_files_and_make_targets_exist():
     for path in re.findall(r"\]\(([\w./-]+)\)", TEXT):
         assert (ROOT / path).exists(), path
-    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    for target in re.findall(r"`make (\w+)`|^make (\w+)", TEXT, re.MULTILINE):
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for target in re.findall(r"`make ([\w-]+)`|^make ([\w-]+)", TEXT, re.MULTILINE):
         assert (target[0] or target[1]) in targets
