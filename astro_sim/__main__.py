@@ -155,7 +155,7 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Ranges and oscillations of every variable; waves, equilibria, AM/FM encoding and events where they apply."""
-    from astro_sim import summarise
+    from astro_sim.analysis import summarise
     from astro_sim.parameter import read
     from astro_sim.recording import PartialRecording, Recording
 
@@ -200,7 +200,7 @@ def scan_model(
     """Bifurcation diagram: equilibria, stability, Hopf points, folds, oscillations over one input."""
     from dataclasses import asdict
 
-    from astro_sim import scan
+    from astro_sim.analysis import scan
 
     if out is not None:
         _check_out(out, force)

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from astro_sim.equilibria import Local
+from astro_sim.analysis.equilibria import Local
 from astro_sim.model import Model
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError

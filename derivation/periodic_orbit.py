@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astro_sim.equilibria import STEP, Local
+from astro_sim.analysis.equilibria import STEP, Local
 from foundation.errors import UserError
 
 POINTS = 61  # odd; the highest frequencies of li_rinzel's courses are 1e-11 of the lowest then

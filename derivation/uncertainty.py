@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 import numpy as np
 from scipy.stats import norm
 
-from astro_sim.equilibria import hopf_points
+from astro_sim.analysis.equilibria import hopf_points
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, convert
 from derivation import record, whatif

@@ -1,7 +1,7 @@
 """A network of neurons and astrocytes: who belongs to whom, and what a release does to one astrocyte's synapses."""
 
+from astro_sim.analysis.spiking import firing_rates
 from astro_sim.simulate import simulate
-from astro_sim.spiking import firing_rates
 from astro_sim.synapse_map import SynapseMap
 
 recording = simulate("neuron_glia_network", "spikes:input=release,times=0s,elements=5",

@@ -64,8 +64,8 @@ def _train(record_file: Path, out: Path) -> tuple[dict, dict]:
 
 
 def _measure():
-    from rmaat.benchmark import Bench, peaks
-    from rmaat.targets import ALGORITHMS
+    from rmaat.benchmark.measure import Bench, peaks
+    from rmaat.benchmark.targets import ALGORITHMS
 
     _say("measure peak bytes")
     return peaks(Bench(batch=2), SEGMENTS_MEASURED, ALGORITHMS)

@@ -1,6 +1,6 @@
 """The bifurcation diagram of calcium over IP3: equilibria, Hopf points, the range of the oscillations, their period."""
 
-from astro_sim.scan import scan
+from astro_sim.analysis.scan import scan
 from figures import style
 from figures.sources import Sources
 

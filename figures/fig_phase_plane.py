@@ -1,7 +1,7 @@
 """The phase plane of calcium and h: nullclines, equilibria with their stability, a course, in both parameter sets."""
 
 from astro_sim.analysis import period
-from astro_sim.phase_plane import phase_plane
+from astro_sim.analysis.phase_plane import phase_plane
 from astro_sim.simulate import simulate
 from figures import style
 from figures.sources import Sources

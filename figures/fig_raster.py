@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from astro_sim.analysis.spiking import firing_rates
 from astro_sim.simulate import simulate
-from astro_sim.spiking import firing_rates
 from figures import style
 from figures.sources import Sources
 

@@ -7,7 +7,7 @@ import typer
 
 from foundation.cli import print_json, program, run
 from foundation.errors import DamagedFileError, UserError, choose
-from rmaat import benchmark_verbs
+from rmaat.benchmark import verbs as benchmark_verbs
 
 app = program(
     "Train the network derived from neuron-astrocyte dynamics, and follow its numbers back to their sources.\n\n"

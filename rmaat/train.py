@@ -20,7 +20,7 @@ from foundation.cli import Progress
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import write_text
 from rmaat import checkpoint, run_folder
-from rmaat.benchmark import measure
+from rmaat.benchmark.measure import measure
 from rmaat.biology import Biology
 from rmaat.distributed import ALONE, World, join
 from rmaat.evaluate import CONTROL, control_row, find_device, model_rows, score

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq, root
 
-from astro_sim.equilibria import Local
+from astro_sim.analysis.equilibria import Local
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
 from derivation import limit_cycle

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from astro_sim.equilibria import Local
+from astro_sim.analysis.equilibria import Local
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, split_quantity
 from derivation import limit_cycle

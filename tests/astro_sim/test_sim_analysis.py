@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from astro_sim import analysis, events
-from astro_sim.encoding import encoding, modulation, of_diagram
+from astro_sim import analysis
+from astro_sim.analysis import events
+from astro_sim.analysis.encoding import encoding, modulation, of_diagram
+from astro_sim.analysis.scan import scan
+from astro_sim.analysis.waves import wave
 from astro_sim.recording import Events, Recording, Series
-from astro_sim.scan import scan
 from astro_sim.simulate import simulate
-from astro_sim.waves import wave
 from foundation.errors import UserError
 
 TIME = np.arange(0, 40, 0.05)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from astro_sim import analysis, equilibria
+from astro_sim import analysis
+from astro_sim.analysis import equilibria
 from astro_sim.models import MODELS
 from astro_sim.simulate import simulate
 from foundation.errors import UserError

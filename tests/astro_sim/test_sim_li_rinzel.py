@@ -7,8 +7,9 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from astro_sim import analysis, equilibria
-from astro_sim.encoding import modulation
+from astro_sim import analysis
+from astro_sim.analysis import equilibria
+from astro_sim.analysis.encoding import modulation
 from astro_sim.models import MODELS
 from astro_sim.simulate import simulate
 from foundation.errors import UserError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from astro_sim.energy import coupling_matrix, energy
+from astro_sim.analysis.energy import coupling_matrix, energy
 from astro_sim.models import macro
 from astro_sim.simulate import simulate
 from foundation.errors import UserError

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astro_sim import backend, network, plan, spiking, summarise, wiring
+from astro_sim import backend, network, plan, wiring
+from astro_sim.analysis import spiking, summarise
 from astro_sim.models import neuron_glia_network as model
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate

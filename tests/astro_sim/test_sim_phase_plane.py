@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from astro_sim.equilibria import equilibrium
+from astro_sim.analysis.equilibria import equilibrium
+from astro_sim.analysis.phase_plane import phase_plane
 from astro_sim.model import Input, Model, Observable, Population
 from astro_sim.parameter import Parameter
-from astro_sim.phase_plane import phase_plane
 from foundation.errors import UserError
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from astro_sim import analysis, equilibria, summarise
+from astro_sim import analysis
 from astro_sim.__main__ import app
-from astro_sim.equilibria import Branch, local
+from astro_sim.analysis import equilibria, summarise
+from astro_sim.analysis.equilibria import Branch, local
+from astro_sim.analysis.scan import parse_over, scan
 from astro_sim.recording import Recording
-from astro_sim.scan import parse_over, scan
 from astro_sim.simulate import simulate
 from foundation import cli
 from foundation.errors import UserError

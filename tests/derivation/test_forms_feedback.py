@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.optimize import curve_fit
 
-from astro_sim.equilibria import Local
+from astro_sim.analysis.equilibria import Local
 from astro_sim.models import MODELS
 from derivation import limit_cycle, record
 from derivation.closed_form import evaluate

@@ -16,7 +16,7 @@ from rmaat.attention.curves import scale_free
 from rmaat.attention.feature_map import Elu
 from rmaat.attention.kernel import AnyKernel
 from rmaat.attention.naive import astromorphic as naive
-from rmaat.benchmark import measure
+from rmaat.benchmark.measure import measure
 from rmaat.biology import Biology
 from rmaat.model import RMAAT, ModelConfig
 from rmaat.provenance import FromRecord, collect, orphans

@@ -10,11 +10,11 @@ from torch import nn
 from foundation.errors import ResourceError, UserError
 from rmaat.backprop import amrb
 from rmaat.baselines import BASELINES
-from rmaat.benchmark import SHAPE, Bench, measure
+from rmaat.benchmark.measure import SHAPE, Bench, measure
+from rmaat.benchmark.targets import prediction_error
 from rmaat.biology import Biology
 from rmaat.budget import Budget, Tracker
 from rmaat.model import RMAAT, ModelConfig
-from rmaat.targets import prediction_error
 
 BIOLOGY = Biology.load()
 SMALL = replace(SHAPE, segment_length=64, width=32, num_segments=4)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from rmaat.backprop import GRADIENT, amrb
-from rmaat.benchmark import measure
+from rmaat.benchmark.measure import measure
 from rmaat.biology import Biology
 from rmaat.model import RMAAT, ModelConfig
 

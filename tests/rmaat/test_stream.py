@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from foundation.errors import DamagedFileError, UserError
-from rmaat.benchmark import measure
+from rmaat.benchmark.measure import measure
 from rmaat.biology import Biology
 from rmaat.memory import RETENTION
 from rmaat.model import RMAAT, ModelConfig

@@ -10,12 +10,12 @@ import torch
 
 from foundation.cli import run
 from foundation.errors import ResourceError
-from rmaat import benchmark, targets, throughput
 from rmaat.__main__ import app
 from rmaat.backprop import GRADIENT
-from rmaat.benchmark_report import Table, Target, target_table
+from rmaat.benchmark import measure, targets, throughput
+from rmaat.benchmark.report import Table, Target, target_table
 
-SMALL = replace(benchmark.SHAPE, segment_length=16, width=16)
+SMALL = replace(measure.SHAPE, segment_length=16, width=16)
 
 
 def known_peak(self, num_segments, gradient="amrb", **fields):
@@ -37,8 +37,8 @@ def known_seconds(self, num_segments, variants):
 
 @pytest.fixture
 def program(monkeypatch, capsys):
-    monkeypatch.setattr(benchmark.Bench, "peak", known_peak)
-    monkeypatch.setattr(benchmark.Bench, "seconds", known_seconds)
+    monkeypatch.setattr(measure.Bench, "peak", known_peak)
+    monkeypatch.setattr(measure.Bench, "seconds", known_seconds)
     monkeypatch.setattr(targets, "resident_growth", lambda bench: 11.0)
     monkeypatch.setattr(targets, "prediction_error", lambda bench, least: .03)
 
@@ -116,7 +116,7 @@ def test_a_target_is_met_on_its_side_of_the_bound():
 
 
 def test_peak_seconds_and_prediction_are_measured():
-    bench = benchmark.Bench(SMALL, batch=2, repeats=2)
+    bench = measure.Bench(SMALL, batch=2, repeats=2)
     assert 1.5 * bench.peak(1, gradient="bptt") < bench.peak(2, gradient="bptt")
     seconds = bench.seconds(2, {"two": {}, "six": {"layers": 6}})
     assert [len(found) for found in seconds.values()] == [2, 2]
@@ -126,7 +126,7 @@ def test_peak_seconds_and_prediction_are_measured():
 
 def test_resident_memory_shows_what_grows():
     """BPTT keeps all segments: 60 more of them are some 50 MB at this size."""
-    bench = benchmark.Bench(replace(benchmark.SHAPE, segment_length=64, width=64), batch=4)
+    bench = measure.Bench(replace(measure.SHAPE, segment_length=64, width=64), batch=4)
     assert targets.resident_growth(bench, gradient="bptt") > 20
 
 
@@ -135,7 +135,7 @@ def test_nothing_is_measured_after_a_wrong_gradient(monkeypatch):
         outs, memory = GRADIENT["checkpointed"](step, segments, memory, parameters)
         return outs, memory * 1.001
 
-    targets.check_gradients(benchmark.SHAPE)
+    targets.check_gradients(measure.SHAPE)
     monkeypatch.setitem(GRADIENT, "bptt", wrong)
     with pytest.raises(ResourceError, match="nothing is measured"):
-        targets.check_gradients(benchmark.SHAPE)
+        targets.check_gradients(measure.SHAPE)

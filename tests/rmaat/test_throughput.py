@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from foundation.errors import UserError
-from rmaat.benchmark import SHAPE, Bench, clock, copy_bandwidth, in_turns
-from rmaat.throughput import Traffic, attention, throughput
+from rmaat.benchmark.measure import SHAPE, Bench, clock, copy_bandwidth, in_turns
+from rmaat.benchmark.throughput import Traffic, attention, throughput
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_throughput_counts_tokens(monkeypatch):
             run()
         return dict(zip(runs, ([.5, .4], [.2], [.1], [.8]), strict=True))
 
-    monkeypatch.setattr("rmaat.throughput.in_turns", turns)
+    monkeypatch.setattr("rmaat.benchmark.throughput.in_turns", turns)
     (table,) = throughput(Bench(replace(SHAPE, width=8), batch=2, repeats=1), [4], [3])
     assert table.rows == [[4, 3, 60, 120, 240, 30, .25, 2., .5, 4.]]
 

@@ -1,6 +1,6 @@
 """Firing rates of neurons, from the spikes of a recording."""
 
-from astro_sim import events
+from astro_sim.analysis import events
 from astro_sim.recording import Recording
 
 

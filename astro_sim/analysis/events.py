@@ -20,7 +20,7 @@ def releases(recording: Recording, variable: str = "C", threshold: str = "C_Thet
     """
     import numpy as np
 
-    from astro_sim.analysis import crossings
+    from astro_sim.analysis.course import crossings
 
     if "releases" in recording.events:
         return recording.events["releases"]

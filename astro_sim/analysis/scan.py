@@ -10,8 +10,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from astro_sim.encoding import of_diagram
-from astro_sim.equilibria import Branch, local
+from astro_sim.analysis.encoding import of_diagram
+from astro_sim.analysis.equilibria import Branch, local
 from astro_sim.parameter import read, unit
 from foundation.errors import UserError
 from foundation.files import replacing, write_text

@@ -12,7 +12,7 @@ from foundation.cli import print_json, program
 from foundation.errors import UserError
 
 if TYPE_CHECKING:
-    from rmaat.benchmark import Bench
+    from rmaat.benchmark.measure import Bench
 
 app = program("Measure bytes and time, and say which targets are met.\n\n\b\nExamples:\n"
               "  python -m rmaat benchmark memory --json\n"
@@ -56,7 +56,7 @@ def _bench(batch: int, width: int, heads: int, repeats: int, threads: int, devic
 
     import torch
 
-    from rmaat.benchmark import SHAPE, Bench
+    from rmaat.benchmark.measure import SHAPE, Bench
     from rmaat.evaluate import find_device
 
     torch.set_num_threads(threads)
@@ -70,7 +70,7 @@ def _show(bench: "Bench", title: str, parts: Iterator, out: Path | None, json: b
 
     from foundation.checkout import commit
     from foundation.files import write_text
-    from rmaat.benchmark_report import Table, as_json, as_markdown, target_table
+    from rmaat.benchmark.report import Table, as_json, as_markdown, target_table
 
     head = {"command": shlex.join(["python", "-m", "rmaat", *sys.argv[1:]]), "commit": commit() or "unknown",
             "date": datetime.date.today().isoformat(), **bench.conditions()}
@@ -100,7 +100,7 @@ def memory(segments: Segments = "1,2,4,8,16,32", batch: Batch = 8, width: Width 
     """
     counts = _counts("--segments", segments)
     bench = _bench(batch, width, heads, 1, threads, device, precision, segment_length)
-    from rmaat import targets
+    from rmaat.benchmark import targets
 
     _show(bench, "Memory of the gradient algorithms", targets.memory(bench, counts), out, json)
 
@@ -116,7 +116,7 @@ def speed(num_segments: Annotated[int, typer.Option("--num-segments", min=2, hel
     python -m rmaat benchmark speed --repeats 15
     """
     bench = _bench(batch, width, heads, repeats, threads, device, precision, segment_length)
-    from rmaat import targets
+    from rmaat.benchmark import targets
 
     _show(bench, "Speed of the gradient algorithms", targets.speed(bench, num_segments), out, json)
 
@@ -135,7 +135,7 @@ def attention(lengths: Annotated[str, typer.Option("--lengths", help="Numbers of
     """
     counts = _counts("--lengths", lengths)
     bench = _bench(batch, width, heads, repeats, threads, device, precision)
-    from rmaat import throughput as speeds
+    from rmaat.benchmark import throughput as speeds
 
     _show(bench, "Attention alone", speeds.attention(bench, counts, backward, compiled), out, json)
 
@@ -153,7 +153,7 @@ def throughput(segment_lengths: Annotated[str, typer.Option("--segment-lengths",
     """
     sizes, counts = _counts("--segment-lengths", segment_lengths), _counts("--segments", segments)
     bench = _bench(batch, width, heads, repeats, threads, device, precision)
-    from rmaat import throughput as speeds
+    from rmaat.benchmark import throughput as speeds
 
     _show(bench, "Throughput in training", speeds.throughput(bench, sizes, counts), out, json)
 
@@ -176,8 +176,8 @@ def everything(batch: Batch = 8, width: Width = 64, heads: Heads = 1, repeats: R
 def _all_parts(bench: "Bench") -> Iterator:
     import dataclasses
 
-    from rmaat import targets
-    from rmaat import throughput as speeds
+    from rmaat.benchmark import targets
+    from rmaat.benchmark import throughput as speeds
 
     single = dataclasses.replace(bench, batch=bench.batch if bench.device == "cuda" else 1,
                                  repeats=min(bench.repeats, 3))

@@ -9,8 +9,8 @@ from dataclasses import replace
 import torch
 
 from foundation.errors import ResourceError
-from rmaat.benchmark import Bench, line, measure, peaks
-from rmaat.benchmark_report import Table, Target
+from rmaat.benchmark.measure import Bench, line, measure, peaks
+from rmaat.benchmark.report import Table, Target
 from rmaat.biology import Biology
 from rmaat.model import RMAAT, ModelConfig
 
@@ -112,7 +112,7 @@ RESIDENT = """
 import re, torch
 from pathlib import Path
 from dataclasses import replace
-from rmaat.benchmark import SHAPE, Bench
+from rmaat.benchmark.measure import SHAPE, Bench
 torch.set_num_threads({threads})
 
 def peak():  # of this program alone, in kB; getrusage's maximum would begin with that of the process that started it

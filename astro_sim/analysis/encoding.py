@@ -9,7 +9,7 @@ Source of the terms: DePitta2009; the depth of modulation is that of signal proc
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from astro_sim.analysis import oscillation
+from astro_sim.analysis.course import oscillation
 from astro_sim.protocols import Drive
 from astro_sim.recording import Recording
 from foundation.errors import UserError

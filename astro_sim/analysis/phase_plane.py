@@ -10,7 +10,7 @@ Everything comes from the ODE text that Brian2 runs, evaluated here.
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from astro_sim.equilibria import Local, local
+from astro_sim.analysis.equilibria import Local, local
 from astro_sim.model import Model
 from astro_sim.parameter import read, unit
 from foundation.errors import UserError

@@ -9,8 +9,8 @@ from torch.utils._pytree import tree_leaves
 
 from rmaat.attention import ATTENTION
 from rmaat.baselines import BASELINES
-from rmaat.benchmark import Bench, copy_bandwidth, in_turns
-from rmaat.benchmark_report import Table
+from rmaat.benchmark.measure import Bench, copy_bandwidth, in_turns
+from rmaat.benchmark.report import Table
 from rmaat.shapes import Tensor
 
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16_384, 65_536)

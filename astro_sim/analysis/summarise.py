@@ -3,12 +3,12 @@
 from contextlib import suppress
 from dataclasses import asdict, replace
 
-from astro_sim import events
-from astro_sim.analysis import amplitude, crossings, oscillation
-from astro_sim.encoding import constant_levels, encoding
+from astro_sim.analysis import events
+from astro_sim.analysis.course import amplitude, crossings, oscillation
+from astro_sim.analysis.encoding import constant_levels, encoding
+from astro_sim.analysis.spiking import firing_rates
+from astro_sim.analysis.waves import wave
 from astro_sim.recording import Recording
-from astro_sim.spiking import firing_rates
-from astro_sim.waves import wave
 from foundation.errors import UserError
 
 SHOWN = 10       # elements in the text; all are in the numbers
@@ -70,7 +70,7 @@ def _wave(recording: Recording, after: float) -> dict:
 def _equilibria(recording: Recording) -> dict:
     """All equilibria of a model of two states at the one level that its input was held at, with the run's parameters.
     """
-    from astro_sim.phase_plane import phase_plane
+    from astro_sim.analysis.phase_plane import phase_plane
     from astro_sim.plan import plan_of
 
     plan = plan_of(recording.meta)
