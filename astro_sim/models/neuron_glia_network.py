@@ -85,16 +85,8 @@ def _sheet(options) -> dict:
             **{name: options[name] for name in ("n_rows", "n_columns", "boundary")}}
 
 
-def to_synapses(options) -> Pairs:
-    """Every astrocyte to its synapses."""
-    found = synapse_map(options).astrocytes
-    return Pairs(found, range(len(found)))
-
-
-def to_astrocytes(options) -> Pairs:
-    """Every excitatory synapse to its astrocyte, which senses the mean over its synapses."""
-    found = synapse_map(options)
-    return Pairs(range(len(found.astrocytes)), found.astrocytes, {"share": found.shares})
+def _to_synapses(options) -> Pairs:
+    return tripartite.to_synapses(synapse_map(options))
 
 
 def starting_voltages(plan) -> list[float]:
@@ -192,10 +184,10 @@ MODEL = Model(
                    lambda o: Pairs(wiring(o).inhibitory_pre, wiring(o).inhibitory_post), on_pre=INHIBITION,
                    reads={"r_I": "inhibitory_synapse"}, order=1),
         Connection("sensing", "synapse", "astrocyte", "mean glutamate of the astrocyte's synapses", tripartite.SENSING,
-                   to_astrocytes, when=_CLOSED, coupling_order=2),
-        Connection("clamped_release", "clamp", "synapse", "given releases of gliotransmitter", "", to_synapses,
+                   lambda o: tripartite.to_astrocytes(synapse_map(o)), when=_CLOSED, coupling_order=2),
+        Connection("clamped_release", "clamp", "synapse", "given releases of gliotransmitter", "", _to_synapses,
                    when=_ACTING, on_pre=tripartite.RELEASE),
-        Connection("gliotransmission", "astrocyte", "synapse", "releases by calcium", "", to_synapses, when=_ACTING,
+        Connection("gliotransmission", "astrocyte", "synapse", "releases by calcium", "", _to_synapses, when=_ACTING,
                    on_pre=tripartite.RELEASE),
         _gaps("linear_gaps", "gap junctions between neighbours", sheet.LINEAR, sheet.neighbours, gaps="linear"),
         _gaps("nonlinear_gaps", "gap junctions between neighbours", sheet.NONLINEAR, sheet.neighbours,

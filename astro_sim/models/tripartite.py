@@ -103,16 +103,18 @@ def synapse_map(options) -> SynapseMap:
     return SynapseMap.equal_shares(synapses, astrocytes)
 
 
-def to_synapses(options) -> Pairs:
+def to_synapses(found: SynapseMap) -> Pairs:
     """Every astrocyte to its synapses."""
-    found = synapse_map(options).astrocytes
-    return Pairs(found, range(len(found)))
+    return Pairs(found.astrocytes, range(len(found.astrocytes)))
 
 
-def to_astrocytes(options) -> Pairs:
+def to_astrocytes(found: SynapseMap) -> Pairs:
     """Every synapse to its astrocyte, which senses the mean over its synapses."""
-    found = synapse_map(options)
     return Pairs(range(len(found.astrocytes)), found.astrocytes, {"share": found.shares})
+
+
+def _to_synapses(options) -> Pairs:
+    return to_synapses(synapse_map(options))
 
 
 def one_to_one(options) -> Pairs:
@@ -161,10 +163,10 @@ MODEL = Model(
     connections=(
         Connection("transmission", "terminal", "synapse", "release of glutamate", "", one_to_one, on_pre=SPIKE),
         Connection("sensing", "synapse", "astrocyte", "mean glutamate of the astrocyte's synapses", SENSING,
-                   to_astrocytes, when=_CLOSED, coupling_order=2),
-        Connection("clamped_release", "clamp", "synapse", "given releases of gliotransmitter", "", to_synapses,
+                   lambda o: to_astrocytes(synapse_map(o)), when=_CLOSED, coupling_order=2),
+        Connection("clamped_release", "clamp", "synapse", "given releases of gliotransmitter", "", _to_synapses,
                    when=_ACTING, on_pre=RELEASE),
-        Connection("gliotransmission", "astrocyte", "synapse", "releases by calcium", "", to_synapses, when=_ACTING,
+        Connection("gliotransmission", "astrocyte", "synapse", "releases by calcium", "", _to_synapses, when=_ACTING,
                    on_pre=RELEASE),
     ),
     parameter_sets={"release_decreasing": RELEASE_DECREASING, "release_increasing": RELEASE_INCREASING},

@@ -1,12 +1,9 @@
 """Bad input of every kind through every verb: one clear line, an exit code, nothing written."""
 
-import sys
 
 import pytest
 
-from astro_sim.__main__ import app
 from astro_sim.simulate import simulate
-from foundation import cli
 
 
 @pytest.fixture(scope="module")
@@ -15,21 +12,6 @@ def good(tmp_path_factory):
     path = tmp_path_factory.mktemp("good") / "a.nc"
     simulate("li_rinzel", duration="1 s", dt="20 ms").save(path)
     return path.read_bytes()
-
-
-@pytest.fixture
-def astro_sim(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["astro_sim", *words])
-        try:
-            cli.run(app)
-        except SystemExit as end:
-            return end.code or 0, *capsys.readouterr()
-        return 0, *capsys.readouterr()
-
-    return call
 
 
 def refused(answer, code, says):

@@ -9,30 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from astro_sim.__main__ import app
 from astro_sim.models import MODELS
 from astro_sim.recording import Recording
-from foundation import cli
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def astro_sim(monkeypatch, capsys, tmp_path):
-    """Run the program in this process, in an empty folder -> (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["astro_sim", *words])
-        try:
-            cli.run(app)
-        except SystemExit as end:
-            code = end.code or 0
-        else:
-            code = 0
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def test_list_and_show(astro_sim):

@@ -2,20 +2,17 @@
 verbs scan and analyse."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 from astro_sim import analysis
-from astro_sim.__main__ import app
 from astro_sim.analysis import equilibria, summarise
 from astro_sim.analysis.equilibria import Branch, local
 from astro_sim.analysis.scan import parse_over, scan
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
-from foundation import cli
 from foundation.errors import UserError
 
 
@@ -91,21 +88,6 @@ def test_a_diagram_is_kept_as_json_and_netcdf(diagram, tmp_path):
         assert data["oscillation_period"].values.tolist() == [row["period"] for row in diagram.oscillations]
         assert data["hopf"].values.tolist() == diagram.hopf
         assert data["equilibrium_C"].attrs["units"] == "umolar"
-
-
-@pytest.fixture
-def astro_sim(monkeypatch, capsys, tmp_path):
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["astro_sim", *words])
-        try:
-            cli.run(app)
-        except SystemExit as end:
-            return end.code or 0, *capsys.readouterr()
-        return 0, *capsys.readouterr()
-
-    return call
 
 
 def test_scan_verb(astro_sim, tmp_path):

@@ -228,7 +228,7 @@ def test_an_astrocyte_senses_the_mean_over_its_synapses():
     options = MODELS["tripartite"].read_options({"n_synapses": 7, "n_astrocytes": 3})
     found = tripartite.synapse_map(options).astrocytes.tolist()
     assert found == sorted(found) and np.bincount(found).tolist() == [3, 2, 2]
-    shares = tripartite.to_astrocytes(options).constants["share"]
+    shares = tripartite.to_astrocytes(tripartite.synapse_map(options)).constants["share"]
     assert [sum(s for s, to in zip(shares, found, strict=True) if to == k) for k in range(3)] == pytest.approx([1] * 3)
 
 
