@@ -1,7 +1,7 @@
 """Proof by perturbation: every parameter moved up and down, what is computed anew beside what its derivatives say."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -111,7 +111,8 @@ def _entries(source: Record, parameter: str, base: float, part: float) -> dict[s
         for name in through - reduced.keys():
             short = parameter.rpartition(".")[2]
             own = part == 0 and REDUCTIONS[name].parameters()[short].value == base
-            reduced[name] = _reduced(name) if own else _reduced(name, short, value)
+            constant = REDUCTIONS[name].value
+            reduced[name] = _reduced(constant) if own else _reduced(constant, short, value)
         if all(reduced[name] is not None for name in through):
             changes = {parameter: value} | {name: reduced[name] for name in through}
             found[key] = whatif.with_parameters(entry, changes)
@@ -119,9 +120,9 @@ def _entries(source: Record, parameter: str, base: float, part: float) -> dict[s
 
 
 @lru_cache(maxsize=4096)
-def _reduced(name: str, parameter: str | None = None, value: float = math.nan) -> float | None:
+def _reduced(constant: Callable, parameter: str | None = None, value: float = math.nan) -> float | None:
     """A reduced constant, with one parameter at a value; None where it has none there."""
     try:
-        return REDUCTIONS[name].value({parameter: value} if parameter else {})
+        return constant({parameter: value} if parameter else {})
     except UserError:
         return None
