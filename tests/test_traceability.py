@@ -61,7 +61,7 @@ def plain_output():
 
 @pytest.mark.parametrize("name", sorted(whatif.parameters(committed())))
 def test_a_parameter_moves_what_its_derivative_says_and_nothing_else(name):
-    """10 % up and down. Antisymmetric part: the derivative to a thousandth of the movement, once its third order is
+    """10 % up and down. Antisymmetric part: the derivative to two thousandths of the movement, once its third order is
     taken out (by a step of .5 %). The rest is the symmetric part: of second order, which is measured."""
     moves = perturb.moves(committed(), name)
     touched = {key: {use.name for use in entry.parameters} for key, entry in committed().entries.items()}
