@@ -97,7 +97,7 @@ def screen(derived, recall: dict, listops: dict, measured) -> list[str]:
             if constant.fitted is not None and constant.interval:
                 half = (constant.interval[1] - constant.interval[0]) / 2
                 fit = f"recording gives {constant.fitted:.6f} +- {half:.1g} (95 %)"
-            lines.append(f"  {name + '.' + key:34} {constant.value:.6f}   {fit}")
+            lines.append(f"  {name + '.' + key:40} {constant.value:.6f}   {fit}")
     lines += ["", "accuracy on the test split"]
     for title, result in (("recall, 8 segments", recall), (f"listops, {listops['steps']} steps only", listops)):
         lines += [f"  {title}"] + [f"    {row['name']:26} {100 * row['accuracy']:6.2f} %" for row in result["rows"]]
