@@ -46,7 +46,7 @@ def benchmark(sizes: Sequence[int] = SIZES, *, repetitions: int = 5, backend: st
         raise UserError(f"benchmark: sizes {', '.join(map(str, sizes))}, {repetitions} repetitions, backend {backend} "
                         "are not allowed; give sizes from 10 to 1000000, 1 repetition or more, numpy or cython")
     found = {"conditions": _conditions(backend), "check": check(backend)}
-    cases = [(kind, size) for kind in NETWORKS for size in sizes if kind != "tripartite" or size <= max(sizes) / 10]
+    cases = [(kind, size) for kind in NETWORKS for size in sizes]
     with Progress("benchmark", len(cases) + 2, quiet=not progress) as bar:
         rows = []
         for n, (kind, size) in enumerate(cases):

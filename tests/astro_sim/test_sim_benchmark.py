@@ -78,7 +78,7 @@ def test_the_verb_at_its_smallest(monkeypatch, capsys, tmp_path):
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads(out.read_text("utf-8"))
     assert [(row["network"], row["cells"]) for row in found["scaling"]] == [
-        ("sheet", 9), ("sheet", 100), ("tripartite", 10)]
+        ("sheet", 9), ("sheet", 100), ("tripartite", 10), ("tripartite", 100)]
     for row in found["scaling"]:
         assert row["ns_a_cell_step"] == pytest.approx(1e9 * row["seconds_a_step"] / row["cells"])
         assert row["steps"] == 12
