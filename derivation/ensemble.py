@@ -13,7 +13,7 @@ from pathlib import Path
 from derivation import record
 from derivation.record import Record
 from derivation.record_reader import Reader
-from foundation.errors import DamagedFileError, UserError, unknown
+from foundation.errors import UserError, unknown
 from foundation.files import canonical_json, sha256_bytes, write_text
 
 SCHEMA = 1
@@ -106,17 +106,8 @@ def load(path: str | Path) -> Ensemble:
     """Read and verify an ensemble. Raises `UserError` where there is none, `DamagedFileError` for one that is not
     whole and unaltered."""
     path = Path(path)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DamagedFileError(f"ensemble {path}: larger than {MAX_BYTES} bytes, so not an ensemble")
-        text = path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise DamagedFileError(f"ensemble {path}: not a text file") from error
-    except OSError as error:
-        raise UserError(f"cannot read the ensemble {path}: {error.strerror}; "
-                        "make one with 'python -m derivation sample'") from error
     where = f"ensemble {path}"
-    body = record.strict_json(text, where)
+    body = record.strict_json(record.read_text(path, "ensemble", MAX_BYTES, "sample"), where)
     reader = Reader(where, SCHEMA)
     names = tuple(field.name for field in dataclasses.fields(Ensemble))
     body = reader.keys(body, "", ("schema", *names, "hash"))

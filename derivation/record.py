@@ -90,16 +90,20 @@ def load(path: str | Path | None = None) -> Record:
     unaltered record; the message names the path inside the file.
     """
     path = Path(path) if path is not None else DEFAULT_PATH
+    return loads(read_text(path, "record", MAX_BYTES, "derive --out FILE"), f"record {path}")
+
+
+def read_text(path: Path, what: str, most: int, made_by: str) -> str:
+    """The text of a file that is at most `most` bytes. `what` and the verb `made_by` are for the errors of `load`."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DamagedFileError(f"record {path}: larger than {MAX_BYTES} bytes, so not a record")
-        text = path.read_text("utf-8")
+        if path.stat().st_size > most:
+            raise DamagedFileError(f"{what} {path}: larger than {most} bytes, so not a {what}")
+        return path.read_text("utf-8")
     except UnicodeDecodeError as error:
-        raise DamagedFileError(f"record {path}: not a text file") from error
+        raise DamagedFileError(f"{what} {path}: not a text file") from error
     except OSError as error:
-        raise UserError(f"cannot read the record {path}: {error.strerror}; "
-                        "make one with 'python -m derivation derive --out FILE'") from error
-    return loads(text, f"record {path}")
+        raise UserError(f"cannot read the {what} {path}: {error.strerror}; "
+                        f"make one with 'python -m derivation {made_by}'") from error
 
 
 def loads(text: str, where: str = "record") -> Record:

@@ -4,7 +4,6 @@ import copy
 import itertools
 from dataclasses import replace
 
-import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -205,14 +204,6 @@ def test_under_autocast_the_gradient_is_as_near_to_float64_as_that_of_bptt(field
     for name in ("bptt", "amrb"):
         off[name] = float((grads[name] - grads["exact"]).norm() / grads["exact"].norm())
     assert off["amrb"] <= 1.5 * off["bptt"] and off["bptt"] < {torch.float16: .01, torch.bfloat16: .08}[dtype], off
-
-
-@pytest.fixture
-def shapes_unchecked():
-    """Checking shapes in all calls of thousands of segments takes most of the time."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_two_thousand_segments_of_the_whole_network(shapes_unchecked):

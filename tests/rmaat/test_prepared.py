@@ -17,7 +17,7 @@ RELATIVE = 1e-12  # the same sums in another order
 T = 4
 
 
-def same(found, expected):
+def assert_same(found, expected):
     for name, grad in expected.items():
         if grad is None:
             assert found[name] is None, name
@@ -54,7 +54,7 @@ def test_gradients_are_those_of_bptt_with_r_anew_in_every_segment(change, fields
             model.prepare = lambda: None
         model(tokens, lengths).square().sum().backward()
         found[name] = {key: p.grad for key, p in model.named_parameters()}
-    same(found["once"], found["anew"])
+    assert_same(found["once"], found["anew"])
 
 
 @pytest.mark.parametrize("gradient", GRADIENT)
@@ -80,7 +80,7 @@ def test_a_tensor_in_several_segments_has_one_summed_gradient(keep_last):
     weight, other = (torch.tensor([.3, -.8, 1.1], dtype=torch.float64, requires_grad=True) for _ in range(2))
     expected = torch.autograd.grad(run(GRADIENT["bptt"], weight, other), (weight, other))
     found = torch.autograd.grad(run(amrb, weight, other, keep_last=keep_last), (weight, other))
-    same(dict(enumerate(found)), dict(enumerate(expected)))
+    assert_same(dict(enumerate(found)), dict(enumerate(expected)))
 
 
 def test_its_gradient_takes_no_memory_of_every_segment():

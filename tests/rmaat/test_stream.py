@@ -3,7 +3,6 @@
 import dataclasses
 import time
 
-import jaxtyping
 import pytest
 import torch
 
@@ -205,14 +204,6 @@ def test_a_stream_needs_whole_numbers():
         build().stream(0)
     with pytest.raises(UserError, match="num_segments = 0"):
         build().stream(1, 0)
-
-
-@pytest.fixture
-def shapes_unchecked():
-    """Checking shapes in all calls of thousands of segments takes most of the time."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def test_4096_segments_at_constant_speed_and_bytes(shapes_unchecked):
