@@ -43,13 +43,13 @@ class LeftOpen:
         texts = [*part.expressions(), getattr(part, "reset", None) or ""]
         return sorted(self.parameters & set().union(*map(symbols, texts)))
 
-    def group(self, plan: Plan):
-        """The group that holds them, once for all parts."""
+    def group(self, plan: Plan, clock):
+        """The group that holds them, once for all parts; on Brian2's default clock it would make steps of its own."""
         import brian2
 
         text = "\n".join(f"{name} : {_unscaled(plan.parameters[name].unit)} (shared, constant)"
                          for name in sorted(self.parameters))
-        return brian2.NeuronGroup(1, text, name=LEFT_OPEN)
+        return brian2.NeuronGroup(1, text, clock=clock, name=LEFT_OPEN)
 
     def lend(self, part: Population | Connection, holder, *takers) -> None:
         """Make Brian2's objects of a part see the held parameters as their own."""
@@ -68,7 +68,7 @@ def build(plan: Plan, left_open: LeftOpen | None = None) -> Built:
     clock = brian2.Clock(dt=plan.dt * brian2.second, name="clock_step")
     slow = clock if plan.every == 1 else brian2.Clock(dt=plan.every * plan.dt * brian2.second, name="clock_record")
     given_later = left_open or LeftOpen()
-    holder = given_later.group(plan) if given_later.parameters else None
+    holder = given_later.group(plan, clock) if given_later.parameters else None
     values = {name: parameter.quantity() for name, parameter in plan.parameters.items()
               if name not in given_later.parameters}
     # first of all, so that a refusal leaves no Brian2 objects behind

@@ -8,10 +8,14 @@ from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from astro_sim import backend
 from astro_sim.__main__ import app
 from astro_sim.backend import Standalone
 from astro_sim.model import Connection, Input, Model, Observable, Pairs, Population
+from astro_sim.network import build
 from astro_sim.parameter import Parameter
+from astro_sim.plan import prepare
+from astro_sim.program import what_differs
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
 from astro_sim.sweep import _finished, grid, name_of, sweep
@@ -118,6 +122,14 @@ def test_one_program_runs_all_points_of_a_sweep(tmp_path, monkeypatch):
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] + 5 * [".nc"]
     assert sweep(points[:2], tmp_path, executor=Here()).kept
     assert len(compiled) == 1
+
+
+def test_a_program_makes_the_steps_of_the_plan_and_no_others():
+    """The group of open parameters once ran on Brian2's clock of 0.1 ms: a hundred rounds a step of 10 ms."""
+    plans = [prepare(**point) for point in grid({"g": ["0.3", "0.7"]}, model=NOISY_PAIR, backend="cpp")]
+    with backend.opened("cpp", 0):
+        network = build(plans[0], what_differs(plans)).network
+        assert {thing.clock.name for thing in network.sorted_objects} == {"clock_step"}
 
 
 def test_too_many_programs_say_what_one_can_vary(tmp_path):
