@@ -24,7 +24,6 @@ def _refuse(text: str, why: str) -> DamagedFileError:
     return DamagedFileError(f"closed form {shown!r}: {why}; allowed are names, numbers, + - * / **, {', '.join(MATH)}")
 
 
-@functools.lru_cache(maxsize=256)  # the network evaluates the same few texts in every step
 def parse(text: str) -> ast.expr:
     """Parse and check a closed form. Raises `DamagedFileError` (exit code 3) on anything that is not allowed."""
     if len(text) > MAX_LENGTH:
@@ -54,6 +53,11 @@ def _check(node: ast.expr, text: str) -> None:
             raise _refuse(text, f"{ast.unparse(node)[:40]!r} is not allowed")
 
 
+@functools.lru_cache(maxsize=256)  # the network evaluates the same few texts in every step
+def _function(text: str) -> Callable[[Mapping, Mapping], object]:
+    return _built(parse(text))
+
+
 @functools.lru_cache(maxsize=256)
 def names(text: str) -> frozenset[str]:
     """The free names of a closed form (functions are not among them)."""
@@ -65,12 +69,12 @@ def evaluate(text: str, values: Mapping[str, object], functions: Mapping[str, Ca
 
     Raises `DamagedFileError` when the text is not allowed, lacks a value, or has no finite value for floats.
     """
-    tree = parse(text)
+    function = _function(text)
     missing = names(text) - values.keys()
     if missing:
         raise _refuse(text, f"no value for {', '.join(sorted(missing))}")
     try:
-        value = _value(tree, values, functions)
+        value = function(values, functions)
     except (ArithmeticError, ValueError) as error:
         raise _refuse(text, f"has no finite value here ({error})") from error
     if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
@@ -78,16 +82,21 @@ def evaluate(text: str, values: Mapping[str, object], functions: Mapping[str, Ca
     return value
 
 
-def _value(node: ast.expr, values: Mapping[str, object], functions: Mapping[str, Callable]):
+def _built(node: ast.expr) -> Callable[[Mapping, Mapping], object]:
+    """The function of (values, functions) that a checked expression stands for."""
     match node:
         case ast.BinOp(left, op, right):
-            return _BINARY[type(op)](_value(left, values, functions), _value(right, values, functions))
+            of, first, second = _BINARY[type(op)], _built(left), _built(right)
+            return lambda values, functions: of(first(values, functions), second(values, functions))
         case ast.UnaryOp(op, operand):
-            return _UNARY[type(op)](_value(operand, values, functions))
+            of, inner = _UNARY[type(op)], _built(operand)
+            return lambda values, functions: of(inner(values, functions))
         case ast.Call(ast.Name(name), [argument], []):
-            return functions[name](_value(argument, values, functions))
+            inner = _built(argument)
+            return lambda values, functions: functions[name](inner(values, functions))
         case ast.Name(name):
-            return values[name]
+            return lambda values, functions: values[name]
         case ast.Constant(value):
-            return float(value)  # floats throughout: 9**9**9 overflows at once instead of filling the memory
+            number = float(value)  # floats throughout: 9**9**9 overflows at once instead of filling the memory
+            return lambda values, functions: number
     raise AssertionError(f"parse() let {type(node).__name__} through")
