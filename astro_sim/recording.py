@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from astro_sim import netcdf
 from astro_sim.parameter import unit
 from astro_sim.plan import NOTHING
 from foundation.errors import DamagedFileError, UserError, choose
@@ -160,7 +161,7 @@ class Recording:
         if path.is_dir():
             raise UserError(f"out: {path} is a folder; name a file such as {path / 'recording.nc'}")
         with replacing(path) as temporary:
-            self.to_xarray().to_netcdf(temporary, engine="h5netcdf")
+            netcdf.write(self.to_xarray(), temporary)
         return path
 
     @classmethod
