@@ -53,6 +53,7 @@ def simulate(model, protocol=None, **settings) -> Recording:
 
 
 def key(plan: Plan) -> str:
+    """Name of a kept simulation: SHA-256 of the plan and of the simulator's own files."""
     return sha256_bytes(canonical_json({"plan": plan.meta(), "simulator": _simulator()}).encode())
 
 

@@ -46,12 +46,14 @@ class Ensemble:
 
     @property
     def hash(self) -> str:
+        """SHA-256 of the content."""
         return sha256_bytes(canonical_json(self._body()).encode())
 
     def _body(self) -> dict:
         return {"schema": SCHEMA} | dataclasses.asdict(self)
 
     def belongs_to(self, source: Record) -> bool:
+        """Whether the ensemble was drawn for the numbers of this record."""
         return self.numbers == numbers_of(source)
 
     def sample(self, source: Record, which: str) -> Record:
@@ -98,6 +100,7 @@ def path_beside(record_path: str | Path | None) -> Path:
 
 
 def save(ensemble: Ensemble, path: str | Path) -> None:
+    """Write the file with its hash, whole or not at all."""
     body = ensemble._body() | {"hash": ensemble.hash}
     write_text(path, json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n")
 

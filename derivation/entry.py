@@ -186,6 +186,7 @@ class Record:
     schema: int = SCHEMA
 
     def entry(self, name: str) -> Entry:
+        """An entry by name. Raises `UserError` for an unknown one."""
         return choose("record entry", name, dict(self.entries))
 
 

@@ -62,6 +62,7 @@ class Move:
 
     @property
     def moved(self) -> bool:
+        """Whether either direction changed the value at all."""
         return not self.up == self.down == self.before
 
     @property

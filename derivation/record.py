@@ -73,6 +73,7 @@ def dumps(record: Record) -> str:
 
 
 def save(record: Record, path: str | Path) -> None:
+    """Write the file, whole or not at all."""
     write_text(path, dumps(record))
 
 

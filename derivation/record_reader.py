@@ -30,9 +30,11 @@ class Reader:
         self.where, self.schema = where, schema
 
     def fail(self, path: str, why: str) -> DamagedFileError:
+        """The error for a place in the file."""
         return DamagedFileError(f"{self.where}: {path or 'top'}: {why}")
 
     def keys(self, value, path: str, names: tuple[str, ...]) -> dict:
+        """The value as a dict of just these keys. Raises `DamagedFileError`."""
         value = self.read(value, path, dict)
         for name in names:
             if name not in value:
@@ -76,10 +78,12 @@ class Reader:
     # ------------------------------------------------------------------------------------------ meanings
 
     def one_of(self, value, path: str, allowed) -> None:
+        """Raises `DamagedFileError` unless the value is one of the allowed."""
         if value not in allowed:
             raise self.fail(path, f"{value!r} is not one of {', '.join(allowed)}")
 
     def formula(self, text: str, path: str, allowed) -> None:
+        """Raises `DamagedFileError` unless a closed form is well written and uses allowed names alone."""
         try:
             free = closed_form.names(text)
         except DamagedFileError as error:
@@ -88,22 +92,27 @@ class Reader:
             raise self.fail(path, f"uses {', '.join(sorted(free - set(allowed)))}, which the entry does not declare")
 
     def ordered(self, low: float | None, high: float | None, path: str) -> None:
+        """Raises `DamagedFileError` where low is above high."""
         if low is not None and high is not None and low > high:
             raise self.fail(path, f"{[low, high]} is not [low, high]")
 
     def constant(self, made: Constant, path: str) -> None:
+        """Raises `DamagedFileError` for a constant that cannot be."""
         if made.interval is not None:
             self.ordered(*made.interval, f"{path}.interval")
 
     def basis(self, made: ParameterUse | Alternative, path: str) -> None:
+        """Raises `DamagedFileError` for an unknown basis."""
         self.one_of(made.basis, f"{path}.basis", BASES)
 
     def hashes(self, made: Simulation, path: str) -> None:
+        """Raises `DamagedFileError` for hashes that are none."""
         for name in ("model", "protocol", "solver"):
             if not _SHA256.fullmatch(getattr(made, name)):
                 raise self.fail(f"{path}.{name}", "is not a SHA-256 in hexadecimal digits")
 
     def comparison(self, made: Comparison, path: str) -> None:
+        """Raises `DamagedFileError` for rivals whose forms or weights cannot be."""
         self.one_of(made.chosen, f"{path}.chosen", made.rivals)
         for name, rival in made.rivals.items():
             self.formula(rival.formula, f"{path}.rivals.{name}.formula", {*made.arguments, *rival.values})
@@ -113,6 +122,7 @@ class Reader:
             raise self.fail(f"{path}.rivals", "the weights do not sum to 1")
 
     def entry(self, made: Entry, path: str) -> None:
+        """Raises `DamagedFileError` for an entry whose parts contradict each other."""
         self.one_of(made.basis, f"{path}.basis", BASES)
         uses = {use.name for use in made.parameters}
         for k, use in enumerate(made.parameters):

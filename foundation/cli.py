@@ -35,6 +35,7 @@ def run(app: Callable[[], None]) -> None:
 
 
 def print_json(value) -> None:
+    """Print one JSON document."""
     print(json.dumps(value, indent=1, allow_nan=False))
 
 
@@ -67,6 +68,7 @@ class Progress:
             self.bar.stop()
 
     def update(self, done: float, text: str = "") -> None:
+        """Show that `done` of the total is done, and a word beside it."""
         if self.quiet:
             return
         if self.bar:

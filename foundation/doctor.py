@@ -81,6 +81,7 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
 
 
 def main() -> int:
+    """Print what there is and what is missing; exit code 4 where something is."""
     rows, mend = examine()
     width = max(len(what) for what, _ in rows)
     for what, found in rows:

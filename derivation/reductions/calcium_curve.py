@@ -27,6 +27,7 @@ HALVINGS = 4  # a change that is too large for Newton's method is made in so man
 
 
 def parameters() -> dict[str, Parameter]:
+    """Parameters that the curve depends on, by name."""
     return MODELS[MODEL].parameters(SET)
 
 
@@ -116,6 +117,7 @@ def exponent(changes: Changes = None) -> float:
 
 @cache
 def exponent_held() -> Held:
+    """The power law against the full model's curve."""
     drive, curve = np.array(GLUTAMATE), response()
     amplitude, alpha = nearest_power(curve)
     error = float(np.abs(amplitude * drive**alpha / curve - 1).max())

@@ -26,6 +26,7 @@ SMALL = 1e-5     # umolar/second let into the driven astrocyte: a response that 
 
 
 def parameters() -> dict[str, Parameter]:
+    """Parameters that the coupling depends on, by name."""
     return resting.parameters() | {"F_linear": MODELS[resting.MODEL].parameters(resting.SET)["F_linear"]}
 
 
@@ -79,6 +80,7 @@ def _line() -> tuple[np.ndarray, int]:
 
 
 def dense_matrix(distance: np.ndarray) -> np.ndarray:
+    """Dense coupling at a distance in places, in the unit of `amplitude`; 0 at distance 0."""
     return np.where(distance > 0, amplitude() * np.exp(-distance / length()), 0.0)
 
 
@@ -133,14 +135,17 @@ def at_cycle() -> tuple[float, float]:
 
 @cache
 def diffusive_held() -> Held:
+    """Diffusive coupling against the chain of astrocytes."""
     return _held("diffusive", {"for a drive that changes with the cycle": at_cycle()[0]})
 
 
 @cache
 def ell_held() -> Held:
+    """The length of dense coupling against the chain of astrocytes."""
     return _held("dense", {"for a drive that changes with the cycle": at_cycle()[1]})
 
 
 @cache
 def a_held() -> Held:
+    """The strength of dense coupling against the chain of astrocytes."""
     return _held("dense", {})

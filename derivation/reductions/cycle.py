@@ -19,6 +19,7 @@ GLUTAMATE = (0.03, 0.04, 0.05, 0.06, 0.08, 0.12, 0.2, 0.4, 0.7)  # umolar, over 
 
 
 def parameters() -> dict[str, Parameter]:
+    """Parameters that the cycle's duration depends on, by name."""
     level = assumed(*split_quantity(IP3, "ip3"), "IP3 concentration: the drive at which the period is taken")
     return {**MODELS[CALCIUM_MODEL].parameters(CALCIUM_SET), "ip3": level}
 

@@ -34,10 +34,12 @@ def _number(form, changes: Changes) -> float:
 
 
 def half_level_parameters() -> dict[str, Parameter]:
+    """Parameters that the half level depends on, by name."""
     return _table(feedback.derive().half_level_of_parameters)
 
 
 def dose_parameters() -> dict[str, Parameter]:
+    """Parameters that the dose depends on, by name."""
     return _table(feedback.derive().dose_of_parameters)
 
 

@@ -29,6 +29,7 @@ def _rule(*names: str) -> dict[str, Parameter]:
 
 
 def time_parameters() -> dict[str, Parameter]:
+    """Parameters that the time constant depends on, by name."""
     return _rule("tau")
 
 
@@ -60,6 +61,7 @@ def gamma_l(changes: Changes = None) -> float:
 
 
 def gain_parameters() -> dict[str, Parameter]:
+    """Parameters that the gain depends on, by name."""
     kept = ("tau_Ca", "C_pre", "C_post", "D", "theta_p", "gamma_p")
     return _rule(*kept) | {name: PROTOCOL[name] for name in ("pair_offset", "pair_period")} | {"beta": BETA}
 

@@ -41,6 +41,7 @@ def calcium_decay(gained: float, time: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 @cache
 def tau_ps_held() -> Held:
+    """One time constant of calcium against the full model's decay."""
     time = np.linspace(0, 8 * tau_ps(), 161)
 
     def error(gained: float) -> float:
@@ -101,6 +102,7 @@ def production(calcium) -> tuple:
 
 @cache
 def psi_held() -> Held:
+    """tanh against the production of IP3 in the full model."""
     rest = resting.at_rest().calcium
 
     def error(calcium) -> float:

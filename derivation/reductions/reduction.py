@@ -64,10 +64,12 @@ class Reduction:
 
     @property
     def error(self) -> float:
+        """Largest deviation from the full model, as `held` has it."""
         return self.held().error
 
     @property
     def valid(self) -> Valid:
+        """Range in which the deviation stays within 5 %."""
         return self.held().valid
 
     @property
@@ -106,6 +108,7 @@ def values(table: Mapping[str, Parameter], changes: Changes) -> dict[str, float]
 
 
 def assumed(value: float, unit: str, meaning: str) -> Parameter:
+    """A parameter that is assumed here."""
     return Parameter(value, unit, meaning, "assumed here", "assumed")
 
 

@@ -84,6 +84,7 @@ def derivatives(right_side, states: np.ndarray, glutamate: float = 0.0) -> np.nd
 
 
 def at_rest(changes: Mapping[str, float] | None = None) -> Resting:
+    """The resting astrocyte, with parameters replaced by `changes`, each in its own unit."""
     return _at_rest(tuple(sorted((changes or {}).items())))
 
 

@@ -19,6 +19,7 @@ TRAINS, SPIKES, SETTLED = 400, 300, 100  # Poisson trains of the full model, and
 
 
 def recovery_parameters() -> dict[str, Parameter]:
+    """Parameters that recovery depends on, by name."""
     return {"Omega_d": MODELS[MODEL].parameters(SET)["Omega_d"], "beta": BETA}
 
 
@@ -48,6 +49,7 @@ def plasticity() -> tuple[float, float, float]:
 
 @cache
 def tau_s_held() -> Held:
+    """One time constant of recovery against both of the full synapse."""
     time, numbers = np.linspace(0, 4, 801), plasticity()
 
     def error(rate: float) -> float:
@@ -66,6 +68,7 @@ def tau_s_held() -> Held:
 
 
 def rate_parameters() -> dict[str, Parameter]:
+    """Parameters that release against rate depends on, by name."""
     table = MODELS[MODEL].parameters(SET)
     return {name: table[name] for name in ("U_0_star", "Omega_f", "Omega_d")} | PROTOCOL
 
@@ -120,6 +123,8 @@ def poisson_output(rate: float) -> float:
 
 @cache
 def theta_held() -> Held:
+    """The threshold curve against release under Poisson trains."""
+
     def error(rate: float) -> float:
         return abs(theta(rate) - poisson_output(rate))
 
