@@ -6,14 +6,15 @@ else is compiled in: model, options, step, duration, method, recording interval,
 
 import contextlib
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from astro_sim.courses import input_courses
-from astro_sim.network import LEFT_OPEN, LeftOpen, build, driven, written_unit
+from astro_sim.network import LEFT_OPEN, Built, LeftOpen, build, driven, written_unit
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
 from astro_sim.protocols import Drive
@@ -22,41 +23,35 @@ from foundation.errors import ResourceError, UserError
 from foundation.files import canonical_json
 
 SEED = "ASTRO_SIM_SEED"
+RECORDS = "records"
+NOT_READ = re.compile("^(Error reading|Could not read)", re.MULTILINE)
 # Brian2's own line, with the number from outside
 SEEDING = f"_random_generators[0].seed(std::strtoul(std::getenv(\"{SEED}\"), NULL, 10));"
 
 
 @dataclass(frozen=True)
 class Program:
-    """A compiled network in `folder`; `files` and `events` name what it writes, by population and event."""
+    """A compiled network in `folder`; it writes `variables` of each population, and `events`, in this order."""
 
     folder: Path
     left_open: LeftOpen
-    files: Mapping[str, Mapping[str, str]]
-    events: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    variables: Mapping[str, tuple[str, ...]]
+    events: tuple[str, ...]
 
     def run(self, plan: Plan) -> Recording:
         """Run a plan that has the program's `structure`. Errors: `ResourceError` where the program fails."""
-        import numpy as np
-
         with tempfile.TemporaryDirectory(prefix="astro_sim_") as results:
             arguments = [f"{name}={_argument(value, Path(results) / f'value_{n}')}"
                          for n, (name, value) in enumerate(_values(plan, self.left_open).items())]
             done = subprocess.run([self.folder / "main", "--results_dir", f"{results}/", *arguments], cwd=self.folder,
                                   env={**os.environ, SEED: str(plan.seed)}, capture_output=True, text=True, check=False)
-            if done.returncode:
+            # Brian2 goes on with the values compiled in where it cannot read a file of values, and ends with 0
+            if done.returncode or NOT_READ.search(done.stderr):
                 raise ResourceError(f"backend cpp: the program ended with {done.returncode}: {done.stderr[-200:]}")
-
-            def read(name: str, kind: str = "f8"):
-                return np.fromfile(Path(results) / name, kind)
-
-            raw = {}
-            for population, names in self.files.items():
-                time = read(names["t"])
-                raw[population] = Columns(time, {name: read(file).reshape(len(time), -1)
-                                                 for name, file in names.items() if name != "t"})
-            return recorded(plan, raw, {name: (read(when), read(where, "i4"))
-                                        for name, (when, where) in self.events.items()})
+            with open(Path(results) / RECORDS, "rb") as stream:
+                raw = {population: _columns(stream, names, plan.size(population))
+                       for population, names in self.variables.items()}
+                return recorded(plan, raw, {name: _happened(stream) for name in self.events})
 
 
 def structure(plan: Plan) -> str:
@@ -76,13 +71,18 @@ def what_differs(plans: Sequence[Plan]) -> LeftOpen:
     first = plans[0]
     parameters = frozenset(name for name in first.parameters
                            if len({plan.parameters[name].value for plan in plans}) > 1)
-    courses = {}
+    courses, cuts = {}, {}
     for population in first.model.active_populations(first.options):
         for variable in driven(first, population):
             tables = [input_courses(plan, population.name, variable)[0] for plan in plans]
             if any((table != table[0]).any() for table in tables):
                 courses[population.name, variable] = max(table.shape[1] for table in tables)
-    return LeftOpen(parameters, courses)
+        cut = [parts.cut(plan, population.name) for plan in plans]
+        if any(cut):
+            least = max(one.parts for one in cut if one)
+            cuts[population.name] = least, max(parts.cut(plan, population.name, least).lengths.shape[2]
+                                               for plan in plans)
+    return LeftOpen(parameters, courses, cuts)
 
 
 @contextlib.contextmanager
@@ -105,15 +105,63 @@ def built(plans: Sequence[Plan], folder: Path) -> Iterator[Program]:
                 brian2.device.insert_code("main", SEEDING)
                 network = build(plan, left_open)
                 network.network.run((plan.steps + 1) * plan.dt * brian2.second, namespace={})
+                brian2.device.insert_code("before_end", _writing(network))
                 device.compile()
             except (brian2.DimensionMismatchError, BrianObjectException) as error:
                 raise UserError(f"model {plan.model.name}: Brian2 refuses it: {error.__cause__ or error}") from error
-            name = brian2.device.get_array_filename
-            files = {population: {key: name(monitor.variables[key]) for key in ("t", *monitor.record_variables)}
-                     for population, monitor in network.monitors.items()}
-            events = {key: (name(monitor.variables["t"]), name(monitor.variables["i"]))
-                      for key, monitor in network.events.items()}
-        yield Program(Path(place), left_open, files, events)
+            variables = {population: tuple(monitor.record_variables)
+                         for population, monitor in network.monitors.items()}
+        yield Program(Path(place), left_open, variables, tuple(network.events))
+
+
+def _writing(network: Built) -> str:
+    """C++ that writes what was recorded into one file and ends the program.
+
+    Brian2 would write each array that it has into a file of its own, near a hundred of them for a tripartite synapse,
+    which takes longer than thousands of steps; and it would not notice a disk that is full.
+    """
+    import brian2
+
+    def name(monitor, variable: str) -> str:
+        return f"brian::{brian2.device.get_array_name(monitor.variables[variable], access_data=False)}"
+
+    def row(array: str) -> str:
+        return f"records.write((const char*) {array}.data(), {array}.size()*sizeof({array}[0]));"
+
+    lines = []
+    for monitor in (*network.monitors.values(), *network.events.values()):
+        time = name(monitor, "t")
+        lines += [f"count = {time}.size();", "records.write((const char*) &count, sizeof count);", row(time)]
+        if monitor in network.events.values():
+            lines.append(row(name(monitor, "i")))
+            continue
+        lines += [f"for (auto k = 0*count; k < count; k++) {{ auto& values = {name(monitor, variable)}(k); "
+                  f"{row('values')} }}" for variable in monitor.record_variables]
+    return "\n".join(["{", f'std::ofstream records(brian::results_dir + "{RECORDS}", std::ios::binary);',
+                      "int64_t count;", *lines, "records.close();",
+                      f'if (!records) {{ std::cerr << "cannot write {RECORDS}"; return 1; }}', "return 0;", "}"])
+
+
+def _columns(stream, names: Sequence[str], size: int) -> Columns:
+    """A population's records, as `_writing` puts them."""
+    count = int(_numbers(stream, "i8", 1)[0])
+    time = _numbers(stream, "f8", count)
+    return Columns(time, {name: _numbers(stream, "f8", count * size).reshape(count, size) for name in names})
+
+
+def _happened(stream) -> tuple:
+    """Times and elements of an event."""
+    count = int(_numbers(stream, "i8", 1)[0])
+    return _numbers(stream, "f8", count), _numbers(stream, "i4", count)
+
+
+def _numbers(stream, kind: str, count: int):
+    import numpy as np
+
+    found = np.fromfile(stream, kind, count)
+    if len(found) < count:
+        raise ResourceError(f"backend cpp: {count} numbers were to be read, {len(found)} were there; is the disk full?")
+    return found
 
 
 def _argument(value, path: Path) -> str:
@@ -134,8 +182,10 @@ def _values(plan: Plan, left_open: LeftOpen) -> dict[str, object]:
         scale = float(unit(plan.model.initial[name].unit))
         found[f"{variables[name][0].name}.{name}"] = _base(value, scale)
     for population in plan.model.active_populations(plan.options):
-        for variable in driven(plan, population):
-            found |= _input(plan, population.name, variable, left_open.courses.get((population.name, variable), 0))
+        given = inputs_of(plan, population, left_open.courses, left_open.parts)
+        found |= {f"{name}.values": table for name, table in given.tables.items()}
+        found |= {f"{population.name}.{name}": columns.astype("i4") for name, columns in given.columns.items()}
+        found |= {f"{population.name}.{name}": numbers for name, numbers in given.constants.items()}
     return found
 
 
@@ -144,13 +194,3 @@ def _base(value, scale: float):
 
     return float(value.quantity()) if isinstance(value, Parameter) else np.array(value) * scale
 
-
-def _input(plan: Plan, population: str, variable: str, room: int) -> dict[str, object]:
-    """An input: a number an element, or courses with room for `room` of them and the course of each element."""
-    import numpy as np
-
-    (table, columns), scale = input_courses(plan, population, variable), float(unit(written_unit(plan, variable)))
-    if not room:
-        return {f"{population}.{variable}": table[0, columns] * scale}
-    table = np.pad(table, ((0, 0), (0, room - table.shape[1])))
-    return {f"course_{variable}.values": table * scale, f"{population}.column_{variable}": columns.astype("i4")}
