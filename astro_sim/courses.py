@@ -3,27 +3,62 @@
 from astro_sim.parameter import convert, split_quantity
 
 
-def input_courses(plan, population: str, variable: str):
-    """An input of a plan: its courses, float64 [step, course] in its unit, and each element's course, int [element].
-
-    A step takes the mean of the course over itself, so that an edge between two steps keeps its place to first order,
-    and a ramp, held at the middle of each step, is seen to second order.
-    """
+def drives_of(plan, population: str, variable: str):
+    """What drives an input: drives, or numbers where none does, and which of them each element has, int [element]."""
     import numpy as np
 
-    edges = plan.dt * np.arange(plan.steps + 2)
-    courses, columns = [], np.zeros(plan.size(population), int)
+    found, which = [], np.zeros(plan.size(population), int)
     for name, target in plan.model.inputs.items():
         if (target.population, target.variable) != (population, variable):
             continue
         reach = np.array(plan.reach(name))
-        columns[reach] = len(courses)
-        courses.append(np.full(len(edges) - 1, target.default))
+        which[reach] = len(found)
+        found.append(target.default)
         for drive in (d for d in plan.protocol if d.input == name):
-            columns[reach if drive.elements is None else reach[list(drive.elements)]] = len(courses)
-            courses.append(course_means(drive, target.unit, edges))
-    used, columns = np.unique(columns, return_inverse=True)
-    return np.stack([courses[n] for n in used], axis=1), columns
+            which[reach if drive.elements is None else reach[list(drive.elements)]] = len(found)
+            found.append(drive)
+    used, which = np.unique(which, return_inverse=True)
+    return [found[n] for n in used], which
+
+
+def input_courses(plan, population: str, variable: str):
+    """Means over steps of an input of a plan: its courses, float64 [step, course] in its unit, and each element's
+    course, int [element]. What a simulation takes where an input moves inside a step is finer: see parts.py.
+    """
+    import numpy as np
+
+    edges = plan.dt * np.arange(plan.steps + 2)
+    drives, which = drives_of(plan, population, variable)
+    unit = _unit(plan, population, variable)
+    courses = [np.full(len(edges) - 1, drive) if isinstance(drive, float | int) else course_means(drive, unit, edges)
+               for drive in drives]
+    return np.stack(courses, axis=1), which
+
+
+def _unit(plan, population: str, variable: str) -> str:
+    return next(i.unit for i in plan.model.inputs.values() if (i.population, i.variable) == (population, variable))
+
+
+def value_in(drive, plan, population: str, variable: str, at):
+    """(value, change in a second) of a drive at times (s, float64) that are not corners, in the input's unit."""
+    import numpy as np
+
+    if isinstance(drive, float | int):
+        return np.full(at.shape, float(drive)), np.zeros(at.shape)
+    corners, values, slopes = _pieces(drive, _unit(plan, population, variable))
+    piece = np.searchsorted(corners, at, side="right") - 1
+    return values[piece] + slopes[piece] * (at - corners[piece]), slopes[piece]
+
+
+def _pieces(drive, wanted: str):
+    """Where each piece of a drive starts (s), its value there in the unit `wanted`, and its change in a second."""
+    import numpy as np
+
+    values = np.array([convert(*split_quantity(v, drive.input), wanted, drive.input) for v in drive.values])
+    corners, slopes = np.array(drive.times), np.zeros(len(values))
+    if drive.straight:
+        slopes[:-1] = np.diff(values) / np.diff(corners)
+    return corners, values, slopes
 
 
 def course_means(drive, wanted: str, edges):
@@ -34,11 +69,8 @@ def course_means(drive, wanted: str, edges):
     """
     import numpy as np
 
-    values = np.array([convert(*split_quantity(v, drive.input), wanted, drive.input) for v in drive.values])
-    corners, last = np.array(drive.times), max(edges[-1], drive.times[-1]) + 1.0
-    slopes = np.zeros(len(values))
-    if drive.straight:
-        slopes[:-1] = np.diff(values) / np.diff(corners)
+    corners, values, slopes = _pieces(drive, wanted)
+    last = max(edges[-1], corners[-1]) + 1.0
     piece = np.searchsorted(corners, edges[:-1] + 1e-9 * np.diff(edges), side="right") - 1
     after = np.searchsorted(corners, edges[1:] - 1e-9 * np.diff(edges), side="left") - 1
     middle = (edges[:-1] + edges[1:]) / 2

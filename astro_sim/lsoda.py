@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from astro_sim.courses import input_courses
 from astro_sim.equation_text import evaluator, lines, right_sides
-from astro_sim.network import driven, pairs_of, written_unit
+from astro_sim.inputs import driven, written_unit
+from astro_sim.network import pairs_of
 from astro_sim.parameter import unit
 from astro_sim.plan import Plan
 

@@ -1,13 +1,12 @@
 """From a plan to Brian2 objects: an explicit network, every group with its own namespace, nothing from the caller."""
 
 import functools
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from astro_sim.coupling import extrapolate, extrapolated, grid_operation
-from astro_sim.courses import input_courses
 from astro_sim.equation_text import lines, symbols
+from astro_sim.inputs import inputs_of, unscaled
 from astro_sim.model import Connection, Pairs, Population
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
@@ -32,11 +31,13 @@ class LeftOpen:
     """What is not compiled in, so that a C++ program can be run again with other values of it.
 
     `parameters` by name; `courses`: (population, variable) of an input that changes in time -> how many courses.
-    Initial values and inputs that are held are always open.
+    `parts`: population whose inputs move inside a step -> (parts of a step, ways to cut it). Initial values and inputs
+    that are held are always open.
     """
 
     parameters: frozenset[str] = frozenset()
     courses: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def of(self, part: Population | Connection) -> list[str]:
         """The open parameters that a part uses."""
@@ -47,7 +48,7 @@ class LeftOpen:
         """The group that holds them, once for all parts; on Brian2's default clock it would make steps of its own."""
         import brian2
 
-        text = "\n".join(f"{name} : {_unscaled(plan.parameters[name].unit)} (shared, constant)"
+        text = "\n".join(f"{name} : {unscaled(plan.parameters[name].unit)} (shared, constant)"
                          for name in sorted(self.parameters))
         return brian2.NeuronGroup(1, text, clock=clock, name=LEFT_OPEN)
 
@@ -76,8 +77,7 @@ def build(plan: Plan, left_open: LeftOpen | None = None) -> Built:
              for connection in plan.model.active_connections(plan.options)}
     _pairs.cache_clear()
     senders = {given.population for given in plan.model.spike_inputs.values()}
-    courses = given_later.courses
-    groups = {p.name: _source(plan, p, clock) if p.name in senders else _group(plan, p, values, clock, courses)
+    groups = {p.name: _source(plan, p, clock) if p.name in senders else _group(plan, p, values, clock, given_later)
               for p in plan.model.active_populations(plan.options)}
     groups = {name: group for name, group in groups.items() if group is not None}
     network = brian2.Network(*groups.values())
@@ -117,25 +117,24 @@ def _source(plan: Plan, population: Population, clock):
                                       clock=clock, when="before_start", order=-200, name=population.name)
 
 
-def _group(plan: Plan, population: Population, values: dict, clock, open_courses: Mapping):
+def _group(plan: Plan, population: Population, values: dict, clock, left_open: LeftOpen):
     import brian2
     import numpy as np
 
     if population.size(plan.options) == 0:
         return None
-    text, courses, constants = _with_inputs(plan, population, open_courses)
+    given = inputs_of(plan, population, left_open.courses, left_open.parts)
+    text = given.text
     sums = extrapolated(plan, population)
     text += "".join(f"\n{name}_before : {written}" for name, written in sums.items())
-    given = {key: getattr(population, key) for key in ("threshold", "reset", "refractory")}
-    spiking = {key: expression for key, expression in given.items() if expression}
-    group = brian2.NeuronGroup(population.size(plan.options), text, method=population.method or plan.method,
-                               namespace={**values, **{name: course for name, (course, _) in courses.items()}},
+    clauses = {key: getattr(population, key) for key in ("threshold", "reset", "refractory")}
+    spiking = {key: expression for key, expression in clauses.items() if expression}
+    group = brian2.NeuronGroup(population.size(plan.options), text, method=population.method or given.method,
+                               namespace={**values, **given.timed_arrays(plan.dt)},
                                clock=clock, events=dict(population.events), name=population.name, **spiking)
     extrapolate(group, sums)
-    for name, (_, columns) in courses.items():
-        setattr(group, name.replace("course_", "column_"), columns)
-    for name, value in constants.items():
-        setattr(group, name, value)
+    for name, numbers in {**given.columns, **given.constants}.items():
+        setattr(group, f"{name}_", numbers)
     own = {line.name: line for line in lines(population.equations)}
     for name, value in plan.initial.items():
         if name in own:
@@ -143,59 +142,6 @@ def _group(plan: Plan, population: Population, values: dict, clock, open_courses
             setattr(group, name, value.quantity() if isinstance(value, Parameter) else
                     np.array(value) * unit(declared.unit))
     return group
-
-
-def driven(plan: Plan, population: Population) -> list[str]:
-    """The variables of a population that inputs set."""
-    return list(dict.fromkeys(i.variable for i in plan.model.inputs.values() if i.population == population.name))
-
-
-def _with_inputs(plan: Plan, population: Population, open_courses: Mapping) -> tuple[str, dict, dict]:
-    """The ODE text with a line for every input; courses: name -> (TimedArray, column of every element); constants.
-
-    An input that never changes is a constant of the group: cheaper than a course, and the same numbers.
-    """
-    import numpy as np
-
-    text, courses, constants = population.equations, {}, {}
-    for variable in driven(plan, population):
-        table, columns = input_courses(plan, population.name, variable)
-        written = _unscaled(written_unit(plan, variable))
-        room = open_courses.get((population.name, variable), 0)
-        table = np.pad(table, ((0, 0), (0, max(0, room - table.shape[1]))))
-        if not room and (table == table[0]).all():
-            constants[variable] = table[0, columns] * unit(written_unit(plan, variable))
-            text += f"\n{variable} : {written} (constant)\n"
-            continue
-        courses[f"course_{variable}"] = _timed(plan, table, variable), columns
-        text += f"\n{variable} = course_{variable}(t, column_{variable}) : {written} (constant over dt)"
-        text += f"\ncolumn_{variable} : integer (constant)\n"
-    return text, courses, constants
-
-
-def written_unit(plan: Plan, variable: str) -> str:
-    return next(i.unit for i in plan.model.inputs.values() if i.variable == variable)
-
-
-def _unscaled(written: str) -> str:
-    """Brian2 wants the unit of an equation without a scale; `mmolar` is the base unit of a concentration.
-
-    Name by name: Brian2's own word for the whole, such as katal/(metre**3), its equations cannot read.
-    """
-    import brian2
-
-    def base(name: re.Match) -> str:
-        return repr(brian2.get_unit(brian2.get_dimensions(unit(name[0]))))
-
-    return re.sub("[A-Za-z]+", base, written.replace("^", "**"))
-
-
-def _timed(plan: Plan, table, variable: str):
-    """The courses as a TimedArray [step, course]."""
-    import brian2
-
-    values = table * unit(written_unit(plan, variable))
-    return brian2.TimedArray(values, dt=plan.dt * brian2.second, name=f"course_{variable}")
 
 
 def pairs_of(connection: Connection, options) -> Pairs:

@@ -13,8 +13,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from astro_sim import parts
 from astro_sim.courses import input_courses
-from astro_sim.network import LEFT_OPEN, Built, LeftOpen, build, driven, written_unit
+from astro_sim.inputs import driven, inputs_of
+from astro_sim.network import LEFT_OPEN, Built, LeftOpen, build
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
 from astro_sim.protocols import Drive
