@@ -9,8 +9,10 @@ segments before it goes further. `outs` is the list of all out_t. A loss may rea
 `loss.backward()`, gradient clipping and `torch.autograd.grad` work as usual. The memory may hold numbers, and may grow.
 
 Not modelled by `amrb`, and refused: second derivatives; random numbers that are not torch's own; steps that change
-their input in place. As under every checkpoint, what a step writes elsewhere is written twice (running statistics of a
-BatchNorm; the gradient is right).
+their input in place; tensors inside objects that are no tuple, list or dict; parameters that are computed from one
+another; torch.func. As under every checkpoint, what a step writes elsewhere is written twice (running statistics of a
+BatchNorm; the gradient is right), and the replay sets torch's random state for a while: where threads train side by
+side and draw numbers, use bptt, or a process for each.
 """
 
 from collections.abc import Callable, Iterable

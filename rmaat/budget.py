@@ -147,16 +147,11 @@ class Budget:
 
     def plan(self, run: Recurrence) -> Plan:
         """The plan for one call of `amrb`."""
-        kinds = [self._kind(run, t) for t in range(len(run))]
+        kinds = [run.kind(t) for t in range(len(run))]
         key = (tuple(kinds), torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda"))
         if key not in self.plans:
             self.plans[key] = self._choose(run, kinds)
         return self.plans[key]
-
-    @staticmethod
-    def _kind(run: Recurrence, t: int) -> Hashable:
-        tensors = tuple((x.shape, x.dtype, x.device) for x in (*run.segments[t], *run.memory))
-        return tensors, tuple(leaf for leaf in run.shapes[t].leaves if not isinstance(leaf, int | float))
 
     def _choose(self, run: Recurrence, kinds: Sequence[Hashable]) -> Plan:
         latest = {kind: t for t, kind in enumerate(kinds)}

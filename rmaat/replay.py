@@ -1,16 +1,19 @@
 """The autograd node behind `amrb`: a recurrence that keeps memories only and replays its segments backwards."""
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from numbers import Number
 
 import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from foundation.errors import UserError
 from rmaat.memory_store import OnDevice, OnHost
+from rmaat.refusals import check_alike, check_independent, check_named, check_plain, differentiable, some
 from rmaat.shapes import Tensor
 from rmaat.surroundings import Surroundings, hooks_off
 
-ALIKE = .01  # of the norm: far above the rounding of bfloat16, which CUDA's order of sums may bring
+calls = itertools.count()
 
 
 class Shape:
@@ -36,10 +39,6 @@ def take_apart(value) -> tuple[list[Tensor], Shape]:
     return tensors, Shape(leaves, spec, where)
 
 
-def _differentiable(x: Tensor) -> bool:
-    return x.is_floating_point() or x.is_complex()
-
-
 class Recurrence:
     """One call of `amrb`: the step, its segments, and the node's inputs in order (memory, segments, parameters).
 
@@ -52,10 +51,12 @@ class Recurrence:
                  store: OnDevice | OnHost):
         self.step, self.store, self.keep_last = step, store, 1
         self.memory, shape = take_apart(memory)
+        check_plain(shape.leaves, "the memory")
         self.memory_shapes = [shape]  # by segment, then that of the end: a memory may count, or grow
         parts = [take_apart(x_t) for x_t in segments]
         self.segments, self.shapes = [tensors for tensors, _ in parts], [shape for _, shape in parts]
         self.parameters = list({id(p): p for p in parameters if p.requires_grad}.values())
+        check_independent(self.parameters)
         distinct = {id(x): x for tensors in self.segments for x in tensors}
         order = {key: k for k, key in enumerate(distinct)}
         self.places = [[order[id(x)] for x in tensors] for tensors in self.segments]
@@ -64,16 +65,31 @@ class Recurrence:
         self.surroundings: list[Surroundings] = []
         self.devices: list[list[torch.device]] = []
         self.kept: dict[int, Graph] = {}
-        self.checked = False
+        self.to_check: set[int] = set()
+        self.looked_at: list[Tensor] = []
 
     def __len__(self) -> int:
         return len(self.places)
 
+    def kind(self, t: int) -> Hashable:
+        """What of x_t may decide how the step goes: all but the numbers in it."""
+        leaves = (leaf for leaf in self.shapes[t].leaves if isinstance(leaf, bool) or not isinstance(leaf, Number))
+        return (tuple((x.shape, x.dtype, x.device) for x in (*self.segments[t], *self.memory)),
+                tuple(leaf if isinstance(leaf, Hashable) else id(leaf) for leaf in leaves))
+
+    def choose_checks(self) -> None:
+        """Whose use of parameters is looked at, which takes as long as some operations: one segment of each kind, the
+        first and the last, and one more, another in each call."""
+        kinds = {self.kind(t): t for t in range(len(self))}
+        self.to_check = {*kinds.values(), 0, len(self) - 1, next(calls) % len(self)}
+
     def call(self, t: int, memory: Sequence[Tensor], segment: Sequence[Tensor]):
         """Run the step; returns the tensors and shapes of out_t and of the memory."""
         shape = self.memory_shapes[min(t, len(self.memory_shapes) - 1)]
-        out, after = self.step(self.shapes[t].build(segment), shape.build(memory))
-        return take_apart(out), take_apart(after)
+        out, after = (take_apart(each) for each in self.step(self.shapes[t].build(segment), shape.build(memory)))
+        check_plain(out[1].leaves, "out_t")
+        check_plain(after[1].leaves, "the memory")
+        return out, after
 
     def results(self, flat: Sequence[Tensor]):
         """The node's outputs as the caller expects them: list of outs, memory."""
@@ -94,13 +110,12 @@ class Graph:
         self.segment = [self._leaf(x, x.requires_grad) for x in segment]
         with torch.enable_grad():
             (self.out, self.out_shape), (self.after, self.after_shape) = run.call(t, self.memory, self.segment)
-        if not run.checked:
-            self._check_parameters()
-            run.checked = True
+        if t in run.to_check:
+            check_named((*self.out, *self.after), (*self.memory, *self.segment), run.parameters)
 
     @staticmethod
     def _leaf(x: Tensor, needs_gradient: bool) -> Tensor:
-        return x.detach().requires_grad_() if needs_gradient and _differentiable(x) else x.detach()
+        return x.detach().requires_grad_() if needs_gradient and differentiable(x) else x.detach()
 
     def gradients(self, grad_out: Sequence, grad_after: Sequence) -> list[Tensor | None]:
         """Gradients of memory, segment and parameters, None where there is none."""
@@ -118,22 +133,6 @@ class Graph:
                 result[k] = grad
         return result
 
-    def _check_parameters(self) -> None:
-        """A tensor that the step uses and `parameters` lacks would silently get no gradient: refuse it."""
-        known = {id(x) for x in (*self.memory, *self.segment, *self.run.parameters)}
-        seen = {x.grad_fn for x in self.run.parameters} | {None}  # not beyond parameters that are computed themselves
-        todo = [y.grad_fn for y in (*self.out, *self.after) if y.grad_fn not in seen]
-        while todo:
-            node = todo.pop()
-            leaf = getattr(node, "variable", None)
-            if leaf is not None and id(leaf) not in known:
-                raise UserError(f"amrb: the step uses a tensor of shape {tuple(leaf.shape)} that needs a gradient "
-                                "and is not in `parameters`; pass all of them, e.g. list(model.parameters())")
-            for successor, _ in node.next_functions:
-                if successor not in seen:
-                    seen.add(successor)
-                    todo.append(successor)
-
 
 class Replay(torch.autograd.Function):
     """The whole recurrence as one node. Inputs: memory, segments, parameters; outputs: all outs, then the memory."""
@@ -141,6 +140,7 @@ class Replay(torch.autograd.Function):
     @staticmethod
     def forward(ctx, run: Recurrence, *inputs: Tensor) -> tuple[Tensor, ...]:
         memory, states, outs = run.memory, [], []
+        run.choose_checks()
         devices, versions = {x.device for x in inputs}, [(x, x._version) for x in inputs]
         for t in range(len(run)):
             waiting = memory if t == 0 else [run.store.put(x) for x in memory]
@@ -150,6 +150,8 @@ class Replay(torch.autograd.Function):
             run.surroundings.append(Surroundings.now(devices, run.surroundings[-1] if t else None))
             if t < len(run) - run.keep_last:
                 (out, shape), (memory, after_shape) = run.call(t, memory, run.segments[t])
+                if t == len(run) - run.keep_last - 1:
+                    run.looked_at = [some(x) for x in out]
             else:
                 run.kept[t] = graph = Replay._keep(run, t, memory)
                 out, shape, memory, after_shape = graph.out, graph.out_shape, graph.after, graph.after_shape
@@ -163,7 +165,7 @@ class Replay(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*states, *inputs)  # saved, not just kept: autograd then notices changes made in place
         flat = tuple(x.detach() for x in (*outs, *memory))
-        ctx.mark_non_differentiable(*(x for x in flat if not _differentiable(x)))
+        ctx.mark_non_differentiable(*(x for x in flat if not differentiable(x)))
         run.memory, run.segments, run.inputs = (), (), None
         return flat
 
@@ -203,23 +205,16 @@ class Replay(torch.autograd.Function):
                     graph = Graph(run, t, memory, [given[k] for k in run.places[t]])
                 del memory
                 if entered is not None and not compared:
-                    _compare(graph.after, entered)
+                    check_alike(graph.after, entered, "another memory")
                     compared = True
+                if t == total - run.keep_last - 1:
+                    check_alike([some(x) for x in graph.out], run.looked_at, "another out_t")
             entered = waiting
             result = graph.gradients(grad_out, grad_memory)
             grad_memory = result[:sizes[t]]
             found.add((*run.places[t], *parameters), result[sizes[t]:])
             del graph, result
         return None, *grad_memory, *found.values
-
-
-def _compare(found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
-    """Look once a backward pass whether the replay is the forward pass again; what differs by rounding may."""
-    for x, y in zip(found, expected, strict=True):
-        if _differentiable(x) and (x.detach() - y.to(x.device)).norm() > ALIKE * y.norm():
-            raise UserError("amrb: a replayed segment gives another memory than its forward pass gave. The step "
-                            "draws random numbers that are not torch's own, or has a state of its own; hand all of it "
-                            "through `memory`, or use bptt")
 
 
 class _Sum:

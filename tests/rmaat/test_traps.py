@@ -77,6 +77,53 @@ def test_random_numbers_that_are_not_restored_are_refused(draw):
         memory.sum().backward()
 
 
+def test_foreign_random_numbers_that_only_the_outs_see_are_refused():
+    w = weight()
+    outs, _ = amrb(lambda x, m: (w * m * np.random.default_rng().random(), torch.sin(w * m)), [0] * 4, ones(), [w])
+    with pytest.raises(UserError, match="a replayed segment gives another out_t"):
+        sum(outs).sum().backward()
+
+
+@pytest.mark.parametrize("which", ["first", "flagged"])
+def test_a_parameter_that_one_segment_alone_uses_must_be_named(which):
+    w, other = weight(), weight()
+    segments = {"first": [0, 1, 2, 3], "flagged": [False, True, False, False]}[which]
+    uses = {"first": lambda x: x == 0, "flagged": bool}[which]
+    with pytest.raises(UserError, match="not in `parameters`"):
+        _, memory = amrb(lambda x, m: (None, torch.sin(w * m + (other if uses(x) else 0))), segments, ones(), [w])
+        memory.sum().backward()
+
+
+class Box:
+    def __init__(self, h):
+        self.h = h
+
+
+@pytest.mark.parametrize(("start", "step", "what"), [
+    (lambda: Box(ones()), lambda w, m: (None, Box(torch.sin(w * m.h))), "the memory"),
+    (ones, lambda w, m: (Box(w * m), torch.sin(w * m)), "out_t")], ids=["memory", "out"])
+def test_a_tensor_inside_a_foreign_object_is_refused(start, step, what):
+    """Autograd would not see it, and its share of the gradient would be missing."""
+    w = weight()
+    with pytest.raises(UserError, match=f"{what} holds an object of type Box"):
+        amrb(lambda x, m: step(w, m), [0] * 3, start(), [w])
+
+
+@pytest.mark.parametrize("view", [lambda w: w.view(2), lambda w: w + 0, lambda w: w.exp()])
+def test_a_parameter_and_what_is_computed_of_it(view):
+    """Named both, the path through the second would count twice; handed over in x_t, the gradient is BPTT's."""
+    grads = []
+    for algorithm in (bptt, amrb):
+        w = weight()
+        other = view(w)
+        _, memory = algorithm(lambda x, m, w=w: (None, torch.sin(w * m * x)), [other] * 4, ones(), [w])
+        memory.sum().backward()
+        grads.append(w.grad)
+    torch.testing.assert_close(*grads, rtol=1e-13, atol=0)
+    with pytest.raises(UserError, match="holds a tensor and another that is computed from it"):
+        amrb(lambda x, m: (None, torch.sin(w * m * other)), [0] * 4, ones(), [other, w])
+
+
 def test_second_derivatives_are_refused():
     """A gradient penalty would otherwise silently be a constant."""
     w = weight()
