@@ -2,8 +2,10 @@
 
     recording = simulate("li_rinzel:AM", "constant:input=ip3,value=0.5 umolar", duration="60 s", dt="2 ms")
 
-A state updater of order 4 (rk4) is of order 4 inside a population. Sums over connections are computed at the start of a
-step and held over it, so a model whose populations are coupled (macro) is of first order in dt.
+A state updater of order 4 (rk4) is of order 4 inside a population, whatever its inputs do: a step is cut where one of
+them has a corner (parts.py). Sums over connections are computed at the start of a step and held over it, so a model
+whose populations are coupled (macro) is of first order in dt, or of second with coupling_scheme = extrapolated. Spikes
+fall on steps: a given one on the nearest, one by a threshold on the end of the step in which it is passed.
 """
 
 import contextlib
