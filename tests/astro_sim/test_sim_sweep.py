@@ -12,10 +12,10 @@ from astro_sim import backend
 from astro_sim.__main__ import app
 from astro_sim.backend import Standalone
 from astro_sim.model import Connection, Input, Model, Observable, Pairs, Population
-from astro_sim.network import build
+from astro_sim.network import LeftOpen, build
 from astro_sim.parameter import Parameter
 from astro_sim.plan import prepare
-from astro_sim.program import what_differs
+from astro_sim.program import Program, what_differs
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
 from astro_sim.sweep import _finished, grid, name_of, sweep
@@ -130,6 +130,33 @@ def test_a_program_makes_the_steps_of_the_plan_and_no_others():
     with backend.opened("cpp", 0):
         network = build(plans[0], what_differs(plans)).network
         assert {thing.clock.name for thing in network.sorted_objects} == {"clock_step"}
+
+
+def test_a_program_reads_no_clock_in_its_loop(tmp_path):
+    """Brian2 does after every step; the loop is looked for in what Brian2 writes, and must be found."""
+    import brian2
+
+    plan = prepare(model=NOISY_PAIR, backend="cpp", duration="1 s")
+    with backend.opened("cpp", 0, str(tmp_path)):
+        build(plan).network.run(1 * brian2.second, namespace={})
+        brian2.device.build(directory=str(tmp_path), compile=False, run=False)
+    written = (tmp_path / "network.cpp").read_text("utf-8")
+    changed = backend.without_clock(written)
+    assert sorted(changed.splitlines()) == sorted(written.splitlines())  # moved, nothing lost
+    assert f"\n    }}\n{backend.TIMING}{backend.AFTER_THE_LOOP}" in changed  # behind the brace that ends the loop
+    assert f"\n    }}\n{backend.TIMING}" not in written
+    assert backend.without_clock("while (true) { std::clock(); }") == "while (true) { std::clock(); }"
+
+
+@pytest.mark.parametrize(("script", "says"), [
+    ("exit 3", "ended with 3"),
+    ("echo 'Error reading value_1' >&2", "Error reading"),  # what Brian2 does: it goes on, and ends with 0
+    ("printf '\\7\\0\\0\\0\\0\\0\\0\\0tenbytes..' > $2records", "7 numbers were to be read, 1 were there")])
+def test_a_program_that_fails_says_so(tmp_path, script, says):
+    (tmp_path / "main").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "main").chmod(0o755)
+    with pytest.raises(ResourceError, match=says):
+        Program(tmp_path, LeftOpen(), {"cell": ("v",)}, ()).run(prepare(model=NOISY_PAIR, backend="cpp"))
 
 
 def test_too_many_programs_say_what_one_can_vary(tmp_path):
