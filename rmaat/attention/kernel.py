@@ -1,5 +1,7 @@
 """The coupling r of astrocyte processes along a segment, applied without an N x N matrix."""
 
+import math
+
 import torch
 from torch import nn
 
@@ -9,11 +11,13 @@ from rmaat.provenance import Engineering, FromRecord, declare
 from rmaat.shapes import Float, Tensor
 
 BLOCK = 64
+FACTORS = 2 * 3 * 5 * 7  # primes of the lengths that FFTs are fast for
 SAMPLED, EXACT = 9, 1e-12  # places at which a form is compared with an exponential, and how closely
 
 origins = declare(
     SAMPLED=Engineering(SAMPLED, "places at which a form is looked at, to choose between two ways to the same result"),
-    EXACT=Engineering(EXACT, "some thousand roundings of float64: an exponential has equal ratios"))
+    EXACT=Engineering(EXACT, "some thousand roundings of float64: an exponential has equal ratios"),
+    FACTORS=Engineering(FACTORS, "of the length of an FFT: any length gives the same result"))
 
 
 class ExponentialKernel(nn.Module):
@@ -65,12 +69,23 @@ class ExponentialKernel(nn.Module):
         return torch.cat(found, -2)
 
 
+def smooth(places: int) -> int:
+    """The smallest number from `places` on without a prime factor above 7."""
+    while math.gcd(places, FACTORS ** places.bit_length()) < places:
+        places += 1
+    return places
+
+
 class AnyKernel(nn.Module):
-    """r(|i-j|) times a signal for any form of r, by FFT. Shapes as `ExponentialKernel`."""
+    """r(|i-j|) times a signal for any form of r, by FFT. Shapes as `ExponentialKernel`.
+
+    Lines of N places lie on a ring of at least 2 N, so that no two of them are closer round the other way.
+    """
 
     def __init__(self, r: Curve, places: int):
         super().__init__()
         self.origins = {"spectrum": FromRecord(r.name, equation="E4.5")}
+        places = smooth(places)
         distance = torch.arange(2 * places, dtype=torch.float64)
         ring = r(distance=torch.minimum(distance, 2 * places - distance))
         self.register_buffer("spectrum", torch.fft.rfft(ring).real, persistent=False)

@@ -11,7 +11,7 @@ from derivation import record as records
 from foundation.errors import UserError
 from rmaat.attention import ATTENTION
 from rmaat.attention.astromorphic import Astromorphic
-from rmaat.attention.kernel import AnyKernel, ExponentialKernel, position_kernel
+from rmaat.attention.kernel import AnyKernel, ExponentialKernel, position_kernel, smooth
 from rmaat.attention.naive import astromorphic as naive
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology, Curve
@@ -129,7 +129,7 @@ def test_memory_tokens_take_no_part_in_the_astrocytic_write():
     assert not torch.allclose(module(x, 3), with_rows)
 
 
-@pytest.mark.parametrize("places", [1, 2, 63, 64, 65, 200])
+@pytest.mark.parametrize("places", [1, 2, 61, 63, 64, 65, 200, 211])
 @pytest.mark.parametrize("record", [PLAIN, GAUSSIAN], ids=["exponential", "gaussian"])
 def test_kernel_is_the_product_with_the_matrix(places, record):
     bio = biology(**record)
@@ -142,6 +142,18 @@ def test_kernel_is_the_product_with_the_matrix(places, record):
     for shorter in {1, places // 2 + 1, places}:
         part = signal[:, :shorter]
         torch.testing.assert_close(kernel(part), matrix[:shorter, :shorter] @ part, **EXACT)
+
+
+def test_an_fft_of_any_line_has_a_length_that_it_is_fast_for():
+    """Twice a large prime is what is slow: the ring is then longer by little, and never shorter than the line twice."""
+    for places in (*range(1, 130), 1021, 4099, 65_521):
+        longer = rest = smooth(places)
+        for factor in (2, 3, 5, 7):
+            while rest % factor == 0:
+                rest //= factor
+        assert rest == 1
+        assert places <= longer <= 1.1 * places + 1
+    assert len(position_kernel(biology(**GAUSSIAN), 1021).spectrum) == smooth(1021) + 1 == 1025
 
 
 @pytest.mark.parametrize("places", [64 * 64 + 1, 9000])
