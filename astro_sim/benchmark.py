@@ -102,11 +102,12 @@ def _released_in_theory() -> float:
 
 # --- cost of a step
 
-def _network(layout: str, size: int, duration: float, backend: str, **changes) -> Plan:
+def _network(layout: str, size: int, duration: float, backend: str, scheme: str = "extrapolated", **changes) -> Plan:
     """Astrocytes with calcium on its way, at 10 ms a step."""
     rows = max(2, round(size**0.5)) if layout == "sheet" else 1
     return prepare("astrocyte_network:AM", [DRIVEN, "constant:input=ip3_flux,value=0.2 umolar/second,elements=0"],
-                   options={"layout": layout, "n_rows": rows, "n_columns": max(1, size // rows), "gaps": GAPS[layout]},
+                   options={"layout": layout, "n_rows": rows, "n_columns": max(1, size // rows), "gaps": GAPS[layout],
+                            "coupling_scheme": scheme},
                    duration=duration, dt="10 ms", backend=backend, **changes)
 
 
@@ -161,7 +162,7 @@ def growth(rows: Sequence[dict]) -> dict | None:
 
 def overhead(size: int, repetitions: int, backend: str = "numpy") -> dict:
     """`simulate` and the same ring written for Brian2 alone, in turns: seconds of each, ratios."""
-    plan = _network("ring", size, RING_STEPS * 0.01, backend)
+    plan = _network("ring", size, RING_STEPS * 0.01, backend, "held")  # as Brian2 alone has it
     given = {"model": "astrocyte_network:AM", "options": plan.options, "duration": plan.duration, "dt": plan.dt,
              "protocol": list(plan.protocol), "backend": backend}
     ours, bare = [], []

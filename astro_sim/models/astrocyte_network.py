@@ -1,7 +1,11 @@
 """Astrocytes that exchange IP3 through gap junctions: on a ring, a line or a sheet, with closed, open or periodic ends.
 
-Calcium and IP3 are those of gchi at held glutamate; IP3 is also supplied from outside and passed to neighbours.
+Calcium and IP3 are those of gchi at held glutamate; IP3 is also supplied from outside and passed to neighbours. What
+passes is a sum over connections: taken at the middle of the step, so that it is of second order in dt, at no cost.
+With coupling_scheme = held it is what it was at the start of the step, and of first order.
 """
+
+from dataclasses import replace
 
 from astro_sim.coupling import SCHEME
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
@@ -166,7 +170,7 @@ MODEL = Model(
              "gaps": Option("nonlinear", ("nonlinear", "linear"), "how IP3 passes between neighbours"),
              "boundary": Option("closed", ("closed", "open", "periodic"), "what is beyond the ends: nothing, a bath at "
                                 "I_bath, the other end"),
-             "coupling_scheme": SCHEME},
+             "coupling_scheme": replace(SCHEME, default="extrapolated")},
     sources=("LiRinzel1994", "DePitta2009", "Stimberg2019"),
     not_modelled="diffusion inside an astrocyte, calcium and ATP through or around gap junctions, receptor noise",
     laws=(*LAWS, Law("the sum of the flux through gap junctions", "zero", _unbalanced),),

@@ -7,8 +7,8 @@ is a tripartite one (models/tripartite.py) and belongs to one astrocyte of a she
 A synapse lies near its postsynaptic neuron, or right on it (`synapse_spread` = 0, as in Stimberg2019), and belongs to
 the nearest astrocyte. The option `wiring_seed` draws who meets whom and where; the run's seed draws the voltages of the
 start. Orders: a spike falls on the end of the step in which the voltage crosses, so spike times are of first order in
-dt; what the astrocytes sense is of second, gap junctions are of first order, or of second with coupling_scheme =
-extrapolated.
+dt (it holds for tau_r from the start of that step, as in Brian2); what the astrocytes sense and what passes through gap
+junctions is of second, the latter of first with coupling_scheme = held.
 """
 
 from dataclasses import replace
@@ -16,7 +16,6 @@ from dataclasses import replace
 import astro_sim.models.astrocyte_network as sheet
 import astro_sim.models.gchi as gchi
 import astro_sim.models.tripartite as tripartite
-from astro_sim.coupling import SCHEME
 from astro_sim.model import (
     Belonging,
     Connection,
@@ -227,7 +226,7 @@ MODEL = Model(
              "gaps": Option("nonlinear", ("nonlinear", "linear", "none"), "how IP3 passes between astrocytes"),
              "boundary": Option("closed", ("closed", "open", "periodic"), "what is beyond the sheet: nothing, a bath "
                                 "at I_bath, the other side"),
-             "coupling_scheme": SCHEME,
+             "coupling_scheme": sheet.MODEL.options["coupling_scheme"],
              "idle_astrocytes": Option("refused", ("refused", "allowed"), "astrocytes without a synapse"),
              "map": Option((), (0, 999_999), "the astrocyte of every excitatory synapse, as in 0+0+1; where none is "
                            "given, the nearest")},

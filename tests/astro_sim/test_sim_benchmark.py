@@ -14,7 +14,7 @@ from foundation.errors import UserError
 
 
 def test_bare_brian2_computes_the_same_ring():
-    plan = benchmark._network("ring", 5, 1.0, "numpy", method="euler")
+    plan = benchmark._network("ring", 5, 1.0, "numpy", "held", method="euler")
     ours, bare = run(plan), benchmark.bare_ring(plan)
     for name in ("C", "h", "I"):
         assert np.array_equal(ours[name].values, np.asarray(bare[name]).T)

@@ -231,7 +231,7 @@ def test_loops_sense_and_act_as_they_say():
     assert "C" not in runs["none"].variables and not runs["none"].maps and set(runs["none"].events) == {"spikes"}
     assert runs["open"]["Gamma_A"].values.max() == 0 < runs["closed"]["Gamma_A"].values.max()
     assert np.array_equal(runs["open"]["v"].values, runs["closed"]["v"].values)  # no release yet: the same spikes
-    assert runs["closed"].meta["solver"]["coupling_order"] == 1  # gap junctions; what is sensed has order 2
+    assert runs["closed"].meta["solver"]["coupling_order"] == 2  # what is sensed, and gap junctions
 
 
 # ---------------------------------------------------------------- wiring
