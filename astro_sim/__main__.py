@@ -200,16 +200,17 @@ def scan_model(
     """Bifurcation diagram: equilibria, stability, Hopf points, folds, oscillations over one input."""
     from dataclasses import asdict
 
+    from astro_sim.analysis import diagram as diagrams
     from astro_sim.analysis import scan
 
     if out is not None:
         _check_out(out, force)
-        scan.check_ending(out)
+        diagrams.check_ending(out)
     name, low, high, points = scan.parse_over(over)
     diagram = scan.scan(model, name, low, high, points=points, parameter_set=set_name)
     if out is not None:
         diagram.save(out)
-    return print_json(asdict(diagram)) if as_json else print(scan.text(diagram))
+    return print_json(asdict(diagram)) if as_json else print(diagrams.text(diagram))
 
 
 @app.command("sweep")

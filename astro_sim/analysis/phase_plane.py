@@ -10,7 +10,8 @@ Everything comes from the ODE text that Brian2 runs, evaluated here.
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from astro_sim.analysis.equilibria import Local, local
+from astro_sim.analysis.continuation import STEP
+from astro_sim.analysis.equilibria import Local, character, local
 from astro_sim.model import Model
 from astro_sim.parameter import read, unit
 from foundation.errors import UserError
@@ -24,8 +25,8 @@ CLOSE = 1e-7  # of the ranges: equilibria that are nearer are one
 class PhasePlane:
     """`nullclines`: state -> float64 (point, 2), its two columns the `states`, where that state stands still.
 
-    `equilibria`: rows {states..., stable, growth, frequency (1/s), kind}, by the first state. `ranges` are those
-    searched; values of states are in `units`.
+    `equilibria`: rows {states..., stable, growth, frequency, unstable, kind} (see `equilibria.character`), by the first
+    state. `ranges` are those searched; values of states are in `units`.
     """
 
     model: str
@@ -78,7 +79,7 @@ def phase_plane(model: str | Model, value, *, input: str = "ip3", parameter_set:
 
 def _ranges(chosen: Local, units, given):
     if given is None:
-        return tuple(_allowed(chosen, name, wanted) for name, wanted in zip(chosen.states, units, strict=True))
+        return tuple(_allowed(chosen, name) for name in chosen.states)
     spans = tuple(tuple(read(end, wanted, name) for end in pair)
                   for pair, wanted, name in zip(given, units, chosen.states, strict=True))
     for (low, high), name in zip(spans, chosen.states, strict=True):
@@ -88,17 +89,12 @@ def _ranges(chosen: Local, units, given):
     return spans
 
 
-def _allowed(chosen: Local, name: str, wanted: str) -> tuple[float, float]:
+def _allowed(chosen: Local, name: str) -> tuple[float, float]:
     """From zero to what the bound of the recorded state allows."""
-    from astro_sim.parameter import convert
-
-    bound = chosen.model.observables[name].high
-    if isinstance(bound, str):
-        parameter = chosen.model.parameters(chosen.parameter_set)[bound]
-        bound = convert(parameter.value, parameter.unit, wanted, name)
-    if not isinstance(bound, int | float):
+    bound = chosen.largest(name)
+    if bound is None:
         raise UserError(f"{name}: has no bound of its own; give ranges, a (low, high) for each state")
-    return 0.0, float(bound)
+    return 0.0, bound
 
 
 def _nullcline(plane: PhasePlane, n: int):
@@ -135,14 +131,8 @@ def _equilibria(plane: PhasePlane) -> list[dict]:
 
 
 def _stability(plane: PhasePlane, at) -> dict:
-    """Growth and angular frequency (1/s) of the leading eigenvalue, by complex steps, and what they make of it."""
+    """What the eigenvalues (1/second) make of an equilibrium, by complex steps."""
     import numpy as np
 
-    step = 1e-30
-    jacobian = np.stack([plane.flow(*(at + 1j * step * axis)).imag / step for axis in np.eye(2)], axis=1)
-    values = np.linalg.eigvals(jacobian)
-    leading = max(values, key=lambda z: (z.real, z.imag))
-    kind = "saddle" if values.imag.max() == 0 and values.real.prod() < 0 else (
-        "focus" if leading.imag else "node")
-    return {"stable": bool(leading.real < 0), "growth": float(leading.real), "frequency": float(abs(leading.imag)),
-            "kind": kind}
+    jacobian = np.stack([plane.flow(*(at + 1j * STEP * axis)).imag / STEP for axis in np.eye(2)], axis=1)
+    return character(np.linalg.eigvals(jacobian))

@@ -5,77 +5,19 @@
 Everything comes from the ODE text that Brian2 runs, evaluated here, and scipy's LSODA for the oscillations.
 """
 
-import json
+import itertools
 import re
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
-from astro_sim.analysis.encoding import of_diagram
-from astro_sim.analysis.equilibria import Branch, local
-from astro_sim.parameter import read, unit
+from astro_sim.analysis.continuation import Branch, Special, eigenvalues
+from astro_sim.analysis.diagram import Diagram
+from astro_sim.analysis.equilibria import Local, character, followed, local, search, settle
+from astro_sim.analysis.hopf import hopf
+from astro_sim.analysis.oscillations import oscillations
+from astro_sim.parameter import read
 from foundation.errors import UserError
-from foundation.files import replacing, write_text
 
-CYCLES, STRETCHES = 8, 30
-SETTLED = 1e-3  # of the range, a stretch: what the diagram shows is good to some of that
-RESTS = 1e-6    # per second and value: at an equilibrium
-DIED = 1e-3     # a range of less than this share of the value is a spiral into the equilibrium
 LARGEST_POINTS = 5000
-
-
-@dataclass(frozen=True)
-class Diagram:
-    """`equilibria`: rows {input, states..., stable, growth, frequency} along the branch, growth and angular frequency
-    (1/second) of the leading eigenvalue; `oscillations`: rows {input, low, high, period} of `variable` by input.
-
-    Inputs and states are in the units of `units`, periods in seconds.
-    """
-
-    model: str
-    parameter_set: str
-    input: str
-    variable: str
-    units: dict
-    equilibria: list
-    hopf: list
-    folds: list
-    oscillations: list
-
-    def save(self, path) -> Path:
-        """Write JSON, or NetCDF where the name ends in .nc. Errors: `UserError` for another ending."""
-        path = Path(path)
-        check_ending(path)
-        if path.suffix == ".json":
-            write_text(path, json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
-        else:
-            with replacing(path) as temporary:
-                self.to_xarray().to_netcdf(temporary, engine="h5netcdf")
-        return path
-
-    def to_xarray(self):
-        """A Dataset: one dimension for equilibria, one for oscillations, one each for Hopf points and folds."""
-        import numpy as np
-        import xarray as xr
-
-        data = {}
-        for dimension, rows in (("equilibrium", self.equilibria), ("oscillation", self.oscillations)):
-            for name in rows[0] if rows else ():
-                data[f"{dimension}_{name}"] = (dimension, np.array([float(row[name]) for row in rows]),
-                                               {"units": self._unit(name)})
-        for name in ("hopf", "folds"):
-            data[name] = (name, np.array(getattr(self, name), float), {"units": self.units[self.input]})
-        return xr.Dataset(data, attrs={"model": self.model, "parameter_set": self.parameter_set, "input": self.input,
-                                       "variable": self.variable})
-
-    def _unit(self, name: str) -> str:
-        fixed = {"input": self.units[self.input], "low": self.units[self.variable], "high": self.units[self.variable],
-                 "period": "second", "growth": "1/second", "frequency": "1/second", "stable": "1"}
-        return fixed.get(name) or self.units[name]
-
-
-def check_ending(path: Path) -> None:
-    if path.suffix not in (".json", ".nc"):
-        raise UserError(f"out: {path} ends in neither .json nor .nc; choose one of the two")
+PLACES, FEWEST, MOST = 1 << 16, 16, 1024  # where Newton's method starts: over all inputs; at each, least and most
 
 
 def parse_over(text: str) -> tuple[str, str, str, int]:
@@ -89,8 +31,10 @@ def parse_over(text: str) -> tuple[str, str, str, int]:
 def scan(model, input: str, low, high, *, points: int = 200, parameter_set: str | None = None) -> Diagram:
     """The diagram on `points` inputs from low to high (text with a unit, or numbers of the input's own unit).
 
-    A low of 0 begins at the first point above it. Only the branch that is connected to the equilibrium at `low` is
-    followed, and only oscillations that are stable and reached from its unstable part are seen.
+    A low of 0 begins at the first point above it. Equilibria are looked for at every input, by Newton's method from
+    many places in the box of the states, and each that lies on no branch yet begins one, which is followed both ways in
+    about `points` steps. Not seen: unstable oscillations, equilibria outside the box, branches that begin and end
+    between two inputs, and stable oscillations that no unstable equilibrium leads to.
     Errors: `UserError` for a model that is coupled, an unknown input, a range that is none.
     """
     import numpy as np
@@ -103,11 +47,20 @@ def scan(model, input: str, low, high, *, points: int = 200, parameter_set: str 
                         f"{LARGEST_POINTS} points")
     grid = np.linspace(*ends, points)
     grid = grid[grid > 0]
-    branch = Branch(chosen, float(grid[0]), float(grid[-1]), points)
-    rows = [_row(branch, point) for point in branch.points[:-1]]
+    starts = min(MOST, max(FEWEST, 1 << int(np.log2(PLACES / len(grid)))))
+    branches = _branches(chosen, grid, starts, points)
+    special = sorted((_special(chosen, one, number) for number, branch in enumerate(branches, 1)
+                      for one in branch.specials()), key=lambda row: row["input"])
+    pieces = [(chosen.input_of(a), chosen.input_of(b), inside, character(eigenvalues(chosen.flow(), inside[0])))
+              for branch in branches for a, b, inside in branch.pieces()]
+    cycles = oscillations(chosen, _origins(chosen, pieces, grid), grid)
     units = {input: wanted, **{name: chosen.model.initial[name].unit for name in chosen.states}}
-    return Diagram(chosen.model.name, chosen.parameter_set, input, chosen.states[0], units, rows, branch.hopf(),
-                   branch.folds(), _oscillations(branch, grid))
+    found = {what: [row["input"] for row in special if row["what"] == what] for what in ("hopf", "fold")}
+    return Diagram(chosen.model.name, chosen.parameter_set, input, chosen.states[0], units,
+                   [row for number, branch in enumerate(branches, 1) for row in _rows(chosen, branch, number)],
+                   found["hopf"], found["fold"], cycles, special, _bistable(pieces, cycles, grid),
+                   [_ends(chosen, branch, number) for number, branch in enumerate(branches, 1)],
+                   {"inputs": len(grid), "starts": starts, "box": _box(chosen)})
 
 
 def _number(given, wanted: str, field: str) -> float:
@@ -119,96 +72,82 @@ def _number(given, wanted: str, field: str) -> float:
     return read(given, wanted, field)
 
 
-def _row(branch: Branch, point) -> dict:
-    import numpy as np
+def _branches(chosen: Local, grid, starts: int, points: int) -> list[Branch]:
+    """All branches, the first that of the model's own initial values at the lowest input, where there is one."""
+    import contextlib
 
-    value = branch.leading(point)
-    states = {name: float(np.exp(state) / float(1 * unit(branch.chosen.model.initial[name].unit)))
-              for name, state in zip(branch.chosen.states, point[:-1], strict=True)}
-    return {"input": branch.input(point), **states, "stable": bool(value.real < 0), "growth": float(value.real),
-            "frequency": float(abs(value.imag))}
-
-
-def _oscillations(branch: Branch, grid) -> list[dict]:
-    """Stable oscillations: from the middle of the unstable part outwards, each from where the last ended."""
-    import numpy as np
-
-    points, values = branch.points, [branch.leading(point) for point in branch.points]
-    inputs = np.array([branch.input(point) for point in points])
-    unstable = [n for n, value in enumerate(values) if value.real > 0]
-    if not unstable:
-        return []
-    # of the unstable parts, one that a Hopf point opens: the lowest and highest such inputs may lie near saddles
-    spiral = sorted([n for n in unstable if values[n].imag != 0] or unstable, key=lambda n: inputs[n])
-    start = spiral[len(spiral) // 2]
-    frequency = abs(values[start].imag) or values[start].real
-    nearest = int(np.abs(grid - inputs[start]).argmin())
-    found = {}
-    for order in (range(nearest, len(grid)), range(nearest - 1, -1, -1)):
-        state = points[start][:-1] + 0.05 * np.arange(1, len(points[start]))  # off the equilibrium, in no special way
-        for n in order:
-            row, state = _settled_cycle(branch, float(grid[n]), state, 2 * np.pi / frequency)
-            if row is None:
-                break
-            found[n] = row
-    return [found[n] for n in sorted(found)]
+    seeds = [point for found in search(chosen, grid * chosen.input_scale, starts) for point in found]
+    with contextlib.suppress(UserError) if seeds else contextlib.nullcontext():
+        seeds.insert(0, settle(chosen, float(grid[0]) * chosen.input_scale))
+    branches: list[Branch] = []
+    for seed in seeds:
+        if not any(branch.holds(seed) for branch in branches):
+            branches.append(followed(chosen, seed, float(grid[0]), float(grid[-1]), points))
+    return branches
 
 
-def _settled_cycle(branch: Branch, value: float, start, guess: float):
-    """(row, last state) of the oscillation that `start` leads to; (None, state) where it dies out or does not settle.
+def _rows(chosen: Local, branch: Branch, number: int) -> list[dict]:
+    return [{"input": chosen.input_of(point), **chosen.state_of(point), **character(values), "branch": number}
+            for point, values in zip(branch.points, branch.values, strict=True)]
 
-    Stretches of `CYCLES` guessed periods, until the range of the first state changes by less than SETTLED of itself.
+
+def _special(chosen: Local, one: Special, number: int) -> dict:
+    """A special point of branch `number` as a row."""
+    row = {"input": chosen.input_of(one.point), "branch": number, "what": one.kind, **chosen.state_of(one.point)}
+    if one.kind == "hopf":
+        form = hopf(chosen, one.point)
+        row |= {"frequency": form.frequency, "lyapunov": form.lyapunov, "kind": form.kind}
+    return row
+
+
+def _ends(chosen: Local, branch: Branch, number: int) -> dict:
+    return {"branch": number, "begins": branch.ends[0], "from": chosen.input_of(branch.points[0]),
+            "ends": branch.ends[1], "to": chosen.input_of(branch.points[-1]), "points": len(branch.points)}
+
+
+def _box(chosen: Local) -> dict[str, tuple[float, float]]:
+    """Lowest and highest of what was searched, in each state's unit."""
+    return {name: (float(low), float(high))
+            for name, (low, high) in zip(chosen.states, (chosen.box() / chosen.scales).T, strict=True)}
+
+
+def _origins(chosen: Local, pieces, grid) -> list[tuple]:
+    """(equilibrium, angular frequency) from which oscillations are looked for: a pair of eigenvalues grows there.
+
+    Three a part of a branch, spread over the inputs of the grid in it: elsewhere in it all may lead to a stable
+    equilibrium.
     """
     import numpy as np
-    from scipy.integrate import solve_ivp
 
-    level = np.log(value * branch.scale)
-    first = branch.chosen.states[0]
-    scale, before = float(1 * unit(branch.chosen.model.initial[first].unit)), 0.0
-
-    def rates(t, state):
-        return branch.flow(np.append(state, level))
-
-    def turning(t, state):
-        return rates(t, state)[0]
-
-    for _ in range(STRETCHES):
-        course = solve_ivp(rates, (0, CYCLES * guess), start, "LSODA", events=turning, rtol=1e-7, atol=1e-9)
-        times, start = course.t_events[0], course.y[:, -1]
-        late = times > course.t[-1] / 2
-        if late.sum() < 4:
-            if np.abs(rates(0, start)).max() < RESTS:
-                return None, start
-            guess *= 2
-            continue
-        turns, values = times[late], np.exp(course.y_events[0][late, 0]) / scale
-        low, high = float(values.min()), float(values.max())
-        if high - low < DIED * high:
-            return None, start
-        if abs(high - low - before) < SETTLED * (high - low):
-            tops = turns[values > (low + high) / 2]
-            return {"input": value, "low": low, "high": high, "period": float(np.diff(tops).mean())}, start
-        before = high - low
-    return None, start
+    unstable = [piece for piece in pieces if not piece[3]["stable"]]
+    found = []
+    for *ends, inside, _ in [piece for piece in unstable if piece[3]["unstable"] > 1] or unstable:
+        inputs = np.array([chosen.input_of(point) for point in inside])
+        within = grid[(grid > min(ends)) & (grid < max(ends))]
+        wanted = [inputs[0]] if not len(within) else [within[int(part * len(within))] for part in (0.5, 0.25, 0.75)]
+        for one in wanted:
+            origin = inside[int(np.abs(inputs - one).argmin())]
+            kind = character(eigenvalues(chosen.flow(), origin))
+            found.append((origin, kind["frequency"] or kind["growth"]))
+    return found
 
 
-def text(diagram: Diagram) -> str:
-    """The diagram in words."""
-    name = diagram.units[diagram.input]
-    count = sum(row["stable"] for row in diagram.equilibria)
-    parts = [f"{diagram.model}:{diagram.parameter_set} over {diagram.input} ({name}): {len(diagram.equilibria)} "
-             f"equilibria, {count} stable"]
-    for what, points in (("Hopf points", diagram.hopf), ("folds", diagram.folds)):
-        parts.append(f"  {what}: " + (", ".join(f"{point:.6f}" for point in points) or "none"))
-    if diagram.oscillations:
-        first, last = diagram.oscillations[0], diagram.oscillations[-1]
-        periods = [row["period"] for row in diagram.oscillations]
-        parts.append(f"  oscillations of {diagram.variable} from {first['input']:.4g} to {last['input']:.4g} {name}: "
-                     f"{min(row['low'] for row in diagram.oscillations):.4g} to "
-                     f"{max(row['high'] for row in diagram.oscillations):.4g} {diagram.units[diagram.variable]}, "
-                     f"period {min(periods):.4g} to {max(periods):.4g} s")
-    if len(diagram.oscillations) > 1:
-        found = of_diagram(diagram)
-        parts.append(f"  encoding: {found.word} (index {found.index:.2f}; depth of amplitude {found.depth_am:.2f}, of "
-                     f"frequency {found.depth_fm:.2f})")
-    return "\n".join(parts)
+def _bistable(pieces, cycles: list[dict], grid) -> list[dict]:
+    """Ranges of the input with two stable equilibria, and with a stable equilibrium and a stable oscillation."""
+    import numpy as np
+
+    stable = [sorted(piece[:2]) for piece in pieces if piece[3]["stable"]]
+    slack = 1e-9 * grid[-1]  # inputs come from logarithms
+    cuts = sorted({end for piece in stable for end in piece})
+    found: list[dict] = []
+    for low, high in itertools.pairwise(cuts):
+        if high - low > slack and sum(a <= low + slack and high - slack <= b for a, b in stable) > 1:
+            if found and low - found[-1]["high"] <= slack:
+                low = found.pop()["low"]
+            found.append({"low": low, "high": high, "between": "equilibria"})
+    both = np.array([n for n in np.searchsorted(grid, [row["input"] for row in cycles])
+                     if any(a - slack <= grid[n] <= b + slack for a, b in stable)], int)
+    for run in np.split(both, np.flatnonzero(np.diff(both) > 1) + 1) if len(both) else ():
+        found.append({"low": float(grid[run[0]]), "high": float(grid[run[-1]]),
+                      "between": "equilibrium and oscillation"})
+    return found

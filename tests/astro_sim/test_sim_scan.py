@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 from astro_sim import analysis
 from astro_sim.analysis import equilibria, summarise
-from astro_sim.analysis.equilibria import Branch, local
+from astro_sim.analysis.equilibria import followed, local, settle
 from astro_sim.analysis.scan import parse_over, scan
 from astro_sim.recording import Recording
 from astro_sim.simulate import simulate
@@ -33,6 +33,7 @@ def diagram():
 def test_stability_changes_at_the_hopf_points_only(diagram):
     assert diagram.hopf == pytest.approx([0.354534, 0.636882], abs=1e-6)  # published for this project to six digits
     assert diagram.folds == []
+    assert [row["kind"] for row in diagram.special] == ["supercritical", "subcritical"]
     for row in diagram.equilibria:
         assert row["stable"] == (not diagram.hopf[0] < row["input"] < diagram.hopf[1])
         assert np.abs(independent_rates(0, (row["C"], row["h"]), row["input"])).max() < 1e-9
@@ -164,10 +165,13 @@ def test_analyse_finds_what_applies_and_says_what_is_not_there():
 
 def test_a_coarse_scan_keeps_to_its_branch():
     """Twelve points over two orders of glutamate: steps along the branch are shortened where it bends."""
-    coarse, fine = (Branch(local("gchi:FM", "glutamate"), 0.01, 3.0, points) for points in (12, 60))
-    assert coarse.folds() == pytest.approx(fine.folds(), rel=1e-9) and len(fine.folds()) >= 1
-    assert coarse.hopf() == pytest.approx(fine.hopf(), rel=1e-9)
+    chosen = local("gchi:FM", "glutamate")
+    coarse, fine = (followed(chosen, settle(chosen, 1e-5), 0.01, 3.0, points) for points in (12, 60))
+    inputs = [[(one.kind, chosen.input_of(one.point)) for one in branch.specials()] for branch in (coarse, fine)]
+    assert [kind for kind, _ in inputs[1]] == ["hopf", "fold", "hopf"]
+    assert inputs[0] == [(kind, pytest.approx(value, rel=1e-9)) for kind, value in inputs[1]]
     assert min(coarse.sizes) < coarse.step
+    assert coarse.ends == fine.ends == ("low", "low")
 
 
 def test_a_state_that_starts_at_zero_has_its_equilibrium():
