@@ -6,6 +6,7 @@
 """
 
 import ast
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Line:
     flags: tuple[str, ...] = ()
 
 
+@functools.lru_cache(maxsize=1024)  # a sweep asks the same of every point
 def lines(text: str) -> tuple[Line, ...]:
     """The definitions in ODE text, one a line; `#` starts a comment. Raises `UserError` on a line that is none."""
     found = []
@@ -45,14 +47,15 @@ def lines(text: str) -> tuple[Line, ...]:
     return tuple(found)
 
 
-def symbols(expression: str) -> set[str]:
+@functools.lru_cache(maxsize=1024)
+def symbols(expression: str) -> frozenset[str]:
     """Names that an expression (or a block of statements, as in a reset) reads or writes, without functions."""
     try:
         tree = ast.parse(expression.strip())
     except SyntaxError as error:
         raise UserError(f"ODE text: cannot read the expression '{expression}'") from error
     found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return {name for name in found - FUNCTIONS - BUILT_IN if not noisy(name)}
+    return frozenset(name for name in found - FUNCTIONS - BUILT_IN if not noisy(name))
 
 
 def noisy(expression: str) -> bool:
