@@ -107,10 +107,10 @@ def available_memory() -> int:
 
 
 def parse_size(text: str | None, field: str) -> int | None:
-    """"8 GB" or "500 MiB" -> bytes; None stays None. Errors: `UserError`."""
+    """"8 GB", "500 MiB" or a number of bytes -> bytes; None stays None. Errors: `UserError`."""
     if text is None:
         return None
-    found = re.fullmatch(r"\s*(\d+\.?\d*)\s*([a-zA-Z]*)\s*", text)
+    found = re.fullmatch(r"\s*(\d+\.?\d*)\s*([a-zA-Z]*)\s*", str(text))
     if not found or found[2].lower() not in _UNITS or float(found[1]) <= 0:
         raise UserError(f"{field}: '{text}' is not a size; write e.g. '8 GB' or '500 MB'")
     return int(float(found[1]) * _UNITS[found[2].lower()])

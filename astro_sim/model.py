@@ -278,6 +278,8 @@ class Model:
     def read_options(self, given: Options) -> dict[str, object]:
         """All options, the given ones checked, the others at their default."""
         for name in given:
+            if not self.options:
+                raise UserError(f"option {name}: {self.name} has no options; leave it out")
             choose(f"option of {self.name}", name, dict(self.options))
         return {name: option.read(name, given.get(name, option.default)) for name, option in self.options.items()}
 

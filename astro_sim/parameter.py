@@ -27,6 +27,9 @@ UNITS = {prefix + stem: prefix + stem for stem in _STEMS for prefix in _PREFIXES
 UNITS |= {"s": "second", "ms": "msecond", "us": "usecond", "M": "molar", "mM": "mmolar", "uM": "umolar", "nM": "nmolar",
           "Hz": "hertz", "kHz": "khertz", "mV": "mvolt", "V": "volt", "um": "umeter", "mm": "mmeter"}
 
+# what a quantity of Brian2 is written in: units without a scale
+_BASE = ("second", "mmolar", "mmolar/second", "hertz", "amp", "volt", "siemens", "farad", "meter")
+
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*", re.DOTALL)
 
 
@@ -90,16 +93,32 @@ def _kind(wanted: str) -> str:
     return "no unit (a pure number)" if wanted == "1" else f"{wanted} or a unit of the same dimension"
 
 
+def as_text(given, field: str):
+    """A Brian2 quantity as text such as "0.5 mmolar"; all else as it is. Raises `UserError` for several at once."""
+    if getattr(given, "dim", None) is None:
+        return given
+    from brian2 import have_same_dimensions
+
+    base = next((name for name in _BASE if have_same_dimensions(given, unit(name))), None)
+    if base is None or getattr(given, "ndim", 0):
+        raise UserError(f"{field}: {given!r} is not one quantity of time, concentration, flux, current, voltage or "
+                        "conductance; write text such as '0.5 umolar'")
+    return f"{float(given)!r} {base}"
+
+
 def read(given, wanted: str, field: str) -> float:
-    """Text such as "2 ms", or a bare finite number taken as `wanted` -> the number of `wanted`."""
+    """Text such as "2 ms", a Brian2 quantity, or a bare finite number taken as `wanted` -> the number of `wanted`."""
+    given = as_text(given, field)
     if isinstance(given, str):
         return convert(*split_quantity(given, field), wanted, field)
     try:
         value = float(given)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{field}: {given!r} is not a number or a text such as '2 {wanted}'") from error
+        raise UserError(f"{field}: {given!r} is not a number; give one, or text such as '{f'2 {wanted}'.removesuffix(' 1')}'"
+                        ) from error
     if not math.isfinite(value):
-        raise UserError(f"{field}: {value} is not finite; give a finite number of {wanted}")
+        raise UserError(f"{field}: {value} is not finite; give a finite number"
+                        + (f" of {wanted}" if wanted != "1" else ""))
     return value
 
 
@@ -141,18 +160,21 @@ class Parameter:
         return self.value * unit(self.unit)
 
     def changed(self, name: str, given) -> "Parameter":
-        """This parameter with another value: text "VALUE UNIT", a bare number where it has no unit, or a `Parameter`.
+        """This parameter with another value: text "VALUE UNIT", a Brian2 quantity, a bare number where it has no unit,
+        or a `Parameter`.
 
         Keeps unit, meaning and allowed range. Text is "set by the user", assumed; a `Parameter` brings its source.
         """
         if isinstance(given, Parameter):
             value, source, basis = convert(given.value, given.unit, self.unit, name), given.source, given.basis
         else:
+            given = as_text(given, name)
             if not isinstance(given, str) and self.unit != "1":
                 raise UserError(f"{name}: {given!r} has no unit; write '{given} {self.unit}'")
             value, source, basis = read(given, self.unit, name), "set by the user", "assumed"
         if not ALLOWED[self.allowed](value):
-            raise UserError(f"{name}: {value:g} {self.unit} is not allowed; '{self.meaning}' must be {self._must()}")
+            shown = f"{value:g} {self.unit}".removesuffix(" 1")
+            raise UserError(f"{name}: {shown} is not allowed; '{self.meaning}' must be {self._must()}")
         return replace(self, value=value, source=source, basis=basis)
 
     def as_dict(self) -> dict:

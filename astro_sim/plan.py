@@ -3,13 +3,14 @@
 import functools
 import itertools
 import math
+import operator
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from astro_sim.model import Model
-from astro_sim.parameter import ALLOWED, MUST_BE, Parameter, convert, seconds, split_quantity
+from astro_sim.parameter import ALLOWED, MUST_BE, Parameter, convert, read, seconds, split_quantity
 from astro_sim.protocols import Drive, drive_from_dict, drives
 from astro_sim.trains import Train
 from foundation.errors import ResourceError, UserError, choose, unknown
@@ -18,6 +19,7 @@ from foundation.errors import ResourceError, UserError, choose, unknown
 # with noise the strong order: milstein's supporting value has the drift in it, which costs half an order (see gchi)
 METHODS = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1, "heun": 1, "milstein": 0.5}
 STOCHASTIC = ("heun", "milstein", "euler")  # Stratonovich; euler for noise that no state scales
+FOR_NOISE = ("heun", "milstein")  # without noise both are euler
 BACKENDS = ("numpy", "cython", "cpp")
 MAX_STEPS = 100_000_000
 MAX_ELEMENTS = 1_000_000
@@ -88,7 +90,7 @@ def find_model(given: str | Model, parameter_set: str | None) -> tuple[Model, st
     if isinstance(given, Model):
         model = given
     else:
-        name, colon, after = given.partition(":")
+        name, colon, after = str(given).partition(":")
         if colon and parameter_set and after != parameter_set:
             raise UserError(f"parameter set: '{given}' and '{parameter_set}' contradict each other; give one")
         model, parameter_set = choose("model", name, MODELS), after if colon else parameter_set
@@ -102,6 +104,9 @@ def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = No
             method: str | None = None, seed: int = 0, backend: str = "numpy", record_every=None) -> Plan:
     """Check everything and make a `Plan`. Raises `UserError` that names the field, the value and what is allowed."""
     model, parameter_set = find_model(model, parameter_set)
+    for field, given in (("parameters", parameters), ("options", options), ("initial", initial)):
+        if not isinstance(given, Mapping):
+            raise UserError(f"{field}: {given!r} is not allowed; give a dictionary of names and values")
     options = model.read_options(options)
     method = model.method if method is None else method
     if method not in METHODS:
@@ -109,13 +114,16 @@ def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = No
     if model.stochastic and method not in STOCHASTIC:
         raise UserError(f"method: {method} knows no noise, and {model.name} has some; choose one of: "
                         f"{', '.join(STOCHASTIC)}")
+    if method in FOR_NOISE and not model.stochastic:
+        raise UserError(f"method: {method} is for noise, and {model.name} has none; choose one of: "
+                        f"{', '.join(name for name in METHODS if name not in FOR_NOISE)}")
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
     by_fft = [connection.name for connection in model.active_connections(options) if connection.by_fft(options)]
     if backend == "cpp" and by_fft:
         raise UserError(f"backend: cpp cannot sum {by_fft[0]} by FFT; choose numpy or cython, or the option "
                         "dense_sum=pairs, which is slow for many")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < 2**32:
         raise UserError(f"seed: {seed!r} is not allowed; give a whole number from 0 to {2**32 - 1}")
     step, length = seconds(dt, "dt"), seconds(duration, "duration")
     if step > length:
@@ -123,7 +131,8 @@ def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = No
     if length / step > MAX_STEPS:
         raise UserError(f"dt: {length:g} s in steps of {step:g} s are more than {MAX_STEPS} steps; give a longer step")
     plan = Plan(model, parameter_set, _parameters(model, parameter_set, parameters, options), options, {},
-                drives(protocol), length, step, _every(record_every, step, length), method, seed, backend)
+                drives(protocol), length, step, _every(record_every, step, length), method, operator.index(seed),
+                backend)
     _check_sizes(plan)
     _check_protocol(plan)
     return Plan(**{**vars(plan), "initial": _initial(plan, initial)})
@@ -225,11 +234,12 @@ def _initial(plan: Plan, given: Mapping) -> dict[str, Parameter | tuple[float, .
         declared = choose(f"initial value of {model.name}", name, dict(model.initial))
         if name not in found:
             _refuse_idle(plan, f"initial value {name}")
-        if isinstance(value, str | int | float | Parameter):
+        if isinstance(value, str | Parameter) or getattr(value, "ndim", 0 if not hasattr(value, "__len__") else 1) == 0:
             found[name] = declared.changed(name, value)
             continue
-        numbers, size = tuple(float(number) for number in value), plan.size(variables[name][0].name)
-        if len(numbers) != size or not all(math.isfinite(n) and ALLOWED[declared.allowed](n) for n in numbers):
-            raise UserError(f"{name}: {len(numbers)} initial values are not {size} allowed ones ({declared.allowed})")
+        numbers, size = tuple(read(number, declared.unit, name) for number in value), plan.size(variables[name][0].name)
+        if len(numbers) != size or not all(map(ALLOWED[declared.allowed], numbers)):
+            raise UserError(f"{name}: {len(numbers)} initial values; give {size}, each {MUST_BE[declared.allowed]}"
+                            + (f" in {declared.unit}" if declared.unit != "1" else ""))
         found[name] = numbers
     return found

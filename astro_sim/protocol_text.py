@@ -1,5 +1,6 @@
 """Pieces that every protocol reads: a moment, and a choice of elements."""
 
+import operator
 import re
 
 from astro_sim.parameter import read
@@ -14,16 +15,30 @@ def moment(given, field: str) -> float:
     return value
 
 
+def several(given, field: str) -> list:
+    """A sequence, or text whose parts are joined by +, as in 0s+10s."""
+    if isinstance(given, str):
+        return re.split(r"(?<![eE])\+", given)
+    try:
+        return list(given)
+    except TypeError as error:
+        raise UserError(f"{field}: {given!r} is not several; give a list, or text joined by +") from error
+
+
 def chosen_elements(given) -> tuple[int, ...] | None:
-    """None, a sequence of numbers, or text "0+2+5-8"."""
+    """None, a whole number, a sequence of them, or text "0+2+5-8"."""
     if given is None:
         return None
     if not isinstance(given, str):
-        return tuple(int(number) for number in given)
+        try:
+            return tuple(map(operator.index, given if hasattr(given, "__iter__") else (given,)))
+        except TypeError as error:
+            raise UserError(f"elements: {given!r} cannot be read; give whole numbers, or text such as 0+2+5-8"
+                            ) from error
     found: list[int] = []
     for part in given.split("+"):
         match = re.fullmatch(r"\s*(\d{1,7})\s*(?:-\s*(\d{1,7})\s*)?", part)
-        if not match:
+        if not match or int(match[2] or match[1]) < int(match[1]):
             raise UserError(f"elements: '{given}' cannot be read; write numbers and ranges joined by +, as in 0+2+5-8")
         found.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
     return tuple(found)

@@ -6,12 +6,11 @@
 
 import inspect
 import itertools
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from astro_sim.parameter import read, seconds, split_quantity
-from astro_sim.protocol_text import chosen_elements, moment
+from astro_sim.parameter import as_text, read, seconds, split_quantity
+from astro_sim.protocol_text import chosen_elements, moment, several
 from astro_sim.trains import Poisson, Spikes, Train, pairing, poisson, regular, spikes, train_from_dict
 from foundation.errors import UserError, choose
 
@@ -51,8 +50,9 @@ def drive_from_dict(given: dict) -> Drive | Train:
 
 
 def _text(value, field: str) -> str:
-    """A value as text with its unit; NaN and infinity are refused here."""
-    text = value if isinstance(value, str) else repr(float(value))
+    """A value (text, number or Brian2 quantity) as text with its unit; NaN and infinity are refused here."""
+    value = as_text(value, field)
+    text = value if isinstance(value, str) else repr(read(value, "1", field))
     split_quantity(text, field)
     return text.strip()
 
@@ -76,8 +76,7 @@ def ramp(input: str, times, values, elements=None) -> Drive:
 
 
 def _pieces(kind: str, input: str, times, values, elements) -> Drive:
-    times = re.split(r"(?<![eE])\+", times) if isinstance(times, str) else times
-    values = re.split(r"(?<![eE])\+", values) if isinstance(values, str) else values
+    times, values = several(times, "times"), several(values, "values")
     at = tuple(moment(time, "times") for time in times)
     if not at or at[0] != 0 or any(b <= a for a, b in itertools.pairwise(at)):
         raise UserError(f"times: {', '.join(map(str, times))} do not rise from 0 s; the first must be 0 s")

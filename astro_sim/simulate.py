@@ -10,6 +10,7 @@ fall on steps: a given one on the nearest, one by a threshold on the end of the 
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator
 
 from astro_sim.checks import find_problem
@@ -93,13 +94,23 @@ def ran(plan: Plan, progress: bool, prepared=lambda built: None) -> Iterator[tup
             built.network.run(whole * brian2.second, report=report, report_period=0.2 * brian2.second, namespace={})
             device.finish()
         except (brian2.DimensionMismatchError, BrianObjectException) as error:
-            cause = error.__cause__ or error
-            raise UserError(f"model {plan.model.name}: Brian2 refuses it: {cause}") from error
+            raise refused(plan, error.__cause__ or error) from error
         # Brian2 takes Ctrl-C itself and stops early without a word
         stopped = plan.backend != "cpp" and built.network.t / brian2.second < whole - plan.dt / 2
         if stopped and built.network.t / brian2.second < plan.dt / 2:
             raise KeyboardInterrupt  # before the first record
         yield built, stopped
+
+
+def refused(plan: Plan, cause: BaseException) -> UserError:
+    """What Brian2 does not take, and what to do about it."""
+    if isinstance(cause, ArithmeticError):
+        largest = max(plan.parameters.items(), key=lambda one: abs(math.log10(abs(float(one[1].quantity())) or 1)))
+        return UserError(f"parameters: too large or too small to compute with ({cause.args[-1]}); look at "
+                         f"{largest[0]} = {largest[1].value:g} {largest[1].unit}")
+    if "state updater" in str(cause):
+        return UserError(f"method: {plan.method} does not fit {plan.model.name} ({cause}); choose {plan.model.method}")
+    return UserError(f"model {plan.model.name}: Brian2 refuses it: {cause}")
 
 
 def too_large_a_step(plan: Plan, problem: tuple[str, float]) -> UserError:

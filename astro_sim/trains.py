@@ -7,12 +7,11 @@ A spike at t acts on the state at t, before the step that starts there; the reco
 """
 
 import itertools
-import re
 import zlib
 from dataclasses import dataclass
 
 from astro_sim.parameter import read, seconds
-from astro_sim.protocol_text import chosen_elements, moment
+from astro_sim.protocol_text import chosen_elements, moment, several
 from foundation.errors import UserError
 
 MAX_SPIKES = 1_000_000
@@ -81,7 +80,7 @@ def train_from_dict(given: dict) -> Train:
 
 def spikes(input: str, times, elements=None) -> Spikes:
     """Spikes at the given times, rising; text joins them by +, as in 0.1s+0.2s."""
-    given = re.split(r"(?<![eE])\+", times) if isinstance(times, str) else times
+    given = several(times, "times")
     at = tuple(moment(time, "times") for time in given)
     if not at or any(b <= a for a, b in itertools.pairwise(at)):
         raise UserError(f"times: {', '.join(map(str, given))} do not rise; give each spike a later time")

@@ -10,6 +10,7 @@ Equilibria of a model are in equilibria.py, waves in waves.py, events in events.
 from dataclasses import dataclass
 from itertools import pairwise
 
+from astro_sim.parameter import read
 from astro_sim.recording import Recording
 from foundation.errors import UserError
 
@@ -31,7 +32,8 @@ def crossings(recording: Recording, variable: str, element: int = 0, after: floa
     time, values = _settled(recording, variable, element, after)
     if _flat(values):
         return np.array([])
-    middle = (values.min() + values.max()) / 2 if level is None else level
+    unit = recording[variable].unit
+    middle = (values.min() + values.max()) / 2 if level is None else read(level, unit, "level")
     passed, rising = _passes(CubicSpline(time, values - middle), time, values - middle)
     return passed[rising]
 
@@ -125,11 +127,11 @@ def oscillation(recording: Recording, variable: str, element: int = 0, after: fl
 
 
 def _start(recording: Recording, after: float | None) -> float:
-    return float(recording.time[-1]) / 2 if after is None else after
+    return float(recording.time[-1]) / 2 if after is None else read(after, "second", "after")
 
 
 def _settled(recording: Recording, variable: str, element: int, after: float):
-    series = recording[variable]
+    series, after = recording[variable], read(after, "second", "after")
     kept = recording.time >= after
     if not 0 <= element < series.values.shape[1] or kept.sum() < 4:
         raise UserError(f"{variable}: element {element} after {after:g} s is not in the recording; it has elements "

@@ -26,6 +26,8 @@ def summarise(recording: Recording, after: float | None = None) -> dict:
     import numpy as np
 
     start = float(recording.time[-1]) / 2 if after is None else after
+    if start < 0:
+        raise UserError(f"after: {start:g} s is before the start; give 0 s or later")
     kept = recording.time >= start
     if kept.sum() < 4:
         raise UserError(f"after: {start:g} s leaves {kept.sum()} records of {recording.time[-1]:g} s; give an earlier "
