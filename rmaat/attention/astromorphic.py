@@ -95,7 +95,7 @@ class Astromorphic(nn.Module):
             return self.project(read)
         # 1/m and 1/N make the read small: float16 would lose its last bits, so it goes there scaled to about 1
         scale = math.ldexp(1., round(math.log2(self.initial_scale)))
-        return project_precisely(self.project.weight, read * scale, q.dtype) / scale
+        return project_precisely(self.project.weight / scale, read * scale, q.dtype)
 
     def _attend(self, q: Float[Tensor, "batch heads wanted m"], k: Float[Tensor, "batch heads rows m"],
                 v: Float[Tensor, "batch heads rows m"], process: Tensor | None, num_memory_tokens: int,

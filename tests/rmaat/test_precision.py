@@ -69,6 +69,18 @@ def test_a_module_in_half_precision(places, dtype, rel_pos):
         assert relative(found.grad, wanted.grad) < 2 * BOUND[dtype]
 
 
+@pytest.mark.parametrize("exponent", ["0.25", "fitted"])
+def test_a_small_exponent_makes_weights_that_float16_still_holds(exponent):
+    """The output projection starts at N^(exponent - 1) of its size: multiplied with them as they are, the read would be
+    a subnormal number in float16, which was 4.5e-4 off here."""
+    for seed in range(2):
+        torch.manual_seed(seed)
+        module = Astromorphic(16, 1, 16_384, BIOLOGY, "none", calcium_exponent=exponent).half()
+        x = torch.randn(1, 16_384, 16).half()
+        with torch.no_grad():
+            assert relative(module(x, 0), copy.deepcopy(module).double()(x.double(), 0)) < .85 * BOUND[torch.float16]
+
+
 @pytest.mark.parametrize("dtype", BOUND, ids=str)
 @pytest.mark.parametrize("size", [.1, 30.])
 def test_small_and_large_inputs(dtype, size):
