@@ -114,8 +114,8 @@ def read(given, wanted: str, field: str) -> float:
     try:
         value = float(given)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{field}: {given!r} is not a number; give one, or text such as '{f'2 {wanted}'.removesuffix(' 1')}'"
-                        ) from error
+        shown = f"2 {wanted}".removesuffix(" 1")
+        raise UserError(f"{field}: {given!r} is not a number; give one, or text such as '{shown}'") from error
     if not math.isfinite(value):
         raise UserError(f"{field}: {value} is not finite; give a finite number"
                         + (f" of {wanted}" if wanted != "1" else ""))
