@@ -58,8 +58,8 @@ def amrb(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = 
     memories wait in `store`. Raises `UserError` when `step` uses a tensor that needs a gradient and is not in
     `parameters`, or for a negative `keep_last`; `ResourceError` when a budget is too small.
     """
-    if not isinstance(keep_last, Budget) and keep_last < 0:
-        raise UserError(f"keep_last = {keep_last}: must be at least 0")
+    if not isinstance(keep_last, Budget) and (not isinstance(keep_last, int) or keep_last < 0):
+        raise UserError(f"keep_last = {keep_last!r}: must be a whole number of at least 0, or a Budget")
     segments = list(segments)
     run = Recurrence(step, segments, memory, parameters, store)
     if not segments or not torch.is_grad_enabled() or not any(x.requires_grad for x in run.inputs):

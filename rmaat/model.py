@@ -59,16 +59,13 @@ class ModelConfig:
 
     def __post_init__(self):
         for name in ("vocab_size", "num_classes", "segment_length", "num_segments", "width", "layers", "heads",
-                     "num_memory_tokens", "feedforward"):
-            value, least = getattr(self, name), int(name != "num_memory_tokens")
+                     "num_memory_tokens", "feedforward", "keep_last", "budget_bytes"):
+            value, least = getattr(self, name), int(name not in ("num_memory_tokens", "keep_last", "budget_bytes"))
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise UserError(f"{name} = {value!r}: must be a whole number of at least {least}")
         if self.width % self.heads:
             raise UserError(f"heads = {self.heads} does not divide width = {self.width}; "
                             "choose heads so that width is a multiple of it")
-        for name in ("keep_last", "budget_bytes"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} = {getattr(self, name)}: must be at least 0")
         if self.gradient != "amrb" and (self.keep_last, self.budget_bytes, self.memory_store) != (1, 0, "device"):
             raise UserError(f"keep_last, budget_bytes and memory_store are options of gradient = amrb; leave them away "
                             f"with gradient = {self.gradient}")

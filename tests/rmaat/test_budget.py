@@ -117,8 +117,8 @@ def test_what_the_tracker_sees():
 
 
 @pytest.mark.parametrize(("fields", "message"), [
-    ({"budget_bytes": -1}, "budget_bytes = -1: must be at least 0"),
-    ({"keep_last": -1}, "keep_last = -1: must be at least 0"),
+    ({"budget_bytes": -1}, "budget_bytes = -1: must be a whole number of at least 0"),
+    ({"keep_last": -1}, "keep_last = -1: must be a whole number of at least 0"),
     ({"keep_last": 3, "budget_bytes": 10}, "budget_bytes = 10 chooses keep_last; leave keep_last = 3 away"),
     ({"keep_last": 2, "gradient": "bptt"}, "options of gradient = amrb; leave them away with gradient = bptt"),
     ({"replay": "block"}, "unknown replay 'block'; choose one of: layer, segment"),
@@ -132,5 +132,5 @@ def test_bad_options_are_refused(fields, message):
 def test_bad_arguments_are_refused():
     with pytest.raises(UserError, match="budget_bytes = 0: must be above 0"):
         Budget(0)
-    with pytest.raises(UserError, match="keep_last = -2: must be at least 0"):
+    with pytest.raises(UserError, match="keep_last = -2: must be a whole number of at least 0"):
         amrb(lambda x, m: (x, m), [1], torch.ones(1), keep_last=-2)
