@@ -232,10 +232,13 @@ def _rise_time(time, values, times) -> float:
         raise UserError(f"rise time: {len(times)} peaks, not two; simulate longer, or it does not oscillate")
     found = []
     for a, b in pairwise(np.abs(time[:, None] - times).argmin(axis=0)):
-        low = -_turning(time, -values, a + int(values[a: b + 1].argmin()))[1]
-        part, high = slice(a, b + 2), _turning(time, values, b)[1]
-        late, early = (_up(time[part], values[part] - low - share * (high - low)) for share in (0.9, 0.1))
-        found.append(late[0] - early[early < late[0]][-1])
+        trough = a + int(values[a: b + 1].argmin())
+        low, high = -_turning(time, -values, trough)[1], _turning(time, values, b)[1]
+        part = slice(trough, b + 2)  # from the trough: on the way down a ripple may rise through either level too
+        early, late = (_up(time[part], values[part] - low - share * (high - low)) for share in (0.1, 0.9))
+        end = late[0] if len(late) else time[b]
+        early = early[early < end]
+        found.append(end - (early[-1] if len(early) else time[trough]))
     return float(np.mean(found))
 
 
