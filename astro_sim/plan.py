@@ -48,6 +48,13 @@ class Plan:
         """Whole steps; the last one reaches or passes the duration."""
         return math.ceil(self.duration / self.dt * (1 - 1e-12) - 1e-9)
 
+    @property
+    def steps_run(self) -> int:
+        """Steps that Brian2 takes. A monitor records at the start of a step, so one more shows the last state; where a
+        step is below 1e-4 of the recording interval, Brian2 takes it for rounding, and needs some more.
+        """
+        return max(self.steps + 1, self.steps // self.every * self.every + self.every // 5000 + 1)
+
     def size(self, population: str) -> int:
         return self.model.population(population).size(self.options)
 

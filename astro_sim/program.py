@@ -106,7 +106,7 @@ def built(plans: Sequence[Plan], folder: Path) -> Iterator[Program]:
             try:
                 brian2.device.insert_code("main", SEEDING)
                 network = build(plan, left_open)
-                network.network.run((plan.steps + 1) * plan.dt * brian2.second, namespace={})
+                network.network.run(plan.steps_run * plan.dt * brian2.second, namespace={})
                 brian2.device.insert_code("before_end", _writing(network))
                 device.compile()
             except (brian2.DimensionMismatchError, BrianObjectException) as error:

@@ -83,7 +83,7 @@ def ran(plan: Plan, progress: bool, prepared=lambda built: None) -> Iterator[tup
     from astro_sim import backend, network
     from foundation.cli import Progress
 
-    whole = (plan.steps + 1) * plan.dt  # a monitor records at the start of a step: one more step shows the last state
+    whole = plan.steps_run * plan.dt
     # Brian2's warnings of NaN are caught: the checks say it with a remedy
     with (backend.opened(plan.backend, plan.seed) as device, np.errstate(all="ignore"), catch_logs(),
           Progress(f"{plan.model.name}, {plan.duration:g} s", 1.0, quiet=not progress) as bar):

@@ -189,3 +189,11 @@ def test_what_is_not_in_it_is_named(recording):
         recording["Ca"]
     with pytest.raises(UserError, match="unknown parameter of li_rinzel"):
         recording.parameter("tau")
+
+
+def test_the_last_record_is_there_however_rare_records_are():
+    """A step more than the duration is 1e-4 of the interval or less here, which Brian2 takes for rounding."""
+    options = {"n_pre": 1, "n_post": 1, "coupling": "none"}
+    found = simulate("macro", "constant:input=d,value=1", options=options, duration=11.0, dt=1e-3, record_every=11.0,
+                     method="euler")
+    assert found.time.tolist() == [0.0, 11.0]
