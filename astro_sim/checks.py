@@ -63,14 +63,13 @@ def broken(law: Law, plan: Plan, recording: Recording) -> tuple[str, float] | No
 
     widest = max(series.values.shape[1] for series in recording.variables.values())
     for start, stop in _blocks((len(recording.time), widest)):
-        rows = slice(max(0, start - 1), stop)  # and the row before, from which it may rise
+        rows = slice(max(0, start - 2), stop)  # and the rows before, from which it may rise
         part = {name: replace(series, values=np.asarray(series.values[rows]))
                 for name, series in recording.variables.items()}
         values = law.quantity(plan, replace(recording, time=recording.time[rows], variables=part))
         if values is None:
             return None
-        over = np.diff(values, prepend=values[:1]) if law.kind == "falls" else np.abs(values)
-        wrong = over > law.tolerance * (np.abs(values).max() if law.kind == "falls" else 1.0)
+        wrong = (values if law.kind == "falls" else np.abs(values)) > law.tolerance
         if wrong.any():
             what = "rises" if law.kind == "falls" else "is not zero"
             return f"{law.meaning} {what}", float(recording.time[rows][wrong.argmax()])

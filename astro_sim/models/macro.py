@@ -6,9 +6,22 @@ coupling_scheme = extrapolated (astro_sim/coupling.py) it is of second order at 
 """
 
 from astro_sim.coupling import SCHEME
-from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
+from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Population
+from astro_sim.models.energy_law import rise_while_held
+from astro_sim.models.macro_energy import energy_terms
+from astro_sim.models.macro_pairs import (
+    FFT_ABOVE,
+    all_pairs,
+    drive_pairs,
+    falling,
+    grid_shape,
+    neighbours,
+    postsynaptic_pairs,
+    presynaptic_pairs,
+    process_places,
+    processes,
+)
 from astro_sim.parameter import Parameter
-from foundation.errors import ResourceError, UserError
 
 NEURON = """
 dx/dt = (-lambda_n*x + drive + b)/tau_n : 1    # (E1.1) a neuron; drive = sum_j g(s_ij) theta(x_j)
@@ -44,9 +57,6 @@ FALLING, FALLING_ON_SHEET = "a*exp(-distance/ell)", "a_sheet*exp(-distance/ell_s
 DIFFUSIVE = """
 coupling_post = D*(psi_pre - psi_post) : 1 (summed)   # (E1.7) gap junctions between neighbours
 """
-
-MAX_PROCESSES = 5000  # that meet pair by pair: their distances take 200 MB
-FFT_ABOVE = 256       # processes, at which the sum over pairs doubles the cost of a step
 
 _HERE = "assumed here"
 ASSUMED_2026 = {
@@ -112,95 +122,6 @@ REDUCED_2026 = {
 }  # fmt: skip
 
 
-def processes(options) -> int:
-    return options["n_pre"] * options["n_post"]
-
-
-def process_places(options) -> list[tuple[float, ...]] | None:
-    """Places of the processes: (post, pre) on a grid, one number on a line, none where all are equally far apart."""
-    n_pre, count = options["n_pre"], processes(options)
-    if options["layout"] == "grid":
-        return [(float(k // n_pre), float(k % n_pre)) for k in range(count)]
-    return [(float(k),) for k in range(count)] if options["layout"] == "line" else None
-
-
-def distances(options):
-    """Distance of every process from every other, float64 [process, process], in places; 0 on the diagonal."""
-    import numpy as np
-
-    if processes(options) > MAX_PROCESSES:
-        raise ResourceError(f"macro: {processes(options)} processes meet in {processes(options)**2} pairs, more than "
-                            f"those of {MAX_PROCESSES}; choose layout = grid or line (with dense_sum = auto or fft, or "
-                            "coupling = diffusive), or fewer elements")
-    places = process_places(options)
-    if places is None:
-        return 1.0 - np.eye(processes(options))
-    return np.linalg.norm(np.array(places)[:, None] - np.array(places)[None], axis=-1)
-
-
-def falling(values, options) -> tuple[float, float]:
-    """Size at distance 0 and length of the dense coupling, as the layout has them."""
-    end = "" if options["layout"] == "line" else "_sheet"
-    return values[f"a{end}"], values[f"ell{end}"]
-
-
-def grid_shape(options) -> tuple[int, ...] | None:
-    """Shape of the grid whose dense coupling is summed by FFT; None where it is summed pair by pair.
-
-    Errors: `UserError` for an FFT where all are equally far apart.
-    """
-    how, layout = options["dense_sum"], options["layout"]
-    if how == "fft" and layout == "equal":
-        raise UserError("option dense_sum: 'fft' is not allowed with layout equal, which is no grid; choose auto")
-    if how == "pairs" or layout == "equal" or (how == "auto" and processes(options) <= FFT_ABOVE):
-        return None
-    return (options["n_post"], options["n_pre"]) if layout == "grid" else (processes(options),)
-
-
-def all_pairs(options) -> Pairs:
-    """Every process with every other, and their distance; none where the sum is by FFT."""
-    import numpy as np
-
-    if grid_shape(options):
-        return Pairs((), ())
-    far = distances(options)
-    target, source = np.nonzero(~np.eye(len(far), dtype=bool))
-    return Pairs(source, target, {"distance": far[target, source]})
-
-
-def neighbours(options) -> Pairs:
-    """Processes at distance 1: four on a grid, two on a line, all where all are equally far apart."""
-    import numpy as np
-
-    if options["layout"] == "equal":
-        target, source = np.nonzero(distances(options) == 1.0)
-        return Pairs(source, target)
-    shape = (options["n_post"], options["n_pre"]) if options["layout"] == "grid" else (processes(options),)
-    k = np.arange(processes(options)).reshape(shape)
-    ways = [(np.delete(k, -1, axis).ravel(), np.delete(k, 0, axis).ravel()) for axis in range(k.ndim)]
-    source, target = (np.concatenate([way[n] for way in ways] + [way[1 - n] for way in ways]) for n in (0, 1))
-    order = np.lexsort((source, target))
-    return Pairs(source[order], target[order])
-
-
-def drive_pairs(options) -> Pairs:
-    """Every process to its postsynaptic neuron (forward) and to its presynaptic one."""
-    import numpy as np
-
-    n_pre, k = options["n_pre"], np.arange(processes(options))
-    return Pairs(np.tile(k, 2), np.concatenate([n_pre + k // n_pre, k % n_pre]),
-                 {"forward": np.repeat([1.0, 0.0], len(k))})
-
-
-def presynaptic_pairs(options) -> Pairs:
-    return Pairs([k % options["n_pre"] for k in range(processes(options))], range(processes(options)))
-
-
-def postsynaptic_pairs(options) -> Pairs:
-    n_pre = options["n_pre"]
-    return Pairs([n_pre + k // n_pre for k in range(processes(options))], range(processes(options)))
-
-
 def extremes(plan) -> tuple[dict[str, float], dict[str, float], float, float]:
     """Parameter values, the largest start of each state, and the largest inputs b and d of a plan."""
     import numpy as np
@@ -225,6 +146,17 @@ def limits(plan) -> dict[str, float]:
     return {"s": s, "p_s": max(start["p_s"], (coupled + value["w_g"] * s + d) / value["gamma_s"]),
             "p_l": max(start["p_l"], value["kappa"] * s / value["gamma_l"]),
             "x": max(start["x"], (fan * s + b) / value["lambda_n"])}
+
+
+def _energy_gained(plan, recording):
+    """By how much the energy rises while inputs are held. It must not where synapses act both ways, w_back = w_g = 1; a
+    feed-forward network (w_back = 0, the published one) has no such law: None.
+    """
+    values = {name: parameter.value for name, parameter in plan.parameters.items()}
+    if values["w_back"] != 1 or values["w_g"] != 1:
+        return None
+    x, s, p = (recording[name].values for name in ("x", "s", "p_s"))
+    return rise_while_held(plan, recording, lambda b, d: energy_terms(values, plan.options, x, s, p, b, d))
 
 
 def _observable(name: str, population: str, long_name: str) -> Observable:
@@ -279,4 +211,5 @@ MODEL = Model(
              "coupling_scheme": SCHEME},
     sources=("Mia2026", "Kozachkov2025", "GraupnerBrunel2012", "Stimberg2019", "DePitta2009"),
     not_modelled="spikes, transmission delays, noise, calcium inside a process; p_l does not act back",
+    laws=(Law("energy at constant input", "falls", _energy_gained),),
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from astro_sim import plan
 from astro_sim.coupling import GridSum, weight_and_source
 from astro_sim.model import Connection, Pairs
-from astro_sim.models import macro
+from astro_sim.models import macro, macro_pairs
 from astro_sim.models.associative_memory import MODEL as MEMORY
 from astro_sim.simulate import simulate
 from foundation.errors import ResourceError, UserError
@@ -87,7 +87,7 @@ def test_neighbours_of_many_are_found_without_their_distances():
                                    {"n_pre": 2, "n_post": 2, "layout": "equal"}])
 def test_neighbours_are_those_at_distance_one(shape):
     found = macro.neighbours(options(**shape))
-    target, source = np.nonzero(macro.distances(options(**shape)) == 1.0)
+    target, source = np.nonzero(macro_pairs.distances(options(**shape)) == 1.0)
     assert np.array_equal(found.target, target) and np.array_equal(found.source, source)
 
 
