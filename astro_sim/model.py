@@ -221,9 +221,9 @@ class Belonging:
 class Law:
     """What the equations keep, checked after every run: a run that breaks it is an error.
 
-    `quantity(plan, recording)` is float64 (time,), or None where the law does not hold for such a run. To `tolerance` it
-    must be zero (kind "zero": a share of what it is the sum of) or not above zero (kind "falls": by how much of its size
-    something rose since the record before). The recording is a block of rows with the two before it.
+    `quantity(plan, recording)` is float64 (time,), or None where the law does not hold for such a run. To `tolerance`
+    it must be zero (kind "zero": a share of what it is the sum of), or not above zero (kind "falls": by how much of its
+    size something rose since the record before). The recording is a block of rows, with the two before it.
     """
 
     meaning: str
