@@ -147,7 +147,8 @@ def spike_steps(plan, population: str):
         if target is None or target.population != population:
             continue
         for element in range(plan.size(population)) if train.elements is None else train.elements:
-            at = np.rint(train.of(element) / plan.dt).astype(int)
+            # half a step goes up, rounding apart: spikes a step from each other stay so
+            at = np.floor(train.of(element) / plan.dt + 0.5 + 1e-6).astype(int)
             if (np.diff(at) < 1).any():
                 if not isinstance(train, Poisson):
                     raise UserError(f"dt: two spikes of {train.input} meet in one step of {plan.dt:g} s; give a "

@@ -6,7 +6,7 @@ import pytest
 from astro_sim.plan import plan_of, prepare
 from astro_sim.protocols import drive_from_dict, drives, parse
 from astro_sim.simulate import simulate
-from astro_sim.trains import pairing, poisson, regular, spikes
+from astro_sim.trains import pairing, poisson, regular, spike_steps, spikes
 from foundation.errors import UserError
 
 
@@ -90,3 +90,11 @@ def test_two_given_spikes_in_a_step_are_refused():
     given = regular("spikes", "800 hertz", 3)
     with pytest.raises(UserError, match="shorter step"):
         simulate("tripartite", given, duration="0.1 s", dt="3 ms")
+
+
+@pytest.mark.parametrize("dt", [1e-3, 3e-4, 7e-2])
+def test_spikes_between_two_steps_stay_a_step_apart(dt):
+    """Half steps, rounded to the even one, would meet in twos."""
+    times = (np.arange(200) + 0.5) * dt
+    plan = prepare("tripartite", spikes("spikes", times), options={"loop": "none"}, duration=201 * dt, dt=dt)
+    assert spike_steps(plan, "terminal")[1].tolist() == list(range(1, 201))
