@@ -113,7 +113,8 @@ def built(plans: Sequence[Plan], folder: Path) -> Iterator[Program]:
                 raise UserError(f"model {plan.model.name}: Brian2 refuses it: {error.__cause__ or error}") from error
             variables = {population: tuple(monitor.record_variables)
                          for population, monitor in network.monitors.items()}
-        yield Program(Path(place), left_open, variables, tuple(network.events))
+        # absolute: the program is run from there
+        yield Program(Path(place).absolute(), left_open, variables, tuple(network.events))
 
 
 def _writing(network: Built) -> str:

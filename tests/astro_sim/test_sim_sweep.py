@@ -111,7 +111,8 @@ def test_one_program_runs_all_points_of_a_sweep(tmp_path, monkeypatch):
                {**common, "parameters": {"tau": "1 ms"}}]  # too stiff for the step: found after the run
     compiled, start = [], Standalone.compile
     monkeypatch.setattr(Standalone, "compile", lambda self: compiled.append(self) or start(self))
-    outcome = sweep(points, tmp_path, executor=Here())
+    monkeypatch.chdir(tmp_path.parent)
+    outcome = sweep(points, tmp_path.name, executor=Here())  # a folder as it is given on a command line
     assert len(compiled) == 1
     assert len(outcome.done) == 5
     assert "too large" in outcome.failed[name_of(points[-1])]
