@@ -47,8 +47,10 @@ class TrainConfig:
                 (("final_rate",), 0, 1, "in 0..1"),
                 (("beta1", "beta2", "label_smoothing"), 0, 1 - 1e-9, "at least 0 and below 1")):
             for name in names:
-                if not low <= getattr(self, name) <= high:
-                    raise UserError(f"train.{name} = {getattr(self, name)}: must be {what}")
+                value = getattr(self, name)
+                if not low <= value <= high:
+                    top = f" and at most {high:g}" if value > high > 1 and ".." not in what else ""
+                    raise UserError(f"train.{name} = {value}: must be {what}{top}")
 
     def rate(self, step: int) -> float:
         """Learning rate of `step` (from 0): a pure function, so a resumed run needs no scheduler state."""

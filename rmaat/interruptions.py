@@ -11,6 +11,9 @@ import torch
 from foundation.errors import ResourceError
 
 
+TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "numel: integer multiplication overflow")
+
+
 class StopRequest:
     """Ctrl-C (or SIGTERM) asks for a checkpoint after the running step; a second one stops at once."""
 
@@ -40,7 +43,7 @@ def resources(what: str) -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise _too_little_memory(what) from error
     except RuntimeError as error:  # torch's allocator on CPU has no error class of its own
-        if "can't allocate memory" not in str(error):
+        if not any(text in str(error) for text in TOO_LARGE):
             raise
         raise _too_little_memory(what) from error
     except OSError as error:

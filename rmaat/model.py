@@ -13,6 +13,7 @@ from rmaat.attention.projection import ALL
 from rmaat.backprop import GRADIENT, amrb
 from rmaat.biology import Biology
 from rmaat.budget import Budget, Plan
+from rmaat.interruptions import resources
 from rmaat.layers import REPLAY
 from rmaat.memory import RETENTION
 from rmaat.memory_store import MEMORY_STORE
@@ -21,6 +22,7 @@ from rmaat.readout import READOUT
 from rmaat.shapes import Bool, Float, Int, Tensor
 from rmaat.stream import Stream
 
+LARGEST = 2**53  # whole numbers up to here are exact in float64, which the closed forms take
 INITIAL_SCALE = .02  # standard deviation of embeddings and initial memory tokens
 _TOKENS = Start(0., INITIAL_SCALE, "normal, times INITIAL_SCALE")
 UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
@@ -63,6 +65,8 @@ class ModelConfig:
             value, least = getattr(self, name), int(name not in ("num_memory_tokens", "keep_last", "budget_bytes"))
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise UserError(f"{name} = {value!r}: must be a whole number of at least {least}")
+            if value > LARGEST:
+                raise UserError(f"{name} = {value}: must be at most {LARGEST}")
         if self.width % self.heads:
             raise UserError(f"heads = {self.heads} does not divide width = {self.width}; "
                             "choose heads so that width is a multiple of it")
@@ -135,6 +139,7 @@ class RMAAT(nn.Module):
                       **{f"config.{name}": Engineering(None, why) for name, why in REASONS.items()})
     analogies = (Analogy("E5.6", "memory tokens: what the astrocytes' long-term processes hold between segments"),)
 
+    @resources("building the network")
     def __init__(self, config: ModelConfig, biology: Biology):
         super().__init__()
         self.config, self.biology = config, biology

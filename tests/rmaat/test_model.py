@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from foundation.errors import UserError
+from foundation.errors import ResourceError, UserError
 from rmaat.attention import ATTENTION
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
@@ -154,3 +154,9 @@ def test_memory_answers_recall_and_a_reset_memory_does_not():
     """Chance is 10 %; with 1,000 test sequences 20 % is ten standard deviations away from it."""
     assert accuracy_on_recall(150, gradient="bptt") >= .99
     assert accuracy_on_recall(40, gradient="bptt", retention="reset") < .2
+
+
+@pytest.mark.parametrize("field", ["width", "segment_length", "num_memory_tokens", "feedforward"])
+def test_a_network_that_no_memory_holds_says_what_to_lower(field):
+    with pytest.raises(ResourceError, match=r"building the network: not enough memory; lower .* model.width"):
+        build(heads=1, **{field: 2**45})
