@@ -121,6 +121,8 @@ def _group(plan: Plan, population: Population, values: dict, clock, left_open: L
     import brian2
     import numpy as np
 
+    from astro_sim.blocks import InBlocks
+
     if population.size(plan.options) == 0:
         return None
     given = inputs_of(plan, population, left_open.courses, left_open.parts)
@@ -131,7 +133,8 @@ def _group(plan: Plan, population: Population, values: dict, clock, left_open: L
     spiking = {key: expression for key, expression in clauses.items() if expression}
     group = brian2.NeuronGroup(population.size(plan.options), text, method=population.method or given.method,
                                namespace={**values, **given.timed_arrays(plan.dt)},
-                               clock=clock, events=dict(population.events), name=population.name, **spiking)
+                               clock=clock, events=dict(population.events), name=population.name,
+                               codeobj_class=InBlocks if plan.backend == "numpy" else None, **spiking)
     extrapolate(group, sums)
     for name, numbers in {**given.columns, **given.constants}.items():
         setattr(group, f"{name}_", numbers)
