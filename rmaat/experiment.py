@@ -49,7 +49,7 @@ class TrainConfig:
             for name in names:
                 value = getattr(self, name)
                 if not low <= value <= high:
-                    top = f" and at most {high:g}" if value > high > 1 and ".." not in what else ""
+                    top = f" and at most {high:,.0f}" if value > high > 1 and ".." not in what else ""
                     raise UserError(f"train.{name} = {value}: must be {what}{top}")
 
     def rate(self, step: int) -> float:

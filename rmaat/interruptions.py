@@ -10,7 +10,6 @@ import torch
 
 from foundation.errors import ResourceError
 
-
 TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "numel: integer multiplication overflow")
 
 

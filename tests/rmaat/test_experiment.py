@@ -49,7 +49,7 @@ def test_settings_change_what_they_name_and_what_follows_from_it():
     ("learning_rate=nan", "train.learning_rate = 'nan': give a number"),
     ("width=0", "width = 0: must be a whole number of at least 1"),
     ("steps=0", "train.steps = 0: must be at least 1"),
-    ("steps=99999999999999", "train.steps = 99999999999999: must be at least 1 and at most 1e+12"),
+    ("steps=99999999999999", "train.steps = 99999999999999: must be at least 1 and at most 1,000,000,000,000"),
     ("width=99999999999999999999", "width = 99999999999999999999: must be at most 9007199254740992"),
     ("learning_rate=0", "train.learning_rate = 0.0: must be above 0"),
     ("learning_rate=-1", "train.learning_rate = -1.0: must be above 0"),
