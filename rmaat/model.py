@@ -22,7 +22,7 @@ from rmaat.readout import READOUT
 from rmaat.shapes import Bool, Float, Int, Tensor
 from rmaat.stream import Stream
 
-LARGEST = 2**53  # whole numbers up to here are exact in float64, which the closed forms take
+LARGEST = 2**53
 INITIAL_SCALE = .02  # standard deviation of embeddings and initial memory tokens
 _TOKENS = Start(0., INITIAL_SCALE, "normal, times INITIAL_SCALE")
 UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
@@ -132,6 +132,7 @@ class RMAAT(nn.Module):
 
     origins = declare(INITIAL_SCALE=Engineering(INITIAL_SCALE, "small tokens are soon overwritten: recall takes a "
                                                                "third of the steps that it takes with unit variance"),
+                      LARGEST=Engineering(LARGEST, "of a size: whole numbers up to here are exact in float64"),
                       position=_TOKENS, initial_memory=_TOKENS,
                       **{"embedding.weight": _TOKENS, "gradient": Engineering(
                           "by config.gradient", "memory against time: every choice gives the same gradient"),
