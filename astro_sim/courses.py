@@ -21,6 +21,16 @@ def drives_of(plan, population: str, variable: str):
     return [found[n] for n in used], which
 
 
+def held(plan, population: str, variable: str):
+    """An input that never changes: float64 [element] in its unit; None where it does."""
+    import numpy as np
+
+    drives, which = drives_of(plan, population, variable)
+    if any(len(set(getattr(drive, "values", ()))) > 1 for drive in drives):
+        return None
+    return np.array([value_in(drive, plan, population, variable, np.zeros(()))[0] for drive in drives], float)[which]
+
+
 def input_courses(plan, population: str, variable: str):
     """Means over steps of an input of a plan: its courses, float64 [step, course] in its unit, and each element's
     course, int [element]. What a simulation takes where an input moves inside a step is finer: see parts.py.

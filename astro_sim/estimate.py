@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from astro_sim.equation_text import lines
+from astro_sim.inputs import table_numbers
 from astro_sim.network import pairs_of
 from astro_sim.plan import Plan
 from foundation.errors import ResourceError, UserError
@@ -63,6 +64,7 @@ def _state(plan: Plan) -> int:
     total = 0
     for population in plan.model.active_populations(plan.options):
         total += plan.size(population.name) * (LINE_ARRAYS * len(lines(population.equations)) + 2) * NUMBER
+        total += table_numbers(plan, population) * NUMBER
     for connection in plan.model.active_connections(plan.options):
         if connection.by_fft(plan.options):
             continue  # without pairs

@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from astro_sim import parts
-from astro_sim.courses import input_courses
+from astro_sim.courses import drives_of, held, input_courses
 from astro_sim.model import Population
 from astro_sim.parameter import unit
+
+COPIES = 2  # of a table: as it is computed, and in base units
+WORK = 10   # columns that a course is computed by
 
 
 @dataclass
@@ -45,20 +48,20 @@ def inputs_of(plan, population: Population, open_courses: Mapping, open_parts: M
     """
     found, moving = Inputs(population.equations, plan.method), []
     for variable in driven(plan, population):
-        table, columns = input_courses(plan, population.name, variable)
-        written, room = written_unit(plan, variable), open_courses.get((population.name, variable), 0)
-        if room or (table != table[0]).any():
-            moving.append((variable, written, table, columns, room))
+        values, written = held(plan, population.name, variable), written_unit(plan, variable)
+        if values is None or (population.name, variable) in open_courses:
+            moving.append((variable, written))
         else:
-            found.constants[variable] = table[0, columns] * float(unit(written))
+            found.constants[variable] = values * float(unit(written))
             found.text += f"\n{variable} : {unscaled(written)} (constant)"
     least, room = open_parts.get(population.name, (0, 0))
     cut = parts.cut(plan, population.name, least) if moving else None
     if cut:
-        _in_parts(plan, population, found, cut, [variable for variable, *_ in moving], room)
+        _in_parts(plan, population, found, cut, [variable for variable, _ in moving], room)
         return found
-    for variable, written, table, columns, room in moving:
-        found._add(f"course_{variable}", table, written, room)
+    for variable, written in moving:
+        table, columns = input_courses(plan, population.name, variable)
+        found._add(f"course_{variable}", table, written, open_courses.get((population.name, variable), 0))
         found.columns[f"column_{variable}"] = columns
         found.text += (f"\n{variable} = course_{variable}(t, column_{variable}) : {unscaled(written)} "
                        f"(constant over dt)\ncolumn_{variable} : integer (constant)")
@@ -79,6 +82,15 @@ def _in_parts(plan, population: Population, found: Inputs, cut: parts.Cut, varia
     found.columns["column_part"] = cut.columns
     found.text += f"\n{parts.lines_of_parts(population.name, cut.parts)}"
     found.method = parts.updater(plan.method, cut.parts, variables)
+
+
+def table_numbers(plan, population: Population) -> int:
+    """How many numbers the tables of a population's inputs hold while they are made, at most."""
+    courses = [len(drives_of(plan, population.name, variable)[0]) for variable in driven(plan, population)
+               if held(plan, population.name, variable) is None]
+    number, columns = parts.shape(plan, population.name)
+    in_parts = (2 * len(courses) + 1) * number * columns
+    return (WORK + COPIES * (sum(courses) + in_parts)) * (plan.steps + 1) if courses else 0
 
 
 def driven(plan, population: Population) -> list[str]:

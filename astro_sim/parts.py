@@ -33,23 +33,37 @@ def cut(plan, population: str, least: int = 0) -> Cut | None:
     """
     import numpy as np
 
-    inputs = {i.variable for i in plan.model.inputs.values() if i.population == population}
-    chosen = [drives_of(plan, population, variable) for variable in sorted(inputs)]
-    if plan.model.stochastic or not chosen:
-        return None
-    kinds, columns = np.unique(np.stack([which for _, which in chosen]), axis=1, return_inverse=True)
-    corners = [_corners([drives[k] for (drives, _), k in zip(chosen, kind, strict=True)], plan) for kind in kinds.T]
-    most = max((len(shares) for found in corners for shares in found.values()), default=0)
-    straight = any(getattr(drive, "straight", False) for drives, _ in chosen for drive in drives)
-    parts = max(least, most + 1 if most else int(straight))
-    if not parts:
+    needed, corners, columns = _cuts(plan, population)
+    parts = max(least, needed)
+    if not parts or plan.model.stochastic:
         return None
     lengths = np.zeros((parts, plan.steps + 1, len(corners)))
     lengths[0] = 1.0
     for column, found in enumerate(corners):
         for step, shares in found.items():
             lengths[: len(shares) + 1, step, column] = np.diff([0.0, *sorted(shares), 1.0])
-    return Cut(lengths, columns.ravel())
+    return Cut(lengths, columns)
+
+
+def shape(plan, population: str) -> tuple[int, int]:
+    """(parts of a step, ways in which its inputs cut it); no parts where each is held over every step."""
+    parts, corners, _ = _cuts(plan, population)
+    return (0, 0) if plan.model.stochastic else (parts, len(corners))
+
+
+def _cuts(plan, population: str):
+    """Parts that a step needs, where each way to cut has its corners, and the way of every element, int [element]."""
+    import numpy as np
+
+    inputs = {i.variable for i in plan.model.inputs.values() if i.population == population}
+    if not inputs:
+        return 0, [], np.zeros(plan.size(population), int)
+    chosen = [drives_of(plan, population, variable) for variable in sorted(inputs)]
+    kinds, columns = np.unique(np.stack([which for _, which in chosen]), axis=1, return_inverse=True)
+    corners = [_corners([drives[k] for (drives, _), k in zip(chosen, kind, strict=True)], plan) for kind in kinds.T]
+    most = max((len(shares) for found in corners for shares in found.values()), default=0)
+    straight = any(getattr(drive, "straight", False) for drives, _ in chosen for drive in drives)
+    return most + 1 if most else int(straight), corners, columns.ravel()
 
 
 def _corners(drives, plan) -> dict[int, set[float]]:

@@ -79,11 +79,10 @@ def what_differs(plans: Sequence[Plan]) -> LeftOpen:
             tables = [input_courses(plan, population.name, variable)[0] for plan in plans]
             if any((table != table[0]).any() for table in tables):
                 courses[population.name, variable] = max(table.shape[1] for table in tables)
-        cut = [parts.cut(plan, population.name) for plan in plans]
-        if any(cut):
-            least = max(one.parts for one in cut if one)
-            cuts[population.name] = least, max(parts.cut(plan, population.name, least).lengths.shape[2]
-                                               for plan in plans)
+        number, ways = (max(found) for found in zip(*(parts.shape(plan, population.name) for plan in plans),
+                                                    strict=True))
+        if number:
+            cuts[population.name] = number, ways
     return LeftOpen(parameters, courses, cuts)
 
 

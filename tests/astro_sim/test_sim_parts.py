@@ -1,10 +1,14 @@
 """Inputs that move inside a step: against scipy, integrated piece by piece between the corners."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 from astro_sim import parts
+from astro_sim.estimate import BASE, estimate
+from astro_sim.inputs import inputs_of
 from astro_sim.plan import prepare
 from astro_sim.simulate import simulate
 
@@ -79,3 +83,16 @@ def test_what_is_held_over_steps_is_not_cut(protocol):
 def test_noise_is_not_cut():
     moving = "ramp:input=glutamate,times=0s+0.3333s,values=0uM+1uM"
     assert parts.cut(prepare("gchi_stochastic", moving, duration="1 s", dt="10 ms"), "astrocyte") is None
+
+
+@pytest.mark.parametrize("protocol", [
+    "square:input=glutamate,high=1uM,start=1s,stop=2s", "ramp:input=glutamate,times=0s+0.5s,values=0uM+1uM",
+    [f"square:input=glutamate,high=1uM,start={n + 1}.0003s,stop=9s,elements={n}" for n in range(5)]])
+def test_the_estimate_counts_the_tables_of_inputs(protocol):
+    """A long run with a fine step: its tables are larger than all else."""
+    given = prepare("gchi", protocol, options={"n": 6}, duration="200 s", dt="1 ms", record_every="100 s")
+    tracemalloc.start()
+    inputs_of(given, given.model.populations[0], {}, {}).timed_arrays(given.dt)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < estimate(given).memory - BASE < 2.5 * peak
