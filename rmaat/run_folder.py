@@ -14,7 +14,7 @@ import torch
 from derivation import record as records
 from foundation.checkout import commit
 from foundation.errors import DamagedFileError, UserError
-from foundation.files import MANIFEST, canonical_json, verify_manifest, write_manifest, write_text
+from foundation.files import MANIFEST, canonical_json, sha256_bytes, verify_manifest, write_manifest, write_text
 from rmaat.experiment import Experiment, from_json, to_json
 from rmaat.tasks.task import SPLITS, Split
 
@@ -65,8 +65,13 @@ def read(folder: str | os.PathLike) -> Run:
     if not (folder / MANIFEST).exists():
         raise UserError(f"no run in {folder}: {MANIFEST} is missing; make one with 'train CONFIG --out {folder}'")
     verify_manifest(folder, STATIC)
-    return Run(folder, from_json(read_json(folder / CONFIG), str(folder / CONFIG)), records.load(folder / RECORD),
-               read_json(folder / ENVIRONMENT))
+    surroundings = read_json(folder / ENVIRONMENT)
+    try:
+        experiment = from_json(read_json(folder / CONFIG), str(folder / CONFIG))
+    except DamagedFileError as error:
+        raise DamagedFileError(f"{error}. The file is as it was written, so by another version of this program: take "
+                               f"that one (commit {surroundings.get('commit') or 'unknown'})") from error
+    return Run(folder, experiment, records.load(folder / RECORD), surroundings)
 
 
 def read_json(path: Path) -> dict:
@@ -93,6 +98,23 @@ def _flat(body: dict, prefix: str = "") -> dict:
     for name, value in body.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
     return flat
+
+
+def write_result(folder: Path, result: dict) -> None:
+    """Keep the result with its own hash: nothing else notices an altered digit."""
+    write_text(folder / RESULT, json.dumps(result | {"hash": _hash(result)}, indent=1) + "\n")
+
+
+def read_result(folder: Path) -> dict:
+    """The result in `folder`. Raises `DamagedFileError` when it is cut or altered."""
+    result = read_json(folder / RESULT)
+    if not isinstance(result, dict) or result.pop("hash", None) != _hash(result):
+        raise DamagedFileError(f"{folder / RESULT} does not match its own hash: altered; 'evaluate' computes it anew")
+    return result
+
+
+def _hash(result: dict) -> str:
+    return sha256_bytes(canonical_json(result).encode())
 
 
 # ---------------------------------------------------------------------------------------------- environment

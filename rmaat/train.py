@@ -4,7 +4,6 @@ Bit-exact holds on one machine and torch version at an equal number of threads; 
 torchrun each process takes its part of the same global batches; docs/distributed.md says what is equal then.
 """
 
-import json
 import math
 import sys
 import time
@@ -18,7 +17,6 @@ from torch.nn import functional
 from derivation import record as records
 from foundation.cli import Progress
 from foundation.errors import DamagedFileError, UserError
-from foundation.files import write_text
 from rmaat import checkpoint, run_folder
 from rmaat.benchmark.measure import measure
 from rmaat.biology import Biology
@@ -211,7 +209,7 @@ def _finished(folder: Path, experiment: Experiment, record: records.Record | Non
     run = run_folder.read(folder)
     run_folder.check_same(run, experiment, record)
     checkpoint.load(folder, run.experiment.hash, run.record.hash)  # whole and unaltered
-    return run_folder.read_json(folder / RESULT)
+    return run_folder.read_result(folder)
 
 
 def train(experiment: Experiment, out: str | Path, *, data: Path | None = None,
@@ -258,5 +256,5 @@ def _result(trainer: Trainer, data: Path | None, control: bool, timing: dict) ->
               "parameters": sum(p.numel() for p in trainer.model.parameters()),
               "peak_bytes": peak_bytes(run.folder / METRICS), **timing,
               "commit": run.environment["commit"], "threads": torch.get_num_threads()}
-    write_text(run.folder / RESULT, json.dumps(result, indent=1) + "\n")
+    run_folder.write_result(run.folder, result)
     return result

@@ -148,6 +148,21 @@ def test_resuming_a_finished_run_gives_its_result_again(tmp_path):
     config = tiny("train.steps=2")
     result = train(config, tmp_path, device="cpu", quiet=True)
     assert train(config, tmp_path, device="cpu", resume=True, quiet=True) == result
+    path = tmp_path / "result.json"
+    path.write_text(path.read_text().replace('"accuracy": 0.', '"accuracy": 1.', 1))
+    with pytest.raises(DamagedFileError, match=r"result\.json does not match its own hash"):
+        train(config, tmp_path, device="cpu", resume=True, quiet=True)
+
+
+def test_a_run_of_another_version_says_so(tmp_path):
+    """A field that this version does not know, in a file that is whole."""
+    from foundation.files import write_manifest
+    train(tiny("train.steps=2"), tmp_path, device="cpu", quiet=True)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"kernel"', '"coupling"'))
+    write_manifest(tmp_path, list(run_folder.STATIC))
+    with pytest.raises(DamagedFileError, match=r"model: 'coupling' is unknown; .* another version of this program"):
+        evaluate(tmp_path, device="cpu")
 
 
 def test_resume_begins_a_run_where_there_is_none_and_where_a_kill_came_early(tmp_path):
