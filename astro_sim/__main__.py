@@ -250,7 +250,7 @@ def sweep_model(
 def run_benchmark(
     sizes: Annotated[str, typer.Option(help="Numbers of astrocytes, with commas.")] = "100,1000,10000,100000,1000000",
     repetitions: Annotated[int, typer.Option(help="Turns of each comparison.")] = 5,
-    backend: Annotated[str, typer.Option(help="numpy or cython.")] = "numpy",
+    backend: Annotated[str, typer.Option(help="numpy, cython, or both with a comma.")] = "numpy,cython",
     out: Annotated[Path | None, typer.Option(help="JSON to write as well.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
     as_json: Json = False,
@@ -267,7 +267,7 @@ def run_benchmark(
         numbers = [int(part) for part in sizes.split(",")]
     except ValueError as error:
         raise UserError(f"--sizes: '{sizes}' are no whole numbers; write e.g. --sizes 100,1000") from error
-    found = benchmark.benchmark(numbers, repetitions=repetitions, backend=backend, progress=not as_json)
+    found = benchmark.benchmark(numbers, repetitions=repetitions, backends=backend.split(","), progress=not as_json)
     if out is not None:
         write_text(out, json.dumps(found, indent=1, allow_nan=False) + "\n")
     return print_json(found) if as_json else print(benchmark.text(found))

@@ -1,7 +1,8 @@
 """What a simulation costs: a step of one cell by network size, `simulate` against bare Brian2 and against LSODA.
 
-Nothing is timed before the numbers were found right. Everything runs in one process on one thread of it; times of two
-programs are taken in turns, and the smallest of several is kept, which other work on the machine disturbs least.
+Nothing is timed before the numbers were found right. Everything runs in one process on one thread of it, and what is
+told is the processor's time, which on an idle machine is the time one waits. Sizes, and two programs that are compared,
+are taken in turns, and the fastest of several turns counts: what else runs on the machine disturbs that least.
 """
 
 import os
@@ -11,60 +12,62 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from astro_sim import lsoda
-from astro_sim.network import build
 from astro_sim.parameter import unit
 from astro_sim.plan import Plan, prepare
 from astro_sim.simulate import run, simulate
-from foundation.errors import UserError
+from astro_sim.step_cost import NETWORKS, astrocytes, growth, step_costs
+from foundation.errors import ResourceError, UserError
 
+BACKENDS = ("numpy", "cython")
 SIZES = (100, 1000, 10_000, 100_000, 1_000_000)
-SYNAPSES_AN_ASTROCYTE = 10
 GROWTH, OVERHEAD = 1.05, 1.05  # targets: exponent of cost against size; time of `simulate` over bare Brian2
-AMORTISED = 10                 # the fit takes sizes whose step costs this many times that of the smallest
-CELL_STEPS = 3e6               # of one timing: fewer steps of larger networks,
-FEWEST, MOST = 12, 300         # between these
 ACCURACY = 1e-3                # relative to each variable's range, that all solvers must reach to be timed
 AGREES = 1e-9                  # of the closed form of the synapse, which rk4 at 1 ms meets to (0.04)^5/120 a step
 CHECKED, COMPARED, RING_STEPS = 5.0, 20.0, 1000  # s, s: simulated for the check and against LSODA; steps of a ring
 STEPS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)  # s
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
-GAPS = {"ring": "nonlinear", "sheet": "nonlinear", "line": "linear"}  # the line meets LSODA, which needs it smooth
-DRIVEN = "constant:input=glutamate,value=2 umolar"
 
 
-def benchmark(sizes: Sequence[int] = SIZES, *, repetitions: int = 5, backend: str = "numpy", progress: bool = False
-              ) -> dict:
+def benchmark(sizes: Sequence[int] = SIZES, *, repetitions: int = 5, backends: Sequence[str] = BACKENDS,
+              progress: bool = False) -> dict:
     """Everything that is measured, as JSON: `check`, `scaling`, `exponents`, `overhead`, `lsoda`, `targets`.
 
-    sizes: astrocytes (and synapses, up to a tenth of the largest), each 10 to 1000000. Times are wall-clock seconds.
-    Errors: `UserError` for bad input, and where a result is wrong: no speed is reported then.
+    sizes: astrocytes (and synapses), each 10 to 1000000. backends: numpy, cython; the first is compared with bare
+    Brian2 and LSODA. Times are CPU seconds. Errors: `UserError` for bad input, and where a result is wrong: no speed
+    is reported then; `ResourceError` where cython finds no compiler.
     """
     from foundation.cli import Progress
 
     sizes = sorted(set(sizes))
-    if not sizes or not 10 <= sizes[0] <= sizes[-1] <= 1_000_000 or repetitions < 1 or backend == "cpp":
-        raise UserError(f"benchmark: sizes {', '.join(map(str, sizes))}, {repetitions} repetitions, backend {backend} "
-                        "are not allowed; give sizes from 10 to 1000000, 1 repetition or more, numpy or cython")
-    found = {"conditions": _conditions(backend), "check": check(backend)}
-    cases = [(kind, size) for kind in NETWORKS for size in sizes]
+    if (not sizes or not 10 <= sizes[0] <= sizes[-1] <= 1_000_000 or repetitions < 1 or not backends
+            or not set(backends) <= set(BACKENDS)):
+        raise UserError(f"benchmark: sizes {', '.join(map(str, sizes))}, {repetitions} repetitions, backend "
+                        f"{', '.join(backends)} are not allowed; give sizes from 10 to 1000000, 1 repetition or more, "
+                        "numpy or cython or both")
+    found: dict = {"conditions": _conditions(backends), "check": {backend: check(backend) for backend in backends},
+                   "scaling": [], "exponents": {}}
+    cases = [(backend, kind) for backend in backends for kind in NETWORKS]
     with Progress("benchmark", len(cases) + 2, quiet=not progress) as bar:
-        rows = []
-        for n, (kind, size) in enumerate(cases):
-            bar.update(n, f"{kind} {size}")
-            rows.append(step_cost(kind, size, backend))
-        found |= {"scaling": rows, "exponents": {kind: growth([row for row in rows if row["network"] == kind])
-                                                 for kind in NETWORKS}}
+        for n, (backend, kind) in enumerate(cases):
+            bar.update(n, f"{kind}, {backend}")
+            rows = step_costs(kind, sizes, backend)
+            found["scaling"] += rows
+            found["exponents"][f"{kind}, {backend}"] = growth(rows)
         bar.update(len(cases), "bare Brian2")
-        found["overhead"] = overhead(min(1000, sizes[-1]), repetitions, backend)
+        found["overhead"] = overhead(min(1000, sizes[-1]), repetitions, backends[0])
         bar.update(len(cases) + 1, "LSODA")
-        found["lsoda"] = against_lsoda(min(1000, sizes[-1]), repetitions, backend)
+        found["lsoda"] = against_lsoda(min(1000, sizes[-1]), repetitions, backends[0])
     return found | {"targets": targets(found)}
 
 
-def _conditions(backend: str) -> dict:
+def _conditions(backends: Sequence[str]) -> dict:
     from importlib.metadata import version
 
-    return {"backend": backend, "platform": platform.platform(), "cpus": os.cpu_count(),
+    from brian2.codegen.runtime.cython_rt.cython_rt import CythonCodeObject
+
+    if "cython" in backends and not CythonCodeObject.is_available():
+        raise ResourceError("benchmark: cython finds no C++ compiler here; install one, or give --backend numpy")
+    return {"backends": list(backends), "platform": platform.platform(), "cpus": os.cpu_count(),
             "load_before": os.getloadavg()[0],
             **{name: version(name) for name in ("brian2", "numpy", "scipy")}}
 
@@ -73,7 +76,7 @@ def _conditions(backend: str) -> dict:
 
 def check(backend: str = "numpy") -> dict[str, float]:
     """Differences from LSODA and from a closed form, each relative to the variable's size. Raises `UserError`."""
-    plan = _network("line", 10, CHECKED, backend)
+    plan = astrocytes("line", 10, CHECKED, backend)
     apart = lsoda.error(run(plan), plan, lsoda.solve(plan, lsoda.EXACT))
     if not apart < ACCURACY:
         raise UserError(f"benchmark: a network differs by {apart:.2g} from LSODA, above {ACCURACY}; no speed is told")
@@ -100,69 +103,11 @@ def _released_in_theory() -> float:
     return use * (1 - b) / (1 - (1 - use) * b)
 
 
-# --- cost of a step
-
-def _network(layout: str, size: int, duration: float, backend: str, scheme: str = "extrapolated", **changes) -> Plan:
-    """Astrocytes with calcium on its way, at 10 ms a step."""
-    rows = max(2, round(size**0.5)) if layout == "sheet" else 1
-    return prepare("astrocyte_network:AM", [DRIVEN, "constant:input=ip3_flux,value=0.2 umolar/second,elements=0"],
-                   options={"layout": layout, "n_rows": rows, "n_columns": max(1, size // rows), "gaps": GAPS[layout],
-                            "coupling_scheme": scheme},
-                   duration=duration, dt="10 ms", backend=backend, **changes)
-
-
-def _synapses(size: int, duration: float, backend: str, **changes) -> Plan:
-    return prepare("tripartite", f"poisson:input=spikes,rate=10 hertz,stop={duration}s", duration=duration, dt="1 ms",
-                   options={"n_synapses": size, "n_astrocytes": max(1, size // SYNAPSES_AN_ASTROCYTE)},
-                   backend=backend, **changes)
-
-
-NETWORKS: dict[str, Callable[..., Plan]] = {
-    "ring": lambda size, steps, backend: _network("ring", size, steps * 0.01, backend, record_every=steps * 0.01),
-    "sheet": lambda size, steps, backend: _network("sheet", size, steps * 0.01, backend, record_every=steps * 0.01),
-    "tripartite": lambda size, steps, backend: _synapses(size, steps * 0.001, backend, record_every=steps * 0.001),
-}
-
-
-def step_cost(kind: str, size: int, backend: str = "numpy") -> dict:
-    """Seconds of one step (median), and nanoseconds a step and cell (or synapse); building is timed apart."""
-    import brian2
-    import numpy as np
-
-    from astro_sim import backend as device
-
-    steps = int(min(MOST, max(FEWEST, CELL_STEPS / size)))
-    plan, at = NETWORKS[kind](size, steps, backend), []
-    with device.opened(backend, 0), np.errstate(all="ignore"):
-        started = time.perf_counter()
-        network = build(plan).network
-        network.add(brian2.NetworkOperation(lambda: at.append(time.perf_counter()), dt=plan.dt * brian2.second,
-                                            when="end", order=1000))
-        network.run(plan.steps * plan.dt * brian2.second, namespace={})
-    # the first steps fill what later ones reuse
-    second = float(np.median(np.diff(at)[2:]))
-    cells = plan.size("synapse" if kind == "tripartite" else "astrocyte")
-    return {"network": kind, "cells": cells, "steps": len(at), "seconds_a_step": second,
-            "ns_a_cell_step": 1e9 * second / cells, "seconds_to_build": at[0] - started}
-
-
-def growth(rows: Sequence[dict]) -> dict | None:
-    """Exponent of a step's cost against size, where the fixed cost of a step is amortised; None below two sizes."""
-    import numpy as np
-
-    least = AMORTISED * min((row["seconds_a_step"] for row in rows), default=0)
-    used = [row for row in rows if row["seconds_a_step"] >= least]
-    if len(used) < 2:
-        return None
-    sizes, costs = ([row[key] for row in used] for key in ("cells", "seconds_a_step"))
-    return {"exponent": float(np.polyfit(np.log(sizes), np.log(costs), 1)[0]), "sizes": sizes}
-
-
 # --- against bare Brian2
 
 def overhead(size: int, repetitions: int, backend: str = "numpy") -> dict:
     """`simulate` and the same ring written for Brian2 alone, in turns: seconds of each, ratios."""
-    plan = _network("ring", size, RING_STEPS * 0.01, backend, "held")  # as Brian2 alone has it
+    plan = astrocytes("ring", size, RING_STEPS * 0.01, backend, "held")  # as Brian2 alone has it
     given = {"model": "astrocyte_network:AM", "options": plan.options, "duration": plan.duration, "dt": plan.dt,
              "protocol": list(plan.protocol), "backend": backend}
     ours, bare = [], []
@@ -176,9 +121,9 @@ def overhead(size: int, repetitions: int, backend: str = "numpy") -> dict:
 
 
 def _timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    started = time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def bare_ring(plan: Plan) -> dict:
@@ -212,7 +157,7 @@ def bare_ring(plan: Plan) -> dict:
 
 def against_lsoda(size: int, repetitions: int, backend: str = "numpy") -> dict:
     """A line of astrocytes by `simulate` and by LSODA in turns, each at the coarsest setting that reaches ACCURACY."""
-    plan = _network("line", size, COMPARED, backend)
+    plan = astrocytes("line", size, COMPARED, backend)
     truth = lsoda.solve(plan, lsoda.EXACT)
     dt, error = _coarsest(STEPS, lambda dt: lsoda.error(run(replace(plan, dt=dt)), plan, truth))
     rtol, other_error = _coarsest(TOLERANCES, lambda rtol: lsoda.apart(lsoda.solve(plan, rtol), truth))
@@ -241,22 +186,23 @@ def _coarsest(settings: Sequence[float], error: Callable[[float], float]) -> tup
 
 def targets(found: dict) -> list[dict]:
     """What was aimed at, what was measured, whether it is met; None where nothing was measured."""
-    rows = [{"what": f"growth of a step's cost with size, {kind}: exponent", "target": GROWTH,
-             "measured": one and one["exponent"]} for kind, one in found["exponents"].items()]
+    rows = [{"what": f"growth of a step's cost with size, {case}: exponent", "target": GROWTH,
+             "measured": one and one["exponent"]} for case, one in found["exponents"].items()]
     rows.append({"what": "simulate over bare Brian2: time", "target": OVERHEAD, "measured": found["overhead"]["ratio"]})
     return [{**row, "met": None if row["measured"] is None else row["measured"] <= row["target"]} for row in rows]
 
 
 def text(found: dict) -> str:
     """The tables, misses said."""
-    about, check_ = found["conditions"], found["check"]
-    parts = [f"backend {about['backend']}, Brian2 {about['brian2']}, {about['cpus']} processors, load "
-             f"{about['load_before']:.1f} before; {about['platform']}",
-             f"checked first: network against LSODA {check_['network_against_lsoda']:.1g} of its range, release "
-             f"against its closed form {check_['release_against_closed_form']:.1g}",
-             f"\n{'network':<11}{'cells':>9}{'ms a step':>12}{'ns a cell-step':>16}{'s to build':>12}"]
-    parts += [f"{row['network']:<11}{row['cells']:>9}{1e3 * row['seconds_a_step']:>12.3f}{row['ns_a_cell_step']:>16.0f}"
-              f"{row['seconds_to_build']:>12.2f}" for row in found["scaling"]]
+    about = found["conditions"]
+    parts = [f"Brian2 {about['brian2']}, {about['cpus']} processors, load {about['load_before']:.1f} before; "
+             f"{about['platform']}"]
+    parts += [f"{backend} checked first: network against LSODA {seen['network_against_lsoda']:.1g} of its range, "
+              f"release against its closed form {seen['release_against_closed_form']:.1g}"
+              for backend, seen in found["check"].items()]
+    parts += [f"\n{'backend':<9}{'network':<11}{'cells':>9}{'ms a step':>12}{'ns a cell-step':>16}{'s to build':>12}"]
+    parts += [f"{row['backend']:<9}{row['network']:<11}{row['cells']:>9}{1e3 * row['seconds_a_step']:>12.3f}"
+              f"{row['ns_a_cell_step']:>16.0f}{row['seconds_to_build']:>12.2f}" for row in found["scaling"]]
     over, other = found["overhead"], found["lsoda"]
     parts += [f"\nsimulate {over['simulate_s']:.3f} s, bare Brian2 {over['brian2_s']:.3f} s: {over['ratio']:.3f} "
               f"(median of {over['repetitions']} pairs {over['median_ratio']:.3f}); ring of {over['cells']}, "

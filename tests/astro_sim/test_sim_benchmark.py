@@ -1,12 +1,13 @@
 """The benchmark: what it compares is the same, what it fits is known, and nothing is timed on a wrong result."""
 
+import itertools
 import json
 import sys
 
 import numpy as np
 import pytest
 
-from astro_sim import benchmark, lsoda
+from astro_sim import benchmark, lsoda, step_cost
 from astro_sim.__main__ import app
 from astro_sim.simulate import run
 from foundation import cli
@@ -14,7 +15,7 @@ from foundation.errors import UserError
 
 
 def test_bare_brian2_computes_the_same_ring():
-    plan = benchmark._network("ring", 5, 1.0, "numpy", "held", method="euler")
+    plan = step_cost.astrocytes("ring", 5, 1.0, "numpy", "held", method="euler")
     ours, bare = run(plan), benchmark.bare_ring(plan)
     for name in ("C", "h", "I"):
         assert np.array_equal(ours[name].values, np.asarray(bare[name]).T)
@@ -22,7 +23,7 @@ def test_bare_brian2_computes_the_same_ring():
 
 
 def test_lsoda_solves_the_same_line_and_error_sees_a_difference():
-    plan = benchmark._network("line", 4, 2.0, "numpy")
+    plan = step_cost.astrocytes("line", 4, 2.0, "numpy")
     truth, recording = lsoda.solve(plan, lsoda.EXACT), run(plan)
     found = lsoda.error(recording, plan, truth)
     assert 1e-8 < found < 1e-3
@@ -33,11 +34,23 @@ def test_lsoda_solves_the_same_line_and_error_sees_a_difference():
 
 def test_growth_is_fitted_where_the_fixed_cost_is_amortised():
     rows = [{"cells": n, "seconds_a_step": 1e-4 + 1e-9 * n**1.1} for n in (10, 100, 10**6, 10**7, 10**8)]
-    found = benchmark.growth(rows)
+    found = step_cost.growth(rows)
     assert found["sizes"] == [10**6, 10**7, 10**8]
     assert found["exponent"] == pytest.approx(1.1, abs=0.01)
-    assert benchmark.growth(rows[:3]) is None
-    assert benchmark.growth([]) is None
+    assert step_cost.growth(rows[:3]) is None
+    assert step_cost.growth([]) is None
+
+
+def test_steps_are_timed_in_turns_and_the_fastest_turn_counts(monkeypatch):
+    """A clock that says what every step took, in the order of the steps; the first two of a batch do not count."""
+    for name, value in (("TURNS", 2), ("FEWEST", 4), ("MOST", 4)):
+        monkeypatch.setattr(step_cost, name, value)
+    both_once, turns = [9, 9], [[9, 9, 1, 3], [9, 9, 5, 5], [9, 9, 4, 4], [9, 9, 1, 1]]
+    clock = itertools.accumulate(itertools.chain(both_once, *turns))
+    monkeypatch.setattr("time.process_time", lambda: next(clock))
+    rows = step_cost.step_costs("ring", [10, 20])
+    assert [(row["cells"], row["steps"], row["seconds_a_step"]) for row in rows] == [(10, 8, 2.0), (20, 8, 1.0)]
+    assert next(clock, None) is None
 
 
 def test_misses_are_said():
@@ -48,7 +61,7 @@ def test_misses_are_said():
 @pytest.mark.parametrize("what", ["astro_sim.lsoda.apart", "astro_sim.benchmark._released"])
 def test_no_speed_is_told_on_a_wrong_result(monkeypatch, what):
     monkeypatch.setattr(benchmark, "CHECKED", 0.2)
-    monkeypatch.setattr(benchmark, "step_cost", lambda *given: pytest.fail("timed"))
+    monkeypatch.setattr(benchmark, "step_costs", lambda *given: pytest.fail("timed"))
     monkeypatch.setattr(what, lambda *given: 0.5)
     with pytest.raises(UserError, match="no speed is told"):
         benchmark.benchmark((10,))
@@ -56,22 +69,25 @@ def test_no_speed_is_told_on_a_wrong_result(monkeypatch, what):
 
 @pytest.mark.parametrize(("given", "says"), [
     ({"sizes": (5,)}, "sizes 5"), ({"sizes": ()}, "sizes "), ({"sizes": (10,), "repetitions": 0}, "0 repetitions"),
-    ({"sizes": (10,), "backend": "cpp"}, "backend cpp")])
+    ({"sizes": (10,), "backends": ("numpy", "cpp")}, "backend numpy, cpp"),
+    ({"sizes": (10,), "backends": ()}, "backend  are")])
 def test_bad_input(given, says):
     with pytest.raises(UserError, match=says):
         benchmark.benchmark(**given)
 
 
 def test_the_verb_at_its_smallest(monkeypatch, capsys, tmp_path):
-    for name, value in (("CHECKED", 0.5), ("COMPARED", 0.5), ("RING_STEPS", 20), ("MOST", 12), ("STEPS", (0.01,)),
+    for name, value in (("CHECKED", 0.5), ("COMPARED", 0.5), ("RING_STEPS", 20), ("STEPS", (0.01,)),
                         ("TOLERANCES", (1e-6,))):
         monkeypatch.setattr(benchmark, name, value)
+    monkeypatch.setattr(step_cost, "TURNS", 1)
+    monkeypatch.setattr(step_cost, "MOST", 12)
     monkeypatch.delitem(benchmark.NETWORKS, "ring")
     monkeypatch.setattr(benchmark, "check", lambda backend: {"network_against_lsoda": 1e-4,
                                                              "release_against_closed_form": 1e-12})
     out = tmp_path / "b.json"
     monkeypatch.setattr(sys, "argv", ["astro_sim", "benchmark", "--sizes", "10,100", "--repetitions", "1", "--json",
-                                      "--out", str(out)])
+                                      "--backend", "numpy", "--out", str(out)])
     with pytest.raises(SystemExit) as end:
         cli.run(app)
     assert not end.value.code
