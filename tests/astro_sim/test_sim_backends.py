@@ -1,6 +1,8 @@
 """NumPy, Cython and C++ agree, one after the other in one process, and leave Brian2 as they found it.
 
-Compiling is slow: one small model with a course, a sum over a connection and two states is enough for every template.
+Compiling is slow: one small model with a course, a sum over a connection and two states stands for the smooth ones. The
+noisy models and the spiking network with astrocytes have templates of their own (noise, delays, thresholds, events,
+reset): each is compiled by one of the two backends, which write the same C++. Both agree on all models (by hand).
 """
 
 import numpy as np
@@ -56,6 +58,36 @@ def test_cpp_agrees_twice_and_puts_everything_back(reference, tmp_path, monkeypa
     assert get_device() is runtime_device
     assert [path for path in tmp_path.iterdir() if path.name.startswith("astro_sim_")] == []
     assert_agrees(simulate(PAIR, **GIVEN), reference)
+
+
+@pytest.mark.parametrize(("backend", "given"), [
+    ("cython", {"model": "gchi_stochastic", "dt": "5 ms"}),
+    ("cpp", {"model": "graupner_brunel_stochastic", "dt": "1 ms",
+             "protocol": "pairing:offset=10 ms,period=0.2 s,count=5"})])
+def test_a_seed_gives_the_same_noise_on_every_backend(backend, given):
+    """Three elements: the same numbers in the same order, for each its own."""
+    common = {**given, "options": {"n": 3}, "duration": "1.2 s", "seed": 11}
+    compiled, plain = (simulate(**common, backend=name) for name in (backend, "numpy"))
+    assert_agrees(compiled, plain)
+    noisy = plain["h" if "h" in plain.variables else "rho"].values
+    assert len(set(noisy[-1])) == 3
+    other = simulate(**{**common, "seed": 12})
+    assert np.abs(other["h" if "h" in plain.variables else "rho"].values - noisy).max() > 1e-3
+
+
+def test_spikes_and_releases_of_neurons_and_astrocytes_are_the_same_in_cpp():
+    """The network with all that it can have: both kinds of synapse, gap junctions, releases of gliotransmitter."""
+    given = {"model": "neuron_glia_network", "duration": "0.15 s", "dt": "0.1 ms",
+             "protocol": "constant:input=current,value=0.2 namp",
+             "options": {"n_excitatory": 24, "n_inhibitory": 6, "n_rows": 2, "n_columns": 2, "p_excitatory": 0.2,
+                         "p_inhibitory": 0.3},
+             "initial": {"C": "0.48 umolar", "I": [0.8, 1.4, 0.3, 0.9]}}
+    compiled, plain = (simulate(**given, backend=name) for name in ("cpp", "numpy"))
+    assert_agrees(compiled, plain)
+    for name, fewest in (("spikes", 20), ("releases", 1)):
+        assert len(plain.events[name].times) >= fewest
+        assert np.array_equal(compiled.events[name].times, plain.events[name].times)
+        assert np.array_equal(compiled.events[name].elements, plain.events[name].elements)
 
 
 def test_numpy_leaves_preferences_and_random_state():
