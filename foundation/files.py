@@ -4,6 +4,7 @@ Standard library only. No common format notices a flipped bit by itself, so whoe
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -11,9 +12,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from foundation.errors import DamagedFileError, UserError
+from foundation.errors import DamagedFileError, ResourceError, UserError
 
 MANIFEST = "manifest.json"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -39,7 +41,7 @@ def canonical_json(value) -> str:
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place, on failure it is removed.
 
-    Raises `UserError` when the folder cannot be written to.
+    Raises `UserError` when the folder cannot be written to, `ResourceError` when the disk is full.
     """
     path = Path(path)
     try:
@@ -58,6 +60,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
         _sync_folder(path.parent)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise ResourceError(f"cannot write {path}: {error.strerror}; make room, or choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
 

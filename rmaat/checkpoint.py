@@ -39,7 +39,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     try:
         with replacing(folder / name) as temporary:
             save_file(tensors, temporary)  # no metadata: its order is chance, and equal states should be equal files
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ResourceError) as error:
         raise ResourceError(f"cannot write {folder / name} ({error}); the checkpoint before is whole: make room and go "
                             "on with --resume") from error
     body = {"schema": SCHEMA, "step": checkpoint.step, "file": name, "sha256": sha256_file(folder / name),

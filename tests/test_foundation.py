@@ -1,5 +1,6 @@
 """Errors, safe files and the look of the command lines."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -87,3 +88,16 @@ def test_canonical_json_is_one_text_for_one_value():
     assert files.canonical_json({"b": 1, "a": [1.5]}) == files.canonical_json(json.loads('{"a": [1.5], "b": 1}'))
     with pytest.raises(ValueError, match="JSON compliant"):
         files.canonical_json(float("nan"))
+
+
+def test_a_full_disk_is_a_resource_error_and_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    files.write_text(path, "before")
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(errors.ResourceError, match=r"cannot write .*file: No space left on device; make room"):
+        files.write_text(path, "after")
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
