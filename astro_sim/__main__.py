@@ -197,7 +197,7 @@ def scan_model(
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bifurcation diagram: equilibria, stability, Hopf points, folds, oscillations over one input."""
+    """Bifurcation diagram over one input: all branches of equilibria, stability, Hopf points, folds, oscillations."""
     from dataclasses import asdict
 
     from astro_sim.analysis import diagram as diagrams

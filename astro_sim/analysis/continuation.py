@@ -7,13 +7,14 @@ Source: Kuznetsov, Elements of Applied Bifurcation Theory (2004), sections 10.2 
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 STEP = 1e-30     # complex-step derivative: exact to rounding, no difference is taken
 RESTS = 1e-8     # per second, relative to each state: no flow is left there
 SHORTEST = 1e-6  # of a step along a branch: shorter ones would not end
 STRAIGHT = 0.95  # cosine of the largest turn of a step
 SAME = 1e-6      # equilibria that are nearer are one
-LONGEST = 5000.0  # steps of a branch to one side: a longer one is given up
+LONGEST = 50.0   # times the range of the input: a longer branch is given up
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Branch:
     """The equilibria that are connected to `start`, in a range of the input and in a box of the states.
 
     `points` lie along the branch, from the low end of the range where it reaches that; `tangents[n]` (length 1) leads
-    `sizes[n]` from point n to n + 1; `ends`: how it begins and ends, each of low, high, closed, box, lost. `limits` =
-    (low, high) are of the input; `box` = (lowest, highest) of the states, float64 (state,) each.
+    `sizes[n]` from point n to n + 1; `ends`: how it begins and ends, each of low, high, closed, box, long, lost.
+    `limits` = (low, high) are of the input; `box` = (lowest, highest) of the states, float64 (state,) each.
     """
 
     def __init__(self, flow, start, limits: tuple[float, float], step: float, box):
@@ -48,6 +49,13 @@ class Branch:
         self.ends = (first, last)
         self.values = [eigenvalues(flow, point) for point in self.points]
 
+    @cached_property
+    def course(self):
+        """The points as float64 (point, state + input)."""
+        import numpy as np
+
+        return np.array(self.points)
+
     def at(self, n: int, size: float):
         """The equilibrium `size` along the branch after point n."""
         if size in (0.0, self.sizes[n]):
@@ -58,7 +66,7 @@ class Branch:
         """Whether an equilibrium lies on the branch: it is what the branch has in the plane across it."""
         import numpy as np
 
-        far = np.linalg.norm(np.array(self.points) - point, axis=1)
+        far = np.linalg.norm(self.course - point, axis=1)
         near = [k for k in np.argsort(far)[:4] if far[k] < 2 * self.step]
         for n in sorted({int(n) for k in near for n in (k - 1, k) if 0 <= n < len(self.sizes)}):
             size = self.tangents[n] @ (point - self.points[n])
@@ -109,7 +117,7 @@ class Branch:
     def _follow(self, start, along) -> tuple[list, str]:
         """[(point, tangent)] after `start`, and what ends them."""
         course, size, length = [(start, along)], self.step, 0.0
-        while length < LONGEST * self.step:
+        while length < LONGEST * (self.limits[1] - self.limits[0]):
             size = min(self.step, 2 * size)
             ahead = self._advanced(*course[-1], size)
             if ahead is None:
@@ -124,7 +132,7 @@ class Branch:
             if length > 3 * self.step and self._passes(*course[-1], size, start):
                 return [*course[1:], (start, along)], "closed"
             course.append((point, direction))
-        return course[1:], "lost"
+        return course[1:], "long"
 
     def _advanced(self, start, along, size: float):
         """(size, point, tangent) of a step, halved until the branch is met beside the guess and hardly turns."""

@@ -9,7 +9,7 @@ from foundation.errors import UserError
 from foundation.files import replacing, write_text
 
 ENDS = {"low": "the low end", "high": "the high end", "closed": "a closed loop", "box": "the end of the box",
-        "lost": "where Newton's method fails"}
+        "long": "where it is too long to go on", "lost": "where Newton's method fails"}
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Diagram:
     - `bistable`: rows {low, high, between}, ranges of the input with two stable equilibria (ends exact), or with a
       stable equilibrium and a stable oscillation (ends at inputs of the grid).
     - `branches`: rows {branch, begins, ends, points}; an end is the low or high end of the range, `closed` for a
-      loop, `box` where states leave what is searched, `lost` where Newton's method fails.
+      loop, `box` where states leave what is searched, `long` or `lost` where it could not be followed further.
     - `searched`: how branches were looked for {inputs, starts, box}.
 
     Inputs and states are in the units of `units`, periods in seconds, growth and angular frequency in 1/second.
@@ -99,9 +99,13 @@ def text(diagram: Diagram) -> str:
         *(f"  {words}: {_special_text(diagram, what)}" for what, words in
           (("hopf", "Hopf points"), ("fold", "folds"), ("crossing", "crossings of branches"))
           if what != "crossing" or any(row["what"] == what for row in diagram.special)),
-        *(f"  stable side by side, {row['between']}: {row['low']:.6f} to {row['high']:.6f} {name}"
+        *(f"  stable side by side, {row['between']}: {_number(row['low'])} to {_number(row['high'])} {name}"
           for row in diagram.bistable),
         *_oscillation_text(diagram), *_searched_text(diagram)])
+
+
+def _number(value: float) -> str:
+    return f"{value:.6f}" if value > 0.01 else f"{value:.6g}"
 
 
 def _branch_text(row: dict) -> str:
@@ -118,7 +122,7 @@ def _special_text(diagram: Diagram, what: str) -> str:
         if row["what"] == what:
             said = [f"{row['kind']}, period {2 * math.pi / row['frequency']:.4g} s"] if what == "hopf" else []
             said += [f"branch {row['branch']}"] if len(diagram.branches) > 1 else []
-            found.append(f"{row['input']:.6f}" + (f" ({', '.join(said)})" if said else ""))
+            found.append(_number(row["input"]) + (f" ({', '.join(said)})" if said else ""))
     return ", ".join(found) or "none"
 
 

@@ -35,6 +35,9 @@ class Local:
         choose(f"input of {self.model.name}", self.input, dict(self.model.inputs))
         if len(self.model.populations) > 1 or self.model.connections:
             raise UserError(f"{self.model.name}: equilibria need one uncoupled population, as li_rinzel has")
+        if self.model.stochastic:
+            raise UserError(f"{self.model.name}: noise has no equilibria; give the model without it, as gchi is for "
+                            "gchi_stochastic")
 
     @property
     def states(self) -> list[str]:

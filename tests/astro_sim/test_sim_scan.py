@@ -110,6 +110,7 @@ def test_scan_verb(astro_sim, tmp_path):
     (("scan", "li_rinzel", "--over", "ip3=0:1 s:20"), "ip3: '1 s' has the wrong dimension"),
     (("scan", "li_rinzel", "--over", "ip3=0:1:20", "--out", "d.txt"), "neither .json nor .nc"),
     (("scan", "macro", "--over", "b_pre=0:1:20"), "macro: equilibria need one uncoupled population"),
+    (("scan", "gchi_stochastic", "--over", "glutamate=0:1:20"), "gchi_stochastic: noise has no equilibria"),
     (("analyse", "no.nc"), "no.nc is not a file")])
 def test_bad_input_is_one_clear_line(astro_sim, words, says):
     code, out, err = astro_sim(*words)
