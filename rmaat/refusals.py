@@ -64,9 +64,12 @@ def some(x: Tensor) -> Tensor:
 
 
 def check_alike(found: Sequence[Tensor], expected: Sequence[Tensor], what: str) -> None:
-    """Whether a replay is the forward pass again; what differs by rounding may."""
+    """Whether a replay is the forward pass again; rounding may differ (torch has other kernels under no_grad)."""
     for x, y in zip(found, expected, strict=True):
-        if differentiable(x) and (x.detach() - y.to(x.device)).norm() > ALIKE * y.norm():
+        if not differentiable(x):
+            continue
+        rounding = torch.finfo(x.dtype).eps * x.numel() ** .5  # of numbers near 1 that cancelled
+        if (x.detach() - y.to(x.device)).norm() > ALIKE * y.norm() + rounding:
             raise UserError(f"amrb: a replayed segment gives {what} than its forward pass gave. The step "
                             "draws random numbers that are not torch's own, or has a state of its own; hand all of it "
                             "through `memory`, or use bptt")
