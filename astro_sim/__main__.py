@@ -122,6 +122,8 @@ def run_model(
               "disk_limit": estimate.parse_size(disk_limit, "--disk-limit")}
     if check_dt and needed.streamed:
         raise UserError("--check-dt: holds two whole recordings in memory; give --record-every, and no --stream")
+    if check_dt:
+        check_step.refuse_noise(chosen)
     if not dry_run:
         _check_out(out, force)
     estimate.refuse_if_too_large(chosen, needed, out.parent if out else None, **limits)

@@ -8,19 +8,24 @@ from astro_sim.simulate import run
 from foundation.errors import UserError
 
 
+def refuse_noise(plan: Plan) -> None:
+    """Errors: `UserError` for a model with noise, whose two runs draw different numbers."""
+    if plan.model.stochastic:
+        raise UserError(f"check-dt: {plan.model.name} has noise, and at half the step it draws other numbers; compare "
+                        "means over seeds instead")
+
+
 def check_step(plan: Plan, recording: Recording, *, progress: bool = False) -> dict:
     """{variable: {largest, relative, at_s, unit}} between `recording` and a run of its plan with dt/2.
 
     `largest` is the largest difference at any record and element, `relative` is that over the variable's range there
     (its size where it does not move), `at_s` its time. For a method of order p the error of the recording itself is
     2^p/(2^p - 1) times the difference: twice it where coupling or method are of first order.
-    Errors: `UserError` for a model with noise, whose two runs draw different numbers.
+    Errors: as of `refuse_noise`.
     """
     import numpy as np
 
-    if plan.model.stochastic:
-        raise UserError(f"check-dt: {plan.model.name} has noise, and at half the step it draws other numbers; compare "
-                        "means over seeds instead")
+    refuse_noise(plan)
     finer = run(dataclasses.replace(plan, dt=plan.dt / 2, every=plan.every * 2), progress=progress)
     found, count = {}, min(len(recording.time), len(finer.time))
     for name, series in recording.variables.items():

@@ -37,6 +37,12 @@ def test_noise_is_refused():
         check_step(plan, run(plan))
 
 
+def test_noise_is_refused_before_the_run(tmp_path, astro_sim):
+    code, _, said = astro_sim("run", "gchi_stochastic", "--duration", "1s", "--dt", "10ms", "--check-dt", "--out", "n.nc")
+    assert code == 2 and "has noise" in said
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_flag(tmp_path):
     words = ["run", "li_rinzel", "--duration", "2 s", "--dt", "20 ms", "--check-dt", "--json", "--out",
              str(tmp_path / "c.nc")]
