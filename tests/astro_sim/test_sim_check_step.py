@@ -38,7 +38,8 @@ def test_noise_is_refused():
 
 
 def test_noise_is_refused_before_the_run(tmp_path, astro_sim):
-    code, _, said = astro_sim("run", "gchi_stochastic", "--duration", "1s", "--dt", "10ms", "--check-dt", "--out", "n.nc")
+    code, _, said = astro_sim("run", "gchi_stochastic", "--duration", "1s", "--dt", "10ms", "--check-dt", "--out",
+                              "noisy.nc")
     assert code == 2 and "has noise" in said
     assert not list(tmp_path.iterdir())
 
