@@ -11,7 +11,7 @@ from foundation.errors import UserError
 from rmaat.memory_store import OnDevice, OnHost
 from rmaat.refusals import check_alike, check_independent, check_named, check_plain, differentiable, some
 from rmaat.shapes import Tensor
-from rmaat.surroundings import Surroundings, hooks_off
+from rmaat.surroundings import Surroundings, forget_computed, hooks_off
 
 calls = itertools.count()
 
@@ -108,8 +108,10 @@ class Graph:
         self.run = run
         self.memory = [self._leaf(x, t > 0 or x.requires_grad) for x in memory]
         self.segment = [self._leaf(x, x.requires_grad) for x in segment]
+        forget_computed()
         with torch.enable_grad():
             (self.out, self.out_shape), (self.after, self.after_shape) = run.call(t, self.memory, self.segment)
+        forget_computed()
         if t in run.to_check:
             check_named((*self.out, *self.after), (*self.memory, *self.segment), run.parameters)
 
@@ -167,6 +169,7 @@ class Replay(torch.autograd.Function):
         flat = tuple(x.detach() for x in (*outs, *memory))
         ctx.mark_non_differentiable(*(x for x in flat if not differentiable(x)))
         run.memory, run.segments, run.inputs = (), (), None
+        forget_computed()
         return flat
 
     @staticmethod

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import torch
+from torch.nn.utils import parametrize
 
 from rmaat.shapes import Tensor
 
@@ -65,6 +66,11 @@ class Surroundings:
         for device, state in self._outer.items():
             _set_random_state(device, state)
         self._outer.clear()
+
+
+def forget_computed() -> None:
+    """Drop what torch keeps of parameters under parametrize.cached(): it has no graph, or that of another segment."""
+    parametrize._cache.clear()
 
 
 @contextmanager

@@ -132,6 +132,22 @@ def test_a_parameter_and_what_is_computed_of_it(view):
         amrb(lambda x, m: (None, torch.sin(w * m * other)), [0] * 4, ones(), [other, w])
 
 
+@pytest.mark.parametrize("keep_last", [0, 1, 2, 9])
+def test_weights_that_torch_computes_once_and_keeps(keep_last):
+    """Under parametrize.cached() a weight would be the one of the first segment, which has no graph."""
+    grads = []
+    for algorithm, options in ((bptt, {}), (amrb, {"keep_last": keep_last})):
+        torch.manual_seed(0)
+        layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2).double())
+        with nn.utils.parametrize.cached():
+            _, memory = algorithm(lambda x, m, layer=layer: (None, torch.sin(layer(m) + x)), [0., .5, 1., 1.5],
+                                  torch.ones(1, 2, dtype=torch.float64), list(layer.parameters()), **options)
+            loss = layer(memory).sum()
+        loss.backward()
+        grads.append([p.grad for p in layer.parameters()])
+    torch.testing.assert_close(grads[1], grads[0], rtol=1e-12, atol=1e-15)
+
+
 def test_second_derivatives_are_refused():
     """A gradient penalty would otherwise silently be a constant."""
     w = weight()
