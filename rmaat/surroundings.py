@@ -5,7 +5,7 @@ it draws and however often. That is 16 bytes a segment on CUDA; on CPU 5 kB, and
 the step draws numbers, and nothing where it draws none.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -74,13 +74,16 @@ def forget_computed() -> None:
 
 
 @contextmanager
-def hooks_off(parameters: Iterable[Tensor]):
+def hooks_off(parameters: Sequence[Tensor]):
     """A user's hooks on parameters see the whole gradient once, not every segment's share as well."""
-    hooked = [(p, p._backward_hooks) for p in parameters if p._backward_hooks]
-    for p, _ in hooked:
-        p._backward_hooks = None
+    hooked = [(p._backward_hooks, dict(p._backward_hooks)) for p in parameters if p._backward_hooks]
+    retained = [(p, p.grad) for p in parameters if p.retains_grad]
+    for hooks, _ in hooked:
+        hooks.clear()  # in place: the node of a parameter that is computed itself holds this dictionary too
     try:
         yield
     finally:
-        for p, hooks in hooked:
-            p._backward_hooks = hooks
+        for hooks, kept in hooked:
+            hooks.update(kept)
+        for p, grad in retained:
+            p.grad = grad

@@ -214,6 +214,22 @@ def test_parameters_that_are_computed_themselves():
     torch.testing.assert_close(*grads, rtol=RELATIVE, atol=1e-14)
 
 
+@pytest.mark.parametrize("keep_last", [0, 1, 9])
+def test_hooks_on_computed_parameters_see_the_whole_gradient_once(keep_last):
+    source = torch.randn(3, dtype=torch.float64).requires_grad_()
+    found = []
+    for algorithm, options in ((bptt, {}), (amrb, {"keep_last": keep_last})):
+        weight, calls = source.exp(), []
+        weight.retain_grad()
+        weight.register_hook(lambda grad, calls=calls: calls.append(grad) or 2 * grad)
+        _, memory = algorithm(lambda x, m, w=weight: (None, torch.tanh(w * m + x)), [torch.ones(3).double()] * 4,
+                              torch.zeros(3, dtype=torch.float64), [weight], **options)
+        source.grad = None
+        memory.sum().backward()
+        found.append([source.grad, weight.grad, *calls])
+    torch.testing.assert_close(*found, rtol=RELATIVE, atol=1e-14)
+
+
 def test_gradients_that_share_a_tensor_are_summed_apart():
     """Where the step only adds, autograd hands out one tensor as the gradient of several inputs."""
     grads = []
