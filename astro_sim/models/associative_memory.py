@@ -6,6 +6,7 @@ Process k = post*n + pre is that of the synapse from neuron pre to neuron post.
 
 import math
 
+from astro_sim.coupling import SCHEME
 from astro_sim.courses import drives_of
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
 from astro_sim.models.energy_law import rise_while_held
@@ -243,7 +244,8 @@ MODEL = Model(
              "n_patterns": Option(3, (1, 1000), "patterns stored"),
              "patterns": Signs("random", ("random", "rows of + and -"), "the patterns: drawn by pattern_seed, or "
                                "yours, as in ++-+,-++-"),
-             "pattern_seed": Option(1, (0, 2**31), "seed of the patterns' signs")},
+             "pattern_seed": Option(1, (0, 2**31), "seed of the patterns' signs"),
+             "coupling_scheme": SCHEME},
     sources=("Kozachkov2025", "Mia2026"),
     not_modelled="learning of the coupling, spikes, delays, noise; p_l does not act back",
     laws=(Law("energy at constant input", "falls", _energy_gained),),
