@@ -248,6 +248,10 @@ class RMAAT(nn.Module):
 def check_input(config: ModelConfig, tokens: Int[Tensor, "batch length"],
                 lengths: Int[Tensor, "batch"]) -> tuple[int, int]:
     """Shortest and longest length of a batch, after looking at everything that could be wrong with it."""
+    for name, x, shape in (("tokens", tokens, "[batch, length]"), ("lengths", lengths, "[batch]")):
+        if x.ndim != shape.count(",") + 1 or len(x) != len(tokens) or x.dtype not in (torch.int64, torch.int32):
+            raise UserError(f"{name} has the shape {tuple(x.shape)} and type {x.dtype}, tokens the shape "
+                            f"{tuple(tokens.shape)}; give int64 of shape {shape}")
     if not tokens.numel():
         raise UserError(f"tokens has the shape {tuple(tokens.shape)}; give at least one sequence of at least one token")
     shortest, longest = (int(x) for x in lengths.aminmax())

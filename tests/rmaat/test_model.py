@@ -100,6 +100,18 @@ def test_bad_input_is_refused(tokens, lengths, message):
         build()(torch.tensor(tokens, dtype=torch.long), torch.tensor(lengths))
 
 
+@pytest.mark.parametrize(("tokens", "lengths", "message"), [
+    (torch.zeros(3, 4).long(), torch.tensor([4]), r"lengths has the shape \(1,\) .*; give int64 of shape \[batch\]"),
+    (torch.zeros(1, 4).long(), torch.tensor([4, 2]), r"lengths has the shape \(2,\)"),
+    (torch.zeros(2, 4).long(), torch.tensor([4., 2.]), r"lengths has .* type torch.float32"),
+    (torch.zeros(2, 4), torch.tensor([4, 2]), r"tokens has .* type torch.float32, .*; give int64"),
+    (torch.zeros(4).long(), torch.tensor([4]), r"tokens has the shape \(4,\) .* of shape \[batch, length\]")])
+def test_tensors_of_another_shape_or_type_are_refused(tokens, lengths, message, shapes_unchecked):
+    """One length for a batch of three would otherwise count for all of them."""
+    with pytest.raises(UserError, match=message):
+        build()(tokens, lengths)
+
+
 @pytest.mark.parametrize(("fields", "message"), [
     ({"width": 0}, "width = 0: must be a whole number of at least 1"),
     ({"heads": 3}, "heads = 3 does not divide width = 8"),
