@@ -182,3 +182,13 @@ def test_a_segment_of_padding_without_memory_tokens_is_no_nan(attention):
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
     alone = model(torch.arange(12, 15)[None], torch.tensor([3]))
     torch.testing.assert_close(alone, logits[1:], rtol=1e-5, atol=1e-6)
+
+
+def test_sparse_outs():
+    grads = []
+    for algorithm in (bptt, amrb):
+        w = weight()
+        outs, memory = algorithm(lambda x, m, w=w: ((w * m).to_sparse(), torch.sin(w * m)), [0] * 4, ones(), [w])
+        (memory.sum() + sum(out.to_dense() for out in outs).sum()).backward()
+        grads.append(w.grad)
+    torch.testing.assert_close(*grads, rtol=1e-13, atol=0)
