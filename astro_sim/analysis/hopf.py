@@ -2,7 +2,7 @@
 
 On the plane of the imaginary pair the flow is dz/dt = (growth + i frequency) z + cubic z |z|^2 + ..., so a small
 oscillation has |z|^2 = -growth/Re(cubic). The derivatives are those of the ODE text, taken by mpmath with as many
-digits as they need. Source: Kuznetsov, Elements of Applied Bifurcation Theory (2004), section 5.4, equation 5.62.
+digits as they need. Source: Kuznetsov2004, section 5.4, equation 5.62.
 """
 
 import itertools
@@ -45,6 +45,7 @@ def hopf(chosen, point) -> Hopf:
     bent = _derivatives(chosen, point)
     mean = np.linalg.solve(matrix, bent(right, right.conj(), 1, 1))
     double = np.linalg.solve(2j * frequency * np.eye(len(matrix)) - matrix, bent(right, right, 2, 0))
+    # (E2.41) cubic = <p, C(q, q, q*) - 2 B(q, A^-1 B(q, q*)) + B(q*, (2 i w - A)^-1 B(q, q))>/2
     cubic = left @ (bent(right, right.conj(), 2, 1) - 2 * bent(right, mean, 1, 1)
                     + bent(right.conj(), double, 1, 1)) / 2
     return Hopf(frequency, complex(cubic), right)
