@@ -66,7 +66,7 @@ class Recurrence:
         self.devices: list[list[torch.device]] = []
         self.kept: dict[int, Graph] = {}
         self.to_check: set[int] = set()
-        self.looked_at: list[Tensor] = []
+        self.looked_at: dict[int, list[Tensor]] = {}
 
     def __len__(self) -> int:
         return len(self.places)
@@ -152,8 +152,8 @@ class Replay(torch.autograd.Function):
             run.surroundings.append(Surroundings.now(devices, run.surroundings[-1] if t else None))
             if t < len(run) - run.keep_last:
                 (out, shape), (memory, after_shape) = run.call(t, memory, run.segments[t])
-                if t == len(run) - run.keep_last - 1:
-                    run.looked_at = [some(x) for x in out]
+                if t in (0, len(run) - run.keep_last - 1):
+                    run.looked_at[t] = [some(x) for x in out]
             else:
                 run.kept[t] = graph = Replay._keep(run, t, memory)
                 out, shape, memory, after_shape = graph.out, graph.out_shape, graph.after, graph.after_shape
@@ -207,11 +207,12 @@ class Replay(torch.autograd.Function):
                 with run.surroundings[t]:
                     graph = Graph(run, t, memory, [given[k] for k in run.places[t]])
                 del memory
-                if entered is not None and not compared:
-                    check_alike(graph.after, entered, "another memory")
+                exact = not any(enabled for enabled, _ in run.surroundings[t].autocast.values())
+                if entered is not None and (t == 0 or not compared):
+                    check_alike(graph.after, entered, "another memory", exact)
                     compared = True
-                if t == total - run.keep_last - 1:
-                    check_alike([some(x) for x in graph.out], run.looked_at, "another out_t")
+                if t in run.looked_at:
+                    check_alike([some(x) for x in graph.out], run.looked_at[t], "another out_t", exact)
             entered = waiting
             result = graph.gradients(grad_out, grad_memory)
             grad_memory = result[:sizes[t]]

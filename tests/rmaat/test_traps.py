@@ -84,6 +84,21 @@ def test_foreign_random_numbers_that_only_the_outs_see_are_refused():
         sum(outs).sum().backward()
 
 
+@pytest.mark.parametrize("sees", ["memory", "out"])
+def test_a_step_that_counts_by_itself_is_refused(sees):
+    """The last of many segments hardly notices that the count went on; the first one does."""
+    w, count = weight(), [0]
+
+    def step(x, m):
+        count[0] += 1
+        scale = 1 + 1e-9 * count[0] if count[0] > 3 else 2
+        return (w * m * scale if sees == "out" else None), torch.sin(w * m) * (scale if sees == "memory" else 1)
+
+    outs, memory = amrb(step, [0] * 50, ones(), [w])
+    with pytest.raises(UserError, match="a state of its own"):
+        (memory + (sum(outs) if sees == "out" else 0)).sum().backward()
+
+
 def test_an_out_that_is_rounding_alone_may_differ():
     """torch takes other kernels where no gradient is wanted: what cancels leaves another rest there."""
     w = weight()
