@@ -16,8 +16,8 @@ from astro_sim.equation_text import evaluator, lines
 from astro_sim.model import Connection, Option, Population
 from foundation.errors import UserError
 
-SCHEME = Option("held", ("held", "extrapolated"), "sums over connections during a step: held at its start (first order "
-                "in dt) or extrapolated to its middle (second order)")
+SCHEME = Option("extrapolated", ("extrapolated", "held"), "sums over connections during a step: extrapolated to its "
+                "middle (second order in dt) or held at its start (first order; stiff coupling allows longer steps)")
 MIDDLE = """
 fresh = {name}
 {name} = fresh + 0.5*(fresh - {name}_before)*int(t_in_timesteps > 0)

@@ -118,9 +118,9 @@ class Connection(Text):
     """Brian2 Synapses text between two populations, for the options in `when` (name -> allowed values).
 
     `fixed` sets a variable of each pair once, by an expression. Summed variables are computed from the state at the
-    start of a step and held over it, in the order of `order`: coupling through them is of first order in dt, or of
-    `coupling_order` where the text sums the mean over the step. `delay` names a parameter. `reads` are variables of
-    other populations (name -> population) whose element k belongs to pair k.
+    start of a step, in the order of `order`, and moved to its middle or held (coupling.py): coupling through them is of
+    second or first order in dt, or of `coupling_order` where the text sums the mean over the step. `delay` names a
+    parameter. `reads` are variables of other populations (name -> population) whose element k belongs to pair k.
 
     `grid` gives the shape of the population where it is a regular grid and every element meets every other, by a weight
     of distance alone: the sum is then a convolution, by FFT, and there are no pairs. None: pair by pair.

@@ -3,9 +3,9 @@
     recording = simulate("li_rinzel:AM", "constant:input=ip3,value=0.5 umolar", duration="60 s", dt="2 ms")
 
 A state updater of order 4 (rk4) is of order 4 inside a population, whatever its inputs do: a step is cut where one of
-them has a corner (parts.py). Sums over connections are computed at the start of a step and held over it, so a model
-whose populations are coupled (macro) is of first order in dt, or of second with coupling_scheme = extrapolated. Spikes
-fall on steps: a given one on the nearest, one by a threshold on the end of the step in which it is passed.
+them has a corner (parts.py). Sums over connections are taken at the middle of a step, so a model whose populations are
+coupled is of second order in dt; with coupling_scheme = held they are those of its start, and the model of first order.
+Spikes fall on steps: a given one on the nearest, one by a threshold on the end of the step in which it is passed.
 """
 
 import contextlib

@@ -5,8 +5,6 @@ passes is a sum over connections: taken at the middle of the step, so that it is
 With coupling_scheme = held it is what it was at the start of the step, and of first order.
 """
 
-from dataclasses import replace
-
 from astro_sim.coupling import SCHEME
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
 from astro_sim.models.gchi import CLAMPED, INITIAL, IP3, OBSERVABLES, clamped, degradation
@@ -170,7 +168,7 @@ MODEL = Model(
              "gaps": Option("nonlinear", ("nonlinear", "linear"), "how IP3 passes between neighbours"),
              "boundary": Option("closed", ("closed", "open", "periodic"), "what is beyond the ends: nothing, a bath at "
                                 "I_bath, the other end"),
-             "coupling_scheme": replace(SCHEME, default="extrapolated")},
+             "coupling_scheme": SCHEME},
     sources=("LiRinzel1994", "DePitta2009", "Stimberg2019"),
     not_modelled="diffusion inside an astrocyte, calcium and ATP through or around gap junctions, receptor noise",
     laws=(*LAWS, Law("the sum of the flux through gap junctions", "zero", _unbalanced),),

@@ -1,8 +1,8 @@
 """The macro model: two layers of neurons, a synapse between each pair, an astrocyte process at each synapse.
 
 Process k = post*n_pre + pre holds its synapse's strength s and the short-term (p_s) and long-term (p_l) state.
-Order of coupling: sums are held over a step, so the model is of first order in dt whatever the integrator; with
-coupling_scheme = extrapolated (astro_sim/coupling.py) it is of second order at the same cost.
+Order of coupling: sums over connections are taken at the middle of a step (astro_sim/coupling.py), so the model is of
+second order in dt whatever the integrator; with coupling_scheme = held they are those of its start: first order.
 """
 
 from astro_sim.coupling import SCHEME

@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astro_sim import plan
 from astro_sim.coupling import GridSum, weight_and_source
 from astro_sim.model import Connection, Pairs
 from astro_sim.models import macro, macro_pairs
-from astro_sim.models.associative_memory import MODEL as MEMORY
 from astro_sim.simulate import simulate
 from foundation.errors import ResourceError, UserError
 
@@ -148,7 +146,3 @@ def test_gap_junctions_have_the_order_of_their_scheme(scheme, order):
         last.append(np.concatenate([recording[name].values[-1] for name in ("C", "h", "I")]))
     halvings = np.abs(np.diff(last, axis=0)).max(axis=1)
     assert np.log2(halvings[0] / halvings[1]) == pytest.approx(order, abs=0.2), halvings
-
-
-def test_a_model_without_the_option_holds_its_sums():
-    assert plan.prepare(MEMORY, duration="1 s").meta()["solver"]["coupling_order"] == 1
