@@ -46,6 +46,8 @@ class Standalone:
         self.folder = folder
 
     def finish(self) -> None:
+        """Compile and run what was built; results are there afterwards."""
+
         from brian2 import device
 
         with _said_plainly():

@@ -20,10 +20,12 @@ class InBlocks(NumpyCodeObject):
     """
 
     def compile(self) -> None:
+        """As Brian2 does; then look which arrays may be cut."""
         super().compile()
         self._arrays = self._own_arrays()
 
     def run_block(self, block: str):
+        """As Brian2 does, block by block where that may be."""
         if block != "run" or not self._arrays:
             return super().run_block(block)
         whole, size = self.namespace, self.namespace["N"]

@@ -38,6 +38,7 @@ def check_step(plan: Plan, recording: Recording, *, progress: bool = False) -> d
 
 
 def text(found: dict, dt: float) -> str:
+    """The comparison in lines; dt in seconds."""
     lines = [f"against dt = {dt / 2:g} s:"]
     for name, row in found.items():
         unit = "" if row["unit"] == "1" else f" {row['unit']}"

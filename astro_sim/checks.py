@@ -77,6 +77,7 @@ def broken(law: Law, plan: Plan, recording: Recording) -> tuple[str, float] | No
 
 
 def earliest(problems) -> tuple[str, float] | None:
+    """The problem (what, time in seconds) that came first; None without any."""
     found = [problem for problem in problems if problem]
     return min(found, key=lambda problem: (problem[1], problem[0])) if found else None
 

@@ -32,6 +32,7 @@ def as_dict(model: Model, parameter_set: str) -> dict:
 
 
 def as_text(model: Model, parameter_set: str) -> str:
+    """What `show` prints: equations, options, parameters with unit, value, source and basis."""
     others = [name for name in model.parameter_sets if name != parameter_set]
     parts = [f"{model.name}: {model.summary}", f"sources: {', '.join(model.sources)}; integrated by {model.method}"]
     if model.not_modelled:
@@ -59,10 +60,12 @@ def as_text(model: Model, parameter_set: str) -> str:
 
 
 def default_text(option) -> str:
+    """An option's default as it is written on the command line."""
     return "+".join(map(str, option.default)) or "-" if isinstance(option.default, tuple) else str(option.default)
 
 
 def allowed_text(option) -> str:
+    """What an option may be, in words."""
     if isinstance(option.default, str):
         return ", ".join(option.allowed)
     return ("each " if isinstance(option.default, tuple) else "") + "{} to {}".format(*option.allowed)
@@ -105,6 +108,7 @@ def summary(recording: Recording, path, extents: Mapping = NOTHING) -> dict:
 
 
 def summary_text(given: dict) -> str:
+    """What `run` prints of a recording: range, unit and size of each variable."""
     head = (f"{given['out']}: {given['model']}, {given['records']} records to {given['last_time_s']:g} s, "
             f"hash {given['hash'][:12]}")
     rows = [[name, f"{v['min']:.6g} to {v['max']:.6g}", v["unit"], f"{v['elements']} x", v["long_name"]]

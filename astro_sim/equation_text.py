@@ -23,6 +23,8 @@ _LINE = re.compile(r"(?:d(?P<ode>\w+)/dt\s*=|(?P<name>\w+)\s*=|(?P<bare>\w+))\s*
 
 @dataclass(frozen=True)
 class Line:
+    """One line of Brian2's equation text: `name = expression : unit (flags)`."""
+
     kind: str  # "ode", "subexpression" or "variable"
     name: str
     expression: str

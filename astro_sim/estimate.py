@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from astro_sim.equation_text import lines
-from astro_sim.inputs import table_numbers
 from astro_sim.network import pairs_of
 from astro_sim.plan import Plan
+from astro_sim.protocols.inputs import table_numbers
 from foundation.errors import ResourceError, UserError
 
 NUMBER = 8               # bytes of a float64
@@ -50,6 +50,7 @@ def estimate(plan: Plan, streamed: bool | None = None) -> Estimate:
 
 
 def records(plan: Plan) -> int:
+    """Number of recorded times, the start among them."""
     return plan.steps // plan.every + 1
 
 
@@ -128,11 +129,13 @@ def size_text(count: int) -> str:
 
 
 def as_dict(needed: Estimate) -> dict:
+    """The estimate as JSON; bytes are named so."""
     return {f"{name}_bytes" if isinstance(value, int) and not isinstance(value, bool) else name: value
             for name, value in asdict(needed).items()}
 
 
 def text(needed: Estimate) -> str:
+    """The estimate in a sentence."""
     where = "written to disk in pieces" if needed.streamed else "kept in memory, then written"
     return (f"needs about {size_text(needed.memory)} of memory and {size_text(needed.disk)} of disk; the recording is "
             f"{where}")

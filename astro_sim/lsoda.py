@@ -5,12 +5,12 @@ The right-hand side is the text that Brian2 runs, vectorised over the cells; sol
 
 from collections.abc import Callable
 
-from astro_sim.courses import input_courses
 from astro_sim.equation_text import evaluator, lines, right_sides
-from astro_sim.inputs import driven, written_unit
 from astro_sim.network import pairs_of
 from astro_sim.parameter import unit
 from astro_sim.plan import Plan
+from astro_sim.protocols.courses import input_courses
+from astro_sim.protocols.inputs import driven, written_unit
 
 EXACT = 1e-10  # a tolerance far below every accuracy that is asked for
 STATES = ("C", "h", "I")

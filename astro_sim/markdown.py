@@ -102,6 +102,7 @@ def _name(name: str) -> str:
 
 
 def symbol(name: str) -> str:
+    """A variable's name as inline LaTeX."""
     return f"${latex(name)}$"
 
 

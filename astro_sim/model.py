@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from astro_sim.equation_text import Line, lines, noisy, symbols
 from astro_sim.parameter import Parameter
-from astro_sim.protocol_text import chosen_elements
+from astro_sim.protocols.text import chosen_elements
 from foundation.errors import UserError, choose, unknown
 
 Options = Mapping[str, object]
@@ -67,6 +67,7 @@ class Text:
 
     @property
     def text(self) -> str:
+        """Everything that Brian2 runs of this part, for printing and for the hash of the model."""
         said = {name: getattr(self, name, None) for name in CLAUSES}
         said = {name: value for name, value in said.items() if value and value != "spike"}
         return "\n".join([self.equations.strip(), *(f"{name}: {str(value).strip()}" for name, value in said.items())]
@@ -97,9 +98,11 @@ class Population(Text):
     when: Mapping[str, tuple] = field(default_factory=dict)
 
     def active(self, options: Options) -> bool:
+        """Whether the population is there with these options."""
         return all(options[name] in values for name, values in self.when.items())
 
     def expressions(self) -> list[str]:
+        """Every expression of the population, to look names up in."""
         extra = [self.threshold, self.reset, self.refractory, *self.events.values()]
         return [line.expression for line in lines(self.equations) if line.expression] + [e for e in extra if e]
 
@@ -144,12 +147,15 @@ class Connection(Text):
     grid: Callable[[Options], tuple[int, ...] | None] | None = None
 
     def active(self, options: Options) -> bool:
+        """Whether the connection is there with these options."""
         return all(options[name] in values for name, values in self.when.items())
 
     def by_fft(self, options: Options) -> bool:
+        """Whether positions are a grid with these options, so that the sum is a convolution."""
         return self.grid is not None and self.grid(options) is not None
 
     def expressions(self) -> list[str]:
+        """Every expression of the connection, to look names up in."""
         extra = [*self.fixed.values(), self.on_pre, self.on_post, self.delay]
         return [line.expression for line in lines(self.equations) if line.expression] + [e for e in extra if e]
 
@@ -268,12 +274,15 @@ class Model:
 
     @property
     def default_set(self) -> str:
+        """Name of the parameter set that is taken where none is named."""
         return next(iter(self.parameter_sets))
 
     def population(self, name: str) -> Population:
+        """A population by name. Errors: `UserError` for an unknown one."""
         return choose("population", name, {p.name: p for p in self.populations})
 
     def parameters(self, parameter_set: str | None = None) -> Mapping[str, Parameter]:
+        """A parameter set by name, the default one without. Errors: `UserError` for an unknown one."""
         return choose(f"parameter set of {self.name}", parameter_set or self.default_set, dict(self.parameter_sets))
 
     def read_options(self, given: Options) -> dict[str, object]:
@@ -285,9 +294,11 @@ class Model:
         return {name: option.read(name, given.get(name, option.default)) for name, option in self.options.items()}
 
     def active_populations(self, options: Options) -> list[Population]:
+        """The populations that are there with these options."""
         return [population for population in self.populations if population.active(options)]
 
     def active_connections(self, options: Options) -> list[Connection]:
+        """The connections that are there with these options."""
         return [connection for connection in self.connections if connection.active(options)]
 
     def coupling_order(self, options: Options) -> int | None:
@@ -316,6 +327,7 @@ class Model:
 
     @property
     def stochastic(self) -> bool:
+        """Whether an equation has noise."""
         return any(noisy(line.expression) for _, line in self.variables().values())
 
     def kicked(self, name: str) -> bool:
@@ -324,6 +336,7 @@ class Model:
         return self.variables()[name][0].name in reached
 
     def states(self) -> list[str]:
+        """Names of the variables that have a differential equation."""
         return [name for name, (_, line) in self.variables().items() if line.kind == "ode"]
 
     def _check_parameter_sets(self) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from astro_sim.coupling import extrapolate, extrapolated, grid_operation
 from astro_sim.equation_text import lines, symbols
-from astro_sim.inputs import inputs_of, unscaled
 from astro_sim.model import Connection, Pairs, Population
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
-from astro_sim.trains import spike_steps
+from astro_sim.protocols.inputs import inputs_of, unscaled
+from astro_sim.protocols.trains import spike_steps
 from foundation.errors import ResourceError
 
 LEFT_OPEN = "left_open"  # the name of the group of open parameters

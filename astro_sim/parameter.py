@@ -178,5 +178,6 @@ class Parameter:
         return replace(self, value=value, source=source, basis=basis)
 
     def as_dict(self) -> dict:
+        """The parameter as JSON, without what it may be."""
         return {"value": self.value, "unit": self.unit, "meaning": self.meaning, "source": self.source,
                 "basis": self.basis}

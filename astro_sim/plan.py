@@ -12,7 +12,7 @@ from types import MappingProxyType
 from astro_sim.model import Model
 from astro_sim.parameter import ALLOWED, MUST_BE, Parameter, convert, read, seconds, split_quantity
 from astro_sim.protocols import Drive, drive_from_dict, drives
-from astro_sim.trains import Train
+from astro_sim.protocols.trains import Train
 from foundation.errors import ResourceError, UserError, choose, unknown
 
 # name -> order of the state updater in dt, for smooth right-hand sides without coupling
@@ -56,6 +56,7 @@ class Plan:
         return max(self.steps + 1, self.steps // self.every * self.every + self.every // 5000 + 1)
 
     def size(self, population: str) -> int:
+        """Number of elements of a population. Errors: `UserError` for an unknown one."""
         return self.model.population(population).size(self.options)
 
     def reach(self, input: str) -> list[int]:

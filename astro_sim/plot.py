@@ -35,6 +35,7 @@ def plot(recording, names: Sequence[str] | None = None):
 
 
 def axis_label(name: str, unit: str) -> str:
+    """name [unit]; the name alone where the unit is 1."""
     return name if unit == "1" else f"{name} [{unit}]"
 
 

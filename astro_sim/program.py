@@ -13,13 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astro_sim import parts
-from astro_sim.courses import input_courses
-from astro_sim.inputs import driven, inputs_of
 from astro_sim.network import LEFT_OPEN, Built, LeftOpen, build
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
-from astro_sim.protocols import Drive
+from astro_sim.protocols import Drive, parts
+from astro_sim.protocols.courses import input_courses
+from astro_sim.protocols.inputs import driven, inputs_of
 from astro_sim.recording import Columns, Recording, recorded
 from foundation.errors import ResourceError, UserError
 from foundation.files import canonical_json

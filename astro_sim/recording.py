@@ -83,6 +83,7 @@ class Recording:
 
     @property
     def said_partial(self) -> str:
+        """How far a partial recording got, in words."""
         return (f"{self.meta['model']}: partial, stopped at {self.meta['reached_s']:g} s of "
                 f"{self.meta['solver']['duration_s']:g} s")
 

@@ -114,6 +114,7 @@ def refused(plan: Plan, cause: BaseException) -> UserError:
 
 
 def too_large_a_step(plan: Plan, problem: tuple[str, float]) -> UserError:
+    """The error for a problem (what, time in seconds), with a smaller dt where one may help."""
     what, when = problem
     if when <= 0:
         return UserError(f"{what} at the start, whatever dt is; look at the initial values and the parameters")

@@ -161,5 +161,6 @@ class Sink:
         return whole
 
     def close(self) -> None:
+        """Close the file, if one is open."""
         if self.file is not None:
             self.file.close()

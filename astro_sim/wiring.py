@@ -55,6 +55,7 @@ def _meetings(random, sources: range, count: int, chance: float):
 
 
 def neurons(options) -> int:
+    """Number of neurons of both kinds; excitatory ones come first."""
     return options["n_excitatory"] + options["n_inhibitory"]
 
 

@@ -58,6 +58,7 @@ class Biology:
 
     @classmethod
     def of(cls, source: record.Record) -> "Biology":
+        """From a record at hand. Raises `DamagedFileError` where it lacks what the network takes."""
         for name, arguments in ARGUMENTS.items():
             if name not in source.entries:
                 raise DamagedFileError(f"record: entry {name!r} is missing; the network needs {', '.join(ARGUMENTS)}")

@@ -52,6 +52,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def exists(folder: Path) -> bool:
+    """Whether a run folder has a checkpoint."""
     return (folder / POINTER).exists()
 
 

@@ -30,6 +30,7 @@ class World:
 
     @property
     def leads(self) -> bool:
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def share(self, indices: np.ndarray) -> tuple[np.ndarray, float]:

@@ -71,6 +71,7 @@ class Experiment:
 
     @property
     def hash(self) -> str:
+        """SHA-256 of everything that decides a run."""
         return sha256_bytes(canonical_json(to_json(self)).encode())
 
     def control(self) -> "Experiment":
@@ -143,6 +144,7 @@ def _typed(field: str, kind: type, text: str):
 
 
 def to_json(value: Experiment) -> dict:
+    """The experiment as JSON."""
     return {"name": value.name, "task": {"name": value.task.name} | dataclasses.asdict(value.task),
             "model": dataclasses.asdict(value.model), "train": dataclasses.asdict(value.train)}
 

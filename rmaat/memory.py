@@ -22,6 +22,7 @@ class Keep(nn.Module):
 
     def enter(self, memory: Float[Tensor, "batch tokens width"],
               initial: Float[Tensor, "tokens width"]) -> Float[Tensor, "batch tokens width"]:
+        """What a segment sees of the memory."""
         return memory
 
     def forward(self, memory: Float[Tensor, "batch tokens width"], proposed: Float[Tensor, "batch tokens width"],
@@ -35,6 +36,7 @@ class Reset(Keep):
 
     def enter(self, memory: Float[Tensor, "batch tokens width"],
               initial: Float[Tensor, "tokens width"]) -> Float[Tensor, "batch tokens width"]:
+        """The initial memory tokens, whatever the memory is."""
         return initial.expand_as(memory)
 
 

@@ -13,9 +13,11 @@ class OnDevice:
         return True
 
     def put(self, x: Tensor) -> Tensor:
+        """Where x waits."""
         return x
 
     def get(self, x: Tensor, device: torch.device) -> Tensor:
+        """x back on its device."""
         return x
 
 
@@ -26,14 +28,17 @@ class OnHost(OnDevice):
     """
 
     def holds(self, device: torch.device) -> bool:
+        """Whether what waits takes room of this device."""
         return device.type == "cpu"
 
     def put(self, x: Tensor) -> Tensor:
+        """x in pinned memory of the host."""
         if self.holds(x.device):
             return x
         return torch.empty(x.shape, dtype=x.dtype, pin_memory=True).copy_(x, non_blocking=True)
 
     def get(self, x: Tensor, device: torch.device) -> Tensor:
+        """x back on its device."""
         return x.to(device, non_blocking=True)
 
 

@@ -85,6 +85,7 @@ class ModelConfig:
 
     @property
     def max_length(self) -> int:
+        """Tokens of the longest sequence."""
         return self.segment_length * self.num_segments
 
 

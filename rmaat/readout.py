@@ -19,6 +19,7 @@ class Last:
     running = False
 
     def segments(self, lengths: Int[Tensor, "batch"], segment_length: int) -> set[int]:
+        """Numbers t of the segments in which a sample ends."""
         return set(((lengths - 1) // segment_length + 1).tolist())
 
     def __call__(self, outs: Sequence[Tensor | None], lengths: Int[Tensor, "batch"],
@@ -39,6 +40,7 @@ class Pooled:
     running = True
 
     def segments(self, lengths: Int[Tensor, "batch"], segment_length: int) -> set[int]:
+        """Numbers t of all segments."""
         return set(range(1, 1 - -int(lengths.max()) // segment_length))
 
     def __call__(self, outs: Sequence[Tensor], lengths: Int[Tensor, "batch"],

@@ -16,6 +16,7 @@ PLAIN = (type(None), Number, str, bytes, Enum, torch.Size, torch.dtype, torch.de
 
 
 def differentiable(x: Tensor) -> bool:
+    """Whether x can have a gradient at all."""
     return x.is_floating_point() or x.is_complex()
 
 

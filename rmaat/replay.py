@@ -23,6 +23,7 @@ class Shape:
         self.leaves, self.spec, self.where = leaves, spec, where
 
     def build(self, tensors: Sequence[Tensor]):
+        """The nested value with these tensors in their places."""
         leaves = list(self.leaves)
         for k, tensor in zip(self.where, tensors, strict=True):
             leaves[k] = tensor

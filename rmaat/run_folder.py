@@ -75,6 +75,7 @@ def read(folder: str | os.PathLike) -> Run:
 
 
 def read_json(path: Path) -> dict:
+    """Read one JSON file. Raises `DamagedFileError`."""
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -163,6 +164,7 @@ class Metrics:
         write_text(path, "".join(canonical_json(line) + "\n" for line in lines))
 
     def write(self, **values) -> None:
+        """Append one line of JSON."""
         with open(self.path, "a", encoding="utf-8") as stream:
             stream.write(canonical_json(values) + "\n")
 

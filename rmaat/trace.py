@@ -57,6 +57,7 @@ def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> dic
 
 
 def path_of(item: Traced) -> str:
+    """A traced number's name as `state_dict` writes it."""
     return f"{item.module}.{item.name}".lstrip(".")
 
 

@@ -29,6 +29,7 @@ class Matrix:
 
     @property
     def parameters(self) -> list[str]:
+        """Names of the parameters, in the order of the rows."""
         return list(self.effects)
 
 

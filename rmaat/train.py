@@ -86,6 +86,7 @@ class Trainer:
         return loss, share, correct * share, int(batch.lengths.sum()) * bool(share)
 
     def save(self) -> None:
+        """Write a checkpoint of model and optimizer, with the hashes of experiment and record."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
         for number, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}

@@ -1,4 +1,4 @@
-"""The house: who may import whom, what a help text may load, how large a room may be."""
+"""The house: who may import whom, what a help text may load, what a public name says of itself."""
 
 import ast
 import subprocess
@@ -49,6 +49,23 @@ def test_the_network_sees_the_record_and_nothing_else_of_the_derivation():
         for name in imports_of(path):
             if name.split(".")[0] == "derivation" and name.count(".") <= 1:
                 assert name in RECORD_SIDE, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def undocumented(body, inside=""):
+    """Public classes and functions without a docstring. A module's forward does what its class says."""
+    for node in body:
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if not ast.get_docstring(node) and not (inside and node.name in ("forward", "backward")):
+            yield inside + node.name
+        if isinstance(node, ast.ClassDef):
+            yield from undocumented(node.body, f"{node.name}.")
+
+
+@pytest.mark.parametrize("package", [name for name in PACKAGES if name != "figures"])  # a figure's file says what it is
+def test_every_public_name_says_what_it_is(package):
+    for path in source_files(package):
+        assert not list(undocumented(ast.parse(path.read_text("utf-8")).body)), path.relative_to(ROOT)
 
 
 @pytest.mark.parametrize("module", ["rmaat", "rmaat.model", "rmaat.train", "rmaat.trace"])

@@ -85,6 +85,7 @@ class Diagram:
 
 
 def check_ending(path: Path) -> None:
+    """Errors: `UserError` unless the name ends in .json or .nc."""
     if path.suffix not in (".json", ".nc"):
         raise UserError(f"out: {path} ends in neither .json nor .nc; choose one of the two")
 

@@ -34,12 +34,14 @@ class Encoding:
 
     @property
     def index(self) -> float:
+        """-1 (amplitude alone changes) to 1 (frequency alone), dimensionless; 0 where neither does."""
         # (E2.36) which of the two changes more
         both = self.depth_fm + self.depth_am
         return (self.depth_fm - self.depth_am) / both if both else 0.0
 
     @property
     def word(self) -> str:
+        """"AM", "FM", "AFM" for both, or "neither": a depth counts from `DEEP` on."""
         return {(True, False): "AM", (False, True): "FM", (True, True): "AFM"}.get(
             (self.depth_am >= DEEP, self.depth_fm >= DEEP), "neither")
 

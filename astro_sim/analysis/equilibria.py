@@ -41,6 +41,7 @@ class Local:
 
     @property
     def states(self) -> list[str]:
+        """Names of the states, in the order of every array of states."""
         return self.model.states()
 
     @cached_property
@@ -52,6 +53,7 @@ class Local:
 
     @property
     def input_scale(self) -> float:
+        """One unit of the input in SI base units."""
         return float(1 * unit(self.model.inputs[self.input].unit))
 
     def rates(self, functions: Mapping[str, object]):
@@ -86,6 +88,8 @@ class Local:
         return rates
 
     def start(self):
+        """The model's initial states, float64 (state,), in SI base units."""
+
         import numpy as np
 
         return np.array([float(self.model.initial[name].quantity()) for name in self.states])
@@ -132,12 +136,15 @@ class Local:
         return {name: float(value) for name, value in zip(self.states, np.exp(point[:-1]) / self.scales, strict=True)}
 
     def input_of(self, point) -> float:
+        """The input at a point of a branch, in the input's own unit."""
+
         import numpy as np
 
         return float(np.exp(point[-1]) / self.input_scale)
 
 
 def local(model: str | Model, input: str = "ip3", parameter_set: str | None = None) -> Local:
+    """A model with one input, ready to be evaluated. Errors: `UserError` for an unknown model, set or input."""
     return Local(*find_model(model, parameter_set), input)
 
 

@@ -29,6 +29,7 @@ class Hopf:
 
     @property
     def kind(self) -> str:
+        """"supercritical" where the oscillation that is born is stable, else "subcritical"."""
         return "supercritical" if self.lyapunov < 0 else "subcritical"
 
 

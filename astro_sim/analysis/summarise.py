@@ -123,6 +123,7 @@ def _events(recording: Recording, after: float) -> dict:
 
 
 def text(summary: dict) -> str:
+    """The summary in words and numbers with units, a line each."""
     lines = [f"{summary['model']}, {summary['after_s']:g} to {summary['last_time_s']:g} s, hash {summary['hash'][:12]}"]
     for name, found in summary["variables"].items():
         unit = "" if found["unit"] == "1" else f" {found['unit']}"

@@ -7,11 +7,11 @@ Process k = post*n + pre is that of the synapse from neuron pre to neuron post.
 import math
 
 from astro_sim.coupling import SCHEME
-from astro_sim.courses import drives_of
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
 from astro_sim.models.energy_law import rise_while_held
 from astro_sim.models.macro import ASSUMED_2026, NEURON, PROCESS, extremes
 from astro_sim.parameter import Parameter
+from astro_sim.protocols.courses import drives_of
 from foundation.errors import UserError
 
 SYMMETRIC = 1e-9  # of the largest: a difference between a synapse and its mirror that is rounding
@@ -56,6 +56,7 @@ class Signs(Option):
     """
 
     def read(self, name: str, given) -> str:
+        """The option's value, "random" or rows of signs. Errors: `UserError` for anything else."""
         text = given.replace(" ", "") if isinstance(given, str) else _as_text(name, given)
         rows = text.split(",")
         if text != "random" and (not set(text) <= set("+-,") or len({len(row) for row in rows}) > 1 or not rows[0]):

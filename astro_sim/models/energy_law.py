@@ -19,7 +19,7 @@ def rise_while_held(plan, recording, terms):
     """
     import numpy as np
 
-    from astro_sim.courses import drives_of, value_in
+    from astro_sim.protocols.courses import drives_of, value_in
 
     time, held, inputs = np.asarray(recording.time), np.ones(max(0, len(recording.time) - 1), bool), []
     for population, variable in (("neuron", "b"), ("process", "d")):

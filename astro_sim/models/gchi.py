@@ -46,6 +46,7 @@ def _table(source: str, rows: dict) -> dict[str, Parameter]:
 
 
 def degradation(source: str, O_delta: float, K_delta: float, Omega_5P: float, K_D: float, O_3K: float) -> dict:
+    """Production of IP3 by PLC delta and both ways of its degradation: parameters by name; units in the table."""
     return _table(source, {
         "O_delta":     (O_delta,  "umolar/second", "largest production of IP3 by PLC delta"),
         "kappa_delta": (1.5,      "umolar",        "inhibition of PLC delta by IP3"),
@@ -58,6 +59,7 @@ def degradation(source: str, O_delta: float, K_delta: float, Omega_5P: float, K_
 
 
 def clamped(v_beta: float) -> dict:
+    """Production of IP3 at clamped glutamate (DePitta2009): parameters by name; v_beta in umolar/second."""
     return _table(_DP, {
         "v_beta": (v_beta, "umolar/second", "largest production of IP3 by PLC beta"),
         "K_R":    (1.3,    "umolar",        "glutamate affinity of the receptor"),
@@ -68,6 +70,7 @@ def clamped(v_beta: float) -> dict:
 
 
 def receptor(O_beta: float) -> dict:
+    """Production of IP3 by receptors that glutamate binds (Stimberg2019): by name; O_beta in umolar/second."""
     return _table(_ST, {
         "O_beta":  (O_beta, "umolar/second",   "production of IP3 by PLC beta, all receptors bound"),
         "O_N":     (0.3,    "1/umolar/second", "binding of glutamate to receptors"),

@@ -62,6 +62,7 @@ SIGMA = {name: {"sigma": Parameter(value, "1", "amplitude of the noise", _GB, "f
 
 
 def one_to_one(options) -> Pairs:
+    """Pairs (k, k) of the n synapses."""
     return Pairs(range(options["n"]), range(options["n"]))
 
 

@@ -99,6 +99,7 @@ DRIVEN = {
 
 
 def one_to_one(options) -> Pairs:
+    """Pairs (k, k) of the n cells."""
     return Pairs(range(options["n"]), range(options["n"]))
 
 

@@ -126,7 +126,7 @@ def extremes(plan) -> tuple[dict[str, float], dict[str, float], float, float]:
     """Parameter values, the largest start of each state, and the largest inputs b and d of a plan."""
     import numpy as np
 
-    from astro_sim.courses import input_courses
+    from astro_sim.protocols.courses import input_courses
 
     value = {name: parameter.value for name, parameter in plan.parameters.items()}
     start = {name: float(np.max(np.abs(given if isinstance(given, tuple) else given.value)))

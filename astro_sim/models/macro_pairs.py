@@ -8,6 +8,7 @@ FFT_ABOVE = 256       # processes, at which the sum over pairs doubles the cost 
 
 
 def processes(options) -> int:
+    """Number of astrocyte processes: one for each pair of neurons."""
     return options["n_pre"] * options["n_post"]
 
 
@@ -88,9 +89,11 @@ def drive_pairs(options) -> Pairs:
 
 
 def presynaptic_pairs(options) -> Pairs:
+    """Pairs (presynaptic neuron, process); process k belongs to neuron k modulo n_pre."""
     return Pairs([k % options["n_pre"] for k in range(processes(options))], range(processes(options)))
 
 
 def postsynaptic_pairs(options) -> Pairs:
+    """Pairs (postsynaptic neuron, process), neurons counted after the presynaptic ones."""
     n_pre = options["n_pre"]
     return Pairs([n_pre + k // n_pre for k in range(processes(options))], range(processes(options)))

@@ -104,7 +104,7 @@ def lowest_voltage(plan) -> float:
     """In mV: what no neuron can fall below, from its start, its reset, its reversal potentials and its current."""
     import numpy as np
 
-    from astro_sim.courses import input_courses
+    from astro_sim.protocols.courses import input_courses
 
     current, leak = input_courses(plan, "neuron", "I_ex")[0].min(), plan.parameters["g_l"]
     start = plan.initial["v"]

@@ -118,6 +118,7 @@ def _to_synapses(options) -> Pairs:
 
 
 def one_to_one(options) -> Pairs:
+    """Pairs (k, k) of the synapses."""
     return Pairs(range(options["n_synapses"]), range(options["n_synapses"]))
 
 

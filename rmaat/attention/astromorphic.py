@@ -117,6 +117,7 @@ class Astromorphic(nn.Module):
 
 
 def check_heads(width: int, heads: int) -> None:
+    """Raises `UserError` where heads does not divide width."""
     if heads < 1 or width % heads:
         raise UserError(f"heads = {heads} does not divide width = {width}; "
                         "choose heads so that width is a multiple of it")

@@ -137,13 +137,16 @@ class Bench:
 
     @cached_property
     def biology(self) -> Biology:
+        """The committed record."""
         return Biology.load()
 
     def autocast(self) -> torch.autocast:
+        """The context of the forward pass, by `precision`."""
         dtype = PRECISION[self.precision]
         return torch.autocast(self.device, dtype, enabled=dtype != torch.float32)
 
     def model(self, num_segments: int, **fields) -> RMAAT:
+        """A network of `shape` with T = num_segments and the fields given; the same weights every time."""
         torch.manual_seed(0)
         return RMAAT(replace(self.shape, num_segments=num_segments, **fields), self.biology).to(self.device)
 
@@ -168,6 +171,7 @@ class Bench:
         return run
 
     def peak(self, num_segments: int, **fields) -> int:
+        """Peak bytes of one training step, above what was in use before."""
         return measure(self.step(num_segments, **fields), self.device)
 
     def seconds(self, num_segments: int, variants: Mapping[str, Mapping]) -> dict[str, list[float]]:

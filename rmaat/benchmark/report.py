@@ -19,9 +19,11 @@ class Target:
 
     @property
     def met(self) -> bool:
+        """Whether the measured number is on its side of the bound; NaN is not."""
         return self.measured <= self.bound if self.at_most else self.measured >= self.bound
 
     def row(self) -> list[str]:
+        """The target as a row of the table."""
         return [self.what, f"{'<=' if self.at_most else '>='} {self.bound:g} {self.unit}".rstrip(),
                 f"{self.measured:.3f} {self.unit}".rstrip(), "ok" if self.met else "MISS"]
 

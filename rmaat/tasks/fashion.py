@@ -42,6 +42,7 @@ class Fashion:
                             "(images set aside from the 60,000 of the training file)")
 
     def split(self, name: str, data: Path | None = None) -> Split:
+        """Images as tokens [samples, 1024] with labels; "validation" is the end of the training file."""
         images, labels = read_pair(Path(data) if data is not None else DEFAULT_FOLDER, check_split(name))
         if name != "test":
             if self.validation >= len(labels):

@@ -54,6 +54,7 @@ class Recall:
 
     @property
     def max_length(self) -> int:
+        """Tokens of every sequence."""
         return self.num_segments * self.segment
 
     def split(self, name: str, data: Path | None = None) -> Split:
@@ -82,6 +83,7 @@ class RecallSplit:
         return (scatter(key)[:, 0] % np.uint64(SYMBOLS)).astype(np.int64)
 
     def batch(self, indices: np.ndarray) -> Batch:
+        """Samples by index, each made from the seed and its index alone."""
         length, key = self.task.max_length, self._key(indices)
         labels = self._labels(key)
         places = (scatter(key + np.uint64(1))[:, 0] % np.uint64(self.task.segment)).astype(np.int64)
@@ -91,4 +93,5 @@ class RecallSplit:
         return Batch(torch.from_numpy(tokens), torch.full((len(tokens),), length), torch.from_numpy(labels))
 
     def all_labels(self) -> np.ndarray:
+        """Labels of all samples, int64 [samples]."""
         return self._labels(self._key(np.arange(self.samples)))

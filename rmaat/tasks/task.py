@@ -22,6 +22,7 @@ class Batch(NamedTuple):
     labels: torch.Tensor   # int64 [batch]
 
     def to(self, device) -> "Batch":
+        """The batch on a device."""
         return Batch(*(tensor.to(device) for tensor in self))
 
 
@@ -54,7 +55,8 @@ class Task(Protocol):
     num_classes: int
     max_length: int
 
-    def split(self, name: str, data: Path | None = None) -> Split: ...
+    def split(self, name: str, data: Path | None = None) -> Split:
+        """A split by name ("train", "validation", "test"), read from `data` where the task has files."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,12 @@ class ArraySplit:
         return len(self.labels)
 
     def batch(self, indices: np.ndarray) -> Batch:
+        """Samples by index, all of one length."""
         tokens = torch.from_numpy(self.tokens[indices].astype(np.int64))
         return Batch(tokens, torch.full((len(indices),), tokens.shape[1]), torch.from_numpy(self.labels[indices]))
 
     def all_labels(self) -> np.ndarray:
+        """Labels of all samples, int64 [samples]."""
         return self.labels
 
 
@@ -85,6 +89,7 @@ class RaggedSplit:
 
     @classmethod
     def join(cls, sequences: Sequence[bytes], labels: Sequence[int]) -> "RaggedSplit":
+        """A split of byte sequences of any length."""
         offsets = np.cumsum([0] + [len(sequence) for sequence in sequences], dtype=np.int64)
         tokens = np.frombuffer(b"".join(sequences), dtype=np.uint8)
         return cls(tokens, offsets, np.asarray(labels, dtype=np.int64))
@@ -93,9 +98,11 @@ class RaggedSplit:
         return len(self.labels)
 
     def sample(self, index: int) -> np.ndarray:
+        """Tokens of one sample, uint8 [length]."""
         return self.tokens[self.offsets[index]:self.offsets[index + 1]]
 
     def batch(self, indices: np.ndarray) -> Batch:
+        """Samples by index, padded with 0 to the longest of them."""
         lengths = (self.offsets[1:] - self.offsets[:-1])[indices]
         tokens = np.zeros((len(indices), lengths.max()), dtype=np.int64)
         for row, index in enumerate(indices.tolist()):
@@ -103,6 +110,7 @@ class RaggedSplit:
         return Batch(torch.from_numpy(tokens), torch.from_numpy(lengths), torch.from_numpy(self.labels[indices]))
 
     def all_labels(self) -> np.ndarray:
+        """Labels of all samples, int64 [samples]."""
         return self.labels
 
 
@@ -147,6 +155,7 @@ def check_batch(batch: Batch, task: Task) -> Batch:
 
 
 def check_split(name: str) -> str:
+    """The name. Raises `UserError` for an unknown one."""
     if name not in SPLITS:
         raise unknown("split", name, SPLITS)
     return name
@@ -160,6 +169,7 @@ def check_positive(task: Task, **values: int) -> None:
 
 
 def check_seed(task) -> None:
+    """Raises `UserError` for a seed that is no whole number in 0..2**32 - 1."""
     if isinstance(task.seed, bool) or not isinstance(task.seed, int) or not 0 <= task.seed < 2**32:
         raise UserError(f"task.seed = {task.seed!r} of task {task.name}: give a whole number in 0..{2**32 - 1}")
 

@@ -6,8 +6,8 @@ import pytest
 
 from astro_sim import analysis, plan
 from astro_sim.protocols import constant, ramp, steps
+from astro_sim.protocols.trains import spikes
 from astro_sim.simulate import simulate
-from astro_sim.trains import spikes
 from foundation.errors import UserError
 
 SHORT = {"duration": 0.1, "dt": 0.01}

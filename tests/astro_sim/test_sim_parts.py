@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from astro_sim import parts
 from astro_sim.estimate import BASE, estimate
-from astro_sim.inputs import inputs_of
 from astro_sim.plan import prepare
+from astro_sim.protocols import parts
+from astro_sim.protocols.inputs import inputs_of
 from astro_sim.simulate import simulate
 
 EDGES = {0: (0.3337, 1.1113), 1: (0.3371, 0.3979), 2: ()}  # of the elements; the first two meet in a step of 10 ms

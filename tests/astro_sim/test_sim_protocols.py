@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from astro_sim.courses import course_means, input_courses
 from astro_sim.plan import prepare
 from astro_sim.protocols import (
     PROTOCOLS,
@@ -21,6 +20,7 @@ from astro_sim.protocols import (
     square,
     steps,
 )
+from astro_sim.protocols.courses import course_means, input_courses
 from astro_sim.simulate import simulate
 from foundation.errors import UserError
 

@@ -5,8 +5,8 @@ import pytest
 
 from astro_sim.plan import plan_of, prepare
 from astro_sim.protocols import drive_from_dict, drives, parse
+from astro_sim.protocols.trains import pairing, poisson, regular, spike_steps, spikes
 from astro_sim.simulate import simulate
-from astro_sim.trains import pairing, poisson, regular, spike_steps, spikes
 from foundation.errors import UserError
 
 

@@ -8,8 +8,8 @@ from astro_sim import release
 from astro_sim.model import Connection, Model, Observable, Pairs, Population
 from astro_sim.models import MODELS, tripartite
 from astro_sim.parameter import Parameter
+from astro_sim.protocols.trains import poisson
 from astro_sim.simulate import simulate
-from astro_sim.trains import poisson
 from foundation.errors import UserError
 
 OMEGA_F, OMEGA_D, J = 3.33, 2.0, 6.5e-4 * 1.5 * 200e3 / 60

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 
 from astro_sim.parameter import read, seconds
-from astro_sim.protocol_text import chosen_elements, moment, several
+from astro_sim.protocols.text import chosen_elements, moment, several
 from foundation.errors import UserError
 
 MAX_SPIKES = 1_000_000
@@ -33,6 +33,7 @@ class Spikes:
         return np.array(self.times)
 
     def as_dict(self) -> dict:
+        """The train as JSON: times in seconds."""
         return {"kind": self.kind, "input": self.input, "spike_times_s": list(self.times),
                 "elements": None if self.elements is None else list(self.elements)}
 
@@ -63,6 +64,7 @@ class Poisson:
         return times[times < self.stop]
 
     def as_dict(self) -> dict:
+        """The train as JSON: rate in hertz, times in seconds, its seed."""
         return {"kind": self.kind, "input": self.input, "rate_hertz": self.rate, "start_s": self.start,
                 "stop_s": self.stop, "seed": self.seed,
                 "elements": None if self.elements is None else list(self.elements)}
@@ -72,6 +74,7 @@ Train = Spikes | Poisson
 
 
 def train_from_dict(given: dict) -> Train:
+    """The train that `as_dict` wrote."""
     elements = None if given["elements"] is None else tuple(given["elements"])
     if given["kind"] == "poisson":
         return Poisson(given["input"], given["rate_hertz"], given["start_s"], given["stop_s"], given["seed"], elements)

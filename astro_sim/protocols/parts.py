@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from astro_sim.courses import drives_of, value_in
+from astro_sim.protocols.courses import drives_of, value_in
 
 SNAP = 1e-6  # of a step: a corner so near to its end is taken to fall on it; more than times lose by rounding
 
@@ -24,6 +24,7 @@ class Cut:
 
     @property
     def parts(self) -> int:
+        """Parts of a step, the most that any step has."""
         return len(self.lengths)
 
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from astro_sim import parts
-from astro_sim.courses import drives_of, held, input_courses
 from astro_sim.model import Population
 from astro_sim.parameter import unit
+from astro_sim.protocols import parts
+from astro_sim.protocols.courses import drives_of, held, input_courses
 
 COPIES = 2  # of a table: as it is computed, and in base units
 WORK = 10   # columns that a course is computed by
@@ -29,6 +29,7 @@ class Inputs:
     constants: dict[str, object] = field(default_factory=dict)
 
     def timed_arrays(self, dt: float) -> dict[str, object]:
+        """The tables as Brian2 takes them; dt in seconds."""
         import brian2
 
         return {name: brian2.TimedArray(brian2.Quantity(table, dim=brian2.get_dimensions(unit(self.units[name]))),
@@ -99,6 +100,7 @@ def driven(plan, population: Population) -> list[str]:
 
 
 def written_unit(plan, variable: str) -> str:
+    """Unit of the input that drives a variable."""
     return next(i.unit for i in plan.model.inputs.values() if i.variable == variable)
 
 

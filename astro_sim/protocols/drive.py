@@ -1,4 +1,4 @@
-"""Protocols: what drives an input over time, as data: courses in pieces here, spike trains in trains.py.
+"""A course as data: what an input is from when on; and every protocol by name, as text on the command line.
 
     cycles("b_pre", high=1, period="11.5 s", duty=0.5, count=6)
     parse("cycles:input=b_pre,high=1,period=11.5s,duty=0.5,count=6")
@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from astro_sim.parameter import as_text, read, seconds, split_quantity
-from astro_sim.protocol_text import chosen_elements, moment, several
-from astro_sim.trains import Poisson, Spikes, Train, pairing, poisson, regular, spikes, train_from_dict
+from astro_sim.protocols.text import chosen_elements, moment, several
+from astro_sim.protocols.trains import Poisson, Spikes, Train, pairing, poisson, regular, spikes, train_from_dict
 from foundation.errors import UserError, choose
 
 MAX_CYCLES = 100_000
@@ -37,11 +37,13 @@ class Drive:
         return self.kind == "ramp"
 
     def as_dict(self) -> dict:
+        """The drive as JSON: times in seconds, values in the input's unit."""
         return {"kind": self.kind, "input": self.input, "times_s": list(self.times), "values": list(self.values),
                 "elements": None if self.elements is None else list(self.elements)}
 
 
 def drive_from_dict(given: dict) -> Drive | Train:
+    """The drive or train that `as_dict` wrote."""
     if "times_s" not in given:
         return train_from_dict(given)
     elements = given["elements"]
