@@ -21,5 +21,5 @@ from astro_sim.protocols.drive import (
 )
 from astro_sim.protocols.trains import Poisson, Spikes, Train, pairing, poisson, regular, spikes
 
-__all__ = ["PROTOCOLS", "Drive", "Poisson", "Spikes", "Train", "about", "about_text", "constant", "cycles", "drive_from_dict",
-           "drives", "pairing", "parse", "poisson", "ramp", "regular", "spikes", "square", "steps"]
+__all__ = ["PROTOCOLS", "Drive", "Poisson", "Spikes", "Train", "about", "about_text", "constant", "cycles",
+           "drive_from_dict", "drives", "pairing", "parse", "poisson", "ramp", "regular", "spikes", "square", "steps"]
