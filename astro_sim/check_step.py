@@ -20,7 +20,7 @@ def check_step(plan: Plan, recording: Recording, *, progress: bool = False) -> d
 
     `largest` is the largest difference at any record and element, `relative` is that over the variable's range there
     (its size where it does not move), `at_s` its time. For a method of order p the error of the recording itself is
-    2^p/(2^p - 1) times the difference: twice it where coupling or method are of first order.
+    2^p/(2^p - 1) times the difference: 4/3 of it where coupling or method are of second order, twice at first.
     Errors: as of `refuse_noise`.
     """
     import numpy as np

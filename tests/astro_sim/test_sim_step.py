@@ -12,7 +12,7 @@ from foundation.errors import UserError
     ("li_rinzel", {"dt": "5 s"}, "C leaves its bounds"),
     ("li_rinzel", {"dt": "1 s"}, "C changes by more than half of its range"),
     ("macro", {"dt": "300 ms"}, "x leaves its bounds"),
-    ("macro", {"dt": "21 ms", "duration": "5 s", "options": {"coupling": "diffusive"},
+    ("macro", {"dt": "21 ms", "duration": "5 s", "options": {"coupling": "diffusive", "coupling_scheme": "held"},
                "protocol": "constant:input=d,value=0.1,elements=4"}, "p_s turns back at every step"),
     ("macro", {"dt": "300 ms", "record_every": "3 s"}, "x leaves its bounds"),
     ("macro", {"dt": "9 s", "duration": "400 s"}, "is not finite|leaves its bounds"),
