@@ -14,8 +14,8 @@ from astro_sim.network import build
 from astro_sim.plan import Plan, prepare
 
 SYNAPSES_AN_ASTROCYTE = 10
-AMORTISED = 8                  # the fit takes sizes whose step costs this many times that of the smallest: at 10, 10^4 is
-                               # in or out by chance, and two sizes make a line of noise
+AMORTISED = 8                  # the fit takes sizes whose step costs this many times that of the smallest;
+                               # with 10, 10^4 is in or out by chance, and two sizes make a line of noise
 TURNS = 5                      # batches of steps of every network
 CELL_STEPS = 6e5               # of one batch: fewer steps of larger networks,
 FEWEST, MOST = 6, 60           # between these
