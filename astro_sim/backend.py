@@ -47,7 +47,6 @@ class Standalone:
 
     def finish(self) -> None:
         """Compile and run what was built; results are there afterwards."""
-
         from brian2 import device
 
         with _said_plainly():

@@ -9,8 +9,8 @@ from astro_sim.equation_text import evaluator, lines, right_sides
 from astro_sim.network import pairs_of
 from astro_sim.parameter import unit
 from astro_sim.plan import Plan
-from astro_sim.protocols.courses import input_courses
-from astro_sim.protocols.inputs import driven, written_unit
+from astro_sim.protocols.courses import held, written_unit
+from astro_sim.protocols.inputs import driven
 
 EXACT = 1e-10  # a tolerance far below every accuracy that is asked for
 STATES = ("C", "h", "I")
@@ -41,8 +41,7 @@ def _flow(plan: Plan) -> Callable:
     flux = evaluator(summed.expression, gaps.equations)
     values = {name: float(parameter.quantity()) for name, parameter in plan.parameters.items()} | {"J_bath": 0.0}
     for name in driven(plan, population):
-        table, columns = input_courses(plan, population.name, name)
-        values[name] = table[0, columns] * float(unit(written_unit(plan, name)))
+        values[name] = held(plan, population.name, name) * float(unit(written_unit(plan, population.name, name)))
     pairs = pairs_of(gaps, plan.options)
     source, target = np.asarray(pairs.source), np.asarray(pairs.target)
 

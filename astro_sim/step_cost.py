@@ -3,8 +3,8 @@
 NumPy is what `simulate` takes unless told otherwise; Cython is the other backend whose steps run in this process. Which
 is quicker depends on the model: NumPy computes several exponentials at a time, Cython needs no temporary arrays.
 
-The exponent is fitted where a step costs at least ten times as much as that of the smallest network: below, the fixed
-cost of a step hides how the rest grows.
+The exponent is that of what a step costs beyond a step of the smallest network, which is nearly all fixed cost. A fixed
+cost that stays in would hide how the rest grows; a little too much taken out makes the exponent larger, never smaller.
 """
 
 import time
@@ -14,8 +14,7 @@ from astro_sim.network import build
 from astro_sim.plan import Plan, prepare
 
 SYNAPSES_AN_ASTROCYTE = 10
-AMORTISED = 8                  # the fit takes sizes whose step costs this many times that of the smallest;
-                               # with 10, 10^4 is in or out by chance, and two sizes make a line of noise
+LEAST = 5                      # the fit takes sizes whose step costs this many times that of the smallest
 TURNS = 5                      # batches of steps of every network
 CELL_STEPS = 6e5               # of one batch: fewer steps of larger networks,
 FEWEST, MOST = 6, 60           # between these
@@ -94,12 +93,12 @@ class _Stepped:
 
 
 def growth(rows: Sequence[dict]) -> dict | None:
-    """Exponent of a step's cost against size, where the fixed cost of a step is amortised; None below two sizes."""
+    """Exponent of a step's cost, beyond that of the smallest network, against size; None below two sizes."""
     import numpy as np
 
-    least = AMORTISED * min((row["seconds_a_step"] for row in rows), default=0)
-    used = [row for row in rows if row["seconds_a_step"] >= least]
+    fixed = min((row["seconds_a_step"] for row in rows), default=0)
+    used = [row for row in rows if row["seconds_a_step"] >= LEAST * fixed]
     if len(used) < 2:
         return None
-    sizes, costs = ([row[key] for row in used] for key in ("cells", "seconds_a_step"))
+    sizes, costs = [row["cells"] for row in used], [row["seconds_a_step"] - fixed for row in used]
     return {"exponent": float(np.polyfit(np.log(sizes), np.log(costs), 1)[0]), "sizes": sizes}

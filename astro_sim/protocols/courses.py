@@ -39,13 +39,14 @@ def input_courses(plan, population: str, variable: str):
 
     edges = plan.dt * np.arange(plan.steps + 2)
     drives, which = drives_of(plan, population, variable)
-    unit = _unit(plan, population, variable)
+    unit = written_unit(plan, population, variable)
     courses = [np.full(len(edges) - 1, drive) if isinstance(drive, float | int) else course_means(drive, unit, edges)
                for drive in drives]
     return np.stack(courses, axis=1), which
 
 
-def _unit(plan, population: str, variable: str) -> str:
+def written_unit(plan, population: str, variable: str) -> str:
+    """Unit of the input that drives a variable of a population."""
     return next(i.unit for i in plan.model.inputs.values() if (i.population, i.variable) == (population, variable))
 
 
@@ -55,7 +56,7 @@ def value_in(drive, plan, population: str, variable: str, at):
 
     if isinstance(drive, float | int):
         return np.full(at.shape, float(drive)), np.zeros(at.shape)
-    corners, values, slopes = _pieces(drive, _unit(plan, population, variable))
+    corners, values, slopes = _pieces(drive, written_unit(plan, population, variable))
     piece = np.searchsorted(corners, at, side="right") - 1
     return values[piece] + slopes[piece] * (at - corners[piece]), slopes[piece]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from astro_sim.model import Population
 from astro_sim.parameter import unit
 from astro_sim.protocols import parts
-from astro_sim.protocols.courses import drives_of, held, input_courses
+from astro_sim.protocols.courses import drives_of, held, input_courses, written_unit
 
 COPIES = 2  # of a table: as it is computed, and in base units
 WORK = 10   # columns that a course is computed by
@@ -49,7 +49,7 @@ def inputs_of(plan, population: Population, open_courses: Mapping, open_parts: M
     """
     found, moving = Inputs(population.equations, plan.method), []
     for variable in driven(plan, population):
-        values, written = held(plan, population.name, variable), written_unit(plan, variable)
+        values, written = held(plan, population.name, variable), written_unit(plan, population.name, variable)
         if values is None or (population.name, variable) in open_courses:
             moving.append((variable, written))
         else:
@@ -72,7 +72,7 @@ def inputs_of(plan, population: Population, open_courses: Mapping, open_parts: M
 def _in_parts(plan, population: Population, found: Inputs, cut: parts.Cut, variables: list[str], room: int) -> None:
     """Add inputs that move inside a step."""
     for variable in variables:
-        written = written_unit(plan, variable)
+        written = written_unit(plan, population.name, variable)
         for what, its, tables in zip(("part", "slope"), (written, f"{written}/second"),
                                      parts.course(plan, population.name, variable, cut), strict=True):
             for part, table in enumerate(tables):
@@ -97,11 +97,6 @@ def table_numbers(plan, population: Population) -> int:
 def driven(plan, population: Population) -> list[str]:
     """The variables of a population that inputs set."""
     return list(dict.fromkeys(i.variable for i in plan.model.inputs.values() if i.population == population.name))
-
-
-def written_unit(plan, variable: str) -> str:
-    """Unit of the input that drives a variable."""
-    return next(i.unit for i in plan.model.inputs.values() if i.variable == variable)
 
 
 def unscaled(written: str) -> str:
