@@ -8,8 +8,8 @@ from torch import nn
 from foundation.errors import UserError, choose
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
 from rmaat.attention.feature_map import FEATURE_MAP
-from rmaat.attention.precision import at_least_float32, lost_in_rounding, project_precisely
-from rmaat.attention.projection import ALL, project_rows
+from rmaat.attention.precision import at_least_float32, project_precisely
+from rmaat.attention.projection import ALL, FewReaders, Values, project_for_sums
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
 from rmaat.provenance import SIZE, Analogy, Engineering, Start, declare
@@ -83,14 +83,10 @@ class Astromorphic(nn.Module):
         else:
             process = prepared[:, :places]
         # (E5.1) K = X W_K, Q = X W_Q, V = X W_V
-        q, k, v = project_rows(self.qkv, x, self.heads, wanted)
+        q, k, values = project_for_sums(self.qkv, x, self.heads, wanted, exactly=True)
         with torch.autocast(x.device.type, enabled=False):
-            q32, k32, v32 = (at_least_float32(each) for each in (q, k, v))
-            if v32 is not v:  # a mean of rounded values is as wrong as each of them, for it is as much smaller
-                values = v.transpose(1, 2).flatten(2)
-                rest = lost_in_rounding(values, x, self.qkv.weight[2 * x.shape[-1]:])
-                v32 = v32 + rest.unflatten(-1, (self.heads, self.m)).transpose(1, 2)
-            read = self._attend(q32, k32, v32, process, num_memory_tokens, mask).transpose(1, 2).flatten(2)
+            read = self._attend(at_least_float32(q), at_least_float32(k), values, process, num_memory_tokens, mask)
+            read = read.transpose(1, 2).flatten(2)
         if read.dtype == q.dtype:
             return self.project(read)
         # 1/m and 1/N make the read small: float16 would lose its last bits, so it goes there scaled to about 1
@@ -98,7 +94,7 @@ class Astromorphic(nn.Module):
         return project_precisely(self.project.weight / scale, read * scale, q.dtype)
 
     def _attend(self, q: Float[Tensor, "batch heads wanted m"], k: Float[Tensor, "batch heads rows m"],
-                v: Float[Tensor, "batch heads rows m"], process: Tensor | None, num_memory_tokens: int,
+                values: Values | FewReaders, process: Tensor | None, num_memory_tokens: int,
                 mask: Bool[Tensor, "batch rows"] | None) -> Float[Tensor, "batch heads wanted m"]:
         q = self.feature_map.shifted(q) if self.scale_free else self.feature_map(q)
         k = self.feature_map(k)
@@ -107,13 +103,11 @@ class Astromorphic(nn.Module):
         g = self.calcium_response(drive=drive.clamp(min=LEAST_SUM))
         if process is not None:  # phi(R)
             k = k + nn.functional.pad(process, (0, 0, 0, num_memory_tokens))
-        # (E5.2) H = (phi(K)^T V + phi(R)^T V) / m
-        hebbian = k.transpose(-1, -2) @ v / self.m
-        read = q @ torch.cat([hebbian, g[..., None]], -1)
         # (E5.4) C = phi(Q) g^T, L = phi(Q) (H o P(C)) + X; the block adds X
         # (E4.6) P = 1/C, or what the record has in its place
-        values, calcium = read.split((self.m, 1), -1)
-        return values * self.feedback(calcium=calcium)
+        feedback = self.feedback(calcium=q @ g[..., None])
+        # (E5.2) H = (phi(K)^T V + phi(R)^T V) / m, read by phi(Q)
+        return values.read(q, k) * (feedback / self.m)
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -7,7 +7,7 @@ from foundation.errors import choose
 from rmaat.attention.astromorphic import LEAST_SUM, check_heads
 from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32
-from rmaat.attention.projection import ALL, project_rows
+from rmaat.attention.projection import ALL, project_for_sums, project_rows
 from rmaat.biology import Biology
 from rmaat.provenance import SIZE, declare
 from rmaat.shapes import Bool, Float, Tensor
@@ -35,21 +35,22 @@ class Softmax(nn.Module):
                 prepared: None = None) -> Float[Tensor, "batch wanted width"]:
         if mask is not None:
             x = x.masked_fill(~mask[..., None], 0)
-        q, k, v = project_rows(self.qkv, x, self.heads, wanted)
-        return self.project(self._attend(q, k, v, mask).transpose(1, 2).flatten(2))
+        return self.project(self._attend(x, mask, wanted).transpose(1, 2).flatten(2))
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Float[Tensor, "batch heads wanted m"]:
+    def _attend(self, x: Tensor, mask: Tensor | None, wanted: slice) -> Float[Tensor, "batch heads wanted m"]:
+        q, k, v = project_rows(self.qkv, x, self.heads, wanted)
         return nn.functional.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None, None])
 
 
 class Linear(Softmax):
     """Normalised linear attention, as in RLT: phi(Q) (phi(K)^T V) / (phi(Q) sum phi(K)). Shapes as `Softmax`."""
 
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Float[Tensor, "batch heads wanted m"]:
-        with torch.autocast(q.device.type, enabled=False):
-            q32, k32, v32 = (at_least_float32(x) for x in (q, k, v))
-            q32, k32 = self.feature_map.shifted(q32), self.feature_map(k32)
+    def _attend(self, x: Tensor, mask: Tensor | None, wanted: slice) -> Float[Tensor, "batch heads wanted m"]:
+        q, k, values = project_for_sums(self.qkv, x, self.heads, wanted)
+        with torch.autocast(x.device.type, enabled=False):
+            q32 = self.feature_map.shifted(at_least_float32(q))
+            k32 = self.feature_map(at_least_float32(k))
             if mask is not None:
                 k32 = k32 * mask[:, None, :, None]
-            read = q32 @ torch.cat([k32.transpose(-1, -2) @ v32, k32.sum(-2).clamp(min=LEAST_SUM)[..., None]], -1)
-            return (read[..., :-1] / read[..., -1:]).to(q.dtype)
+            total = q32 @ k32.sum(-2).clamp(min=LEAST_SUM)[..., None]
+            return (values.read(q32, k32) / total).to(q.dtype)

@@ -16,6 +16,7 @@ from rmaat.attention.curves import scale_free
 from rmaat.attention.feature_map import Elu
 from rmaat.attention.kernel import AnyKernel
 from rmaat.attention.naive import astromorphic as naive
+from rmaat.attention.projection import Values
 from rmaat.benchmark.measure import measure
 from rmaat.biology import Biology
 from rmaat.model import RMAAT, ModelConfig
@@ -125,7 +126,7 @@ def test_a_query_far_below_zero_is_neither_zero_nor_nan(feature_map, low):
         torch.manual_seed(1)
         q = (low + torch.randn(1, 3, 11, 4, dtype=torch.float64)).to(dtype).requires_grad_()
         k, v = (torch.randn(1, 3, 11, 4, dtype=torch.float64).to(dtype) for _ in range(2))
-        y = module._attend(q, k, v, None, 2, None)
+        y = module._attend(q, k, Values(v), None, 2, None)
         (slope,) = torch.autograd.grad(y.square().sum(), q)
         results[dtype] = y.detach().double(), slope.double()
     for single, double in zip(*results.values(), strict=True):
