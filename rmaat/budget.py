@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from foundation.errors import ResourceError, UserError
 from rmaat.replay import Graph, Recurrence
 from rmaat.shapes import Tensor
-from rmaat.surroundings import Surroundings
+from rmaat.surroundings import Surroundings, hooks_off
 
 Made = TypeVar("Made")
 
@@ -85,7 +85,8 @@ def try_segment(run: Recurrence, t: int) -> Cost:
             built = tracker.phase()
             ones = [[torch.ones((), dtype=y.dtype, device=y.device).expand_as(y) if y.requires_grad else None
                      for y in tensors] for tensors in (graph.out, graph.after)]
-            found = graph.gradients(*ones)
+            with hooks_off(run.parameters):
+                found = graph.gradients(*ones)
             peak = tracker.phase()[0]
             del graph, ones
             cost = Cost(forward, built, (peak, tracker.in_use), after, outs,

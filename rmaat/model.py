@@ -12,6 +12,7 @@ from rmaat.attention import ATTENTION, PARTS
 from rmaat.attention.projection import ALL
 from rmaat.backprop import GRADIENT, amrb
 from rmaat.biology import Biology
+from rmaat.block import Block
 from rmaat.budget import Budget, Plan
 from rmaat.interruptions import resources
 from rmaat.layers import REPLAY
@@ -98,29 +99,6 @@ REASONS = {
     "num_memory_tokens": "a size of the network", "feedforward": "a size of the network, as transformers have it",
     "dropout": "regularisation", "keep_last": "memory against time: the gradient is the same",
     "budget_bytes": "memory against time: the gradient is the same"}
-
-
-class Block(nn.Module):
-    """Attention, then feed-forward, each normalised before and added to its input.
-
-    [batch, rows, width] to [batch, wanted rows, width]: all rows are attended to, the wanted ones are computed.
-    """
-
-    def __init__(self, config: ModelConfig, biology: Biology):
-        super().__init__()
-        width, hidden = config.width, config.width * config.feedforward
-        self.before_attention, self.before_feedforward = nn.LayerNorm(width), nn.LayerNorm(width)
-        parts = {name: getattr(config, name) for name in PARTS}
-        self.attention = ATTENTION[config.attention](width, config.heads, config.segment_length, biology, **parts)
-        self.feedforward = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
-        self.dropout = nn.Dropout(config.dropout)
-
-    def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None, wanted: slice = ALL,
-                prepared: Tensor | None = None) -> Float[Tensor, "batch wanted width"]:
-        attended = self.attention(self.before_attention(x), num_memory_tokens, mask, wanted, prepared)
-        x = x[:, wanted] + self.dropout(attended)
-        return x + self.dropout(self.feedforward(self.before_feedforward(x)))
 
 
 class RMAAT(nn.Module):

@@ -24,6 +24,8 @@ class Shape:
 
     def build(self, tensors: Sequence[Tensor]):
         """The nested value with these tensors in their places."""
+        if self.spec is None:  # one tensor or nothing, as most memories and outs are: not worth a tree
+            return tensors[0] if tensors else None
         leaves = list(self.leaves)
         for k, tensor in zip(self.where, tensors, strict=True):
             leaves[k] = tensor
@@ -32,6 +34,8 @@ class Shape:
 
 def take_apart(value) -> tuple[list[Tensor], Shape]:
     """The tensors of a nested value, and the rest."""
+    if value is None or isinstance(value, Tensor):
+        return ([], Shape([None], None, [])) if value is None else ([value], Shape([None], None, [0]))
     leaves, spec = tree_flatten(value)
     where = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
     tensors = [leaves[k] for k in where]
@@ -130,8 +134,7 @@ class Graph:
         result: list[Tensor | None] = [None] * len(leaves)
         if pairs:
             outputs, grads = zip(*pairs, strict=True)
-            with hooks_off(self.run.parameters):
-                found = torch.autograd.grad(outputs, [leaves[k] for k in wanted], grads, allow_unused=True)
+            found = torch.autograd.grad(outputs, [leaves[k] for k in wanted], grads, allow_unused=True)
             for k, grad in zip(wanted, found, strict=True):
                 result[k] = grad
         return result
@@ -185,12 +188,17 @@ class Replay(torch.autograd.Function):
     def backward(ctx, *grads: Tensor | None):
         if torch.is_grad_enabled():
             raise UserError("amrb has no second derivative (create_graph=True); use bptt for it")
-        run, states = ctx.run, list(ctx.saved_tensors)
+        grads = list(grads)  # in the place of the tuple, so that nothing else holds them
+        with hooks_off(ctx.run.parameters):
+            return None, *Replay._replay_all(ctx.run, list(ctx.saved_tensors), grads)
+
+    @staticmethod
+    def _replay_all(run: Recurrence, states: list[Tensor], grads: list[Tensor | None]) -> list[Tensor | None]:
+        """Gradients of the node's inputs; empties both lists, so that what is used goes at once."""
         sizes, total = [len(shape.where) for shape in run.memory_shapes], len(run)
         given = states[sum(sizes[:total]) + sizes[0]:]
         del states[sum(sizes[:total]):]
         parameters = range(len(given) - len(run.parameters), len(given))
-        grads = list(grads)
         grad_memory = grads[len(grads) - sizes[total]:]
         del grads[len(grads) - sizes[total]:]
         found, entered, compared = _Sum(len(given)), None, False
@@ -219,7 +227,7 @@ class Replay(torch.autograd.Function):
             grad_memory = result[:sizes[t]]
             found.add((*run.places[t], *parameters), result[sizes[t]:])
             del graph, result
-        return None, *grad_memory, *found.values
+        return [*grad_memory, *found.values]
 
 
 class _Sum:
@@ -231,12 +239,16 @@ class _Sum:
 
     def add(self, places: Iterable[int], terms: Sequence[Tensor | None]) -> None:
         """Add each term to the sum at its place."""
+        sums, more = [], []
         for k, term in zip(places, terms, strict=True):
             if term is None:
                 continue
             if self.values[k] is None:
                 self.values[k] = term
             elif self.owned[k]:
-                self.values[k].add_(term)
+                sums.append(self.values[k])
+                more.append(term)
             else:
                 self.values[k], self.owned[k] = self.values[k] + term, True
+        if sums:
+            torch._foreach_add_(sums, more)

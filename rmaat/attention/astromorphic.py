@@ -8,7 +8,7 @@ from torch import nn
 from foundation.errors import UserError, choose
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
 from rmaat.attention.feature_map import FEATURE_MAP
-from rmaat.attention.precision import at_least_float32, project_precisely
+from rmaat.attention.precision import at_least_float32, no_autocast, project_precisely
 from rmaat.attention.projection import ALL, FewReaders, Values, project_for_sums
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
@@ -84,7 +84,7 @@ class Astromorphic(nn.Module):
             process = prepared[:, :places]
         # (E5.1) K = X W_K, Q = X W_Q, V = X W_V
         q, k, values = project_for_sums(self.qkv, x, self.heads, wanted, exactly=True)
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x):
             read = self._attend(at_least_float32(q), at_least_float32(k), values, process, num_memory_tokens, mask)
             read = read.transpose(1, 2).flatten(2)
         if read.dtype == q.dtype:

@@ -1,12 +1,11 @@
 """Attention without astrocytes, with the signature of `Astromorphic`."""
 
-import torch
 from torch import nn
 
 from foundation.errors import choose
 from rmaat.attention.astromorphic import LEAST_SUM, check_heads
 from rmaat.attention.feature_map import FEATURE_MAP
-from rmaat.attention.precision import at_least_float32
+from rmaat.attention.precision import at_least_float32, no_autocast
 from rmaat.attention.projection import ALL, project_for_sums, project_rows
 from rmaat.biology import Biology
 from rmaat.provenance import SIZE, declare
@@ -47,7 +46,7 @@ class Linear(Softmax):
 
     def _attend(self, x: Tensor, mask: Tensor | None, wanted: slice) -> Float[Tensor, "batch heads wanted m"]:
         q, k, values = project_for_sums(self.qkv, x, self.heads, wanted)
-        with torch.autocast(x.device.type, enabled=False):
+        with no_autocast(x):
             q32 = self.feature_map.shifted(at_least_float32(q))
             k32 = self.feature_map(at_least_float32(k))
             if mask is not None:

@@ -6,15 +6,17 @@ from torch import nn
 from rmaat.shapes import Float, Tensor
 
 
-class _EluPlusOne(torch.autograd.Function):
-    """exp(min(x, 0)) + max(x, 0): elu(x) + 1 without its cancellation, which makes 0 of everything below -17.
+def _elu_plus_one(x: Tensor) -> Tensor:
+    """exp(min(x, 0)) + max(x, 0): elu(x) + 1 without its cancellation, which makes 0 of everything below -17."""
+    return x.clamp(max=0).exp_().add_(x.clamp(min=0))
 
-    Keeps its result alone for the backward pass, which the products that follow keep anyway.
-    """
+
+class _EluPlusOne(torch.autograd.Function):
+    """Keeps its result alone for the backward pass, which the products that follow keep anyway."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
-        result = x.clamp(max=0).exp_().add_(x.clamp(min=0))
+        result = _elu_plus_one(x)
         ctx.save_for_backward(result)
         return result
 
@@ -28,7 +30,7 @@ class Elu(nn.Module):
     """phi(x) = elu(x) + 1, the paper's. Shapes: [..., m] to the same; shift [..., 1], at most 0."""
 
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        return _EluPlusOne.apply(x)
+        return _EluPlusOne.apply(x) if torch.is_grad_enabled() else _elu_plus_one(x)
 
     def shifted(self, x: Float[Tensor, "... m"]) -> Float[Tensor, "... m"]:
         """phi(x) times a positive number of each row's own, so that the largest of a row is at least 1.
@@ -37,7 +39,7 @@ class Elu(nn.Module):
         zeros. The factor is exp(-max x) where all of a row is negative, and 1 otherwise.
         """
         top = x.detach().amax(-1, keepdim=True).clamp(max=0)
-        return _EluPlusOne.apply(x - top)
+        return self(x - top)
 
 
 class Softmax(nn.Module):

@@ -1,5 +1,7 @@
 """Sums over many tokens are kept at least in float32: in float16 they overflow from about 1,000 tokens on."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import nn
 
@@ -9,6 +11,12 @@ from rmaat.shapes import Float, Tensor
 def at_least_float32(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """x itself, or its float32 copy where it is half precision."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def no_autocast(x: Tensor) -> AbstractContextManager:
+    """A context in which autocast does not round what is computed on x's device."""
+    kind = x.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def project_precisely(weight: Float[Tensor, "out width"], x: Float[Tensor, "*batch width"],

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from rmaat.attention.kernel import kernel_curve, position_kernel
-from rmaat.attention.precision import at_least_float32
+from rmaat.attention.precision import at_least_float32, no_autocast
 from rmaat.biology import Biology
 from rmaat.provenance import SIZE, Analogy, Engineering, FromRecord, Start, declare
 from rmaat.shapes import Float, Tensor
@@ -12,7 +12,7 @@ from rmaat.shapes import Float, Tensor
 
 def couple(kernel: nn.Module, signal: Float[Tensor, "*batch places m"]) -> Float[Tensor, "*batch places m"]:
     """r times a signal; the sum over places is at least float32 under autocast."""
-    with torch.autocast(signal.device.type, enabled=False):
+    with no_autocast(signal):
         return kernel(at_least_float32(signal))
 
 
