@@ -1,18 +1,11 @@
 """A block of the network: attention, then feed-forward, each normalised before and added to its input."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
-from rmaat.attention import ATTENTION, PARTS
 from rmaat.attention.projection import ALL
-from rmaat.biology import Biology
 from rmaat.shapes import Bool, Float, Tensor
-
-if TYPE_CHECKING:
-    from rmaat.model import ModelConfig
 
 
 def may_overwrite(module: nn.Module) -> bool:
@@ -41,14 +34,11 @@ class Block(nn.Module):
     no graph is kept it computes in place what it can, to the same bits.
     """
 
-    def __init__(self, config: "ModelConfig", biology: Biology):
+    def __init__(self, attention: nn.Module, width: int, hidden: int, dropout: float):
         super().__init__()
-        width = config.width
         self.before_attention, self.before_feedforward = nn.LayerNorm(width), nn.LayerNorm(width)
-        parts = {name: getattr(config, name) for name in PARTS}
-        self.attention = ATTENTION[config.attention](width, config.heads, config.segment_length, biology, **parts)
-        self.feedforward = FeedForward(width, width * config.feedforward)
-        self.dropout = nn.Dropout(config.dropout)
+        self.attention, self.feedforward = attention, FeedForward(width, hidden)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
                 mask: Bool[Tensor, "batch rows"] | None, wanted: slice = ALL,
@@ -61,4 +51,4 @@ class Block(nn.Module):
         """x + dropout(change), in the place of what `source` returned where that is allowed."""
         if self.dropout.p:
             return x + self.dropout(change)
-        return change.add_(x) if may_overwrite(source) else x + change
+        return change.add_(x) if change.dtype == x.dtype and may_overwrite(source) else x + change

@@ -130,7 +130,10 @@ class RMAAT(nn.Module):
         with torch.no_grad():
             for table in (self.embedding.weight, self.position, self.initial_memory):
                 table.mul_(INITIAL_SCALE)
-        self.blocks = nn.ModuleList(Block(config, biology) for _ in range(config.layers))
+        parts = {name: getattr(config, name) for name in PARTS}
+        self.blocks = nn.ModuleList(
+            Block(ATTENTION[config.attention](width, config.heads, config.segment_length, biology, **parts),
+                  width, width * config.feedforward, config.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         self.retention = RETENTION[config.retention](biology, config.num_segments)
         self.head = nn.Linear(width * (1 + config.num_memory_tokens), config.num_classes)

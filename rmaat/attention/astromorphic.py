@@ -9,7 +9,7 @@ from foundation.errors import UserError, choose
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
 from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32, no_autocast, project_precisely
-from rmaat.attention.projection import ALL, FewReaders, Values, project_for_sums
+from rmaat.attention.projection import ALL, FewReaders, Values, join_heads, mask_of_cells, project_for_sums
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology import Biology
 from rmaat.provenance import SIZE, Analogy, Engineering, Start, declare
@@ -85,27 +85,34 @@ class Astromorphic(nn.Module):
         # (E5.1) K = X W_K, Q = X W_Q, V = X W_V
         q, k, values = project_for_sums(self.qkv, x, self.heads, wanted, exactly=True)
         with no_autocast(x):
-            read = self._attend(at_least_float32(q), at_least_float32(k), values, process, num_memory_tokens, mask)
-            read = read.transpose(1, 2).flatten(2)
+            read = join_heads(self._attend(at_least_float32(q), at_least_float32(k), values, process,
+                                           num_memory_tokens, mask), self.heads)
         if read.dtype == q.dtype:
             return self.project(read)
         # 1/m and 1/N make the read small: float16 would lose its last bits, so it goes there scaled to about 1
         scale = math.ldexp(1., round(math.log2(self.initial_scale)))
         return project_precisely(self.project.weight / scale, read * scale, q.dtype)
 
-    def _attend(self, q: Float[Tensor, "batch heads wanted m"], k: Float[Tensor, "batch heads rows m"],
-                values: Values | FewReaders, process: Tensor | None, num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None) -> Float[Tensor, "batch heads wanted m"]:
+    def _attend(self, q: Float[Tensor, "cells wanted m"], k: Float[Tensor, "cells rows m"],
+                values: Values | FewReaders, process: Float[Tensor, "_ places m"] | None, num_memory_tokens: int,
+                mask: Bool[Tensor, "batch rows"] | None) -> Float[Tensor, "cells wanted m"]:
         q = self.feature_map.shifted(q) if self.scale_free else self.feature_map(q)
         k = self.feature_map(k)
-        drive = k.sum(-2) if mask is None else (mask[:, None, None].to(k.dtype) @ k).squeeze(-2)
+        if mask is None:
+            drive = k.sum(1)
+        else:
+            drive = mask_of_cells(mask, self.heads)[:, None].to(k.dtype).bmm(k).squeeze(1)
         # (E5.3) g = (sum_t phi(k_t))^alpha
         g = self.calcium_response(drive=drive.clamp(min=LEAST_SUM))
         if process is not None:  # phi(R)
-            k = k + nn.functional.pad(process, (0, 0, 0, num_memory_tokens))
+            process = nn.functional.pad(process, (0, 0, 0, num_memory_tokens))
+            if len(process) in (1, len(k)):
+                k = k + process
+            else:  # one line of processes a head, the same for all samples
+                k = (k.unflatten(0, (-1, self.heads)) + process).flatten(0, 1)
         # (E5.4) C = phi(Q) g^T, L = phi(Q) (H o P(C)) + X; the block adds X
         # (E4.6) P = 1/C, or what the record has in its place
-        feedback = self.feedback(calcium=q @ g[..., None])
+        feedback = self.feedback(calcium=q.bmm(g[..., None]))
         # (E5.2) H = (phi(K)^T V + phi(R)^T V) / m, read by phi(Q)
         return values.read(q, k) * (feedback / self.m)
 

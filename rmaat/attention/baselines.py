@@ -6,7 +6,7 @@ from foundation.errors import choose
 from rmaat.attention.astromorphic import LEAST_SUM, check_heads
 from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32, no_autocast
-from rmaat.attention.projection import ALL, project_for_sums, project_rows
+from rmaat.attention.projection import ALL, join_heads, mask_of_cells, project_for_sums, project_rows
 from rmaat.biology import Biology
 from rmaat.provenance import SIZE, declare
 from rmaat.shapes import Bool, Float, Tensor
@@ -34,22 +34,23 @@ class Softmax(nn.Module):
                 prepared: None = None) -> Float[Tensor, "batch wanted width"]:
         if mask is not None:
             x = x.masked_fill(~mask[..., None], 0)
-        return self.project(self._attend(x, mask, wanted).transpose(1, 2).flatten(2))
+        return self.project(self._attend(x, mask, wanted))
 
-    def _attend(self, x: Tensor, mask: Tensor | None, wanted: slice) -> Float[Tensor, "batch heads wanted m"]:
-        q, k, v = project_rows(self.qkv, x, self.heads, wanted)
-        return nn.functional.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None, None])
+    def _attend(self, x: Tensor, mask: Tensor | None, wanted: slice) -> Float[Tensor, "batch wanted width"]:
+        q, k, v = (each.unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in project_rows(self.qkv, x, wanted))
+        read = nn.functional.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None, None])
+        return read.transpose(1, 2).flatten(2)
 
 
 class Linear(Softmax):
     """Normalised linear attention, as in RLT: phi(Q) (phi(K)^T V) / (phi(Q) sum phi(K)). Shapes as `Softmax`."""
 
-    def _attend(self, x: Tensor, mask: Tensor | None, wanted: slice) -> Float[Tensor, "batch heads wanted m"]:
+    def _attend(self, x: Tensor, mask: Tensor | None, wanted: slice) -> Float[Tensor, "batch wanted width"]:
         q, k, values = project_for_sums(self.qkv, x, self.heads, wanted)
         with no_autocast(x):
             q32 = self.feature_map.shifted(at_least_float32(q))
             k32 = self.feature_map(at_least_float32(k))
             if mask is not None:
-                k32 = k32 * mask[:, None, :, None]
-            total = q32 @ k32.sum(-2).clamp(min=LEAST_SUM)[..., None]
-            return (values.read(q32, k32) / total).to(q.dtype)
+                k32 = k32 * mask_of_cells(mask, self.heads)[..., None]
+            total = q32.bmm(k32.sum(1).clamp(min=LEAST_SUM)[..., None])
+            return join_heads((values.read(q32, k32) / total).to(q.dtype), self.heads)

@@ -38,5 +38,6 @@ def lost_in_rounding(product: Float[Tensor, "*batch out"], x: Float[Tensor, "*ba
     """
     half = product.dtype
     with torch.no_grad():
-        rest = torch.addmm(product.flatten(0, -2), x.to(half).flatten(0, -2), weight.to(half).T, beta=-1.)
+        rows = product.reshape(-1, product.shape[-1])
+        rest = torch.addmm(rows, x.to(half).flatten(0, -2), weight.to(half).T, beta=-1.)
     return rest.view(product.shape)

@@ -5,6 +5,7 @@ from torch import nn
 
 from rmaat.attention.kernel import kernel_curve, position_kernel
 from rmaat.attention.precision import at_least_float32, no_autocast
+from rmaat.attention.projection import split_heads
 from rmaat.biology import Biology
 from rmaat.provenance import SIZE, Analogy, Engineering, FromRecord, Start, declare
 from rmaat.shapes import Float, Tensor
@@ -47,7 +48,7 @@ class Positional(nn.Module):
 class Content(nn.Module):
     """R = r (X W_R): each process sees its neighbours' input through the coupling; any segment length.
 
-    Shapes: x [batch, places, width] to R [batch, heads, places, m]; rows of padding must be 0 in x.
+    Shapes: x [batch, places, width] to R [batch * heads, places, m]; rows of padding must be 0 in x.
     """
 
     origins = declare(heads=SIZE)
@@ -63,9 +64,9 @@ class Content(nn.Module):
     def prepare(self) -> None:
         """R depends on the input: nothing can be computed before."""
 
-    def forward(self, x: Float[Tensor, "batch places width"]) -> Float[Tensor, "batch heads places m"]:
+    def forward(self, x: Float[Tensor, "batch places width"]) -> Float[Tensor, "cells places m"]:
         # (E5.5) R = r (X W_R)
-        return couple(self.kernel, self.project(x)).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return split_heads(couple(self.kernel, self.project(x)), self.heads)
 
 
 class NoRelPos(nn.Module):

@@ -124,8 +124,8 @@ def test_a_query_far_below_zero_is_neither_zero_nor_nan(feature_map, low):
     for dtype in (torch.float32, torch.float64):
         module = build(feature_map=feature_map, feedback="inverse").to(dtype)
         torch.manual_seed(1)
-        q = (low + torch.randn(1, 3, 11, 4, dtype=torch.float64)).to(dtype).requires_grad_()
-        k, v = (torch.randn(1, 3, 11, 4, dtype=torch.float64).to(dtype) for _ in range(2))
+        q = (low + torch.randn(3, 11, 4, dtype=torch.float64)).to(dtype).requires_grad_()
+        k, v = (torch.randn(3, 11, 4, dtype=torch.float64).to(dtype) for _ in range(2))
         y = module._attend(q, k, Values(v), None, 2, None)
         (slope,) = torch.autograd.grad(y.square().sum(), q)
         results[dtype] = y.detach().double(), slope.double()

@@ -30,7 +30,7 @@ def test_attention_of_half_precision_queries_keys_and_values(places, dtype, rel_
     torch.manual_seed(places)
     module = Astromorphic(32, 2, places, BIOLOGY, rel_pos)
     x = torch.randn(1, places, 32)
-    q, k, v, grad = (torch.randn(1, 2, places + 4, 16).to(dtype) for _ in range(4))
+    q, k, v, grad = (torch.randn(2, places + 4, 16).to(dtype) for _ in range(4))
     results = {}
     for name, kind in (("half", torch.float32), ("exact", torch.float64)):
         R = module.to(kind).rel_pos(x.to(kind))
@@ -105,7 +105,7 @@ def test_keys_far_below_zero_everywhere(parts, level, dtype):
     """phi(K) is 1e-26 or 0 in float32: the sum is held at 1e-18, so results and gradients are finite."""
     torch.manual_seed(0)
     module = Astromorphic(8, 2, 30, BIOLOGY, **parts)
-    q, k, v = (torch.randn(1, 2, 33, 4, requires_grad=True) for _ in range(3))
+    q, k, v = (torch.randn(2, 33, 4, requires_grad=True) for _ in range(3))
     R = module.rel_pos(torch.randn(1, 30, 8))
     process = None if R is None else module.feature_map(R)
     read = module._attend(q, (k + level).to(dtype).float(), Values(v), process, 3, None)
@@ -117,7 +117,7 @@ def test_the_floor_is_not_felt_above_it():
     """Keys of -40 in every feature sum to more than 1e-18: the result is that of float64 without a floor."""
     torch.manual_seed(0)
     module = Astromorphic(8, 2, 30, BIOLOGY, "none", feedback="inverse", calcium_exponent="1")
-    q, k, v = (torch.randn(1, 2, 30, 4) - shift for shift in (0., 40., 0.))
+    q, k, v = (torch.randn(2, 30, 4) - shift for shift in (0., 40., 0.))
     phi_q, phi_k = (torch.where(x > 0, x + 1, x.exp()) for x in (q.double(), k.double()))
     weights = phi_q @ phi_k.transpose(-1, -2)
     exact = weights @ v.double() / weights.sum(-1, keepdim=True) / module.m
