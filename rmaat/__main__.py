@@ -68,9 +68,11 @@ def train(
         return
     if out is None:
         raise UserError("no --out given; name the folder of the run, for example --out runs/" + config)
+    from rmaat.allocator import keep_freed_memory
     from rmaat.distributed import leave
     from rmaat.train import train as run_training
 
+    keep_freed_memory()
     given = None if record is None and sample is None else source
     result = run_training(experiment, out, data=data, record=given, resume=resume, device=device, control=control)
     if result is not None:  # under torchrun one process speaks for all

@@ -100,10 +100,13 @@ def clock(device: str) -> Callable[[], float]:
 
 
 def in_turns(runs: Mapping[str, Callable[[], object]], repeats: int, device: str = "cpu") -> dict[str, list[float]]:
-    """Seconds of `repeats` calls of each run, in turns so that all meet the same machine; one more does not count."""
+    """Seconds of `repeats` calls of each run, in turns so that all meet the same machine; one more does not count.
+
+    Every other turn goes backwards, so that none of them always comes after the one that leaves the caches cold.
+    """
     found, now = {name: [] for name in runs}, clock(device)
     for count in range(repeats + 1):
-        for name, run in runs.items():
+        for name, run in list(runs.items())[::-1 if count % 2 else 1]:
             start = now()
             run()
             seconds = now() - start
@@ -170,6 +173,18 @@ class Bench:
         run()
         return run
 
+    def forward(self, num_segments: int, **fields) -> Callable[[], None]:
+        """A forward pass without graph, as AMRB runs every segment but the kept ones first."""
+        model = self.model(num_segments, **fields)
+        tokens = torch.randint(model.config.vocab_size, (self.batch, model.config.max_length), device=self.device)
+        lengths = torch.full((self.batch,), model.config.max_length, device=self.device)
+
+        def run() -> None:
+            with torch.no_grad(), self.autocast():
+                model(tokens, lengths)
+
+        return run
+
     def peak(self, num_segments: int, **fields) -> int:
         """Peak bytes of one training step, above what was in use before."""
         return measure(self.step(num_segments, **fields), self.device)
@@ -186,6 +201,7 @@ class Bench:
                 "batch": self.batch, "width": self.shape.width, "layers": self.shape.layers,
                 "heads": self.shape.heads, "memory tokens": self.shape.num_memory_tokens, "repeats": self.repeats,
                 "time": "CPU seconds" if clock(self.device) is time.process_time else "seconds",
+                "freed memory": "kept for the next segment, as in training",
                 "load at the start": f"{os.getloadavg()[0]:.1f} of {os.cpu_count()} cores",
                 "torch": torch.__version__, "Python": platform.python_version(),
                 "record": self.biology.record.hash[:12]}

@@ -140,7 +140,7 @@ def test_learned_tensors_start_as_declared(attention):
 # ---------------------------------------------------------------------------------------------- the source
 
 
-FILES = ["model.py", "memory.py", "readout.py", "layers.py", *(f"attention/{path.name}" for path in
+FILES = ["model.py", "block.py", "memory.py", "readout.py", "layers.py", *(f"attention/{path.name}" for path in
                                                               sorted((RMAAT_FOLDER / "attention").glob("*.py")))]
 # Calls whose whole numbers are axes or shapes, never a quantity.
 SHAPES = {"permute", "transpose", "unflatten", "flatten", "unbind", "stack", "cat", "pad", "expand", "sum", "amax",

@@ -80,6 +80,18 @@ def test_speed_compares_in_turns_after_the_gradients(program, monkeypatch, tmp_p
     assert "segments of 512, neither pruned" in text
 
 
+def test_a_ratio_is_the_median_within_turns(monkeypatch):
+    """A machine that slows down to a third on the way changes no ratio; the fastest of each would say 1."""
+    drifting = {"ours": [2., 4., 6.], "theirs": [1., 4., 2.]}
+    monkeypatch.setattr(targets, "check_gradients", lambda *given: None)
+    monkeypatch.setattr(targets, "in_turns", lambda runs, repeats, device: drifting)
+    monkeypatch.setattr(measure.Bench, "seconds", lambda self, num_segments, variants: drifting)
+    table, *promises = targets.speed(measure.Bench(SMALL, batch=1, repeats=3))
+    assert all(row[1:4] == [4e3, 2e3, 2.] and row[4] == "1.00 to 3.00" for row in table.rows)
+    assert {promise.measured for promise in promises} == {2.}
+    assert "2.000 of BPTT's step instead of 1/3: 2.750, with keep_last = 3 2.250" in table.note
+
+
 def test_all_has_every_table_and_every_target(program, monkeypatch):
     seen = []
 
@@ -98,8 +110,8 @@ def test_all_has_every_table_and_every_target(program, monkeypatch):
     found = json.loads(program("all", "--json", "--batch", 5, "--device", "cpu"))
     assert [table["title"] for table in found["tables"]] == ["memory", "speed", "attention", "attention", "throughput"]
     assert [target["met"] for target in found["targets"]] == [True, False]
-    assert seen[:2] == [("memory", 5, 9), ("speed", 5, 9)] and set(seen[2:]) == {("attention", 1, 3),
-                                                                                ("throughput", 1, 3)}
+    assert seen[:2] == [("memory", 5, 25), ("speed", 5, 25)] and set(seen[2:]) == {("attention", 1, 3),
+                                                                                  ("throughput", 1, 3)}
 
 
 def test_a_table_is_aligned_markdown():
