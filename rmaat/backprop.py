@@ -12,7 +12,7 @@ Not modelled by `amrb`, and refused: second derivatives; random numbers that are
 their input in place; tensors inside objects that are no tuple, list or dict; parameters that are computed from one
 another; torch.func. As under every checkpoint, what a step writes elsewhere is written twice (running statistics of a
 BatchNorm; the gradient is right), and the replay sets torch's random state for a while: where threads train side by
-side and draw numbers, use bptt, or a process for each.
+side and draw numbers, use bptt, or a process for each. A hook on a parameter that the loss does not reach sees zeros.
 """
 
 from collections.abc import Callable, Iterable

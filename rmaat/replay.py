@@ -189,8 +189,13 @@ class Replay(torch.autograd.Function):
         if torch.is_grad_enabled():
             raise UserError("amrb has no second derivative (create_graph=True); use bptt for it")
         grads = list(grads)  # in the place of the tuple, so that nothing else holds them
-        with hooks_off(ctx.run.parameters):
-            return None, *Replay._replay_all(ctx.run, list(ctx.saved_tensors), grads)
+        parameters = ctx.run.parameters
+        with hooks_off(parameters):
+            found = Replay._replay_all(ctx.run, list(ctx.saved_tensors), grads)
+        for k, parameter in enumerate(parameters, len(found) - len(parameters)):
+            if found[k] is None and parameter._backward_hooks:  # torch would call them with None
+                found[k] = torch.zeros_like(parameter)
+        return None, *found
 
     @staticmethod
     def _replay_all(run: Recurrence, states: list[Tensor], grads: list[Tensor | None]) -> list[Tensor | None]:

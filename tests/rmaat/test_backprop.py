@@ -191,6 +191,16 @@ def test_gradient_clipping_sees_the_whole_gradient():
     assert_same(grads["amrb"], grads["bptt"])
 
 
+def test_a_hook_on_a_parameter_without_influence_sees_zeros():
+    """torch hands it None there, which no hook expects; without a hook the gradient stays None."""
+    w, unused, bare = (torch.ones(3, dtype=torch.float64, requires_grad=True) for _ in range(3))
+    unused.register_hook(lambda grad: grad + 2)
+    _, memory = amrb(lambda x, m: (None, torch.tanh(w * m)), [0] * 4, torch.ones(3, dtype=torch.float64),
+                     [w, unused, bare])
+    memory.sum().backward()
+    assert unused.grad.tolist() == [2, 2, 2] and bare.grad is None and w.grad.all()
+
+
 def test_hooks_on_parameters_see_the_whole_gradient_once():
     cell, (x, h) = Cell().double(), cell_inputs()
     expected = torch.autograd.grad(cell_run("bptt", cell, x, h), [cell.first.weight_ih])[0]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from rmaat.attention import ATTENTION
 from rmaat.benchmark.measure import measure
@@ -72,6 +73,70 @@ def test_a_hook_on_all_modules_sees_what_it_would_see_with_a_graph():
         handle.remove()
     assert len(kept[True]) == len(kept[False]) > 8
     assert all(torch.equal(a, b) for a, b in zip(kept[True], kept[False], strict=True))
+
+
+class Around(nn.Module):
+    """As an adapter wraps a layer."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x)
+
+
+def replace_activation(feedforward):
+    feedforward[1] = nn.ReLU()
+
+
+def approximate(feedforward):
+    feedforward[1] = nn.GELU("tanh")
+
+
+def append(feedforward):
+    feedforward.append(nn.Tanh())
+
+
+def wrap(feedforward):
+    feedforward[0], feedforward[2] = Around(feedforward[0]), Around(feedforward[2])
+
+
+def normalise(feedforward):
+    nn.utils.parametrizations.weight_norm(feedforward[2])
+
+
+@pytest.mark.parametrize("change", [replace_activation, approximate, append, wrap, normalise])
+def test_parts_that_were_replaced_run_as_they_are(change):
+    """With a hook inside a wrapped layer, too, and the same bits with and without a graph."""
+    block, x, kept = build().blocks[0], torch.randn(2, 7, 12), []
+    plain = block(x, 2, None)
+    change(block.feedforward)
+    for module in block.feedforward.modules():
+        if isinstance(module, Around):
+            module.inner.register_forward_hook(lambda module, inputs, out: kept.append((out, out.clone())))
+    with_graph = block(x, 2, None)
+    with torch.no_grad():
+        assert torch.equal(block(x, 2, None), with_graph)
+    assert change in (wrap, normalise) or not torch.equal(with_graph, plain)
+    assert all(torch.equal(out, then) for out, then in kept) and len(kept) == 4 * (change is wrap)
+
+
+def test_an_attention_may_return_what_is_its_own():
+    block = build().blocks[0]
+
+    class Constant(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.value = nn.Parameter(torch.ones(2, 7, 12))
+
+        def forward(self, x, *others):
+            return self.value
+
+    block.attention = Constant()
+    with torch.no_grad():
+        block(torch.ones(2, 7, 12), 2, None)
+    assert (block.attention.value == 1).all()
 
 
 def test_the_input_of_a_block_is_left_as_it_was():
