@@ -12,7 +12,7 @@ from rmaat.shapes import Tensor
 ALIKE = {torch.float64: 1e-6, torch.complex128: 1e-6, torch.float32: 3e-3, torch.complex64: 3e-3}  # float32 may be TF32
 ALIKE_HALF = .01  # all of the norm, far above the rounding that CUDA's order of sums may bring
 LOOKED_AT = 1024  # numbers of an out_t that are kept to be compared with its replay
-PLAIN = (Number, str, bytes, Enum, torch.Size, torch.dtype, torch.device)  # what holds no tensor
+PLAIN = (type(None), Number, str, bytes, Enum, torch.Size, torch.dtype, torch.device)  # what holds no tensor
 
 
 def differentiable(x: Tensor) -> bool:
@@ -23,7 +23,7 @@ def differentiable(x: Tensor) -> bool:
 def check_plain(leaves: Iterable, what: str) -> None:
     """A tensor inside some other object would pass unseen, and its gradient be lost."""
     for leaf in leaves:
-        if leaf is not None and not isinstance(leaf, PLAIN):
+        if not isinstance(leaf, PLAIN):
             raise UserError(f"amrb: {what} holds an object of type {type(leaf).__name__}; allowed are tensors, "
                             "numbers, texts and None, and tuples, lists and dicts of them")
 

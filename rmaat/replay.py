@@ -24,8 +24,6 @@ class Shape:
 
     def build(self, tensors: Sequence[Tensor]):
         """The nested value with these tensors in their places."""
-        if self.spec is None:  # one tensor or nothing, as most memories and outs are: not worth a tree
-            return tensors[0] if tensors else None
         leaves = list(self.leaves)
         for k, tensor in zip(self.where, tensors, strict=True):
             leaves[k] = tensor
@@ -34,8 +32,6 @@ class Shape:
 
 def take_apart(value) -> tuple[list[Tensor], Shape]:
     """The tensors of a nested value, and the rest."""
-    if value is None or isinstance(value, Tensor):
-        return ([], Shape([None], None, [])) if value is None else ([value], Shape([None], None, [0]))
     leaves, spec = tree_flatten(value)
     where = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
     tensors = [leaves[k] for k in where]

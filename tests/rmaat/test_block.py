@@ -13,7 +13,6 @@ from rmaat.model import RMAAT, ModelConfig
 
 BIOLOGY = Biology.load()
 CONFIG = ModelConfig(20, 3, segment_length=5, num_segments=3, width=12, heads=3, num_memory_tokens=2)
-ALL = slice(None)
 
 
 def build(**fields):
@@ -149,8 +148,7 @@ def test_the_input_of_a_block_is_left_as_it_was():
 
 
 def test_without_a_graph_the_hidden_layer_is_made_once():
-    """The widest tensor of a block, 4 widths, is there once instead of twice: what else is there then is x, its norm
-    and the output of the attention, one width each, and for the hidden layer's product its result."""
+    """The widest tensor of a block, 4 widths a row: without a graph it is there once, beside the result, one width."""
     block, x = build(width=64, heads=1, segment_length=500).blocks[0], torch.randn(4, 502, 64)
     row = x.numel() * x.element_size()
     with torch.no_grad():

@@ -114,7 +114,7 @@ def wanted_rows(module, x, places, mask, readers):
 @pytest.mark.parametrize(("heads", "readers"), [(1, 1), (1, 5), (1, 11), (1, 12), (1, 13), (3, 3), (3, 4), (3, 9)])
 @pytest.mark.parametrize("padded", [False, True])
 def test_a_handful_of_readers_read_what_all_rows_would(attention, rel_pos, heads, readers, padded):
-    """On both sides of where it pays to leave V out: width 12 has 12 readers of one head, 4 of three."""
+    """On both sides of where it pays to leave V out: at width 12 below 12 readers of one head, below 4 of three."""
     torch.manual_seed(readers)
     module = ATTENTION[attention](12, heads, 19, BIOLOGY, rel_pos).double()
     x = torch.randn(3, 19 + readers, 12, dtype=torch.float64)
