@@ -12,7 +12,7 @@ demo: $(SETUP)
 
 # Two halves side by side, one core each, of about equal length: the compilers' tests go with the network's.
 # `python -m pytest` runs all of it in one process.
-NETWORK := tests/rmaat tests/test_real_data.py tests/figures tests/test_readme.py tests/astro_sim/test_sim_backends.py
+NETWORK := tests/rmaat tests/test_real_data.py tests/figures tests/test_readme.py tests/astro_sim/test_backends.py
 test: $(SETUP)
 	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 --output-sync=target test-biology test-network
 

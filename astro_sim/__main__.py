@@ -61,14 +61,14 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Equations, parameters, units and sources of a model."""
-    from astro_sim import describe
     from astro_sim.plan import find_model
+    from astro_sim.show import describe
 
     found, parameter_set = find_model(model, set_name)
     if as_json:
         return print_json(describe.as_dict(found, parameter_set))
     if as_markdown:
-        from astro_sim import markdown
+        from astro_sim.show import markdown
 
         return print(markdown.as_markdown(found, parameter_set), end="")
     print(describe.as_text(found, parameter_set))
@@ -112,7 +112,12 @@ def run_model(
     as_json: Json = False,
 ) -> None:
     """Simulate MODEL (or MODEL:SET) and write a recording. Ctrl-C keeps what was recorded until then."""
-    from astro_sim import check_step, describe, estimate, plan, simulate, stream_to_disk
+    from astro_sim import plan
+    from astro_sim.run import estimate
+    from astro_sim.run import half_step as check_step
+    from astro_sim.run import simulation as simulate
+    from astro_sim.run import streaming as stream_to_disk
+    from astro_sim.show import describe
 
     chosen = plan.prepare(model, protocol, parameter_set=set_name, parameters=_pairs("set", sets),
                           options=_pairs("option", option), initial=_pairs("initial", initial), duration=duration,
@@ -159,7 +164,7 @@ def analyse(
     """Ranges and oscillations of every variable; waves, equilibria, AM/FM encoding and events where they apply."""
     from astro_sim.analysis import summarise
     from astro_sim.parameter import read
-    from astro_sim.recording import PartialRecording, Recording
+    from astro_sim.recording.recording import PartialRecording, Recording
 
     start = None if after is None else read(after, "second", "after")
     with warnings.catch_warnings(action="ignore", category=PartialRecording):
@@ -178,7 +183,7 @@ def plot(
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
 ) -> None:
     """A panel for each variable of a recording, axes with units."""
-    from astro_sim.recording import Recording
+    from astro_sim.recording.recording import Recording
     from foundation.files import replacing
 
     if out.suffix not in (".png", ".svg", ".pdf"):
@@ -202,8 +207,8 @@ def scan_model(
     """Bifurcation diagram over one input: all branches of equilibria, stability, Hopf points, folds, oscillations."""
     from dataclasses import asdict
 
-    from astro_sim.analysis import diagram as diagrams
-    from astro_sim.analysis import scan
+    from astro_sim.dynamics import diagram as diagrams
+    from astro_sim.dynamics import scanning as scan
 
     if out is not None:
         _check_out(out, force)
@@ -234,7 +239,7 @@ def sweep_model(
     as_json: Json = False,
 ) -> None:
     """Simulate every combination of parameter values, each into a file named by its hash."""
-    from astro_sim.sweep import grid, sweep
+    from astro_sim.run.sweeps import grid, sweep
 
     varied = {name: [value.strip() for value in values.split(",")] for name, values in _pairs("vary", vary).items()}
     points = grid(varied, model=model, protocol=protocol, options=_pairs("option", option), parameter_set=set_name,
@@ -260,7 +265,7 @@ def run_benchmark(
     """Cost of a step by network size, and simulate against bare Brian2 and LSODA; after a check of the results."""
     import json
 
-    from astro_sim import benchmark
+    from astro_sim.benchmark import report as benchmark
     from foundation.files import write_text
 
     if out is not None:

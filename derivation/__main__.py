@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from derivation import record
+from derivation.record import record
 from foundation import cli
 from foundation.errors import DamagedFileError, UserError
 
@@ -36,8 +36,8 @@ NoCache = Annotated[bool, typer.Option("--no-cache", help="simulate all anew, ke
 def _derive(cache: Path | None, no_cache: bool):
     import sys
 
-    from derivation.cache import default_folder
-    from derivation.derive import derive
+    from derivation.regenerate import derive
+    from derivation.simulation.cache import default_folder
 
     if cache and no_cache:
         raise UserError(f"--cache {cache} and --no-cache contradict each other; give one")
@@ -67,7 +67,7 @@ def derive_verb(
 @app.command()
 def check(file: RecordFile = None, cache: Cache = None, no_cache: NoCache = False, as_json: AsJson = False):
     """Derive anew and compare with the committed record; exit code 3 when they differ."""
-    from derivation.check import differences
+    from derivation.proof.reproduction import differences
 
     committed = record.load(file)
     derived = _derive(cache, no_cache).record
@@ -96,7 +96,7 @@ def show(entry: Annotated[str | None, typer.Argument(help="an entry; all by defa
 def reduce_verb(names: Annotated[list[str] | None, typer.Argument(help="constants; all by default")] = None,
                 as_json: AsJson = False):
     """Reduce the macro model's constants from biophysical models, and hold each against the full model."""
-    from derivation.reduce import rows, text
+    from derivation.reductions.registry import rows, text
 
     found = rows(names)
     cli.print_json({"constants": found}) if as_json else print("\n".join(text(found)))
@@ -120,7 +120,7 @@ def whatif(
     as_json: AsJson = False,
 ):
     """Old and new value of every entry under other parameters, and what that means for the network."""
-    from derivation import whatif as other
+    from derivation.proof import what_if as other
 
     loaded = record.load(file)
     changes = other.read_changes(loaded, settings)
@@ -153,7 +153,8 @@ def sample(
 
     Intervals of fits, published parameter sets, and what is assumed within --assumed-spread.
     """
-    from derivation import ensemble, uncertainty
+    from derivation.proof import uncertainty
+    from derivation.record import ensemble
 
     loaded, spread = record.load(file), uncertainty.ASSUMED_SPREAD if assumed_spread is None else assumed_spread
     with cli.Progress("draw", draws) as progress:
@@ -179,8 +180,8 @@ def perturb(file: RecordFile = None, as_json: AsJson = False):
 
     Exit code 3 when a constant moves by other than its derivative says, second order aside.
     """
-    from derivation import perturb as proof
-    from derivation.whatif import parameters
+    from derivation.proof import perturbation as proof
+    from derivation.proof.what_if import parameters
 
     loaded = record.load(file)
     moves = [move for name in parameters(loaded) for move in proof.moves(loaded, name)]
@@ -210,7 +211,7 @@ def _print(loaded: record.Record, names: list[str], as_json: bool) -> None:
         body = json.loads(record.dumps(loaded))
         cli.print_json({"hash": loaded.hash, "entries": {name: body["entries"][name] for name in names}})
         return
-    from derivation.show import describe
+    from derivation.proof.text import describe
 
     print(f"record {loaded.hash[:12]}")
     for name in names:

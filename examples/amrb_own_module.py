@@ -14,7 +14,7 @@ held at a time, however many segments there are.
 import torch
 from torch import nn
 
-from rmaat.backprop import amrb
+from rmaat.gradient.backprop import amrb
 
 
 class ChunkGRU(nn.Module):

@@ -1,7 +1,7 @@
 """A calcium wave on a ring of 20 astrocytes, one of which is fed IP3; prints when each one's calcium first rises."""
 
 from astro_sim.analysis import crossings
-from astro_sim.simulate import simulate
+from astro_sim.run.simulation import simulate
 
 recording = simulate(
     "astrocyte_network",

@@ -1,7 +1,7 @@
 """Gliotransmission turns depression to facilitation: release by regular trains, before and after one release."""
 
-from astro_sim.release import regular_train, resting_probability
-from astro_sim.simulate import simulate
+from astro_sim.models.tripartite.release import regular_train, resting_probability
+from astro_sim.run.simulation import simulate
 
 RATES = (1.0, 2.5, 5.0, 12.5)
 trains = [f"regular:input=spikes,rate={rate} hertz,count=99,start=0.5 s,elements={k}" for k, rate in enumerate(RATES)]

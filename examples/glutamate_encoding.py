@@ -1,7 +1,7 @@
 """Glutamate in amplitude (AM) or frequency (FM) of calcium oscillations: prints size and period at four levels."""
 
 from astro_sim.analysis import amplitude, period
-from astro_sim.simulate import simulate
+from astro_sim.run.simulation import simulate
 
 LEVELS = (0.05, 0.2, 0.5, 2.0)
 drives = [f"constant:input=glutamate,value={level} umolar,elements={k}" for k, level in enumerate(LEVELS)]

@@ -1,8 +1,8 @@
 """Calcium while IP3 goes slowly up and down again: it begins to oscillate long after the Hopf point is passed."""
 
 from astro_sim.analysis import peaks
-from astro_sim.analysis.equilibria import hopf_points
-from astro_sim.simulate import simulate
+from astro_sim.dynamics.equilibria import hopf_points
+from astro_sim.run.simulation import simulate
 
 ramp = "ramp:input=ip3,times=0s+300s+600s,values=0.2umolar+0.8umolar+0.2umolar"
 recording = simulate("li_rinzel:AM", ramp, duration="600 s", dt="100 ms", record_every="200 ms")

@@ -1,6 +1,6 @@
 """Six cycles of the macro model: short-term processes follow each, the long-term ones add up and saturate."""
 
-from astro_sim.simulate import simulate
+from astro_sim.run.simulation import simulate
 
 CYCLE = 11.5  # seconds
 drive = "cycles:input={},high=1,period=11.5s,duty=0.5,count=6"

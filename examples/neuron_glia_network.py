@@ -1,8 +1,8 @@
 """A network of neurons and astrocytes: who belongs to whom, and what a release does to one astrocyte's synapses."""
 
 from astro_sim.analysis.spiking import firing_rates
-from astro_sim.simulate import simulate
-from astro_sim.synapse_map import SynapseMap
+from astro_sim.models.synapse_map import SynapseMap
+from astro_sim.run.simulation import simulate
 
 recording = simulate("neuron_glia_network", "spikes:input=release,times=0s,elements=5",
                      options={"loop": "open", "synapse_spread": 0.3}, duration="1 s", dt="1 ms", seed=1)

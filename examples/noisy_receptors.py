@@ -3,7 +3,7 @@
 import numpy as np
 
 from astro_sim.analysis import peaks
-from astro_sim.simulate import simulate
+from astro_sim.run.simulation import simulate
 
 for name in ("gchi", "gchi_stochastic"):
     recording = simulate(name, "constant:input=glutamate,value=0.5 umolar", options={"n": 10}, duration="40 s",

@@ -1,8 +1,8 @@
 """The pairing curve of Graupner and Brunel's rule: change of strength by 60 pairs at 1 Hz, in closed form."""
 
 from astro_sim.models import MODELS
-from astro_sim.pairing_curve import change_of_strength, numbers
-from astro_sim.simulate import simulate
+from astro_sim.models.graupner_brunel.pairing_curve import change_of_strength, numbers
+from astro_sim.run.simulation import simulate
 
 values = numbers(MODELS["graupner_brunel_stochastic"].parameters())
 for offset in range(-80, 81, 10):

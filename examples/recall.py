@@ -2,7 +2,7 @@
 
 from astro_sim.analysis.energy import energy
 from astro_sim.models.associative_memory import cue, overlaps
-from astro_sim.simulate import simulate
+from astro_sim.run.simulation import simulate
 
 recording = simulate("associative_memory", initial=cue(pattern=1, flipped=3), duration="30 s", dt="50 ms")
 agreement, course = overlaps(recording), energy(recording)

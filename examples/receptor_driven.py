@@ -1,6 +1,6 @@
 """Receptors that bind glutamate: a pulse, what they have bound, and the calcium that follows."""
 
-from astro_sim.simulate import simulate
+from astro_sim.run.simulation import simulate
 
 recording = simulate("gchi_receptor", "square:input=glutamate,high=1 umolar,start=5 s,stop=15 s", duration="40 s",
                      dt="20 ms")

@@ -1,6 +1,6 @@
 """Spikes raise the IP3 of an astrocyte: how much calcium answers to trains of four rates."""
 
-from astro_sim.simulate import simulate
+from astro_sim.run.simulation import simulate
 
 RATES = (0.05, 0.1, 0.2, 0.4)
 trains = [f"regular:input=spikes,rate={rate} hertz,count={int(100 * rate)},start=5 s,elements={k}"

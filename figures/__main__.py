@@ -67,7 +67,7 @@ def draw(names: list[str], out: Path, record_file: Path | None = None, run: Path
     """Draw the named figures into `out`; returns the files."""
     import importlib
 
-    from derivation import record
+    from derivation.record import record
     from figures import style
     from figures.sources import Sources
     from foundation.checkout import commit

@@ -42,8 +42,8 @@ def _say(text: str) -> None:
 
 
 def _derive(record_file: Path, out: Path):
-    from derivation import record
-    from derivation.derive import derive
+    from derivation.record import record
+    from derivation.regenerate import derive
 
     _say("simulate and derive")
     derived = derive(lambda text: print(f"  {text}", flush=True))
@@ -54,8 +54,8 @@ def _derive(record_file: Path, out: Path):
 
 
 def _train(record_file: Path, out: Path) -> tuple[dict, dict]:
-    from rmaat.configs import CONFIGS
-    from rmaat.train import train
+    from rmaat.training.configs import CONFIGS
+    from rmaat.training.trainer import train
 
     _say("train on recall over 8 segments, then the same with the memory reset")
     recall = train(CONFIGS["recall"](), out / "recall", record=record_file, control=True)
@@ -82,9 +82,9 @@ def _draw(record_file: Path, out: Path) -> list[Path]:
 def screen(derived, recall: dict, listops: dict, measured) -> list[str]:
     """What came out, on one screen."""
     from astro_sim import analysis
-    from rmaat.configs import CONFIGS
-    from rmaat.trace import trace
-    from rmaat.trace_text import text
+    from rmaat.trace.report import trace
+    from rmaat.trace.text import text
+    from rmaat.training.configs import CONFIGS
 
     calcium = derived.recordings["calcium"]
     low, high = analysis.amplitude(calcium, "C", after=30.0)

@@ -3,7 +3,7 @@ states stand side by side, the range of the oscillations and their period."""
 
 from itertools import groupby
 
-from astro_sim.analysis.scan import scan
+from astro_sim.dynamics.scanning import scan
 from figures import style
 from figures.sources import Sources
 

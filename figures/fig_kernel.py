@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from derivation.nondimensional import steady_response
-from derivation.simulations import PLACES
+from derivation.simulation.nondimensional import steady_response
+from derivation.simulation.simulations import PLACES
 from figures import style
 from figures.sources import Sources
 from rmaat.attention.kernel import position_kernel
-from rmaat.biology import Biology
+from rmaat.biology.biology import Biology
 
 SHOWN = 24
 

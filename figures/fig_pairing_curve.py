@@ -3,8 +3,8 @@
 import numpy as np
 
 from astro_sim.models import MODELS
-from astro_sim.pairing_curve import change_of_strength, exact_transitions, numbers
-from astro_sim.simulate import simulate
+from astro_sim.models.graupner_brunel.pairing_curve import change_of_strength, exact_transitions, numbers
+from astro_sim.run.simulation import simulate
 from figures import style
 from figures.sources import Sources
 

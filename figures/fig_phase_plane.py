@@ -1,8 +1,8 @@
 """The phase plane of calcium and h: nullclines, equilibria with their stability, a course, in both parameter sets."""
 
 from astro_sim.analysis import period
-from astro_sim.analysis.phase_plane import phase_plane
-from astro_sim.simulate import simulate
+from astro_sim.dynamics.phase_plane import phase_plane
+from astro_sim.run.simulation import simulate
 from figures import style
 from figures.sources import Sources
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from astro_sim.analysis.spiking import firing_rates
-from astro_sim.simulate import simulate
+from astro_sim.run.simulation import simulate
 from figures import style
 from figures.sources import Sources
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from derivation.reduce import REDUCTIONS
 from derivation.reductions import coupling, cycle, long_term, process, resting, sheet, synapse
+from derivation.reductions.registry import REDUCTIONS
 from figures import style
 from figures.sources import Sources
 

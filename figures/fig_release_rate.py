@@ -3,8 +3,13 @@
 import numpy as np
 
 from astro_sim.models import MODELS
-from astro_sim.release import bound_at_threshold, facilitation_threshold, regular_train, resting_probability
-from astro_sim.simulate import simulate
+from astro_sim.models.tripartite.release import (
+    bound_at_threshold,
+    facilitation_threshold,
+    regular_train,
+    resting_probability,
+)
+from astro_sim.run.simulation import simulate
 from figures import style
 from figures.sources import Sources
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from derivation.nondimensional import cycle_shares
-from derivation.simulations import NUM_CYCLES
+from derivation.simulation.nondimensional import cycle_shares
+from derivation.simulation.simulations import NUM_CYCLES
 from figures import style
 from figures.sources import Sources
-from rmaat.biology import Biology
-from rmaat.memory import RETENTION
+from rmaat.biology.biology import Biology
+from rmaat.model.memory import RETENTION
 
 
 def draw(sources: Sources):

@@ -1,6 +1,6 @@
 """Short- and long-term processes over the driven cycles: STP follows each cycle, LTP accumulates and saturates."""
 
-from derivation.simulations import NUM_CYCLES
+from derivation.simulation.simulations import NUM_CYCLES
 from figures import style
 from figures.sources import Sources
 

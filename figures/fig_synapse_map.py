@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from astro_sim import wiring
 from astro_sim.models import MODELS
+from astro_sim.models.neuron_glia_network import wiring
 from figures import style
 from figures.sources import Sources
 

@@ -3,11 +3,11 @@
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from derivation.record import Record
+from derivation.record.record import Record
 from figures import style
 from figures.sources import Sources
-from rmaat.configs import CONFIGS
-from rmaat.trace_matrix import Matrix, matrix
+from rmaat.trace.matrix import Matrix, matrix
+from rmaat.training.configs import CONFIGS
 
 CONFIG = "recall"
 WEAKEST, STRONGEST = 1e-3, 3.0  # percent per percent; weaker ones are drawn as the weakest

@@ -5,8 +5,8 @@ import numpy as np
 from figures import style
 from figures.sources import Sources
 from foundation.errors import UserError
-from rmaat import run_folder
-from rmaat.evaluate import CONTROL
+from rmaat.training import run_folder
+from rmaat.training.evaluation import CONTROL
 
 
 def draw(sources: Sources):

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from derivation.record import Record
+from derivation.record.record import Record
 from figures import style
 from figures.sources import Sources
 

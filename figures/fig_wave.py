@@ -1,6 +1,6 @@
 """Calcium waves on a ring of astrocytes as space-time pictures: too little, enough and too much gap-junction flux."""
 
-from astro_sim.simulate import simulate
+from astro_sim.run.simulation import simulate
 from figures import style
 from figures.sources import Sources
 

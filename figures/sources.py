@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from astro_sim.recording import Recording
-from derivation import simulations, uncertainty
-from derivation.ensemble import Ensemble, load, path_beside
-from derivation.record import Record
+from astro_sim.recording.recording import Recording
+from derivation.proof import uncertainty
+from derivation.record.ensemble import Ensemble, load, path_beside
+from derivation.record.record import Record
+from derivation.simulation import simulations
 from foundation.errors import UserError
 
 DRAWS = 20  # of a record that brings none

@@ -34,8 +34,8 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Same as --set train.se
 
 
 def _experiment(config: str, settings: list[str] | None, seed: int | None):
-    from rmaat.configs import CONFIGS
-    from rmaat.experiment import change
+    from rmaat.training.configs import CONFIGS
+    from rmaat.training.experiment import change
 
     return change(choose("config", config, CONFIGS)(),
                   [*(settings or []), *([] if seed is None else [f"train.seed={seed}"])])
@@ -68,9 +68,9 @@ def train(
         return
     if out is None:
         raise UserError("no --out given; name the folder of the run, for example --out runs/" + config)
-    from rmaat.allocator import keep_freed_memory
-    from rmaat.distributed import leave
-    from rmaat.train import train as run_training
+    from rmaat.resources import keep_freed_memory
+    from rmaat.training.distributed import leave
+    from rmaat.training.trainer import train as run_training
 
     keep_freed_memory()
     given = None if record is None and sample is None else source
@@ -81,7 +81,7 @@ def train(
 
 
 def _summary(result: dict, out: Path) -> str:
-    from rmaat.evaluate import table
+    from rmaat.training.evaluation import table
 
     return (f"{table(result)}\n  {result['parameters']:,} parameters; {result['timed_steps']} steps in "
             f"{result['seconds']:.0f} s ({result['cpu_seconds']:.0f} CPU-seconds), peak {result['peak_bytes']:,} bytes "
@@ -90,8 +90,8 @@ def _summary(result: dict, out: Path) -> str:
 
 def _record(file: Path | None, sample: str | None):
     """A file's record (the committed one by default), or a sample of the ensemble beside it."""
-    from derivation import ensemble
-    from derivation import record as records
+    from derivation.record import ensemble
+    from derivation.record import record as records
 
     source = records.load(file)
     return source if sample is None else ensemble.load(ensemble.path_beside(file)).sample(source, sample)
@@ -102,7 +102,7 @@ def _warn(model, record) -> None:
     import os
     import sys
 
-    from rmaat.trace import warnings
+    from rmaat.trace.report import warnings
 
     for warning in warnings(model, record) if os.environ.get("RANK", "0") == "0" else ():
         print(f"warning: {warning}", file=sys.stderr)
@@ -110,9 +110,9 @@ def _warn(model, record) -> None:
 
 def _plan(experiment, source, device: str, json: bool) -> None:
     """What would be trained, checked as far as that goes without data."""
-    from rmaat.evaluate import find_device
-    from rmaat.experiment import to_json
-    from rmaat.trace import build
+    from rmaat.trace.report import build
+    from rmaat.training.evaluation import find_device
+    from rmaat.training.experiment import to_json
 
     model = build(experiment.model, source)
     plan = to_json(experiment) | {"parameters": sum(p.numel() for p in model.parameters()), "record": source.hash,
@@ -138,7 +138,7 @@ def evaluate(
     \b
     python -m rmaat evaluate runs/recall --split validation --json
     """
-    from rmaat import evaluate as evaluation
+    from rmaat.training import evaluation
 
     result = evaluation.evaluate(folder, split, data, device, controls)
     print_json(result) if json else print(evaluation.table(result))
@@ -161,9 +161,9 @@ def trace(
     python -m rmaat trace --config fashion_small --tensor retention
     python -m rmaat trace --check
     """
-    from rmaat import run_folder
-    from rmaat import trace as tracing
-    from rmaat.trace_text import text
+    from rmaat.trace import report as tracing
+    from rmaat.trace.text import text
+    from rmaat.training import run_folder
 
     if folder is None:
         model, source = _experiment(config, settings, None).model, _record(record, sample)
@@ -184,7 +184,7 @@ def _check_trace(model, record, json: bool) -> None:
     """Print the matrix; raise where something is wrong."""
     import dataclasses
 
-    from rmaat import trace_matrix as matrices
+    from rmaat.trace import matrix as matrices
 
     found = matrices.matrix(model, record)
     wrong = matrices.complaints(model, record, found)
@@ -214,7 +214,7 @@ def inspect(
     python -m rmaat inspect runs/recall
     python -m rmaat inspect --config recall --set retention=multiply --json
     """
-    from rmaat import inspection
+    from rmaat.trace import inspection
 
     if folder is not None and (record or settings or seed is not None):
         raise UserError("a run brings its own record and config; leave --record, --set and --seed away, or leave RUN "
@@ -229,7 +229,7 @@ def tasks(json: Json = False) -> None:
     """List the tasks and their dials."""
     import dataclasses
 
-    from rmaat.tasks import TASKS
+    from rmaat.tasks.registry import TASKS
 
     rows = {name: {"summary": task.summary, "classes": task.num_classes, "vocabulary": task.vocab_size,
                    "max_length": task().max_length, "dials": dataclasses.asdict(task())}
@@ -245,8 +245,8 @@ def tasks(json: Json = False) -> None:
 @app.command()
 def configs(json: Json = False) -> None:
     """List the configs; 'train CONFIG --dry-run' shows every field of one."""
-    from rmaat.configs import CONFIGS
-    from rmaat.experiment import to_json
+    from rmaat.training.configs import CONFIGS
+    from rmaat.training.experiment import to_json
 
     if json:
         print_json({name: to_json(make()) for name, make in CONFIGS.items()})

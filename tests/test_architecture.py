@@ -17,7 +17,7 @@ ALLOWED = {
     "figures": set(PACKAGES),
 }
 # all that rmaat may know of the derivation
-RECORD_SIDE = {"derivation", "derivation.record", "derivation.closed_form", "derivation.ensemble"}
+RECORD_SIDE = {"derivation", "derivation.record", "derivation.record.closed_form", "derivation.record.ensemble"}
 RUNS_WHAT_A_FILE_SAYS = ("eval", "exec", "torch.load", "pickle.load", "pickle.loads")
 HEAVY = ("brian2", "torch", "numpy", "scipy", "sympy", "xarray", "pandas", "matplotlib")
 
@@ -47,8 +47,8 @@ def test_a_floor_imports_only_what_lies_below(package):
 def test_the_network_sees_the_record_and_nothing_else_of_the_derivation():
     for path in source_files("rmaat"):
         for name in imports_of(path):
-            if name.split(".")[0] == "derivation" and name.count(".") <= 1:
-                assert name in RECORD_SIDE, f"{path.relative_to(ROOT)} imports {name}"
+            if name.split(".")[0] == "derivation":
+                assert name.split(".")[1:2] == ["record"], f"{path.relative_to(ROOT)} imports {name}"
 
 
 def undocumented(body, inside=""):
@@ -68,7 +68,7 @@ def test_every_public_name_says_what_it_is(package):
         assert not list(undocumented(ast.parse(path.read_text("utf-8")).body)), path.relative_to(ROOT)
 
 
-@pytest.mark.parametrize("module", ["rmaat", "rmaat.model", "rmaat.train", "rmaat.trace"])
+@pytest.mark.parametrize("module", ["rmaat", "rmaat.model.model", "rmaat.training.trainer", "rmaat.trace.report"])
 def test_training_needs_no_simulator(module):
     code = f"import {module}, sys; print([m for m in ('brian2', 'sympy', 'astro_sim') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -118,7 +118,7 @@ def test_nothing_is_ever_unpickled():
     """
     for package in PACKAGES:
         for path in source_files(package):
-            if path == ROOT / "astro_sim" / "equation_text.py":
+            if path == ROOT / "astro_sim" / "model" / "equation_text.py":
                 continue
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Call):

@@ -48,7 +48,7 @@ def test_its_python_runs_and_prints_what_it_says():
 
 
 def test_its_numbers_are_those_of_the_record():
-    from derivation import record
+    from derivation.record import record
 
     entries = record.load().entries
     for name, constant in (("retention", "q"), ("relative_position", "scale")):

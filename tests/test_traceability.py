@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from derivation import perturb, record, simulations, whatif
-from derivation.nondimensional import cycle_shares, steady_response
-from derivation.reduce import gamma_l
-from rmaat.biology import Biology
-from rmaat.configs import CONFIGS
-from rmaat.model import RMAAT
+from derivation.proof import perturbation as perturb
+from derivation.proof import what_if as whatif
+from derivation.record import record
+from derivation.reductions.registry import gamma_l
+from derivation.simulation import simulations
+from derivation.simulation.nondimensional import cycle_shares, steady_response
+from rmaat.biology.biology import Biology
+from rmaat.model.model import RMAAT
+from rmaat.training.configs import CONFIGS
 
 # Entries that the default network does not read, with the reason and the config that reads them.
 _LINE = "the tokens of a segment lie on a line"
@@ -106,7 +109,7 @@ CYCLES, PLACES = 6, 25
 def shares(kappa="1", high=1.0):
     """Share of the capacity of each driven cycle, 240 steps a cycle: what the network takes as its retention."""
     from astro_sim.protocols import cycles
-    from astro_sim.simulate import simulate
+    from astro_sim.run.simulation import simulate
 
     seconds = 11.5
     drives = [cycles(layer, high=high, period=seconds, duty=0.5, count=CYCLES) for layer in ("b_pre", "b_post")]
@@ -118,7 +121,7 @@ def shares(kappa="1", high=1.0):
 def response(coupling, d=simulations.SMALL_DRIVE, tau_ps="0.5 second"):
     """Steady response of 1 to 10 places from one driven process: what the network takes as its kernel."""
     from astro_sim.protocols import constant
-    from astro_sim.simulate import simulate
+    from astro_sim.run.simulation import simulate
 
     recording = simulate("macro", constant("d", d, elements=(PLACES // 2,)),
                          options={"n_pre": 1, "n_post": PLACES, "layout": "line", "coupling": coupling},

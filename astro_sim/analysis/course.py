@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from astro_sim.parameter import read
-from astro_sim.recording import Recording
+from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
 
 PROMINENCE = 0.25  # of the range: a peak stands out from the lower of its two sides by at least so much

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from astro_sim.analysis.course import oscillation
 from astro_sim.protocols import Drive
-from astro_sim.recording import Recording
+from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
 
 DEEP = 0.2  # a depth above which amplitude or frequency counts as modulated: largest over smallest is 1.5

@@ -1,6 +1,7 @@
 """The energy of macro and associative_memory, from a recording: it cannot rise while the input is constant."""
 
-from astro_sim.models import associative_memory, macro_energy
+from astro_sim.models import associative_memory
+from astro_sim.models.macro import energy as macro_energy
 from astro_sim.plan import plan_of
 from astro_sim.protocols.courses import input_courses
 from foundation.errors import UserError

@@ -4,7 +4,7 @@
     print(found.times, rate_of(recording, found))
 """
 
-from astro_sim.recording import Events, Recording
+from astro_sim.recording.recording import Events, Recording
 from foundation.errors import UserError, choose
 
 

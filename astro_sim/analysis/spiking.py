@@ -1,7 +1,7 @@
 """Firing rates of neurons, from the spikes of a recording."""
 
 from astro_sim.analysis import events
-from astro_sim.recording import Recording
+from astro_sim.recording.recording import Recording
 
 
 def firing_rates(recording: Recording, after: float = 0.0, name: str = "spikes") -> dict[str, dict]:

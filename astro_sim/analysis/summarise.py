@@ -8,7 +8,7 @@ from astro_sim.analysis.course import amplitude, crossings, oscillation
 from astro_sim.analysis.encoding import constant_levels, encoding
 from astro_sim.analysis.spiking import firing_rates
 from astro_sim.analysis.waves import wave
-from astro_sim.recording import Recording
+from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
 
 SHOWN = 10       # elements in the text; all are in the numbers
@@ -72,7 +72,7 @@ def _wave(recording: Recording, after: float) -> dict:
 def _equilibria(recording: Recording) -> dict:
     """All equilibria of a model of two states at the one level that its input was held at, with the run's parameters.
     """
-    from astro_sim.analysis.phase_plane import phase_plane
+    from astro_sim.dynamics.phase_plane import phase_plane
     from astro_sim.plan import plan_of
 
     plan = plan_of(recording.meta)

@@ -9,7 +9,7 @@ Lengths are in the unit of the places: neighbouring astrocytes of astrocyte_netw
 import math
 from dataclasses import dataclass
 
-from astro_sim.recording import Recording
+from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
 
 ALIKE = 1e-6  # of the largest value: a smaller range over the whole recording is no wave

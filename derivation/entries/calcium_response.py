@@ -3,13 +3,13 @@
 import numpy as np
 import sympy
 
-from astro_sim.recording import Recording
+from astro_sim.recording.recording import Recording
 from derivation.entries.build import constant, simulated, with_fit
-from derivation.fit import fit
-from derivation.record import Alternative, Constant, Entry, Evidence, Range, Scale
+from derivation.fitting.least_squares import fit
+from derivation.fitting.rivals import compare
+from derivation.record.record import Alternative, Constant, Entry, Evidence, Range, Scale
 from derivation.reductions import calcium_curve
-from derivation.rivals import compare
-from derivation.simulations import SETTLED_AFTER
+from derivation.simulation.simulations import SETTLED_AFTER
 
 DRIVE = {"drive": "sum of the feature-mapped keys"}
 RIVALS = {

@@ -3,16 +3,16 @@
 import numpy as np
 
 from astro_sim.parameter import Parameter
-from astro_sim.recording import Recording
-from derivation import closed_form
+from astro_sim.recording.recording import Recording
 from derivation.entries.build import constant, parameter, simulated, with_fit
-from derivation.fit import NUMPY, fit
+from derivation.fitting.least_squares import NUMPY, fit
+from derivation.fitting.rivals import compare
 from derivation.forms import feedback
-from derivation.nondimensional import mean_release
-from derivation.ode import text_of
-from derivation.record import Alternative, Entry, Evidence, Range, Scale
-from derivation.rivals import compare
-from derivation.simulations import RELEASE_PERIODS
+from derivation.forms.ode import text_of
+from derivation.record import closed_form
+from derivation.record.record import Alternative, Entry, Evidence, Range, Scale
+from derivation.simulation.nondimensional import mean_release
+from derivation.simulation.simulations import RELEASE_PERIODS
 
 SOURCES = ("Mia2026", "DePitta2011", "Stimberg2019")
 ONE_PER_CENT = 100  # times K: there 1/calcium is K/(K+calcium) over K to 1 %

@@ -4,16 +4,16 @@ import numpy as np
 import sympy
 
 from astro_sim.models import MODELS
-from astro_sim.recording import Recording
-from derivation import closed_form
+from astro_sim.recording.recording import Recording
 from derivation.entries.build import constant, simulated, with_fit
-from derivation.fit import NUMPY, fit
+from derivation.fitting.least_squares import NUMPY, fit
+from derivation.fitting.rivals import compare
 from derivation.forms import relative_position
-from derivation.nondimensional import Response, steady_response
-from derivation.ode import parse, right_side, text_of
-from derivation.record import Constant, Entry, Evidence, ParameterUse, Range, Scale
-from derivation.rivals import compare
-from derivation.simulations import PLACES
+from derivation.forms.ode import parse, right_side, text_of
+from derivation.record import closed_form
+from derivation.record.record import Constant, Entry, Evidence, ParameterUse, Range, Scale
+from derivation.simulation.nondimensional import Response, steady_response
+from derivation.simulation.simulations import PLACES
 
 FITTED_PLACES = 30  # beyond, the response is so small that what has not settled yet shows
 RING = 32

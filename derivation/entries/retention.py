@@ -4,17 +4,17 @@ import numpy as np
 
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
-from astro_sim.recording import Recording
-from derivation import closed_form
+from astro_sim.recording.recording import Recording
 from derivation.entries.build import constant, simulated, with_fit
-from derivation.fit import fit
+from derivation.fitting.least_squares import fit
+from derivation.fitting.rivals import compare
 from derivation.forms import retention
-from derivation.nondimensional import cycle_shares
-from derivation.ode import text_of
-from derivation.record import Comparison, Entry, Evidence, Range, Scale
+from derivation.forms.ode import text_of
+from derivation.record import closed_form
+from derivation.record.record import Comparison, Entry, Evidence, Range, Scale
 from derivation.reductions import long_term
-from derivation.rivals import compare
-from derivation.simulations import CALCIUM_SET, IP3, NUM_CYCLES
+from derivation.simulation.nondimensional import cycle_shares
+from derivation.simulation.simulations import CALCIUM_SET, IP3, NUM_CYCLES
 
 RULE_CYCLES = 16
 RIVALS = {

@@ -5,10 +5,10 @@ from functools import cache
 
 import sympy
 
-from astro_sim.equation_text import lines
-from astro_sim.model import Model
+from astro_sim.model.equation_text import lines
+from astro_sim.model.model import Model
 from astro_sim.models import MODELS
-from derivation.ode import parse, right_side
+from derivation.forms.ode import parse, right_side
 from foundation.errors import UserError
 
 level, half_level, dose, affinity, K, calcium = sympy.symbols("level half_level dose affinity K calcium", positive=True)

@@ -11,7 +11,7 @@ from functools import cache
 import sympy
 
 from astro_sim.models import MODELS
-from derivation.ode import parse, right_side
+from derivation.forms.ode import parse, right_side
 from foundation.errors import UserError, choose
 
 z = sympy.Symbol("z")  # a response that falls as z^distance

@@ -5,7 +5,7 @@ from functools import cache
 
 import sympy
 
-from derivation.ode import right_side
+from derivation.forms.ode import right_side
 from foundation.errors import UserError
 
 q, t, T, tau_cycle = sympy.symbols("q t T tau_cycle", positive=True)

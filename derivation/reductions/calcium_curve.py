@@ -10,11 +10,11 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq, root
 
-from astro_sim.analysis.equilibria import Local
+from astro_sim.dynamics import limit_cycle
+from astro_sim.dynamics.equilibria import Local
+from astro_sim.dynamics.periodic_orbit import POINTS, Orbit, orbit
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
-from derivation import limit_cycle
-from derivation.periodic_orbit import POINTS, Orbit, orbit
 from derivation.reductions import resting
 from derivation.reductions.reduction import Changes, Held, Valid, assumed
 from foundation.errors import UserError

@@ -6,12 +6,12 @@ from functools import cache
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from astro_sim.analysis.equilibria import Local
+from astro_sim.dynamics import limit_cycle
+from astro_sim.dynamics.equilibria import Local
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, split_quantity
-from derivation import limit_cycle
 from derivation.reductions.reduction import WITHIN, Changes, Held, Valid, assumed, values
-from derivation.simulations import CALCIUM_MODEL, CALCIUM_SET, IP3
+from derivation.simulation.simulations import CALCIUM_MODEL, CALCIUM_SET, IP3
 from foundation.errors import UserError
 
 FULL_MODEL = "gchi"  # IP3 made at held glutamate

@@ -5,13 +5,13 @@ from math import exp
 
 from scipy.integrate import solve_ivp
 
-from astro_sim import release
-from astro_sim.equation_text import right_sides
+from astro_sim.model.equation_text import right_sides
 from astro_sim.models import MODELS
+from astro_sim.models.tripartite import release
 from astro_sim.parameter import Parameter, convert
-from derivation import closed_form
 from derivation.forms import feedback
-from derivation.ode import text_of
+from derivation.forms.ode import text_of
+from derivation.record import closed_form
 from derivation.reductions import cycle
 from derivation.reductions.reduction import Changes, Held, Valid, reach, values
 

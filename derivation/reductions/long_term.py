@@ -7,13 +7,13 @@ from math import exp, log
 
 import numpy as np
 
-from astro_sim import pairing_curve
 from astro_sim.models import MODELS
+from astro_sim.models.graupner_brunel import pairing_curve
 from astro_sim.parameter import Parameter
 from derivation.reductions.cycle import tau_cycle
 from derivation.reductions.reduction import Changes, Held, Valid, assumed, reach, values
 from derivation.reductions.synapse import BETA
-from derivation.simulations import DUTY, NUM_CYCLES
+from derivation.simulation.simulations import DUTY, NUM_CYCLES
 
 MODEL, SET = "graupner_brunel", "DP"
 PROTOCOL = {"pair_offset": assumed(10.0, "msecond", "from the presynaptic to the postsynaptic spike of a pair"),

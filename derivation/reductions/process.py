@@ -14,8 +14,8 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from astro_sim import release
 from astro_sim.models import MODELS
+from astro_sim.models.tripartite import release
 from derivation.reductions import resting
 from derivation.reductions.reduction import Changes, Held, Valid, reach, values
 

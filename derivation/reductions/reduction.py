@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from astro_sim.parameter import Parameter
-from derivation.record import ParameterUse
+from derivation.record.record import ParameterUse
 from foundation.errors import choose
 
 WITHIN = 0.05  # the reduced model's range: where it stays this close to the full one

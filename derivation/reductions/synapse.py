@@ -5,8 +5,8 @@ from math import exp, log, sqrt
 
 import numpy as np
 
-from astro_sim import release
 from astro_sim.models import MODELS
+from astro_sim.models.tripartite import release
 from astro_sim.parameter import Parameter
 from derivation.reductions.reduction import Changes, Held, Valid, assumed, reach, values
 

@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 from foundation.errors import UserError, choose
+from foundation.shapes import Bool, Float, Tensor
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
 from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32, no_autocast, project_precisely
 from rmaat.attention.projection import ALL, FewReaders, Values, join_heads, mask_of_cells, project_for_sums
 from rmaat.attention.rel_pos import REL_POS
-from rmaat.biology import Biology
-from rmaat.provenance import SIZE, Analogy, Engineering, Start, declare
-from rmaat.shapes import Bool, Float, Tensor
+from rmaat.biology.biology import Biology
+from rmaat.biology.provenance import SIZE, Analogy, Engineering, Start, declare
 
 LEAST_SUM = 1e-18  # of phi(K): 1/C then stays finite in float32, and so does its square, which the gradient needs
 

@@ -3,13 +3,13 @@
 from torch import nn
 
 from foundation.errors import choose
+from foundation.shapes import Bool, Float, Tensor
 from rmaat.attention.astromorphic import LEAST_SUM, check_heads
 from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32, no_autocast
 from rmaat.attention.projection import ALL, join_heads, mask_of_cells, project_for_sums, project_rows
-from rmaat.biology import Biology
-from rmaat.provenance import SIZE, declare
-from rmaat.shapes import Bool, Float, Tensor
+from rmaat.biology.biology import Biology
+from rmaat.biology.provenance import SIZE, declare
 
 
 class Softmax(nn.Module):

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import torch
 
 from foundation.errors import UserError
-from rmaat.biology import Biology, Curve
-from rmaat.provenance import Engineering, FromRecord, Origin, declare
-from rmaat.shapes import Tensor
+from foundation.shapes import Tensor
+from rmaat.biology.biology import Biology, Curve
+from rmaat.biology.provenance import Engineering, FromRecord, Origin, declare
 
 Chosen = tuple[Callable[..., Tensor], Origin]
 SAMPLED, FACTOR, EXACT = (1e-3, .5, 1., 8., 1e4), 3, 1e-12

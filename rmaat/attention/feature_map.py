@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from rmaat.shapes import Float, Tensor
+from foundation.shapes import Float, Tensor
 
 
 def _elu_plus_one(x: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from foundation.errors import UserError, choose
-from rmaat.biology import Biology, Curve
-from rmaat.provenance import Engineering, FromRecord, declare
-from rmaat.shapes import Float, Tensor
+from foundation.shapes import Float, Tensor
+from rmaat.biology.biology import Biology, Curve
+from rmaat.biology.provenance import Engineering, FromRecord, declare
 
 BLOCK = 64
 FACTORS = 2 * 3 * 5 * 7  # primes of the lengths that FFTs are fast for

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import torch
 
+from foundation.shapes import Bool, Float, Tensor
 from rmaat.attention.astromorphic import Astromorphic
 from rmaat.attention.rel_pos import Content, Positional
-from rmaat.biology import Biology
-from rmaat.shapes import Bool, Float, Tensor
+from rmaat.biology.biology import Biology
 
 
 def elu_plus_one(x: Float[Tensor, "m"]) -> Float[Tensor, "m"]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from foundation.shapes import Bool, Float, Tensor
 from rmaat.attention.precision import at_least_float32, lost_in_rounding
-from rmaat.shapes import Bool, Float, Tensor
 
 ALL = slice(None)
 

@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
+from foundation.shapes import Float, Tensor
 from rmaat.attention.kernel import kernel_curve, position_kernel
 from rmaat.attention.precision import at_least_float32, no_autocast
 from rmaat.attention.projection import split_heads
-from rmaat.biology import Biology
-from rmaat.provenance import SIZE, Analogy, Engineering, FromRecord, Start, declare
-from rmaat.shapes import Float, Tensor
+from rmaat.biology.biology import Biology
+from rmaat.biology.provenance import SIZE, Analogy, Engineering, FromRecord, Start, declare
 
 
 def couple(kernel: nn.Module, signal: Float[Tensor, "*batch places m"]) -> Float[Tensor, "*batch places m"]:

@@ -1,92 +1,23 @@
 """The instruments of the benchmarks: peak bytes at torch's allocator, time in turns, copy bandwidth, conditions."""
 
-import gc
 import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
-from foundation.errors import ResourceError, choose
-from rmaat.biology import Biology
-from rmaat.model import RMAAT, ModelConfig
+from foundation.errors import choose
+from rmaat.biology.biology import Biology
+from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.resources import measure
 
 SHAPE = ModelConfig(vocab_size=256, num_classes=10, segment_length=128, num_segments=1, width=64)
 PRECISION = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 MIB = 2**20
-
-
-def measure(run: Callable[[], object], device: str | torch.device = "cpu") -> int:
-    """Peak bytes that torch's allocator hands out during `run()`, above what was in use before.
-
-    On CPU every allocation is read from torch's profiler, which slows the run: measure time apart. Not seen: memory
-    that is not torch's and, on CPU, that the run gives back what was allocated before it. Raises `ResourceError` where
-    this torch reports no allocations.
-    """
-    with _no_collection():
-        return _measure(run, torch.device(device))
-
-
-def _measure(run: Callable[[], object], device: torch.device) -> int:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        before = torch.cuda.memory_allocated(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        run()
-        torch.cuda.synchronize(device)
-        return torch.cuda.max_memory_allocated(device) - before
-    recorded = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
-    with _silent_stderr():
-        recorded.start()
-    torch.empty(1, device="cpu")  # shows whether this torch reports allocations at all; taken out again below
-    try:
-        run()
-    finally:
-        with _silent_stderr():
-            recorded.stop()
-    return _peak(recorded)
-
-
-@contextmanager
-def _no_collection():
-    """Garbage of earlier runs, collected during this one, would look as if this one gave memory back."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-@contextmanager
-def _silent_stderr():
-    """The profiler's C++ side writes a line at each start and stop; its setting is read when torch is imported."""
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
-
-
-def _peak(recorded: profile) -> int:
-    events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
-    if len(events) < 2:
-        raise ResourceError("this build of torch reports no allocations; install one with the Kineto profiler")
-    in_use = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns())[2:]:
-        in_use += event.nbytes()
-        peak = max(peak, in_use)
-    return peak
 
 
 def clock(device: str) -> Callable[[], float]:

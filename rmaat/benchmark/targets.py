@@ -9,10 +9,11 @@ from dataclasses import replace
 import torch
 
 from foundation.errors import ResourceError
-from rmaat.benchmark.measure import Bench, in_turns, line, measure, peaks
+from rmaat.benchmark.measure import Bench, in_turns, line, peaks
 from rmaat.benchmark.report import Table, Target
-from rmaat.biology import Biology
-from rmaat.model import RMAAT, ModelConfig
+from rmaat.biology.biology import Biology
+from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.resources import measure
 
 # What each name stands for. Pruning belongs to AMRB; BPTT may have it, too, and is then shown apart.
 ALGORITHMS = {"bptt": {"gradient": "bptt", "unread": "full"}, "bptt pruned": {"gradient": "bptt"},
@@ -129,7 +130,7 @@ RESIDENT = """
 import re, torch
 from pathlib import Path
 from dataclasses import replace
-from rmaat.allocator import keep_freed_memory
+from rmaat.resources import keep_freed_memory
 from rmaat.benchmark.measure import SHAPE, Bench
 keep_freed_memory()
 torch.set_num_threads({threads})

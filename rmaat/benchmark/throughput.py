@@ -7,11 +7,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from foundation.shapes import Tensor
 from rmaat.attention import ATTENTION
-from rmaat.baselines import BASELINES
 from rmaat.benchmark.measure import Bench, copy_bandwidth, in_turns
 from rmaat.benchmark.report import Table
-from rmaat.shapes import Tensor
+from rmaat.training.variants import BASELINES
 
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16_384, 65_536)
 # attention and its R by column; "no R" is astromorphic without the astrocytes' write

@@ -57,9 +57,9 @@ def _bench(batch: int, width: int, heads: int, repeats: int, threads: int, devic
 
     import torch
 
-    from rmaat.allocator import keep_freed_memory
     from rmaat.benchmark.measure import SHAPE, Bench
-    from rmaat.evaluate import find_device
+    from rmaat.resources import keep_freed_memory
+    from rmaat.training.evaluation import find_device
 
     keep_freed_memory()
     torch.set_num_threads(threads)

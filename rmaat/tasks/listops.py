@@ -14,7 +14,7 @@ import numpy as np
 from foundation.cli import Progress
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import canonical_json, replacing, sha256_bytes
-from rmaat import listops_trees as generator
+from rmaat.tasks import listops_trees as generator
 from rmaat.tasks.task import SPLITS, RaggedSplit, Split, check_positive, check_seed, check_split
 
 OFFICIAL = {"train": "basic_train.tsv", "validation": "basic_val.tsv", "test": "basic_test.tsv"}

@@ -10,6 +10,6 @@ def kept(tmp_path_factory):
 @pytest.fixture(scope="session")
 def derivation(kept):
     """The whole derivation, run once from nothing: what the code says today."""
-    from derivation.derive import derive
+    from derivation.regenerate import derive
 
     return derive(keep=kept)

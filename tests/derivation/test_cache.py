@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from derivation import cache
+from derivation.simulation import cache
 from foundation.errors import UserError
 
 RUN = ("li_rinzel:AM", "constant:input=ip3,value=0.5 umolar")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derivation import closed_form
-from derivation.fit import NUMPY
+from derivation.fitting.least_squares import NUMPY
+from derivation.record import closed_form
 from foundation.errors import DamagedFileError
 
 

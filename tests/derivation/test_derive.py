@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from derivation import __main__ as verbs
-from derivation import nondimensional, record, simulations
-from derivation.check import differences
+from derivation.proof.reproduction import differences
+from derivation.record import record
+from derivation.simulation import nondimensional, simulations
 from foundation.errors import DamagedFileError, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +48,7 @@ def test_the_kernels_fit_their_recordings(derivation, coupling):
 
 def test_stored_derivatives_predict_a_changed_parameter(derivation):
     """d(constant)/d(parameter) against the closed form at both sides: the error of a central difference is cubic."""
-    from derivation.closed_form import evaluate, names
+    from derivation.record.closed_form import evaluate, names
 
     checked = 0
     for entry in derivation.record.entries.values():
@@ -116,7 +117,7 @@ def test_the_drive_cancels(derivation):
     assert "kappa" in entry.cancels
     period = next(use.value for use in entry.parameters if use.name == "tau_cycle")
     from astro_sim.protocols import cycles
-    from astro_sim.simulate import simulate
+    from astro_sim.run.simulation import simulate
 
     dt = period / 1200
     drives = [cycles(layer, high=1.5, period=period, duty=0.3, count=6) for layer in ("b_pre", "b_post")]

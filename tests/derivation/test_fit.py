@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from derivation.fit import _chance_of_runs, aicc, fit, weights
-from derivation.rivals import compare
+from derivation.fitting.least_squares import _chance_of_runs, aicc, fit, weights
+from derivation.fitting.rivals import compare
 from foundation.errors import UserError
 
 X = np.linspace(0, 6, 25)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.special import k0
 
-from derivation.closed_form import evaluate
 from derivation.forms import relative_position, retention
-from derivation.ode import right_side, text_of
+from derivation.forms.ode import right_side, text_of
+from derivation.record.closed_form import evaluate
 from foundation.errors import UserError
 
 P_L = "dp_l/dt = (-gamma_l*p_l + kappa*s)/tau_pl : 1"

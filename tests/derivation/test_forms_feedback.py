@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.optimize import curve_fit
 
-from astro_sim.analysis.equilibria import Local
+from astro_sim.dynamics import limit_cycle
+from astro_sim.dynamics.equilibria import Local
 from astro_sim.models import MODELS
-from derivation import limit_cycle, record
-from derivation.closed_form import evaluate
 from derivation.forms import feedback
 from derivation.forms.feedback import K, affinity, calcium, half_level, level
-from derivation.ode import text_of
+from derivation.forms.ode import text_of
+from derivation.record import record
+from derivation.record.closed_form import evaluate
 from derivation.reductions import calcium_curve, gliotransmitter
 from derivation.reductions.reduction import assumed
 from foundation.errors import UserError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derivation import record
+from derivation.record import record
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import canonical_json, sha256_bytes
 
@@ -165,7 +165,7 @@ def test_the_default_entries_evaluate():
 
 def test_every_constant_follows_from_its_parameters():
     """The stored value is its stored formula at the stored parameters: the file proves itself."""
-    from derivation.closed_form import evaluate
+    from derivation.record.closed_form import evaluate
 
     checked = 0
     for name, entry in record.load().entries.items():

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from astro_sim.dynamics import limit_cycle
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
-from derivation import limit_cycle
 from derivation.__main__ import reduce_verb
-from derivation.reduce import ASSUMED, CONVENTIONS, REDUCTIONS
+from derivation.reductions.registry import ASSUMED, CONVENTIONS, REDUCTIONS
 from foundation.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,8 @@ def test_the_macro_model_has_what_reduce_computes(name):
 
 
 def test_every_reduction_says_what_it_is():
-    known = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "astro_sim" / "references.bib").read_text(), re.MULTILINE))
+    bibliography = (ROOT / "astro_sim" / "models" / "references.bib").read_text()
+    known = set(re.findall(r"^@\w+\{(\w+),", bibliography, re.MULTILINE))
     for name, one in REDUCTIONS.items():
         assert one.protocol and one.neglected and one.meaning and re.fullmatch(r"E\d\.\d+", one.equation), name
         assert one.sources and set(one.sources) <= known, name

@@ -6,8 +6,8 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq, fsolve
 
 from derivation.forms import relative_position
-from derivation.reduce import REDUCTIONS
 from derivation.reductions import coupling, network, sheet
+from derivation.reductions.registry import REDUCTIONS
 from foundation.errors import UserError
 
 # umolar and seconds; nothing here comes from the project
@@ -265,7 +265,7 @@ def test_what_has_no_rest_or_no_coupling_is_said():
 
 def test_the_full_model_is_the_simulators():
     """astrocyte_network as Brian2 runs it, from rest, until IP3 has spread."""
-    from astro_sim.simulate import simulate
+    from astro_sim.run.simulation import simulate
 
     at, options = rest(), {"layout": "line", "n_columns": 9, "gaps": "linear"}
     recording = simulate("astrocyte_network:AM", "constant:input=ip3_flux,value=0.001 umolar/second,elements=4",

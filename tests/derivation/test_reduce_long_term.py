@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from derivation.reduce import REDUCTIONS
+from derivation.reductions.registry import REDUCTIONS
 
 # GraupnerBrunel2012, set DP, and the protocol; seconds
 TAU, TAU_CA, DELAY, PRE, POST = 150.0, 20e-3, 13.7e-3, 1.0, 2.0

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from derivation.reduce import REDUCTIONS
+from derivation.reductions.registry import REDUCTIONS
 
 U_0, OMEGA_F, OMEGA_D = 0.6, 3.33, 2.0  # Stimberg2019, by hand
 REST, DRIVEN = 0.1, 50.0                # hertz: the protocol

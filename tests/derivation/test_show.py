@@ -2,8 +2,8 @@
 
 import pytest
 
-from derivation import record
-from derivation.show import describe, latex
+from derivation.proof.text import describe, latex
+from derivation.record import record
 
 ENTRIES = sorted(record.load().entries)
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from astro_sim.models import MODELS
-from derivation import ensemble, record, uncertainty, whatif
+from derivation.proof import uncertainty
+from derivation.proof import what_if as whatif
+from derivation.record import ensemble, record
 from foundation.errors import DamagedFileError, UserError
 
 COMMITTED = record.load()

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from astro_sim.parameter import Parameter
-from derivation import perturb, record, whatif
+from derivation.proof import perturbation as perturb
+from derivation.proof import what_if as whatif
+from derivation.record import record
 from foundation.errors import UserError
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from derivation import record
+from derivation.record import record
 from figures.__main__ import FIGURES
 from foundation.errors import UserError
 
@@ -120,8 +120,8 @@ def test_bad_input_is_one_clear_line(arguments, code, message, tmp_path):
 
 def test_the_trace_matrix_is_drawn_as_it_is(drawn, sources):
     from figures.fig_trace_matrix import CONFIG, rows
-    from rmaat.configs import CONFIGS
-    from rmaat.trace_matrix import matrix
+    from rmaat.trace.matrix import matrix
+    from rmaat.training.configs import CONFIGS
 
     found, axis = matrix(CONFIGS[CONFIG]().model, sources.record), drawn["trace_matrix"].axes[0]
     names, shown = rows(found), np.ma.filled(axis.images[0].get_array(), np.nan)

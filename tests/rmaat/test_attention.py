@@ -7,14 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derivation import record as records
+from derivation.record import record as records
 from foundation.errors import UserError
 from rmaat.attention import ATTENTION
 from rmaat.attention.astromorphic import Astromorphic
 from rmaat.attention.kernel import AnyKernel, ExponentialKernel, position_kernel, smooth
 from rmaat.attention.naive import astromorphic as naive
 from rmaat.attention.rel_pos import REL_POS
-from rmaat.biology import Biology, Curve
+from rmaat.biology.biology import Biology, Curve
 
 # Two float64 sums over at most some hundred terms in another order: a few hundred roundings of 1e-16, on values near 1.
 EXACT = {"rtol": 1e-11, "atol": 1e-12}

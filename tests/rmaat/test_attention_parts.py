@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from derivation import record as records
+from derivation.record import record as records
 from foundation.errors import UserError
 from rmaat.attention import PARTS
 from rmaat.attention.astromorphic import Astromorphic
@@ -17,10 +17,10 @@ from rmaat.attention.feature_map import Elu
 from rmaat.attention.kernel import AnyKernel
 from rmaat.attention.naive import astromorphic as naive
 from rmaat.attention.projection import Values
-from rmaat.benchmark.measure import measure
-from rmaat.biology import Biology
-from rmaat.model import RMAAT, ModelConfig
-from rmaat.provenance import FromRecord, collect, orphans
+from rmaat.biology.biology import Biology
+from rmaat.biology.provenance import FromRecord, collect, orphans
+from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.resources import measure
 
 # Two float64 sums over at most some hundred terms in another order: a few hundred roundings of 1e-16, on values near 1.
 EXACT = {"rtol": 1e-11, "atol": 1e-12}

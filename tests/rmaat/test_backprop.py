@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from foundation.errors import UserError
-from rmaat.backprop import GRADIENT, amrb, bptt
-from rmaat.biology import Biology
-from rmaat.memory import RETENTION
-from rmaat.model import RMAAT, ModelConfig
+from rmaat.biology.biology import Biology
+from rmaat.gradient.backprop import GRADIENT, amrb, bptt
+from rmaat.model.memory import RETENTION
+from rmaat.model.model import RMAAT, ModelConfig
 
 BIOLOGY = Biology.load()
 REPLAYS = [name for name in GRADIENT if name != "bptt"]

@@ -5,14 +5,14 @@ import dataclasses
 import pytest
 import torch
 
-from derivation import record as records
-from rmaat.baselines import BASELINES, baseline
-from rmaat.biology import Biology
-from rmaat.configs import CONFIGS, recall
-from rmaat.experiment import change
-from rmaat.model import RMAAT
-from rmaat.trace import trace
-from rmaat.train import train
+from derivation.record import record as records
+from rmaat.biology.biology import Biology
+from rmaat.model.model import RMAAT
+from rmaat.trace.report import trace
+from rmaat.training.configs import CONFIGS, recall
+from rmaat.training.experiment import change
+from rmaat.training.trainer import train
+from rmaat.training.variants import BASELINES, baseline
 
 BIOLOGY = Biology.load()
 TINY = ["task.num_segments=3", "task.segment=4", "task.train=16", "task.validation=4", "task.test=6", "model.width=8",

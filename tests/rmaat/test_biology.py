@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from derivation import record as records
+from derivation.record import record as records
 from foundation.errors import DamagedFileError, UserError
 from rmaat.attention import ATTENTION
 from rmaat.attention.rel_pos import REL_POS
-from rmaat.biology import TORCH, Biology
-from rmaat.memory import RETENTION
-from rmaat.model import RMAAT, ModelConfig
-from rmaat.provenance import Analogy, Engineering, FromRecord, Start, collect, orphans
+from rmaat.biology.biology import TORCH, Biology
+from rmaat.biology.provenance import Analogy, Engineering, FromRecord, Start, collect, orphans
+from rmaat.model.memory import RETENTION
+from rmaat.model.model import RMAAT, ModelConfig
 
 BIOLOGY = Biology.load()
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from rmaat.attention import ATTENTION
-from rmaat.benchmark.measure import measure
-from rmaat.biology import Biology
-from rmaat.model import RMAAT, ModelConfig
+from rmaat.biology.biology import Biology
+from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.resources import measure
 
 BIOLOGY = Biology.load()
 CONFIG = ModelConfig(20, 3, segment_length=5, num_segments=3, width=12, heads=3, num_memory_tokens=2)

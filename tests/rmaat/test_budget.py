@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from foundation.errors import ResourceError, UserError
-from rmaat.backprop import amrb
-from rmaat.baselines import BASELINES
-from rmaat.benchmark.measure import SHAPE, Bench, measure
+from rmaat.benchmark.measure import SHAPE, Bench
 from rmaat.benchmark.targets import prediction_error
-from rmaat.biology import Biology
-from rmaat.budget import Budget, Tracker
-from rmaat.model import RMAAT, ModelConfig
+from rmaat.biology.biology import Biology
+from rmaat.gradient.backprop import amrb
+from rmaat.gradient.budget import Budget, Tracker
+from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.resources import measure
+from rmaat.training.variants import BASELINES
 
 BIOLOGY = Biology.load()
 SMALL = replace(SHAPE, segment_length=64, width=32, num_segments=4)

@@ -8,8 +8,8 @@ import safetensors.torch
 import torch
 
 from foundation.errors import DamagedFileError, ResourceError, UserError
-from rmaat import checkpoint
-from rmaat.checkpoint import POINTER, Checkpoint, fill, load, save
+from rmaat.training import checkpoint
+from rmaat.training.checkpoint import POINTER, Checkpoint, fill, load, save
 
 CONFIG, RECORD = "c" * 64, "r" * 64
 

@@ -17,13 +17,13 @@ import pytest
 import torch
 
 from foundation.errors import ResourceError, UserError
-from rmaat.biology import Biology
-from rmaat.configs import recall
-from rmaat.distributed import World, join
-from rmaat.experiment import change
-from rmaat.model import RMAAT, ModelConfig
-from rmaat.run_folder import Run, read_metrics
-from rmaat.train import Trainer, train
+from rmaat.biology.biology import Biology
+from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.training.configs import recall
+from rmaat.training.distributed import World, join
+from rmaat.training.experiment import change
+from rmaat.training.run_folder import Run, read_metrics
+from rmaat.training.trainer import Trainer, train
 
 ROOT = Path(__file__).parents[2]
 # 11 samples in batches of 5: parts of 3 and 2 samples, and a last batch of 1 that leaves the other process without any
@@ -142,7 +142,7 @@ def relative(found, expected):
 
 def test_steps_of_two_processes_are_those_of_one(pair, double, tmp_path):
     """Also where the parts are uneven, and where one process has no sample; one all-reduce of gradients a step."""
-    from derivation import record as records
+    from derivation.record import record as records
 
     experiment = change(recall(), [*TINY, "model.gradient=bptt"])
     one = Trainer(Run(tmp_path, experiment, records.load(), {}), {"train": experiment.task.split("train")},

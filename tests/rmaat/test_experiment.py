@@ -6,9 +6,9 @@ import itertools
 import pytest
 
 from foundation.errors import DamagedFileError, UserError
-from rmaat.configs import CONFIGS, listops_small, recall
-from rmaat.experiment import TrainConfig, change, experiment, from_json, to_json
-from rmaat.tasks import TASKS
+from rmaat.tasks.registry import TASKS
+from rmaat.training.configs import CONFIGS, listops_small, recall
+from rmaat.training.experiment import TrainConfig, change, experiment, from_json, to_json
 
 
 @pytest.mark.parametrize("name", CONFIGS)

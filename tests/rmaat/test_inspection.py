@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
-from rmaat.biology import Biology
-from rmaat.inspection import COLUMNS, inspect, text
-from rmaat.memory import RETENTION
-from rmaat.model import RMAAT, ModelConfig
+from rmaat.biology.biology import Biology
+from rmaat.model.memory import RETENTION
+from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.trace.inspection import COLUMNS, inspect, text
 
 BIOLOGY = Biology.load()
 T, Q = 4, BIOLOGY.q

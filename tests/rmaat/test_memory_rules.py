@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmaat.biology import Biology
-from rmaat.memory import RETENTION
+from rmaat.biology.biology import Biology
+from rmaat.model.memory import RETENTION
 
 BIOLOGY = Biology.load()
 T = 8

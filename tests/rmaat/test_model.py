@@ -10,10 +10,10 @@ from torch import nn
 from foundation.errors import ResourceError, UserError
 from rmaat.attention import ATTENTION
 from rmaat.attention.rel_pos import REL_POS
-from rmaat.biology import Biology
-from rmaat.memory import RETENTION
-from rmaat.model import RMAAT, ModelConfig
-from rmaat.readout import READOUT
+from rmaat.biology.biology import Biology
+from rmaat.model.memory import RETENTION
+from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.readout import READOUT
 
 BIOLOGY = Biology.load()
 SMALL = {"vocab_size": 20, "num_classes": 3, "segment_length": 5, "num_segments": 4, "width": 8, "heads": 2,

@@ -11,17 +11,17 @@ import pytest
 import torch
 from torch import nn
 
-from derivation import record as records
+from derivation.record import record as records
 from rmaat.attention import ATTENTION, PARTS
-from rmaat.backprop import GRADIENT
-from rmaat.biology import Biology
-from rmaat.configs import CONFIGS
-from rmaat.layers import REPLAY
-from rmaat.memory import RETENTION
-from rmaat.memory_store import MEMORY_STORE
-from rmaat.model import RMAAT, UNREAD, ModelConfig
-from rmaat.provenance import Engineering, Start, collect, numbers_of, orphans
-from rmaat.readout import READOUT
+from rmaat.biology.biology import Biology
+from rmaat.biology.provenance import Engineering, Start, collect, numbers_of, orphans
+from rmaat.gradient.backprop import GRADIENT
+from rmaat.gradient.memory_store import MEMORY_STORE
+from rmaat.model.layers import REPLAY
+from rmaat.model.memory import RETENTION
+from rmaat.model.model import RMAAT, UNREAD, ModelConfig
+from rmaat.model.readout import READOUT
+from rmaat.training.configs import CONFIGS
 
 RMAAT_FOLDER = Path(__file__).parents[2] / "rmaat"
 SMALL = ModelConfig(vocab_size=11, num_classes=3, segment_length=70, num_segments=3, width=6, heads=2, layers=1)
@@ -100,7 +100,7 @@ def _closes_over(secret):
     def close(x):
         return secret * x
 
-    close.__module__ = "rmaat.model"  # as if it stood there
+    close.__module__ = "rmaat.model.model"  # as if it stood there
     return close
 
 

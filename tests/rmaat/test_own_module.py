@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from rmaat.backprop import amrb, bptt
+from rmaat.gradient.backprop import amrb, bptt
 
 PATH = Path(__file__).parents[2] / "examples" / "amrb_own_module.py"
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rmaat.benchmark.measure import SHAPE, Bench, line, measure, peaks
+from rmaat.benchmark.measure import SHAPE, Bench, line, peaks
 from rmaat.benchmark.targets import ALGORITHMS
+from rmaat.resources import measure
 
 MIB = 2**20
 SMALL = replace(SHAPE, segment_length=64, width=32, heads=2)

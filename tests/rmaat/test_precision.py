@@ -9,7 +9,7 @@ from rmaat.attention.astromorphic import Astromorphic
 from rmaat.attention.precision import lost_in_rounding
 from rmaat.attention.projection import Values
 from rmaat.attention.rel_pos import REL_POS
-from rmaat.biology import Biology
+from rmaat.biology.biology import Biology
 
 SIZES = [64, 257, 1000, 4097, 65_536]
 # The bounds. Rounding a result to half precision alone costs 2**-9/sqrt(3)/1.5 = 1.5e-3 (bfloat16, relative

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from rmaat.backprop import GRADIENT, amrb
-from rmaat.benchmark.measure import measure
-from rmaat.biology import Biology
-from rmaat.model import RMAAT, ModelConfig
+from rmaat.biology.biology import Biology
+from rmaat.gradient.backprop import GRADIENT, amrb
+from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.resources import measure
 
 BIOLOGY = Biology.load()
 CONFIG = ModelConfig(20, 3, 5, 6, width=8, heads=2, num_memory_tokens=2)

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from foundation.errors import DamagedFileError, UserError
-from rmaat.benchmark.measure import measure
-from rmaat.biology import Biology
-from rmaat.memory import RETENTION
-from rmaat.model import RMAAT, ModelConfig
-from rmaat.readout import READOUT
+from rmaat.biology.biology import Biology
+from rmaat.model.memory import RETENTION
+from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.readout import READOUT
+from rmaat.resources import measure
 
 BIOLOGY = Biology.load()
 SIZE, SEGMENTS = 5, 4

@@ -11,9 +11,9 @@ import torch
 from foundation.cli import run
 from foundation.errors import ResourceError
 from rmaat.__main__ import app
-from rmaat.backprop import GRADIENT
 from rmaat.benchmark import measure, targets, throughput
 from rmaat.benchmark.report import Table, Target, target_table
+from rmaat.gradient.backprop import GRADIENT
 
 SMALL = replace(measure.SHAPE, segment_length=16, width=16)
 

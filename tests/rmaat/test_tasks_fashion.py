@@ -8,8 +8,8 @@ import torch
 
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks import fashion
+from rmaat.tasks.controls import control_rows, fit_logistic
 from rmaat.tasks.fashion import FILES, Fashion, read_idx
-from rmaat.tasks.linear import control_rows, fit_logistic
 from rmaat.tasks.task import ArraySplit
 
 

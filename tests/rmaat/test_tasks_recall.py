@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from foundation.errors import UserError
-from rmaat.tasks import TASKS
 from rmaat.tasks.recall import NOISE, SYMBOLS, Recall
+from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import ArraySplit, Batch, RaggedSplit, check_batch, evaluation_batches, majority, training_indices
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from derivation import record as records
+from derivation.record import record as records
 from foundation.errors import DamagedFileError, UserError
-from rmaat.biology import Biology
-from rmaat.configs import CONFIGS, recall
-from rmaat.model import RMAAT
-from rmaat.provenance import FromRecord, collect
-from rmaat.trace import build, outside, path_of, trace, warnings, with_constant
-from rmaat.trace_matrix import complaints, matrix
-from rmaat.trace_matrix import text as matrix_text
-from rmaat.trace_text import text
+from rmaat.biology.biology import Biology
+from rmaat.biology.provenance import FromRecord, collect
+from rmaat.model.model import RMAAT
+from rmaat.trace.matrix import complaints, matrix
+from rmaat.trace.matrix import text as matrix_text
+from rmaat.trace.report import build, outside, path_of, trace, warnings, with_constant
+from rmaat.trace.text import text
+from rmaat.training.configs import CONFIGS, recall
 
 SHARED = {  # two entries that share a parameter, with values that can be worked out by hand
     "retention": ("q**(t-1)*(1-q)/(1-q**T)", {"t": "segment", "T": "segments"}, {"q": .5}, {"q": .2}),
@@ -54,7 +54,7 @@ def test_every_buffer_and_curve_from_the_record_is_traced():
 
 def test_the_chain_is_the_records(record):
     (tensor,) = trace(recall().model, record, "retention")["tensors"]
-    assert tensor["path"] == "retention.retention" and tensor["file"] == "rmaat/memory.py:Accumulate"
+    assert tensor["path"] == "retention.retention" and tensor["file"] == "rmaat/model/memory.py:Accumulate"
     assert tensor["formula"] == SHARED["retention"][0] and tensor["constants"]["q"]["value"] == .5
     assert tensor["cancels"] == {"kappa": "cancels exactly"}
     (use,) = tensor["parameters"]
@@ -114,7 +114,8 @@ def test_an_unknown_tensor_lists_the_right_ones(record):
 def test_the_text_names_value_source_equation_and_file(name):
     entry = records.load().entry("retention")
     told = text(trace(CONFIGS[name]().model, records.load()))
-    for part in ("retention.retention", "rmaat/memory.py", "(E4.2)", "engineering", "analogies", "attention.feedback"):
+    for part in ("retention.retention", "rmaat/model/memory.py", "(E4.2)", "engineering", "analogies",
+                 "attention.feedback"):
         assert part in told
     assert len(entry.parameters) >= 3  # gamma_l, tau_cycle, tau_pl
     for use in entry.parameters:
@@ -185,7 +186,7 @@ def test_a_range_of_an_entry_that_is_not_read_does_not_matter(record):
 
 def test_every_chain_of_the_record_ends_at_a_source():
     """What is derived has something behind it, all else names papers that the bibliography has, or says: assumed."""
-    bibliography = (Path(__file__).parents[2] / "astro_sim" / "references.bib").read_text("utf-8")
+    bibliography = (Path(__file__).parents[2] / "astro_sim" / "models" / "references.bib").read_text("utf-8")
     papers = set(re.findall(r"@\w+\{(\w+),", bibliography))
     for tensor in trace(recall().model, records.load())["tensors"]:
         behind = {use["through"] for use in tensor["parameters"]}
@@ -244,7 +245,7 @@ def test_an_orphan_is_a_complaint(monkeypatch):
             super().__init__(*arguments)
             self.temperature = .7
 
-    monkeypatch.setattr("rmaat.trace.RMAAT", Planted)
+    monkeypatch.setattr("rmaat.trace.report.RMAAT", Planted)
     assert "temperature has no origin" in complaints(recall().model, records.load())
 
 

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import torch
 
-from derivation import record as records
+from derivation.record import record as records
 from foundation.errors import DamagedFileError, ResourceError, UserError
-from rmaat import checkpoint, run_folder
-from rmaat.configs import recall
-from rmaat.evaluate import evaluate, find_device, score, with_memory_reset
-from rmaat.experiment import TrainConfig, change, experiment
-from rmaat.run_folder import read_metrics
-from rmaat.tasks import TASKS
 from rmaat.tasks.recall import Recall
-from rmaat.train import Trainer, begin, fit, train
+from rmaat.tasks.registry import TASKS
+from rmaat.training import checkpoint, run_folder
+from rmaat.training.configs import recall
+from rmaat.training.evaluation import evaluate, find_device, score, with_memory_reset
+from rmaat.training.experiment import TrainConfig, change, experiment
+from rmaat.training.run_folder import read_metrics
+from rmaat.training.trainer import Trainer, begin, fit, train
 
 ROOT = Path(__file__).parents[2]
 TINY = ["task.num_segments=3", "task.segment=4", "task.train=10", "task.validation=6", "task.test=7",

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from foundation.errors import UserError
-from rmaat.backprop import amrb, bptt
-from rmaat.biology import Biology
-from rmaat.model import RMAAT, ModelConfig
+from rmaat.biology.biology import Biology
+from rmaat.gradient.backprop import amrb, bptt
+from rmaat.model.model import RMAAT, ModelConfig
 
 BIOLOGY = Biology.load()
 SMALL = ModelConfig(vocab_size=20, num_classes=3, segment_length=4, num_segments=3, width=8, num_memory_tokens=2)

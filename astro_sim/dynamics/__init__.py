@@ -1,0 +1,1 @@
+"""What a model says without being simulated: equilibria, bifurcations, limit cycles, nullclines."""

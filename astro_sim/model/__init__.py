@@ -1,0 +1,1 @@
+"""What a model is: ODE text and its symbols, populations, connections, inputs, options, checked as one."""

@@ -1,0 +1,1 @@
+"""Calcium-based long-term plasticity: the model, and its pairing curve in closed form."""

@@ -1,0 +1,1 @@
+"""The tripartite synapse: the model, and its release in closed form."""

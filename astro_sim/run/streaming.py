@@ -1,0 +1,166 @@
+"""Long runs written to disk in pieces: memory stays flat, the file is the one that the whole run in memory would give.
+
+    path = simulate_to_file("runs/long.nc", "li_rinzel", duration="1e5 s", dt="10 ms")
+
+Brian2 runs once; at the end of every piece its monitors are emptied into the file (backends numpy and cython). What
+only the whole run can tell is checked on the file afterwards, and the checks look across the borders of blocks.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from astro_sim.plan import Plan, prepare
+from astro_sim.recording.recording import (
+    Recording,
+    columns,
+    event_columns,
+    events_of,
+    happened,
+    labelled,
+    recorded,
+    stopped_at,
+)
+from astro_sim.run.checks import Extent, find_problem, is_broken
+from astro_sim.run.estimate import NUMBER, PIECE, estimate, recorded_elements, records, refuse_if_too_large
+from astro_sim.run.simulation import Interrupted, ran, too_large_a_step
+from foundation.errors import UserError
+from foundation.files import replacing
+
+STORED_TOGETHER = 1 << 17  # numbers of a variable that lie together in the file
+
+
+def simulate_to_file(path, model, protocol=None, **given) -> Path:
+    """`simulate`, but into the NetCDF file `path`, in pieces; returns the path.
+
+    Errors: as `simulate`; `UserError` for the backend cpp, which holds everything until it ends. On Ctrl-C
+    `simulate.Interrupted`, whose `kept` is the path of a partial recording beside `path`.
+    """
+    run_to_file(prepare(model, protocol, **given), path)
+    return Path(path)
+
+
+def partial_path(path) -> Path:
+    """Where a run that was stopped is kept: calcium.nc -> calcium.partial.nc."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+def run_to_file(plan: Plan, path, *, progress: bool = False, piece: int = PIECE, memory_limit: int | None = None,
+                disk_limit: int | None = None) -> dict:
+    """Run a checked plan into `path`, which is there only when it is whole; returns `describe.summary` of it.
+
+    piece: bytes of records that are in memory at a time; limits: bytes, instead of what is free.
+    """
+    from astro_sim.show import describe
+
+    if plan.backend == "cpp":
+        raise UserError("backend cpp: cannot write in pieces, it holds everything until it ends; use numpy or cython")
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"out: {path} is a folder; name a file such as {path / 'recording.nc'}")
+    refuse_if_too_large(plan, estimate(plan, streamed=True), path.parent, memory_limit=memory_limit,
+                        disk_limit=disk_limit)
+    with replacing(path) as temporary:
+        # no more than there are: Brian2 runs no step where a clock's step is longer than the run
+        rows = min(records(plan), max(1, piece // (max(1, recorded_elements(plan)) * NUMBER)))
+        sink = Sink(plan, temporary, rows)
+        try:
+            with ran(plan, progress, sink.attach) as (built, stopped):
+                sink.drain(built)
+                whole = sink.finish(built.events, partial=stopped)
+            problem = find_problem(plan, whole, sink.extents)
+            if problem:
+                raise too_large_a_step(plan, problem)
+            summary = describe.summary(whole, path, sink.extents)
+        finally:
+            sink.close()
+        if whole.partial:
+            with replacing(partial_path(path)) as kept:
+                os.replace(temporary, kept)
+            raise Interrupted(partial_path(path), summary["last_time_s"])
+    return summary
+
+
+class Sink:
+    """Empties Brian2's monitors into a file, `rows` records at a time."""
+
+    def __init__(self, plan: Plan, path: Path, rows: int):
+        self.plan, self.path, self.rows = plan, path, rows
+        self.extents: dict[str, Extent] = {}
+        self.file = self.first = None
+        self.broken = False  # no need to run on: the result cannot be right
+
+    def attach(self, built) -> None:
+        """Empty the monitors during the run, after the step in which a piece has become full."""
+        import brian2
+
+        def empty() -> None:
+            self.drain(built)
+            if self.broken:
+                built.network.stop()
+
+        every = self.rows * self.plan.every * self.plan.dt * brian2.second
+        built.network.add(brian2.NetworkOperation(empty, dt=every, when="end", order=1000, name="empty_monitors"))
+
+    def drain(self, built) -> None:
+        """Append what the monitors hold, and empty them."""
+        raw = {name: columns(monitor) for name, monitor in built.monitors.items()}
+        time = next(iter(raw.values())).time
+        if len(time) == 0:
+            return
+        values = {name: found for population, given in raw.items()
+                  for name, found in labelled(self.plan, population, given).items()}
+        for name, found in values.items():
+            extent = self.extents.setdefault(name, Extent())
+            extent.add(found)
+            self.broken |= is_broken(self.plan, name, extent)
+        if self.file is None:
+            self._open(recorded(self.plan, raw))
+        else:
+            self._append("time", time)
+            for name, found in values.items():
+                self._append(name, found)
+        for monitor in built.monitors.values():
+            monitor.resize(0)
+
+    def _open(self, piece: Recording) -> None:
+        """Write the first piece with labels and places, then keep the file open for the rest."""
+        import h5py
+
+        self.first = piece
+        rows = {name: max(1, STORED_TOGETHER // series.values.shape[1]) for name, series in piece.variables.items()}
+        layout = {name: {"chunksizes": (rows[name], series.values.shape[1])}
+                  for name, series in piece.variables.items()}
+        piece.to_xarray().to_netcdf(self.path, engine="h5netcdf", unlimited_dims=["time"],
+                                    encoding={**layout, "time": {"chunksizes": (STORED_TOGETHER,)}})
+        self.file = h5py.File(self.path, "r+")
+
+    def _append(self, name: str, values) -> None:
+        data = self.file[name]
+        start = data.shape[0]
+        data.resize(start + len(values), axis=0)
+        data[start:] = values
+
+    def finish(self, event_monitors, *, partial: bool) -> Recording:
+        """Write events and attributes; the whole recording, its numbers in the file, which is open until `close`."""
+        import h5py
+        import xarray as xr
+
+        last = float(self.file["time"][-1])
+        events = {name: events_of(self.plan, name, happened(monitor), last) for name, monitor in event_monitors.items()}
+        if events:
+            self.file.close()
+            xr.Dataset(event_columns(events)).to_netcdf(self.path, mode="a", engine="h5netcdf")
+            self.file = h5py.File(self.path, "r+")
+        whole = Recording(self.file["time"], {name: replace(series, values=self.file[name])
+                                              for name, series in self.first.variables.items()},
+                          self.plan.meta() | (stopped_at(last) if partial else {}), events, self.first.maps)
+        for name, text in whole.attributes.items():
+            self.file.attrs[name] = text
+        return whole
+
+    def close(self) -> None:
+        """Close the file, if one is open."""
+        if self.file is not None:
+            self.file.close()

@@ -1,0 +1,1 @@
+"""Models, plans and recordings in words: text, Markdown, citations."""

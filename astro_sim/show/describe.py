@@ -1,0 +1,116 @@
+"""Models, plans and recordings in words, for the command line."""
+
+from collections.abc import Mapping
+
+from astro_sim.model.model import Model
+from astro_sim.plan import NOTHING, Plan
+from astro_sim.protocols import Drive
+from astro_sim.recording.recording import Recording
+from astro_sim.run import estimate
+from astro_sim.run.estimate import Estimate
+
+
+def as_dict(model: Model, parameter_set: str) -> dict:
+    """Everything about a model under one parameter set, for --json."""
+    return {
+        "name": model.name, "summary": model.summary, "parameter_set": parameter_set,
+        "parameter_sets": list(model.parameter_sets), "sources": list(model.sources),
+        "not_modelled": model.not_modelled,
+        "equations": {part.name: part.text for part in (*model.populations, *model.connections)},
+        "parameters": {name: p.as_dict() for name, p in model.parameters(parameter_set).items()},
+        "initial": {name: p.as_dict() for name, p in model.initial.items()},
+        "inputs": {name: {"unit": i.unit, "default": i.default, "meaning": i.meaning}
+                   for name, i in model.inputs.items()},
+        "spike_inputs": {name: s.meaning for name, s in model.spike_inputs.items()},
+        "observables": {name: {"unit": o.unit, "long_name": o.long_name} for name, o in model.observables.items()},
+        "events": {name: {"population": e.population, "long_name": e.long_name} for name, e in model.events.items()},
+        "maps": {name: {"population": m.population, "target": m.target, "long_name": m.long_name}
+                 for name, m in model.maps.items()},
+        "options": {name: {"default": o.default, "allowed": list(o.allowed), "meaning": o.meaning}
+                    for name, o in model.options.items()},
+    }
+
+
+def as_text(model: Model, parameter_set: str) -> str:
+    """What `show` prints: equations, options, parameters with unit, value, source and basis."""
+    others = [name for name in model.parameter_sets if name != parameter_set]
+    parts = [f"{model.name}: {model.summary}", f"sources: {', '.join(model.sources)}; integrated by {model.method}"]
+    if model.not_modelled:
+        parts.append(f"not modelled: {model.not_modelled}")
+    for part in (*model.populations, *model.connections):
+        when = "".join(f" (with {name} = {' or '.join(values)})" for name, values in getattr(part, "when", {}).items())
+        fixed = "".join(f"\n{name} = {text}, once" for name, text in getattr(part, "fixed", {}).items())
+        body = f"{part.text}{fixed}".replace("\n", "\n  ")
+        parts.append(f"\n{part.name}: {part.meaning}{when}\n  {body}".rstrip())
+    parts.append(f"\nparameters, set {parameter_set}" + (f" (others: {', '.join(others)})" if others else ""))
+    parts += _table([name, _number(p.value), p.unit, p.basis, p.source, p.meaning]
+                    for name, p in model.parameters(parameter_set).items())
+    parts.append("\ninitial values")
+    parts += _table([name, _number(p.value), p.unit, p.basis, p.source, p.meaning] for name, p in model.initial.items())
+    parts.append("\ninputs, for --protocol")
+    parts += _table([name, _number(i.default), i.unit, i.meaning] for name, i in model.inputs.items())
+    parts += _table([name, "spikes", s.meaning] for name, s in model.spike_inputs.items())
+    parts.append("\nrecorded")
+    parts += _table([name, o.unit, o.long_name] for name, o in model.observables.items())
+    parts += [f"  {name}: {one.long_name}" for name, one in (*model.events.items(), *model.maps.items())]
+    if model.options:
+        parts.append("\noptions, for --option")
+        parts += _table([name, default_text(o), allowed_text(o), o.meaning] for name, o in model.options.items())
+    return "\n".join(parts)
+
+
+def default_text(option) -> str:
+    """An option's default as it is written on the command line."""
+    return "+".join(map(str, option.default)) or "-" if isinstance(option.default, tuple) else str(option.default)
+
+
+def allowed_text(option) -> str:
+    """What an option may be, in words."""
+    if isinstance(option.default, str):
+        return ", ".join(option.allowed)
+    return ("each " if isinstance(option.default, tuple) else "") + "{} to {}".format(*option.allowed)
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}"
+
+
+def _table(rows) -> list[str]:
+    """Columns aligned; the last is left as long as it is."""
+    rows = [list(map(str, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def plan_text(plan: Plan, needed: Estimate) -> str:
+    """What would run, and what it needs."""
+    lines = [f"would simulate {plan.model.name}:{plan.parameter_set} for {plan.duration:g} s: {plan.steps} steps of "
+             f"{plan.dt:g} s, {plan.method}, backend {plan.backend}, seed {plan.seed}"]
+    lines += [f"  option {name} = {value}" for name, value in plan.options.items()]
+    lines += [f"  {d.kind} on {d.input}: " + (f"{len(d.times)} pieces" if isinstance(d, Drive) else "spikes")
+              for d in plan.protocol]
+    lines += ["  inputs without a protocol keep their default", f"  {estimate.text(needed)}"]
+    lines += _table([name, _number(p.value), p.unit, p.basis, p.source] for name, p in plan.parameters.items())
+    return "\n".join(lines)
+
+
+def summary(recording: Recording, path, extents: Mapping = NOTHING) -> dict:
+    """What a run gave, for --json. extents: lowest and highest of each variable, where they are known."""
+    ranges = {name: (extents[name].low, extents[name].high) if name in extents else (series.values, series.values)
+              for name, series in recording.variables.items()}
+    return {"out": str(path), "model": recording.meta["model"], "hash": recording.hash,
+            "content_sha256": recording.content_hash, "records": len(recording.time),
+            "last_time_s": float(recording.time[-1]),
+            "variables": {name: {"unit": s.unit, "long_name": s.long_name, "elements": s.values.shape[1],
+                                 "min": float(ranges[name][0].min()), "max": float(ranges[name][1].max()),
+                                 "last": [float(v) for v in s.values[-1][:10]]}
+                          for name, s in recording.variables.items()}}
+
+
+def summary_text(given: dict) -> str:
+    """What `run` prints of a recording: range, unit and size of each variable."""
+    head = (f"{given['out']}: {given['model']}, {given['records']} records to {given['last_time_s']:g} s, "
+            f"hash {given['hash'][:12]}")
+    rows = [[name, f"{v['min']:.6g} to {v['max']:.6g}", v["unit"], f"{v['elements']} x", v["long_name"]]
+            for name, v in given["variables"].items()]
+    return "\n".join([head, *_table(rows)])

@@ -1,0 +1,179 @@
+"""Least-squares fits of closed forms by scipy, with profile-likelihood intervals; what cannot be fitted is said."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+from derivation.record import closed_form
+from foundation.errors import UserError
+
+NUMPY = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sqrt": np.sqrt}
+LEVEL = 0.95
+WIDEST = 1e6  # standard errors: an interval that has no end there has none
+# When a fit is doubted: share of the variance explained, share of the range that data turn back by, chance of runs.
+LEAST_EXPLAINED, TURNS_BACK, RARE, FEWEST_RUNS, ROUNDING = 0.5, 0.1, 0.01, 8, 1e-12
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted constants, their 95 % intervals [low, high] (infinite where the data set no bound), the sum of squared
+    residuals, the largest of them, the root of their mean square, and Akaike's criterion corrected for few points
+    (infinite when they are too few). `warnings` say in words what these numbers cannot be trusted for."""
+
+    values: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    rss: float
+    max_error: float
+    rms_error: float
+    aicc: float
+    warnings: tuple[str, ...] = ()
+
+
+def fit(formula: str, arguments: Mapping[str, np.ndarray], observed: np.ndarray, start: Mapping[str, float],
+        profile: bool = True) -> Fit:
+    """Fit the constants named in `start` so that `formula` at `arguments` comes close to `observed` [n].
+
+    Intervals are profile-likelihood ones for normal residuals of unknown size: a constant may move until the best fit
+    that it leaves is worse by Student's criterion. For a recording without noise they measure how well the form can
+    follow it, not a sampling error. Without `profile` there are none: only the values and how close they come. Raises
+    `UserError` when there are too few points, when the data are constant or not finite, when the search does not
+    converge, or when the constants cannot be told apart.
+    """
+    observed = np.asarray(observed, dtype=np.float64)
+    names, n, k = list(start), observed.size, len(start)
+    _check_data(observed, k)
+
+    residual = _residual(formula, arguments, observed, names)
+    values, found = _minimum(formula, residual, start)
+    size = np.maximum(np.abs(found.x), 1e-300)
+    singular = np.linalg.svd(found.jac * size, compute_uv=False)
+    if singular[-1] <= 1e-10 * singular[0]:
+        raise UserError(f"the constants {', '.join(names)} of {formula!r} cannot be told apart from these data")
+    rss = float(found.fun @ found.fun)
+    intervals = {}
+    if profile:
+        errors = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)) * rss / (n - k))
+        intervals = {name: _profile(residual, found.x, number, errors[number], rss, n - k)
+                     for number, name in enumerate(names)}
+    return Fit(values, intervals, rss, float(np.abs(found.fun).max()), math.sqrt(rss / n), aicc(rss, n, k),
+               tuple(doubts(observed, found.fun, intervals)))
+
+
+def doubts(observed: np.ndarray, residuals: np.ndarray, intervals: Mapping[str, tuple[float, float]]) -> Iterator[str]:
+    """What a reader should know before believing a fit to `observed` [n], in the order of the argument.
+
+    Noise is what differs between neighbours beside a smooth course; a run is a stretch of residuals of one sign.
+    """
+    for name, (low, high) in intervals.items():
+        ends = [side for side, end in (("lower", low), ("upper", high)) if math.isinf(end)]
+        if ends:
+            yield f"the data set no {' and no '.join(ends)} bound for {name}"
+    explained = 1 - float(residuals @ residuals) / float(np.sum((observed - observed.mean()) ** 2))
+    if explained < LEAST_EXPLAINED:
+        yield f"the form explains {max(explained, 0):.0%} of the variance: too noisy, or another form"
+    change, exact = np.diff(observed), np.abs(residuals).max() <= ROUNDING * np.abs(observed).max()
+    back = np.abs(change[np.sign(change) != np.sign(observed[-1] - observed[0])]).max(initial=0.0)
+    if back > TURNS_BACK * np.ptp(observed):
+        yield f"the data are not monotone: they turn back by {back / np.ptp(observed):.0%} of their range"
+    if not exact and observed.size >= FEWEST_RUNS and (chance := _chance_of_runs(residuals)) < RARE:
+        yield f"the residuals are not noise (so few runs of one sign have a chance of {chance:.1g}): the form bends " \
+              "otherwise than the data, and the intervals say how well it can follow them"
+
+
+def _chance_of_runs(residuals: np.ndarray) -> float:
+    """Chance of so few runs of one sign in independent residuals (Wald and Wolfowitz 1940), normal approximation."""
+    above = residuals > 0
+    n, up = above.size, int(above.sum())
+    down, runs = n - up, 1 + int((np.diff(above.astype(int)) != 0).sum())
+    if not up or not down:
+        return 2.0 ** (1 - n)
+    mean = 1 + 2 * up * down / n
+    spread = math.sqrt((mean - 1) * (mean - 2) / (n - 1))
+    return float(stats.norm.cdf((runs + 0.5 - mean) / spread)) if spread else 1.0
+
+
+def _residual(formula: str, arguments: Mapping[str, np.ndarray], observed: np.ndarray, names: list[str]):
+    def residual(constants: np.ndarray) -> np.ndarray:
+        values = dict(arguments) | dict(zip(names, constants, strict=True))
+        return closed_form.evaluate(formula, values, NUMPY) - observed
+
+    return residual
+
+
+def _minimum(formula: str, residual, start: Mapping[str, float]):
+    """(constants by name, scipy's result)."""
+    found = _search(residual, np.array(list(start.values()), dtype=np.float64))
+    if not found.success:
+        raise UserError(f"the fit of {formula!r} did not converge ({found.message}); start nearer or record more")
+    return {name: float(x) for name, x in zip(start, found.x, strict=True)}, found
+
+
+def _check_data(observed: np.ndarray, k: int) -> None:
+    if observed.size < k + 2:
+        raise UserError(f"{observed.size} points are too few to fit {k} constants with an interval; "
+                        f"record at least {k + 2}")
+    if not np.isfinite(observed).all():
+        raise UserError("the data hold values that are not finite; look at the recording before fitting it")
+    if np.ptp(observed) <= 1e-12 * np.abs(observed).max():
+        raise UserError("the data are constant, so they say nothing about the form; check the drive and the range")
+
+
+def _search(residual: Callable[[np.ndarray], np.ndarray], guess: np.ndarray):
+    """Levenberg-Marquardt from `guess`, as far as float64 goes; a residual that is not finite is a wall."""
+
+    def guarded(constants: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            values = residual(constants)
+        return np.where(np.isfinite(values), values, 1e150)
+
+    return optimize.least_squares(guarded, guess, method="lm", x_scale=np.maximum(np.abs(guess), 1e-8),
+                                  ftol=1e-15, xtol=1e-15, gtol=1e-15, max_nfev=20_000)
+
+
+def _profile(residual: Callable[[np.ndarray], np.ndarray], best: np.ndarray, number: int, error: float, rss: float,
+             freedom: int) -> tuple[float, float]:
+    """Where the best fit with one constant held is worse by Student's criterion, below and above."""
+    bound = rss * (1 + stats.t.ppf((1 + LEVEL) / 2, freedom) ** 2 / freedom)
+    if error == 0:
+        return float(best[number]), float(best[number])
+    others = np.delete(best, number)
+
+    def excess(value: float) -> float:
+        def held(rest: np.ndarray) -> np.ndarray:
+            return residual(np.insert(rest, number, value))
+
+        remaining = _search(held, others).fun if others.size else np.nan_to_num(held(others), nan=1e150, posinf=1e150)
+        return float(remaining @ remaining) - bound
+
+    ends = []
+    for side in (-1, 1):
+        # small first steps, so that the nearest end is found where a form has more than one branch
+        reach = min(error, abs(best[number]) or error) / 16
+        while excess(best[number] + side * reach) < 0 and reach < WIDEST * error:
+            reach *= 2
+        if reach >= WIDEST * error:
+            ends.append(side * math.inf)
+        else:
+            ends.append(float(optimize.brentq(excess, best[number], best[number] + side * reach,
+                                              xtol=1e-9 * error, rtol=1e-14)))
+    return ends[0], ends[1]
+
+
+def aicc(rss: float, points: int, constants: int) -> float:
+    """Akaike's criterion for normal residuals of unknown size, corrected for few points (Hurvich and Tsai 1989)."""
+    free = constants + 1  # the size of the residuals is fitted, too
+    if points - free - 1 <= 0:
+        return math.inf
+    return points * math.log(max(rss, 1e-300) / points) + 2 * free + 2 * free * (free + 1) / (points - free - 1)
+
+
+def weights(fits: Mapping[str, Fit]) -> dict[str, float]:
+    """Akaike weights of rivals fitted to the same data: how likely each is the best of them; they sum to 1."""
+    least = min(one.aicc for one in fits.values())
+    if math.isinf(least):
+        raise UserError("too few points to compare these forms; record more")
+    raw = {name: math.exp((least - one.aicc) / 2) for name, one in fits.items()}
+    return {name: value / math.fsum(raw.values()) for name, value in raw.items()}

@@ -1,0 +1,1 @@
+"""Is it so? The record reproduced, perturbed, questioned and shown."""

@@ -1,0 +1,197 @@
+"""What the record holds, as frozen dataclasses: the schema. The reader follows their annotations.
+
+Standard library only. A field that a later version brought says since which one, and has a default; so an older file
+can be read, and is written back as it was.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from derivation.record import closed_form
+from foundation.errors import choose
+
+SCHEMA = 2
+BASES = ("measured", "fitted", "derived", "stated", "assumed")
+SINCE_2 = MappingProxyType({"since": 2})
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A number inside a closed form.
+
+    `value` is what the form takes; `formula` gives it from the entry's parameters; `fitted`, with its 95 %
+    `interval`, is what a recording of the full model gave for it.
+    """
+
+    value: float
+    meaning: str
+    formula: str | None = None
+    fitted: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class ParameterUse:
+    """One biological number that an entry rests on. `sensitivity` maps a constant to d(constant)/d(parameter).
+
+    `through` names the parameter of the entry that stands between, when the constants' formulas do not have this one.
+    """
+
+    name: str
+    value: float
+    unit: str
+    meaning: str
+    source: str
+    basis: str
+    model: str
+    sensitivity: Mapping[str, float]
+    through: str | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How the form was held against a recording: what was compared, the largest deviation, the range it covers.
+
+    `rms_error` is the root of the mean square of the deviations; `warnings` say what the fit could not tell.
+    """
+
+    compared: str
+    max_error: float
+    error_unit: str
+    range: str
+    recording: str | None = None  # hash of the recording
+    neglected: str = ""
+    rms_error: float | None = field(default=None, metadata=SINCE_2)
+    warnings: tuple[str, ...] = field(default=(), metadata=SINCE_2)
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A form fitted to the same data as others; `weight` is Akaike's: how likely it is the best of them."""
+
+    formula: str
+    values: Mapping[str, float]
+    max_error: float
+    rms_error: float
+    aicc: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rival forms fitted to one recording: which one Akaike's criterion chose, and what the entry's form loses."""
+
+    data: str
+    arguments: Mapping[str, str]
+    points: int
+    rivals: Mapping[str, Rival]
+    chosen: str
+    loss: str
+    recording: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another reading of the same entry: a formula in the entry's arguments, its constants and `values` of its own."""
+
+    formula: str
+    values: Mapping[str, float]
+    meaning: str
+    basis: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where the form holds: `quantity`, in the entry's arguments, constants and parameters, lies in [low, high]."""
+
+    quantity: str
+    low: float | None
+    high: float | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A dimension that was taken away: `quantity` had `unit`, and is divided by `value` of it."""
+
+    quantity: str
+    unit: str
+    value: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What an entry was held against or computed by: SHA-256 of equations and parameters, of protocol, of solver."""
+
+    name: str
+    model: str
+    protocol: str
+    solver: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that the network takes from biology: a closed form as text, its constants, and its chain."""
+
+    meaning: str
+    equation: str
+    formula: str
+    arguments: Mapping[str, str]
+    constants: Mapping[str, Constant]
+    basis: str
+    sources: tuple[str, ...]
+    parameters: tuple[ParameterUse, ...]
+    cancels: Mapping[str, str]
+    evidence: Evidence | None
+    validity: tuple[Range, ...] = field(default=(), metadata=SINCE_2)
+    scales: tuple[Scale, ...] = field(default=(), metadata=SINCE_2)
+    simulations: tuple[Simulation, ...] = field(default=(), metadata=SINCE_2)
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict, metadata=SINCE_2)
+    alternatives: Mapping[str, Alternative] = field(default_factory=dict, metadata=SINCE_2)
+
+    def evaluate(self, functions: Mapping[str, Callable] = closed_form.MATH, **arguments):
+        """Value of the closed form at `arguments` (floats or, with torch's `functions`, tensors)."""
+        return closed_form.evaluate(self.formula, self.values() | arguments, functions)
+
+    def values(self) -> dict[str, float]:
+        """The constants by name."""
+        return {name: constant.value for name, constant in self.constants.items()}
+
+    def outside(self, **arguments: float) -> list[Range]:
+        """The ranges that `arguments`, with the entry's constants and parameters, leave; those not given are not
+        looked at. Empty: the form holds."""
+        known = {use.name: use.value for use in self.parameters} | self.values() | arguments
+        found = []
+        for one in self.validity:
+            if closed_form.names(one.quantity) <= known.keys():
+                value = closed_form.evaluate(one.quantity, known)
+                if not (-math.inf if one.low is None else one.low) <= value <= (
+                        math.inf if one.high is None else one.high):
+                    found.append(one)
+        return found
+
+
+@dataclass(frozen=True)
+class Record:
+    """All entries, the versions that made them, the SHA-256 of the whole, and the version of the schema."""
+
+    entries: Mapping[str, Entry]
+    versions: Mapping[str, str]
+    hash: str
+    schema: int = SCHEMA
+
+    def entry(self, name: str) -> Entry:
+        """An entry by name. Raises `UserError` for an unknown one."""
+        return choose("record entry", name, dict(self.entries))
+
+
+def in_order(uses: Iterable[ParameterUse]) -> list[ParameterUse]:
+    """Each parameter followed by those that act through it, as a reader follows the chain."""
+    uses = list(uses)
+    return [one for use in uses if use.through is None
+            for one in (use, *(other for other in uses if other.through == use.name))]

@@ -1,0 +1,1 @@
+"""The network: its config, its blocks, its memory, and the stream through it."""

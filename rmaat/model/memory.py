@@ -1,0 +1,100 @@
+"""Retention rules: how the memory tokens that leave a segment become those that enter the next.
+
+A rule is built from the record and T, and called as `rule(memory, proposed, t)` with t = 1..T; `proposed` is the
+paper's mem'. `rule.enter(memory, initial)` is what a segment sees of the memory.
+"""
+
+import torch
+from torch import nn
+
+from foundation.shapes import Float, Tensor
+from rmaat.biology.biology import Biology
+from rmaat.biology.provenance import Analogy, FromRecord, declare
+
+
+class Keep(nn.Module):
+    """mem': the segment's output is the memory (no retention). Shapes: [batch, tokens, width] throughout."""
+
+    needs_num_segments = False  # whether T is in the rule; a stream has none
+
+    def __init__(self, biology: Biology, num_segments: int):
+        super().__init__()
+
+    def enter(self, memory: Float[Tensor, "batch tokens width"],
+              initial: Float[Tensor, "tokens width"]) -> Float[Tensor, "batch tokens width"]:
+        """What a segment sees of the memory."""
+        return memory
+
+    def forward(self, memory: Float[Tensor, "batch tokens width"], proposed: Float[Tensor, "batch tokens width"],
+                t: int) -> Float[Tensor, "batch tokens width"]:
+        # (E5.6) none: mem'
+        return proposed
+
+
+class Reset(Keep):
+    """Control: every segment starts from the initial memory tokens, so nothing passes from one to the next."""
+
+    def enter(self, memory: Float[Tensor, "batch tokens width"],
+              initial: Float[Tensor, "tokens width"]) -> Float[Tensor, "batch tokens width"]:
+        """The initial memory tokens, whatever the memory is."""
+        return initial.expand_as(memory)
+
+
+class _Scheduled(Keep):
+    """A rule with one gain per segment, float64 [T]; t = 1..T."""
+
+    needs_num_segments = True
+    origins = declare(retention=FromRecord("retention", equation="E4.2"))
+    analogies = (Analogy("E5.6", "memory tokens: long-term state of the astrocytes; a segment: one cycle"),)
+
+    def __init__(self, biology: Biology, num_segments: int):
+        super().__init__(biology, num_segments)
+        # (E4.2) RF(t,T)
+        self.register_buffer("retention", biology.retention(num_segments), persistent=False)
+
+
+class Multiply(_Scheduled):
+    """RF mem', as in Mia2026. Its identity path shrinks as the product of the factors, about (1/T)^T."""
+
+    def forward(self, memory, proposed, t):
+        # (E5.6) multiply: RF mem'
+        return self.retention[t - 1] * proposed
+
+
+class Accumulate(_Scheduled):
+    """mem + T RF (mem' - mem): each segment writes its share of the capacity; the mean gain T RF is 1."""
+
+    def forward(self, memory, proposed, t):
+        # (E5.6) accumulate: mem + T RF (mem' - mem)
+        return memory + len(self.retention) * self.retention[t - 1] * (proposed - memory)
+
+
+class _Recursive(Keep):
+    """A rule that needs q alone, and no T."""
+
+    origins = declare(q=FromRecord("retention", "q", "E4.1"))
+    analogies = _Scheduled.analogies
+
+    def __init__(self, biology: Biology, num_segments: int):
+        super().__init__(biology, num_segments)
+        self.register_buffer("q", torch.tensor(biology.q, dtype=torch.float64), persistent=False)
+
+
+class Leaky(_Recursive):
+    """q mem + (1-q) mem': the exact step of the LTP equation with the segment as its drive."""
+
+    def forward(self, memory, proposed, t):
+        # (E5.6) leaky: q mem + (1-q) mem'
+        return self.q * memory + (1 - self.q) * proposed
+
+
+class Geometric(_Recursive):
+    """mem + q^(t-1) (mem' - mem): the gains of `accumulate` without T."""
+
+    def forward(self, memory, proposed, t):
+        # (E5.6) geometric: mem + q^(t-1) (mem' - mem)
+        return memory + self.q ** (t - 1) * (proposed - memory)
+
+
+RETENTION = {"none": Keep, "multiply": Multiply, "accumulate": Accumulate, "leaky": Leaky, "geometric": Geometric,
+             "reset": Reset}

@@ -1,0 +1,195 @@
+"""Streaming: a sequence without a known end, fed token by token or segment by segment, asked for an answer any time."""
+
+import copy
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from foundation.errors import DamagedFileError, UserError
+from foundation.files import canonical_json, replacing, sha256_bytes
+from foundation.shapes import Float, Int, Tensor
+from rmaat.model.memory import RETENTION
+from rmaat.model.readout import READOUT
+
+STATE = ("memory", "pending", "total", "segment")
+FREE = ("num_segments", "dropout", "gradient", "replay", "keep_last", "budget_bytes", "memory_store")  # may differ
+
+
+class Stream:
+    """`batch` sequences in step, at constant cost a segment and with a state that does not grow.
+
+    `feed(tokens [batch, n] int64)` for any n, `answer() -> logits [batch, classes]` at any time. A segment waits in the
+    state until the token after it comes, so that an answer is that of `model(tokens so far)`, bit for bit, whatever
+    the portions; dropout must be off (`model.eval()`), and no graph is kept. The state is the memory
+    [batch, M, width], at most one segment of tokens, the segment's number and, for the readout `pooled`, one sum
+    [batch, width].
+
+    Rules that know T (accumulate, multiply) need `num_segments` = T, and end there; with T unknown the rules leaky,
+    geometric, none and reset go on for ever (`geometric` writes q^(t-1) of segment t: nothing, after some hundred).
+    Raises `UserError` for tokens out of vocabulary or of another batch, for an end that is passed, for an answer before
+    the first token, for a model in training mode with dropout, and for a state that is not this stream's. Not modelled:
+    sequences of different lengths side by side; give each its own stream.
+    """
+
+    def __init__(self, model, batch: int = 1, num_segments: int | None = None):
+        for name, value in (("batch", batch), ("num_segments", num_segments)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise UserError(f"{name} = {value!r}: must be a whole number of at least 1")
+        config, device = model.config, model.initial_memory.device
+        if model.retention.needs_num_segments and num_segments is None:
+            free = sorted(name for name, kind in RETENTION.items() if not kind.needs_num_segments)
+            raise UserError(f"retention = {config.retention!r} needs the number of segments, which a stream does not "
+                            f"know; give stream(num_segments=T), or train with one of: {', '.join(free)}")
+        self.model, self.num_segments, self.readout = model, num_segments, READOUT[config.readout]
+        if num_segments not in (None, config.num_segments):  # the same weights under a rule of another T
+            self.model = copy.copy(model)
+            self.model._modules = dict(model._modules)
+            self.model.retention = RETENTION[config.retention](model.biology, num_segments).to(device)
+        self._parameters, self._prepared = None, None
+        self.memory = model.start(batch).detach().clone()
+        self.total = torch.zeros(batch, config.width, dtype=self.memory.dtype, device=device)
+        self._set_pending(torch.zeros(batch, 0, dtype=torch.int64, device=device), 1)
+
+    def _set_pending(self, tokens: Tensor, segment: int) -> None:
+        self.pending, self.segment = [tokens] if tokens.shape[1] else [], segment
+        self.places = tokens.shape[1]
+
+    @torch.no_grad()
+    def feed(self, tokens: Int[Tensor, "batch n"]) -> None:
+        """Take the next tokens of every sequence; a refusal leaves the state as it was."""
+        self._check(tokens)
+        size, start = self.model.config.segment_length, 0
+        while start < tokens.shape[1]:
+            if self.places == size:
+                self._pass_on()
+            part = tokens[:, start:start + size - self.places]
+            self.pending.append(part.to(self.memory.device, torch.int64, copy=True))  # the caller may reuse its tensor
+            self.places += part.shape[1]
+            start += part.shape[1]
+
+    def _check(self, tokens: Tensor) -> None:
+        config = self.model.config
+        if self.model.blocks.training and config.dropout:
+            raise UserError("the model is in training mode and would drop out; call model.eval() before it streams")
+        if tokens.ndim != 2 or tokens.is_floating_point():
+            raise UserError(f"tokens {tuple(tokens.shape)} {tokens.dtype}: give whole numbers of shape [batch, n]")
+        if tokens.shape[0] != len(self.memory):
+            raise UserError(f"tokens for {tokens.shape[0]} sequences; this stream has {len(self.memory)}")
+        end = None if self.num_segments is None else self.num_segments * config.segment_length
+        fed = (self.segment - 1) * config.segment_length + self.places
+        if end is not None and fed + tokens.shape[1] > end:
+            raise UserError(f"{fed} tokens and {tokens.shape[1]} more do not fit num_segments = {self.num_segments} "
+                            f"segments of {config.segment_length}; give stream() a larger number, or a rule without T")
+        self._check_vocabulary(tokens)
+
+    def _check_vocabulary(self, tokens: Tensor) -> None:
+        size = self.model.config.vocab_size
+        if tokens.numel() and (int(tokens.min()) < 0 or int(tokens.max()) >= size):
+            raise UserError(f"a token is out of vocabulary; vocab_size = {size} allows 0 to {size - 1}")
+
+    def _run(self, reads: bool) -> tuple[Tensor | None, Tensor]:
+        """The pending tokens as a segment: its features' sum, where read, and the memory after it."""
+        parameters = [(p.data_ptr(), p._version) for p in self.model.parameters()]
+        if parameters != self._parameters:  # no longer those of the last segment
+            self._parameters, self._prepared = parameters, self.model.prepare()
+        return self.model.run(reads)((torch.cat(self.pending, 1), None, self.segment), self.memory, self._prepared)
+
+    def _pass_on(self) -> None:
+        """The pending segment is over: into the memory."""
+        sums, self.memory = self._run(self.readout.running)
+        if sums is not None:
+            self.total = self.total + sums
+        self._set_pending(self.pending[0][:, :0], self.segment + 1)
+
+    @torch.no_grad()
+    def answer(self) -> Float[Tensor, "batch classes"]:
+        """The logits for what was fed so far; changes nothing."""
+        if not self.places:
+            raise UserError("an answer before the first token; feed() at least one")
+        sums, memory = self._run(True)
+        fed = (self.segment - 1) * self.model.config.segment_length + self.places
+        outs, length = ([self.total, sums], fed) if self.readout.running else ([sums], self.places)
+        lengths = torch.full((len(sums),), length, device=sums.device)
+        features = self.readout(outs, lengths, self.model.config.segment_length)
+        return self.model.classify(features, memory)
+
+    def state(self) -> dict[str, Tensor]:
+        """Copies of all that the stream keeps, as tensors by name."""
+        pending = torch.cat(self.pending, 1) if self.pending else self.memory.new_zeros(len(self.memory), 0).long()
+        return {"memory": self.memory.clone(), "pending": pending.clone(), "total": self.total.clone(),
+                "segment": torch.tensor(self.segment)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> "Stream":
+        """Go on from `state()` of a stream of the same model and batch."""
+        size = self.model.config.segment_length
+        if set(state) != set(STATE):
+            raise UserError(f"a stream's state has {', '.join(STATE)}; given are {', '.join(sorted(state))}")
+        for name in ("memory", "total"):
+            ours, given = getattr(self, name), state[name]
+            if ours.shape != given.shape or ours.dtype != given.dtype:
+                raise UserError(f"state {name}: {tuple(given.shape)} {given.dtype}, this stream has "
+                                f"{tuple(ours.shape)} {ours.dtype}; restore into a stream of the same model and batch")
+        pending, segment = state["pending"], int(state["segment"])
+        if pending.dtype != torch.int64 or pending.ndim != 2 or len(pending) != len(self.memory) \
+                or pending.shape[1] > size or segment < 1 or segment > (self.num_segments or segment):
+            raise UserError(f"state pending {tuple(pending.shape)} in segment {segment}: at most {size} tokens for "
+                            f"{len(self.memory)} sequences, in segment 1 to {self.num_segments or 'any'}")
+        self._check_vocabulary(pending)
+        device = self.memory.device
+        self.memory, self.total = (state[name].detach().clone().to(device) for name in ("memory", "total"))
+        self._set_pending(pending.clone().to(device), segment)
+        return self
+
+    def save(self, path: str | os.PathLike) -> None:
+        """The state as one safetensors file with its SHA-256 and what of the config shapes it; whole or not there."""
+        from safetensors.torch import save_file
+
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self.state().items()}
+        about = {"config": self._shape(), "num_segments": self.num_segments, "sha256": _digest(tensors)}
+        with replacing(path) as temporary:
+            save_file(tensors, temporary, metadata={"stream": canonical_json(about)})
+
+    def load(self, path: str | os.PathLike) -> "Stream":
+        """Go on from a file of `save`. The weights are not in it: give the model that it was saved with.
+
+        Raises `UserError` where there is no such file or it belongs to another config, `DamagedFileError` where it is
+        cut or altered.
+        """
+        tensors, about = _read(Path(path))
+        ours = self._shape() | {"num_segments": self.num_segments}
+        given = about["config"] | {"num_segments": about["num_segments"]}
+        for field in sorted(ours.keys() | given.keys()):
+            if ours.get(field) != given.get(field):
+                raise UserError(f"{path} belongs to another stream: {field} is {given.get(field)} there and "
+                                f"{ours.get(field)} here")
+        return self.restore(tensors)
+
+    def _shape(self) -> dict:
+        return {name: value for name, value in dataclasses.asdict(self.model.config).items() if name not in FREE}
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    parts = (f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode() + tensor.reshape(-1).view(torch.uint8)
+             .numpy().tobytes() for name, tensor in sorted(tensors.items()))
+    return sha256_bytes(b"".join(parts))
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """Tensors and metadata of a stream's file, verified."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise UserError(f"no file {path}; stream.save(path) writes one")
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            about = json.loads((file.metadata() or {})["stream"])
+        if about["sha256"] != _digest(tensors) or not isinstance(about["config"], dict):
+            raise ValueError("content does not match its SHA-256")
+        return tensors, {"config": about["config"], "num_segments": about["num_segments"]}
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedFileError(f"{path}: not a whole file of a stream ({error})") from error

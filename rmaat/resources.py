@@ -1,0 +1,122 @@
+"""Memory and disk of a training process: what is kept, what it peaks at, and what is said when it runs out."""
+
+import contextlib
+import ctypes
+import errno
+import gc
+import os
+import platform
+from collections.abc import Callable, Iterator
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from foundation.errors import ResourceError
+
+TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "numel: integer multiplication overflow")
+# from glibc's malloc.h, for its mallopt()
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+NEVER, LARGEST_BLOCK = -1, 32 * 2**20  # the largest that glibc accepts; blocks above it are given back at once
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep what a segment frees for the next segment; whether that was to be had.
+
+    AMRB frees a segment's activations before it replays the next. glibc gives such memory back to the system at once
+    and then fetches it again page by page: some hundred page faults a segment. For programs that train until they
+    end, on Linux with glibc; elsewhere, and where the environment has MALLOC_ settings of its own, it does nothing.
+    What torch asks for, and its peak, stay the same.
+    """
+    if platform.libc_ver()[0] != "glibc" or any(name.startswith("MALLOC_") for name in os.environ):
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(M_TRIM_THRESHOLD, NEVER)) and bool(mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK))
+
+
+@contextlib.contextmanager
+def resource_errors(what: str) -> Iterator[None]:
+    """Memory or disk that runs out becomes a `ResourceError` (exit code 4) that says what to lower."""
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise _too_little_memory(what) from error
+    except RuntimeError as error:  # torch's allocator on CPU has no error class of its own
+        if not any(text in str(error) for text in TOO_LARGE):
+            raise
+        raise _too_little_memory(what) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ResourceError(f"{what}: no space left on the disk; free some and go on with --resume") from error
+
+
+def _too_little_memory(what: str) -> ResourceError:
+    return ResourceError(f"{what}: not enough memory; lower train.batch_size or model.width, or use "
+                         "model.gradient=amrb")
+
+
+def measure(run: Callable[[], object], device: str | torch.device = "cpu") -> int:
+    """Peak bytes that torch's allocator hands out during `run()`, above what was in use before.
+
+    On CPU every allocation is read from torch's profiler, which slows the run: measure time apart. Not seen: memory
+    that is not torch's and, on CPU, that the run gives back what was allocated before it. Raises `ResourceError` where
+    this torch reports no allocations.
+    """
+    with _no_collection():
+        return _measure(run, torch.device(device))
+
+
+def _measure(run: Callable[[], object], device: torch.device) -> int:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        run()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    recorded = profile(activities=[ProfilerActivity.CPU], profile_memory=True)
+    with _silent_stderr():
+        recorded.start()
+    torch.empty(1, device="cpu")  # shows whether this torch reports allocations at all; taken out again below
+    try:
+        run()
+    finally:
+        with _silent_stderr():
+            recorded.stop()
+    return _peak(recorded)
+
+
+@contextlib.contextmanager
+def _no_collection():
+    """Garbage of earlier runs, collected during this one, would look as if this one gave memory back."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def _silent_stderr():
+    """The profiler's C++ side writes a line at each start and stop; its setting is read when torch is imported."""
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+def _peak(recorded: profile) -> int:
+    events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
+    if len(events) < 2:
+        raise ResourceError("this build of torch reports no allocations; install one with the Kineto profiler")
+    in_use = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns())[2:]:
+        in_use += event.nbytes()
+        peak = max(peak, in_use)
+    return peak

@@ -1,0 +1,1 @@
+"""An experiment, the loop that trains it, the folder that holds it, and its score."""

@@ -1,0 +1,56 @@
+"""The experiments by name: each a function that returns one complete frozen config. An ablation is `replace` on it."""
+
+from collections.abc import Callable
+
+from rmaat.tasks.fashion import Fashion
+from rmaat.tasks.listops import ListOps
+from rmaat.tasks.recall import Recall
+from rmaat.training.experiment import Experiment, TrainConfig, experiment
+from rmaat.training.variants import BASELINES, baseline
+
+
+def recall() -> Experiment:
+    """Recall over 8 segments of 16 tokens: at least 99 % within a minute of one core; memory reset stays at chance."""
+    return experiment("recall", Recall(num_segments=8), TrainConfig(steps=220, evaluate_every=20), segment_length=16)
+
+
+def recall_small() -> Experiment:
+    """Recall over 4 segments: the quickest sign that the memory carries."""
+    train = TrainConfig(steps=220, evaluate_every=20)
+    return experiment("recall_small", Recall(num_segments=4), train, segment_length=16)
+
+
+def listops() -> Experiment:
+    """ListOps with the benchmark's sizes: 96,000 trees of up to 2000 tokens, 8 segments. Hours on a CPU."""
+    train = TrainConfig(steps=30_000, batch_size=32, learning_rate=1e-3, warmup=500, evaluate_every=1_000,
+                        evaluate_samples=2_000, checkpoint_every=500)
+    return experiment("listops", ListOps(), train, segment_length=250, width=128, layers=4, heads=4,
+                      num_memory_tokens=16, dropout=.1)
+
+
+def listops_small() -> Experiment:
+    """A few steps of ListOps on 2,000 trees: shows that the chain works, not how good the model is."""
+    train = TrainConfig(steps=30, batch_size=16, learning_rate=1e-3, warmup=5, evaluate_every=15, evaluate_samples=100,
+                        checkpoint_every=15)
+    return experiment("listops_small", ListOps(train=2_000, validation=200, test=500), train, segment_length=250)
+
+
+def fashion_small() -> Experiment:
+    """Fashion-MNIST as 1024 tokens in 8 segments: above 80 % within 20 minutes of two cores."""
+    train = TrainConfig(steps=1_000, batch_size=64, learning_rate=5e-3, warmup=50, evaluate_every=200,
+                        evaluate_samples=2_000, checkpoint_every=100)
+    return experiment("fashion_small", Fashion(), train, segment_length=128, width=48, layers=2, heads=3,
+                      num_memory_tokens=8, feedforward=2)
+
+
+def fashion_smoke() -> Experiment:
+    """A short version of fashion_small for a continuous check: a minute, well above the majority."""
+    train = TrainConfig(steps=150, batch_size=32, warmup=20, evaluate_every=50, evaluate_samples=500,
+                        checkpoint_every=50)
+    return experiment("fashion_smoke", Fashion(), train, segment_length=128)
+
+
+CONFIGS: dict[str, Callable[[], Experiment]] = {
+    "recall": recall, "recall_small": recall_small, "listops": listops, "listops_small": listops_small,
+    "fashion_small": fashion_small, "fashion_smoke": fashion_smoke,
+    **{f"recall_{name}": baseline(name, recall) for name in BASELINES}}

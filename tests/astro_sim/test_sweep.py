@@ -1,0 +1,251 @@
+"""Sweeps: files by content hash, going on after a stop, shards, failures that stay alone."""
+
+import json
+import os
+import sys
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from astro_sim.__main__ import app
+from astro_sim.brian import backend
+from astro_sim.brian.backend import Standalone
+from astro_sim.brian.network import LeftOpen, build
+from astro_sim.brian.program import Program, what_differs
+from astro_sim.model.model import Connection, Input, Model, Observable, Pairs, Population
+from astro_sim.parameter import Parameter
+from astro_sim.plan import prepare
+from astro_sim.recording.recording import Recording
+from astro_sim.run.simulation import simulate
+from astro_sim.run.sweeps import _finished, grid, name_of, sweep
+from foundation import cli
+from foundation.errors import ResourceError, UserError
+
+COMMON = {"model": "li_rinzel", "duration": "1 s", "dt": "20 ms"}
+POINTS = grid({"K_P": ["0.05 umolar", "0.08 umolar", "0.1 umolar"],
+               "O_2": ["0.2 1/umolar/second", "0.3 1/umolar/second"]}, **COMMON)
+
+
+class Here:
+    """An executor of concurrent.futures' kind that works in this process and counts."""
+
+    def __init__(self):
+        self.submitted = 0
+
+    def submit(self, function, *given):
+        self.submitted += 1
+        future = Future()
+        try:
+            future.set_result(function(*given))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def test_every_point_is_the_recording_that_simulate_gives(tmp_path):
+    outcome = sweep(POINTS, tmp_path, executor=Here())
+    assert (len(outcome.done), outcome.kept, outcome.failed) == (6, (), {})
+    for point in POINTS:
+        kept = Recording.load(tmp_path / f"{name_of(point)}.nc")
+        wanted = simulate(point["model"], parameters=point["parameters"], duration="1 s", dt="20 ms")
+        assert kept.content_hash == wanted.content_hash
+        assert kept.hash == name_of(point)
+
+
+def test_a_stopped_sweep_goes_on_and_damage_is_made_good(tmp_path):
+    first = sweep(POINTS[:2], tmp_path, executor=Here())
+    whole = first.done[0]
+    first.done[1].write_bytes(first.done[1].read_bytes()[:200])  # cut off, as by a full disk
+    before, again = whole.read_bytes(), Here()
+    second = sweep(POINTS, tmp_path, executor=again)
+    assert again.submitted == 5
+    assert second.kept == (whole,)
+    assert whole.read_bytes() == before
+    assert Recording.load(first.done[1])
+    third = Here()
+    assert len(sweep(POINTS, tmp_path, executor=third).kept) == 6
+    assert third.submitted == 0
+
+
+def test_shards_are_all_of_it_and_disjoint(tmp_path):
+    made = [set(sweep(POINTS, tmp_path / str(n), executor=Here(), shard=f"{n}/3").done) for n in (1, 2, 3)]
+    names = [{path.name for path in paths} for paths in made]
+    assert sum(map(len, names)) == 6
+    assert set.union(*names) == {f"{name_of(point)}.nc" for point in POINTS}
+
+
+def test_a_point_that_fails_is_recorded_and_the_rest_runs(tmp_path):
+    bad = {**COMMON, "duration": "60 s", "dt": "5 s"}  # too large a step: found after the run
+    outcome = sweep([*POINTS[:2], bad], tmp_path, executor=Here())
+    assert len(outcome.done) == 2
+    assert list(outcome.failed) == [name_of(bad)]
+    kept = json.loads((tmp_path / f"{name_of(bad)}.error.json").read_text("utf-8"))
+    assert "too large" in kept["error"]
+    assert kept["meta"]["solver"]["dt_s"] == 5.0
+    assert list(sweep([bad], tmp_path, executor=Here()).failed) == [name_of(bad)], "tried again, not taken as done"
+
+
+NOISY_PAIR = Model(
+    name="noisy_pair", summary="two cells that feel each other, with noise",
+    populations=(Population("cell", "", "dv/dt = (u - g*v + total)/tau + s*tau**-0.5*xi : 1\ntotal : 1", lambda o: 2),),
+    parameter_sets={"one": {"tau": Parameter(0.1, "second", "time constant", "Mia2026", "assumed"),
+                            "s": Parameter(0.2, "1", "noise", "Mia2026", "assumed"),
+                            "g": Parameter(0.3, "1", "decay, and strength of each pair", "Mia2026", "assumed")}},
+    initial={"v": Parameter(0.1, "1", "start", "Mia2026", "assumed", "any")},
+    inputs={"u": Input("cell", "u", "1", 0.0, "drive")},
+    observables={"v": Observable("cell", "1", "state", -100, 100)},
+    # g is in both groups, and in what is computed once before the run
+    connections=(Connection("swap", "cell", "cell", "", "total_post = g*w*v_pre : 1 (summed)\nw : 1 (constant)",
+                            lambda o: Pairs([0, 1], [1, 0]), fixed={"w": "2*g"}),),
+    method="heun",
+)
+
+
+def test_one_program_runs_all_points_of_a_sweep(tmp_path, monkeypatch):
+    """Parameters, initial values, inputs with and without edges, and the seed, against a NumPy run of each point."""
+    common = {"model": NOISY_PAIR, "duration": "0.5 s", "dt": "10 ms", "backend": "cpp"}
+    points = grid({"g": ["0.3", "0.7"], "input.u": ["0.5"], "seed": ["1", "2"]}, **common)
+    course = "square:input=u,high=1,start=0.1s,stop=0.2s,elements=1"
+    points += [{**common, "protocol": course, "initial": {"v": [0, 1]}},
+               {**common, "parameters": {"tau": "1 ms"}}]  # too stiff for the step: found after the run
+    compiled, start = [], Standalone.compile
+    monkeypatch.setattr(Standalone, "compile", lambda self: compiled.append(self) or start(self))
+    monkeypatch.chdir(tmp_path.parent)
+    outcome = sweep(points, tmp_path.name, executor=Here())  # a folder as it is given on a command line
+    assert len(compiled) == 1
+    assert len(outcome.done) == 5
+    assert "too large" in outcome.failed[name_of(points[-1])]
+    for point in points[:-1]:
+        kept, wanted = Recording.load(tmp_path / f"{name_of(point)}.nc"), simulate(**{**point, "backend": "numpy"})
+        # the same operations, rounded differently where the compiler orders them otherwise
+        assert np.abs(kept["v"].values - wanted["v"].values).max() <= 1e-12 * np.abs(wanted["v"].values).max()
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] + 5 * [".nc"]
+    assert sweep(points[:2], tmp_path, executor=Here()).kept
+    assert len(compiled) == 1
+
+
+def test_a_program_makes_the_steps_of_the_plan_and_no_others():
+    """The group of open parameters once ran on Brian2's clock of 0.1 ms: a hundred rounds a step of 10 ms."""
+    plans = [prepare(**point) for point in grid({"g": ["0.3", "0.7"]}, model=NOISY_PAIR, backend="cpp")]
+    with backend.opened("cpp", 0):
+        network = build(plans[0], what_differs(plans)).network
+        assert {thing.clock.name for thing in network.sorted_objects} == {"clock_step"}
+
+
+def test_a_program_reads_no_clock_in_its_loop(tmp_path):
+    """Brian2 does after every step; the loop is looked for in what Brian2 writes, and must be found."""
+    import brian2
+
+    plan = prepare(model=NOISY_PAIR, backend="cpp", duration="1 s")
+    with backend.opened("cpp", 0, str(tmp_path)):
+        build(plan).network.run(1 * brian2.second, namespace={})
+        brian2.device.build(directory=str(tmp_path), compile=False, run=False)
+    written = (tmp_path / "network.cpp").read_text("utf-8")
+    changed = backend.without_clock(written)
+    assert sorted(changed.splitlines()) == sorted(written.splitlines())  # moved, nothing lost
+    assert f"\n    }}\n{backend.TIMING}{backend.AFTER_THE_LOOP}" in changed  # behind the brace that ends the loop
+    assert f"\n    }}\n{backend.TIMING}" not in written
+    assert backend.without_clock("while (true) { std::clock(); }") == "while (true) { std::clock(); }"
+
+
+@pytest.mark.parametrize(("script", "says"), [
+    ("exit 3", "ended with 3"),
+    ("echo 'Error reading value_1' >&2", "Error reading"),  # what Brian2 does: it goes on, and ends with 0
+    ("printf '\\7\\0\\0\\0\\0\\0\\0\\0tenbytes..' > $2records", "7 numbers were to be read, 1 were there")])
+def test_a_program_that_fails_says_so(tmp_path, script, says):
+    (tmp_path / "main").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "main").chmod(0o755)
+    with pytest.raises(ResourceError, match=says):
+        Program(tmp_path, LeftOpen(), {"cell": ("v",)}, ()).run(prepare(model=NOISY_PAIR, backend="cpp"))
+
+
+def test_too_many_programs_say_what_one_can_vary(tmp_path):
+    points = [{**COMMON, "backend": "cpp", "duration": f"{n} s"} for n in range(1, 25)]
+    with pytest.raises(UserError, match=r"24 programs, above 20; in one program parameters .*, initial values, inputs"):
+        sweep(points, tmp_path)
+
+
+def test_a_program_that_does_not_compile_fails_its_points_alone(tmp_path, monkeypatch):
+    def broken(self):
+        raise ResourceError("no compiler")
+
+    monkeypatch.setattr(Standalone, "compile", broken)
+    outcome = sweep([POINTS[0], {**POINTS[1], "backend": "cpp"}], tmp_path, executor=Here())
+    assert len(outcome.done) == 1
+    assert list(outcome.failed.values()) == ["ResourceError: no compiler"]
+
+
+def test_seeds_initial_values_and_inputs_are_varied(tmp_path):
+    points = grid({"seed": ["3"], "initial.C": ["0.2 umolar"], "input.ip3": ["0.4 umolar"]}, **COMMON)
+    made = Recording.load(sweep(points, tmp_path, executor=Here()).done[0])
+    wanted = simulate("li_rinzel", "constant:input=ip3,value=0.4 umolar", initial={"C": "0.2 umolar"}, seed=3,
+                      duration="1 s", dt="20 ms")
+    assert made.content_hash == wanted.content_hash
+    with pytest.raises(UserError, match="unknown kind of value to vary 'inital'"):
+        grid({"inital.C": ["1"]}, **COMMON)
+
+
+def test_two_sweeps_at_once_share_a_folder(tmp_path):
+    """Threads in one process, each sweep in the other's way: every point whole, nothing left over."""
+    with ThreadPoolExecutor(2) as two, ThreadPoolExecutor(2) as one_pool, ThreadPoolExecutor(2) as other:
+        several = [two.submit(sweep, POINTS[:4], tmp_path, executor=pool) for pool in (one_pool, other)]
+        outcomes = [one.result() for one in several]
+    names = {f"{name_of(point)}.nc" for point in POINTS[:4]}
+    for outcome in outcomes:
+        assert not outcome.failed
+        assert {path.name for path in (*outcome.done, *outcome.kept)} == names
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert all(Recording.load(tmp_path / name) for name in names)
+
+
+def test_a_process_that_dies_takes_no_other_point_along():
+    """Each piece of work is a function and its arguments; here one of three ends the process that runs it."""
+    work = {"first": (len, "12"), "deadly": (os._exit, 3), "last": (len, "123")}
+    ended = dict(_finished(work, None, 1))
+    assert isinstance(ended.pop("deadly").exception(), BrokenExecutor)
+    assert {name: future.result() for name, future in ended.items()} == {"first": 2, "last": 3}
+
+
+def test_a_dask_cluster_of_two_workers(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with (distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+          distributed.Client(cluster) as client):
+        bad = {**COMMON, "duration": "60 s", "dt": "5 s"}
+        outcome = sweep([*POINTS[:3], bad], tmp_path, executor=client.get_executor(pure=False))
+    assert {path.name for path in outcome.done} == {f"{name_of(point)}.nc" for point in POINTS[:3]}
+    assert list(outcome.failed) == [name_of(bad)]
+    for path in outcome.done:
+        assert f"{Recording.load(path).hash}.nc" == path.name
+
+
+def test_local_processes(tmp_path):
+    outcome = sweep(POINTS[:3], tmp_path, workers=1)
+    assert len(outcome.done) == 3
+    assert {Recording.load(path).parameter("K_P") for path in outcome.done} == {0.05, 0.08}
+
+
+@pytest.mark.parametrize(("given", "says"), [
+    ({"shard": "3/2"}, "shard: '3/2' is not allowed"), ({"shard": "x"}, "shard: 'x'"), ({"workers": 0}, "workers: 0")])
+def test_bad_input_is_refused(tmp_path, given, says):
+    with pytest.raises(UserError, match=says):
+        sweep(POINTS, tmp_path, **given)
+    with pytest.raises(UserError, match="K_P"):
+        sweep([*POINTS, {**COMMON, "parameters": {"K_P": "-1 umolar"}}], tmp_path, executor=Here())
+    with pytest.raises(UserError, match="K_P: no value"):
+        grid({"K_P": []}, **COMMON)
+    assert not list(tmp_path.iterdir()), "checked before the first point runs"
+
+
+def test_the_verb(tmp_path, monkeypatch, capsys):
+    words = ["astro_sim", "sweep", "li_rinzel", "--vary", "K_P=0.05 umolar, 0.08 umolar", "--duration", "1 s", "--dt",
+             "20 ms", "--out", str(tmp_path / "s"), "--workers", "1", "--json"]
+    seen = []
+    for shard in ("1/2", "2/2", "1/1"):
+        monkeypatch.setattr(sys, "argv", [*words, "--shard", shard])
+        with pytest.raises(SystemExit) as end:
+            cli.run(app)
+        assert not end.value.code
+        seen.append(json.loads(capsys.readouterr().out))
+    assert len(seen[0]["done"]) + len(seen[1]["done"]) == 2
+    assert (seen[2]["done"], len(seen[2]["kept"]), seen[2]["failed"]) == ([], 2, {})
