@@ -1,7 +1,7 @@
 """Random ListOps trees as Long Range Arena defines them (Nangia2018, Tay2021). Standard library only.
 
-A sample is a function of (seed, split, index, redraw) alone, so any number of workers makes the same data. Workers import
-this file alone: nothing on the way to it loads torch.
+A sample is a function of (seed, split, index, redraw) alone, so any number of workers makes the same data. Workers
+import this file alone: nothing on the way to it loads torch.
 """
 
 import json

@@ -1,0 +1,27 @@
+"""A package's face: public names that load what they need when they are first asked for. Standard library only."""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+
+
+def face(package: str, names: Mapping[str, str]) -> tuple[Callable, Callable, list[str]]:
+    """`__getattr__`, `__dir__` and `__all__` of a package whose public `names` stand in the modules given.
+
+    A module that holds no object of the name is itself what the name means. `__version__` is there as well.
+    """
+    public = sorted(names)
+
+    def get(name: str):
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("astro-rmaat")
+        if name not in names:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'; public are: {', '.join(public)}")
+        module = importlib.import_module(names[name])
+        found = getattr(module, name, module)
+        setattr(sys.modules[package], name, found)  # the next look finds it without coming here
+        return found
+
+    return get, lambda: [*public, "__version__"], public
