@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from astro_sim.model.model import Model
+from astro_sim.model import Model
 from astro_sim.parameter import ALLOWED, MUST_BE, Parameter, convert, read, seconds, split_quantity
 from astro_sim.protocols import Drive, drive_from_dict, drives
 from astro_sim.protocols.trains import Train

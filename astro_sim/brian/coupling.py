@@ -11,8 +11,8 @@ coupling is stiff (fast diffusion) the step may be at most half as long as with 
 
 import re
 
+from astro_sim.model import Connection, Population
 from astro_sim.model.equation_text import evaluator, lines
-from astro_sim.model.model import Connection, Population
 from astro_sim.model.sums import GridSum
 from foundation.errors import UserError
 

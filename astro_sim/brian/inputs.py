@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from astro_sim.brian import parts
-from astro_sim.model.model import Population
+from astro_sim.model import Population
 from astro_sim.parameter import unit
 from astro_sim.protocols.courses import drives_of, held, input_courses, written_unit
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from astro_sim.brian.coupling import extrapolate, extrapolated, grid_operation
 from astro_sim.brian.inputs import inputs_of, unscaled
+from astro_sim.model import Connection, Pairs, Population
 from astro_sim.model.equation_text import lines, symbols
-from astro_sim.model.model import Connection, Pairs, Population
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
 from astro_sim.protocols.trains import spike_steps

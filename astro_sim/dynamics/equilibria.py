@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from astro_sim.dynamics.continuation import RESTS, SAME, STEP, Branch, jacobian
+from astro_sim.model import Model
 from astro_sim.model.equation_text import right_sides
-from astro_sim.model.model import Model
 from astro_sim.parameter import convert, read, unit
 from astro_sim.plan import find_model
 from foundation.errors import UserError, choose

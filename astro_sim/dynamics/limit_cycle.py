@@ -9,7 +9,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from astro_sim.dynamics.equilibria import Local
-from astro_sim.model.model import Model
+from astro_sim.model import Model
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
 

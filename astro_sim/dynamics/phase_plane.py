@@ -12,7 +12,7 @@ from functools import cached_property
 
 from astro_sim.dynamics.continuation import STEP
 from astro_sim.dynamics.equilibria import Local, character, local
-from astro_sim.model.model import Model
+from astro_sim.model import Model
 from astro_sim.parameter import read, unit
 from foundation.errors import UserError
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.fft import irfftn, next_fast_len, rfftn
 
-from astro_sim.model.model import Option
+from astro_sim.model.option import Option
 
 SCHEME = Option("extrapolated", ("extrapolated", "held"), "sums over connections during a step: extrapolated to its "
                 "middle (second order in dt) or held at its start (first order; stiff coupling allows longer steps)")

@@ -1,6 +1,6 @@
 """The models, by hand: one line here and one file beside make a new one. Importing this loads no Brian2."""
 
-from astro_sim.model.model import Model
+from astro_sim.model import Model
 from astro_sim.models import associative_memory, astrocyte_network, gchi, li_rinzel
 from astro_sim.models.graupner_brunel import model as graupner_brunel
 from astro_sim.models.macro import model as macro

@@ -6,7 +6,7 @@ Process k = post*n + pre is that of the synapse from neuron pre to neuron post.
 
 import math
 
-from astro_sim.model.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
+from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
 from astro_sim.model.sums import SCHEME
 from astro_sim.models.energy_law import rise_while_held
 from astro_sim.models.macro.model import ASSUMED_2026, NEURON, PROCESS, extremes

@@ -5,7 +5,7 @@ passes is a sum over connections: taken at the middle of the step, so that it is
 With coupling_scheme = held it is what it was at the start of the step, and of first order.
 """
 
-from astro_sim.model.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
+from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
 from astro_sim.model.sums import SCHEME
 from astro_sim.models.gchi import CLAMPED, INITIAL, IP3, OBSERVABLES, clamped, degradation
 from astro_sim.models.li_rinzel import AM as CALCIUM_AM

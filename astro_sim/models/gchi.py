@@ -9,7 +9,7 @@ for, is of strong order 1/2 on Stratonovich noise: its supporting value has the 
 mean of order dt^1.5 in every step.
 """
 
-from astro_sim.model.model import Input, Model, Observable, Option, Population
+from astro_sim.model import Input, Model, Observable, Option, Population
 from astro_sim.models.li_rinzel import AM as LI_RINZEL_AM
 from astro_sim.models.li_rinzel import EQUATIONS as CALCIUM
 from astro_sim.models.li_rinzel import FM as LI_RINZEL_FM

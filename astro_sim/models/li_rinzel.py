@@ -3,7 +3,7 @@
 IP3 follows an input (li_rinzel: held, stepped, ramped ...), or rests, jumps at spikes and decays (li_rinzel_driven).
 """
 
-from astro_sim.model.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population, SpikeInput
+from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population, SpikeInput
 from astro_sim.parameter import Parameter
 
 EQUATIONS = """

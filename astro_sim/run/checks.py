@@ -7,7 +7,7 @@ what the whole run moved through.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from astro_sim.model.model import Law
+from astro_sim.model import Law
 from astro_sim.plan import NOTHING, Plan
 from astro_sim.recording.recording import Recording
 

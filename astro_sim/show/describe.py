@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from astro_sim.model.model import Model
+from astro_sim.model import Model
 from astro_sim.plan import NOTHING, Plan
 from astro_sim.protocols import Drive
 from astro_sim.recording.recording import Recording

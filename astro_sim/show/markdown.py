@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from astro_sim.model import Connection, Model, Population
 from astro_sim.model.equation_text import Line, lines
-from astro_sim.model.model import Connection, Model, Population
 from astro_sim.show import describe
 
 _STATEMENT = re.compile(r"(\w+)\s*([-+*/]?)=\s*([^=].*)")

@@ -5,8 +5,8 @@ from functools import cache
 
 import sympy
 
+from astro_sim.model import Model
 from astro_sim.model.equation_text import lines
-from astro_sim.model.model import Model
 from astro_sim.models import MODELS
 from derivation.forms.ode import parse, right_side
 from foundation.errors import UserError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from brian2.devices.device import get_device, runtime_device
 
-from astro_sim.model.model import Connection, Input, Model, Observable, Pairs, Population
+from astro_sim.model import Connection, Input, Model, Observable, Pairs, Population
 from astro_sim.parameter import Parameter
 from astro_sim.run.simulation import simulate
 from foundation.errors import ResourceError

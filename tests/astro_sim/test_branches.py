@@ -12,7 +12,7 @@ from astro_sim.dynamics.diagram import text
 from astro_sim.dynamics.equilibria import all_equilibria, followed, local, settle
 from astro_sim.dynamics.hopf import hopf
 from astro_sim.dynamics.scanning import scan
-from astro_sim.model.model import Input, Model, Observable, Population
+from astro_sim.model import Input, Model, Observable, Population
 from astro_sim.parameter import Parameter
 
 

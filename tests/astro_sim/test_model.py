@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
 from astro_sim.model.equation_text import lines, right_sides, symbols
-from astro_sim.model.model import Connection, Input, Model, Observable, Option, Pairs, Population
 from astro_sim.models import MODELS
 from astro_sim.models.macro import model as macro
 from astro_sim.parameter import Parameter

@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 from astro_sim.dynamics.equilibria import equilibrium
 from astro_sim.dynamics.phase_plane import phase_plane
-from astro_sim.model.model import Input, Model, Observable, Population
+from astro_sim.model import Input, Model, Observable, Population
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
 

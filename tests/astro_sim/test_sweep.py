@@ -13,7 +13,7 @@ from astro_sim.brian import backend
 from astro_sim.brian.backend import Standalone
 from astro_sim.brian.network import LeftOpen, build
 from astro_sim.brian.program import Program, what_differs
-from astro_sim.model.model import Connection, Input, Model, Observable, Pairs, Population
+from astro_sim.model import Connection, Input, Model, Observable, Pairs, Population
 from astro_sim.parameter import Parameter
 from astro_sim.plan import prepare
 from astro_sim.recording.recording import Recording

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from astro_sim.model.model import Connection, Model, Observable, Pairs, Population
+from astro_sim.model import Connection, Model, Observable, Pairs, Population
 from astro_sim.models import MODELS
 from astro_sim.models.tripartite import model as tripartite
 from astro_sim.models.tripartite import release

@@ -11,7 +11,7 @@ right in size, not in where it falls. The closed form is in pairing_curve.py.
 
 from dataclasses import replace
 
-from astro_sim.model.model import Connection, Model, Observable, Option, Pairs, Population, SpikeInput
+from astro_sim.model import Connection, Model, Observable, Option, Pairs, Population, SpikeInput
 from astro_sim.parameter import Parameter
 
 CALCIUM = "dc/dt = -c/tau_Ca : 1     # (E2.8) postsynaptic calcium; spikes add C_pre, after the delay D, and C_post"

@@ -6,7 +6,7 @@ the model is of second order in dt whatever the integrator; with coupling_scheme
 first order.
 """
 
-from astro_sim.model.model import Connection, Input, Law, Model, Observable, Option, Population
+from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Population
 from astro_sim.model.sums import SCHEME
 from astro_sim.models.energy_law import rise_while_held
 from astro_sim.models.macro.energy import energy_terms

@@ -1,6 +1,6 @@
 """Where the processes of the macro model are, and who meets whom."""
 
-from astro_sim.model.model import Pairs
+from astro_sim.model import Pairs
 from foundation.errors import ResourceError, UserError
 
 MAX_PROCESSES = 5000  # that meet pair by pair: their distances take 200 MB

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import astro_sim.models.astrocyte_network as sheet
 import astro_sim.models.gchi as gchi
-from astro_sim.model.model import (
+from astro_sim.model import (
     Belonging,
     Connection,
     Event,

@@ -12,7 +12,7 @@ order 2. A release falls on the end of the step in which calcium crosses: its ti
 """
 
 import astro_sim.models.gchi as gchi
-from astro_sim.model.model import (
+from astro_sim.model import (
     Belonging,
     Connection,
     Event,
