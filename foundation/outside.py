@@ -14,11 +14,13 @@ from types import ModuleType
 
 from foundation.errors import UserError, unknown
 
+SESSION = "__main__"  # what was typed into a notebook or a session stands in this module
+
 
 def is_outside(text: str) -> bool:
     """Whether a text names something of a user's own: what stands before the first ':' is a file or a module."""
     before, colon, after = _parts(text)
-    return bool(colon and after) and (before.endswith(".py") or "." in before or os.sep in before)
+    return bool(colon and after) and (before.endswith(".py") or "." in before or os.sep in before or before == SESSION)
 
 
 def find(kind: str, given: str, registry: Mapping[str, object], of: type | tuple[type, ...] = object):
@@ -35,6 +37,9 @@ def find(kind: str, given: str, registry: Mapping[str, object], of: type | tuple
     before, _, name = _parts(given)
     module = load_file(before) if before.endswith(".py") else _load_module(kind, before)
     if not hasattr(module, name):
+        if before == SESSION:
+            raise UserError(f"{kind} '{name}' was typed into a session and is not in this one; define it again, or "
+                            "keep such things in a file")
         public = sorted(key for key, value in vars(module).items()
                         if not key.startswith("_") and (of is object or _is(value, of)))
         raise UserError(f"{kind} '{given}': {before} has no '{name}'; it has: {', '.join(public) or 'none'}")
@@ -60,6 +65,9 @@ def load_file(path: str | os.PathLike) -> ModuleType:
     file = Path(path).expanduser().resolve()
     if not file.is_file():
         raise UserError(f"no file {path}; give the path of a Python file before ':NAME'")
+    program = sys.modules.get(SESSION)
+    if Path(getattr(program, "__file__", None) or "").resolve() == file:
+        return program  # a script that names itself is not run a second time
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     name = f"outside_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}_{digest[:8]}"
     if name in sys.modules:
