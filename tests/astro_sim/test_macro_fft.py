@@ -23,7 +23,7 @@ def options(**chosen):
     return macro.MODEL.read_options(chosen)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from([(1,), (2,), (7,), (63,), (1, 1), (1, 5), (4, 1), (3, 3), (7, 5), (6, 11), (2, 3, 4)]),
        st.floats(0.2, 50), st.integers(0, 1000))
 def test_a_grid_sum_is_the_sum_over_all_pairs(shape, length, seed):

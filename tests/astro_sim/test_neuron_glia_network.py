@@ -237,7 +237,7 @@ def test_loops_sense_and_act_as_they_say():
 
 # ---------------------------------------------------------------- wiring
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(1, 5), st.integers(1, 5), st.integers(0, 1000),
        st.floats(0, 3), st.sampled_from(["closed", "periodic"]))
 def test_wiring_is_what_its_seed_says_and_stays_on_the_sheet(excitatory, inhibitory, rows, columns, seed, spread,

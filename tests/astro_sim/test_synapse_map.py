@@ -26,7 +26,7 @@ def test_equal_shares_cover_all_and_differ_by_one(n_synapses, n_astrocytes):
     assert sums == pytest.approx(np.ones(n_astrocytes), rel=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 12), st.sampled_from([None, (5.0, 7.0)]))
 def test_nearest_is_nearest_with_ties_to_the_lowest_number(seed, n_synapses, n_astrocytes, period):
     """Places on a coarse lattice, so that ties are many; against all distances, one by one."""

@@ -54,7 +54,7 @@ def test_many_small_pulses_are_a_constant_level(form):
     assert sympy.simplify((tail - expected).rewrite(sympy.exp)) == 0
 
 
-@settings(max_examples=25, deadline=None)  # the first call lets sympy solve
+@settings(max_examples=25)
 @given(st.floats(0.01, 2.0), st.floats(0.05, 4.0), st.floats(2.0, 300.0))
 def test_the_pulsed_form_is_the_mean_of_the_map(K_value, y, period):
     """A long train by hand: each pulse binds 1 - exp(-y) of the free receptors, they unbind in between.

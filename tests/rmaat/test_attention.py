@@ -66,7 +66,7 @@ def test_short_segments_and_no_mask_agree_with_the_naive_twin(rows, num_memory_t
 
 
 @pytest.mark.parametrize(("kind", "rel_pos"), VARIANTS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_result_does_not_depend_on_the_padding(kind, rel_pos, data):
     module = build(kind, places=9, rel_pos=rel_pos)

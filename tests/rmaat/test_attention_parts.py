@@ -72,7 +72,7 @@ def test_agrees_with_the_naive_twin(parts, size):
 
 
 @pytest.mark.parametrize("parts", CHOICES, ids=names)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_result_does_not_depend_on_the_padding(parts, data):
     module = build(gaussian=data.draw(st.booleans()), **parts)

@@ -34,7 +34,7 @@ VARIANTS = [{"attention": a, "rel_pos": r, "readout": o, "retention": m} for a, 
 
 
 @pytest.mark.parametrize("fields", VARIANTS, ids=lambda fields: "-".join(fields.values()))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_a_sample_does_not_see_its_batch_or_its_padding(fields, data):
     """Alone and unpadded, or in a batch with anything in the padding, even tokens out of vocabulary: one answer."""
