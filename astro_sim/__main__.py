@@ -113,7 +113,7 @@ def run_model(
 ) -> None:
     """Simulate MODEL (or MODEL:SET) and write a recording. Ctrl-C keeps what was recorded until then."""
     from astro_sim import plan
-    from astro_sim.run import estimate
+    from astro_sim.run import estimate, report
     from astro_sim.run import half_step as check_step
     from astro_sim.run import simulation as simulate
     from astro_sim.run import streaming as stream_to_disk
@@ -141,7 +141,7 @@ def run_model(
         else:
             recording = simulate.run(chosen, progress=not as_json, memory_limit=limits["memory_limit"])
             recording.save(out)
-            summary = describe.summary(recording, out)
+            summary = report.summary(recording, out)
     except simulate.Interrupted as stop:
         kept = stop.kept if needed.streamed else stop.kept.save(stream_to_disk.partial_path(out))
         print(f"stopped at {stop.reached:g} s of {chosen.duration:g} s: what was recorded until then is in {kept}",

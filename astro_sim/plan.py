@@ -21,6 +21,7 @@ METHODS = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1, "heun": 1, "m
 STOCHASTIC = ("heun", "milstein", "euler")  # Stratonovich; euler for noise that no state scales
 FOR_NOISE = ("heun", "milstein")  # without noise both are euler
 BACKENDS = ("numpy", "cython", "cpp")
+DEFAULT_DURATION, DEFAULT_DT = "60 s", "1 ms"
 MAX_STEPS = 100_000_000
 MAX_ELEMENTS = 1_000_000
 NOTHING: Mapping = MappingProxyType({})
@@ -108,7 +109,7 @@ def find_model(given: str | Model, parameter_set: str | None) -> tuple[Model, st
 
 
 def prepare(model: str | Model, protocol=None, *, parameter_set: str | None = None, parameters: Mapping = NOTHING,
-            options: Mapping = NOTHING, initial: Mapping = NOTHING, duration="60 s", dt="1 ms",
+            options: Mapping = NOTHING, initial: Mapping = NOTHING, duration=DEFAULT_DURATION, dt=DEFAULT_DT,
             method: str | None = None, seed: int = 0, backend: str = "numpy", record_every=None) -> Plan:
     """Check everything and make a `Plan`. Raises `UserError` that names the field, the value and what is allowed."""
     model, parameter_set = find_model(model, parameter_set)

@@ -13,7 +13,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-from astro_sim.plan import NOTHING, Plan, prepare
+from astro_sim.plan import DEFAULT_DT, DEFAULT_DURATION, NOTHING, Plan, prepare
 from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import find_problem
 from astro_sim.run.estimate import STREAM_ABOVE, estimate, parse_size, refuse_if_too_large
@@ -23,7 +23,7 @@ MOST_TRIED = 20_000  # steps of a trial for advice: some seconds
 
 
 def simulate(model, protocol=None, *, parameter_set=None, parameters=NOTHING, options=NOTHING, initial=NOTHING,
-             duration="60 s", dt="1 ms", method=None, seed=0, backend="numpy", record_every=None,
+             duration=DEFAULT_DURATION, dt=DEFAULT_DT, method=None, seed=0, backend="numpy", record_every=None,
              progress=False, memory_limit=None) -> Recording:
     """Simulate and return a `Recording` from 0 to the last whole step, which reaches or passes `duration`.
 

@@ -23,6 +23,7 @@ from astro_sim.recording.recording import (
 )
 from astro_sim.run.checks import Extent, find_problem, is_broken
 from astro_sim.run.estimate import NUMBER, PIECE, estimate, recorded_elements, records, refuse_if_too_large
+from astro_sim.run.report import summary
 from astro_sim.run.simulation import Interrupted, ran, too_large_a_step
 from foundation.errors import UserError
 from foundation.files import replacing
@@ -48,12 +49,10 @@ def partial_path(path) -> Path:
 
 def run_to_file(plan: Plan, path, *, progress: bool = False, piece: int = PIECE, memory_limit: int | None = None,
                 disk_limit: int | None = None) -> dict:
-    """Run a checked plan into `path`, which is there only when it is whole; returns `describe.summary` of it.
+    """Run a checked plan into `path`, which is there only when it is whole; returns `report.summary` of it.
 
     piece: bytes of records that are in memory at a time; limits: bytes, instead of what is free.
     """
-    from astro_sim.show import describe
-
     if plan.backend == "cpp":
         raise UserError("backend cpp: cannot write in pieces, it holds everything until it ends; use numpy or cython")
     path = Path(path)
@@ -72,14 +71,14 @@ def run_to_file(plan: Plan, path, *, progress: bool = False, piece: int = PIECE,
             problem = find_problem(plan, whole, sink.extents)
             if problem:
                 raise too_large_a_step(plan, problem)
-            summary = describe.summary(whole, path, sink.extents)
+            given = summary(whole, path, sink.extents)
         finally:
             sink.close()
         if whole.partial:
             with replacing(partial_path(path)) as kept:
                 os.replace(temporary, kept)
-            raise Interrupted(partial_path(path), summary["last_time_s"])
-    return summary
+            raise Interrupted(partial_path(path), given["last_time_s"])
+    return given
 
 
 class Sink:

@@ -1,11 +1,8 @@
 """Models, plans and recordings in words, for the command line."""
 
-from collections.abc import Mapping
-
 from astro_sim.model import Model
-from astro_sim.plan import NOTHING, Plan
+from astro_sim.plan import Plan
 from astro_sim.protocols import Drive
-from astro_sim.recording.recording import Recording
 from astro_sim.run import estimate
 from astro_sim.run.estimate import Estimate
 
@@ -92,19 +89,6 @@ def plan_text(plan: Plan, needed: Estimate) -> str:
     lines += ["  inputs without a protocol keep their default", f"  {estimate.text(needed)}"]
     lines += _table([name, _number(p.value), p.unit, p.basis, p.source] for name, p in plan.parameters.items())
     return "\n".join(lines)
-
-
-def summary(recording: Recording, path, extents: Mapping = NOTHING) -> dict:
-    """What a run gave, for --json. extents: lowest and highest of each variable, where they are known."""
-    ranges = {name: (extents[name].low, extents[name].high) if name in extents else (series.values, series.values)
-              for name, series in recording.variables.items()}
-    return {"out": str(path), "model": recording.meta["model"], "hash": recording.hash,
-            "content_sha256": recording.content_hash, "records": len(recording.time),
-            "last_time_s": float(recording.time[-1]),
-            "variables": {name: {"unit": s.unit, "long_name": s.long_name, "elements": s.values.shape[1],
-                                 "min": float(ranges[name][0].min()), "max": float(ranges[name][1].max()),
-                                 "last": [float(v) for v in s.values[-1][:10]]}
-                          for name, s in recording.variables.items()}}
 
 
 def summary_text(given: dict) -> str:

@@ -97,7 +97,7 @@ def test_memory_stays_flat(tmp_path):
     """A second run with 48 MB more of numbers needs next to nothing more."""
     code = """
 import sys
-from astro_sim.stream_to_disk import run_to_file
+from astro_sim.run.streaming import run_to_file
 from astro_sim.plan import prepare
 for seconds in (20, 70):
     plan = prepare("gchi", options={"n": 4000}, duration=seconds, dt="100 ms", method="euler")
