@@ -8,9 +8,9 @@ import math
 import re
 from dataclasses import dataclass, replace
 
+from foundation.basis import BASES
 from foundation.errors import UserError
 
-BASES = ("measured", "fitted", "derived", "stated", "assumed")
 ALLOWED = {
     "positive": lambda value: value > 0,
     "nonnegative": lambda value: value >= 0,

@@ -37,12 +37,12 @@ def _derive(cache: Path | None, no_cache: bool):
     import sys
 
     from derivation.regenerate import derive
-    from derivation.simulation.cache import default_folder
+    from foundation.files import cache_folder
 
     if cache and no_cache:
         raise UserError(f"--cache {cache} and --no-cache contradict each other; give one")
     return derive(lambda text: print(f"  {text} ...", file=sys.stderr, flush=True),
-                  None if no_cache else cache or default_folder())
+                  None if no_cache else cache or cache_folder())
 
 
 @app.command("derive")
@@ -100,16 +100,6 @@ def reduce_verb(names: Annotated[list[str] | None, typer.Argument(help="constant
 
     found = rows(names)
     cli.print_json({"constants": found}) if as_json else print("\n".join(text(found)))
-
-
-@app.command()
-def migrate(file: Annotated[Path, typer.Argument(help="a record of an older schema")],
-            out: Annotated[Path, typer.Option("--out", help="where to write it in the newest one")]):
-    """Rewrite a record in the newest schema; what the old one did not say stays empty."""
-    old = record.load(file)
-    new = record.migrate(old)
-    record.save(new, out)
-    print(f"{file}: schema {old.schema}, {old.hash[:12]}\n{out}: schema {new.schema}, {new.hash[:12]}")
 
 
 @app.command()

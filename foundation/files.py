@@ -18,6 +18,13 @@ MANIFEST = "manifest.json"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def cache_folder() -> Path:
+    """Where what can be made anew is kept: $ASTRO_RMAAT_CACHE, else astro-rmaat in $XDG_CACHE_HOME or ~/.cache."""
+    if own := os.environ.get("ASTRO_RMAAT_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "astro-rmaat"
+
+
 def sha256_bytes(data: bytes) -> str:
     """SHA-256 in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()

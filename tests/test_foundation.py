@@ -101,3 +101,13 @@ def test_a_full_disk_is_a_resource_error_and_leaves_what_was_there(tmp_path, mon
     with pytest.raises(errors.ResourceError, match=r"cannot write .*file: No space left on device; make room"):
         files.write_text(path, "after")
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
+
+
+def test_there_is_one_cache_folder_and_it_is_the_users(monkeypatch, tmp_path):
+    for name, value, folder in (("HOME", tmp_path, tmp_path / ".cache" / "astro-rmaat"),
+                                ("XDG_CACHE_HOME", tmp_path / "xdg", tmp_path / "xdg" / "astro-rmaat"),
+                                ("ASTRO_RMAAT_CACHE", tmp_path / "own", tmp_path / "own")):
+        for variable in ("XDG_CACHE_HOME", "ASTRO_RMAAT_CACHE"):
+            monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setenv(name, str(value))
+        assert files.cache_folder() == folder

@@ -111,7 +111,7 @@ def load(path: str | Path) -> Ensemble:
     path = Path(path)
     where = f"ensemble {path}"
     body = record.strict_json(record.read_text(path, "ensemble", MAX_BYTES, "sample"), where)
-    reader = Reader(where, SCHEMA)
+    reader = Reader(where)
     names = tuple(field.name for field in dataclasses.fields(Ensemble))
     body = reader.keys(body, "", ("schema", *names, "hash"))
     if body["schema"] != SCHEMA or isinstance(body["schema"], bool):

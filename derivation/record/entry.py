@@ -1,20 +1,16 @@
 """What the record holds, as frozen dataclasses: the schema. The reader follows their annotations.
 
-Standard library only. A field that a later version brought says since which one, and has a default; so an older file
-can be read, and is written back as it was.
+Standard library only. A file must hold every field; the defaults are for whoever makes an entry.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from derivation.record import closed_form
 from foundation.errors import choose
 
 SCHEMA = 2
-BASES = ("measured", "fitted", "derived", "stated", "assumed")
-SINCE_2 = MappingProxyType({"since": 2})
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,8 @@ class Evidence:
     range: str
     recording: str | None = None  # hash of the recording
     neglected: str = ""
-    rms_error: float | None = field(default=None, metadata=SINCE_2)
-    warnings: tuple[str, ...] = field(default=(), metadata=SINCE_2)
+    rms_error: float | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -148,11 +144,11 @@ class Entry:
     parameters: tuple[ParameterUse, ...]
     cancels: Mapping[str, str]
     evidence: Evidence | None
-    validity: tuple[Range, ...] = field(default=(), metadata=SINCE_2)
-    scales: tuple[Scale, ...] = field(default=(), metadata=SINCE_2)
-    simulations: tuple[Simulation, ...] = field(default=(), metadata=SINCE_2)
-    comparisons: Mapping[str, Comparison] = field(default_factory=dict, metadata=SINCE_2)
-    alternatives: Mapping[str, Alternative] = field(default_factory=dict, metadata=SINCE_2)
+    validity: tuple[Range, ...] = ()
+    scales: tuple[Scale, ...] = ()
+    simulations: tuple[Simulation, ...] = ()
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    alternatives: Mapping[str, Alternative] = field(default_factory=dict)
 
     def evaluate(self, functions: Mapping[str, Callable] = closed_form.MATH, **arguments):
         """Value of the closed form at `arguments` (floats or, with torch's `functions`, tensors)."""
@@ -178,12 +174,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Record:
-    """All entries, the versions that made them, the SHA-256 of the whole, and the version of the schema."""
+    """All entries, the versions that made them, and the SHA-256 of the whole."""
 
     entries: Mapping[str, Entry]
     versions: Mapping[str, str]
     hash: str
-    schema: int = SCHEMA
 
     def entry(self, name: str) -> Entry:
         """An entry by name. Raises `UserError` for an unknown one."""

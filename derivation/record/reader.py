@@ -11,23 +11,19 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
 from derivation.record import closed_form
-from derivation.record.entry import BASES, Alternative, Comparison, Constant, Entry, ParameterUse, Simulation
+from derivation.record.entry import Alternative, Comparison, Constant, Entry, ParameterUse, Simulation
+from foundation.basis import BASES
 from foundation.errors import DamagedFileError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 WEIGHTS_SUM = 1e-9  # rounding of a handful of weights
 
 
-def names_of(cls, schema: int) -> tuple[str, ...]:
-    """The fields that a class has in a version of the schema."""
-    return tuple(one.name for one in fields(cls) if one.metadata.get("since", 1) <= schema)
-
-
 class Reader:
-    """Typed look-ups in one file, `where`, of one version of the schema. Raises `DamagedFileError`."""
+    """Typed look-ups in one file, `where`. Raises `DamagedFileError`."""
 
-    def __init__(self, where: str, schema: int):
-        self.where, self.schema = where, schema
+    def __init__(self, where: str):
+        self.where = where
 
     def fail(self, path: str, why: str) -> DamagedFileError:
         """The error for a place in the file."""
@@ -69,7 +65,7 @@ class Reader:
 
     def _dataclass(self, value, path: str, cls):
         hints = typing.get_type_hints(cls)
-        given = self.keys(value, path, names_of(cls, self.schema))
+        given = self.keys(value, path, tuple(one.name for one in fields(cls)))
         made = cls(**{name: self.read(item, f"{path}.{name}", hints[name]) for name, item in given.items()})
         if cls in _CHECKS:
             _CHECKS[cls](self, made, path)

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from derivation.record.entry import (
@@ -25,51 +25,45 @@ from derivation.record.entry import (
     Simulation,
     in_order,
 )
-from derivation.record.reader import Reader, names_of
+from derivation.record.reader import Reader
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import canonical_json, write_text
 
-__all__ = ["DEFAULT_PATH", "MAX_BYTES", "READABLE", "SCHEMA", "Alternative", "Comparison", "Constant", "Entry",
+__all__ = ["DEFAULT_PATH", "MAX_BYTES", "SCHEMA", "Alternative", "Comparison", "Constant", "Entry",
            "Evidence", "ParameterUse", "Range", "Record", "Rival", "Scale", "Simulation", "dumps", "in_order", "load",
-           "loads", "make", "migrate", "save", "strict_json"]
+           "loads", "make", "save", "strict_json"]
 DEFAULT_PATH = Path(__file__).parents[1] / "records" / "rmaat.json"
 MAX_BYTES = 1_000_000
-READABLE = (1, 2)
 
 
 # ---------------------------------------------------------------------------------------------- writing
 
 
-def _plain(value, schema: int):
+def _plain(value):
     """Dataclasses and tuples to JSON values; fields that are None stay, so that the reader can be strict."""
     if is_dataclass(value):
-        return {name: _plain(getattr(value, name), schema) for name in names_of(type(value), schema)}
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, Mapping):
-        return {key: _plain(item, schema) for key, item in value.items()}
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_plain(item, schema) for item in value]
+        return [_plain(item) for item in value]
     return value
 
 
-def _body(entries: Mapping[str, Entry], versions: Mapping[str, str], schema: int) -> dict:
-    return {"schema": schema, "entries": _plain(entries, schema), "versions": _plain(versions, schema)}
+def _body(entries: Mapping[str, Entry], versions: Mapping[str, str]) -> dict:
+    return {"schema": SCHEMA, "entries": _plain(entries), "versions": _plain(versions)}
 
 
 def make(entries: Mapping[str, Entry], versions: Mapping[str, str]) -> Record:
     """A record of `entries` with its hash; goes through the reader's checks, so nothing unreadable is ever written."""
-    body = _body(entries, versions, SCHEMA)
+    body = _body(entries, versions)
     return _read(body | {"hash": _hash(body)}, "the new record")
 
 
-def migrate(record: Record) -> Record:
-    """`record` in the newest schema: what an older one did not say stays empty, and the hash is another."""
-    return record if record.schema == SCHEMA else make(record.entries, record.versions)
-
-
 def dumps(record: Record) -> str:
-    """A record as text, in its own schema: what was read is written back as it was."""
-    body = _body(record.entries, record.versions, record.schema)
-    return json.dumps(body | {"hash": record.hash}, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    """A record as text: what was read is written back as it was."""
+    body = _body(record.entries, record.versions) | {"hash": record.hash}
+    return json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n"
 
 
 def save(record: Record, path: str | Path) -> None:
@@ -140,12 +134,11 @@ def _no_constant(name):
 
 
 def _read(body, where: str) -> Record:
-    schema = body.get("schema") if isinstance(body, dict) else None
-    reader = Reader(where, schema)
-    body = reader.read(body, "", dict)
-    if isinstance(schema, bool) or schema not in READABLE:
-        raise reader.fail("schema", f"{schema!r} is not a version that this program reads "
-                                    f"({', '.join(map(str, READABLE))}); derive it anew")
+    reader = Reader(where)
+    schema = reader.read(body, "", dict).get("schema", SCHEMA)
+    if isinstance(schema, bool) or schema != SCHEMA:
+        raise DamagedFileError(f"{where} has schema {schema!r}; this version reads {SCHEMA}; "
+                               "derive it anew: python -m derivation derive")
     body = reader.keys(body, "", ("schema", "entries", "versions", "hash"))
     digest = reader.read(body["hash"], "hash", str)
     if digest != _hash({key: item for key, item in body.items() if key != "hash"}):
@@ -154,4 +147,4 @@ def _read(body, where: str) -> Record:
     entries = reader.read(body["entries"], "entries", Mapping[str, Entry])
     versions = reader.read(body["versions"], "versions", Mapping[str, str])
     # whole numbers became floats: the hash is that of what will be written
-    return Record(entries, versions, _hash(_body(entries, versions, schema)), schema)
+    return Record(entries, versions, _hash(_body(entries, versions)))

@@ -6,7 +6,6 @@ damaged file is thrown away and simulated again.
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import cache
@@ -19,11 +18,6 @@ from foundation.errors import DamagedFileError
 from foundation.files import canonical_json, sha256_bytes, sha256_file
 
 _folder: ContextVar[Path | None] = ContextVar("folder of kept recordings", default=None)
-
-
-def default_folder() -> Path:
-    """Where a user's caches are kept: $XDG_CACHE_HOME, or ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "astro-rmaat"
 
 
 @contextlib.contextmanager

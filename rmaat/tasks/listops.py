@@ -13,7 +13,7 @@ import numpy as np
 
 from foundation.cli import Progress
 from foundation.errors import DamagedFileError, UserError
-from foundation.files import canonical_json, replacing, sha256_bytes
+from foundation.files import cache_folder, canonical_json, replacing, sha256_bytes
 from rmaat.tasks import listops_trees as generator
 from rmaat.tasks.task import SPLITS, RaggedSplit, Split, check_positive, check_seed, check_split
 
@@ -58,13 +58,6 @@ class ListOps:
 
 
 # ---------------------------------------------------------------------------------------------- generated
-
-
-def cache_folder() -> Path:
-    """Where generated data is kept: $ASTRO_RMAAT_CACHE, else astro-rmaat under the user's cache folder."""
-    if given := os.environ.get("ASTRO_RMAAT_CACHE"):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "astro-rmaat"
 
 
 def generated(task: ListOps, workers: int | None = None) -> dict[str, RaggedSplit]:

@@ -81,11 +81,3 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     blocked.write_text("")
     with pytest.raises(UserError, match="cannot write"):
         simulate(blocked / "kept")
-
-
-def test_the_default_folder_is_the_users(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache.default_folder() == tmp_path / "astro-rmaat"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache.default_folder() == tmp_path / ".cache" / "astro-rmaat"

@@ -173,7 +173,6 @@ def test_the_verbs(derivation, kept):
     (("show", "--record", "nowhere.json"), 2, "cannot read the record nowhere.json"),
     (("derive", "--out", "."), 2, "is a folder"),
     (("check", "--cache", "x", "--no-cache"), 2, "contradict each other"),
-    (("migrate", "nowhere.json", "--out", "x.json"), 2, "cannot read the record nowhere.json"),
     (("show", "--record", "README.md"), 3, "not JSON"),
     (("improve",), 2, "No such command"),
 ])
