@@ -12,7 +12,8 @@ import torch
 
 from foundation.errors import choose
 from rmaat.biology.biology import Biology
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.config import ModelConfig
+from rmaat.model.model import RMAAT
 from rmaat.resources import measure
 
 SHAPE = ModelConfig(vocab_size=256, num_classes=10, segment_length=128, num_segments=1, width=64)

@@ -12,7 +12,8 @@ from foundation.errors import ResourceError
 from rmaat.benchmark.measure import Bench, in_turns, line, peaks
 from rmaat.benchmark.report import Table, Target
 from rmaat.biology.biology import Biology
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.config import ModelConfig
+from rmaat.model.model import RMAAT
 from rmaat.resources import measure
 
 # What each name stands for. Pruning belongs to AMRB; BPTT may have it, too, and is then shown apart.

@@ -22,7 +22,7 @@ from derivation.record.record import Record
 from rmaat.biology.biology import Biology, Curve
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = __package__
+PACKAGE = __package__.partition(".")[0]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from derivation.record import closed_form
 from derivation.record.record import Entry, Record
 from rmaat.biology.provenance import FromRecord, collect, orphans
-from rmaat.model.model import ModelConfig
+from rmaat.model.config import ModelConfig
 from rmaat.trace.report import build, elasticities, influences, path_of
 
 STEP, TOLERANCE = 1e-6, 1e-7  # of a parameter, for the derivative of a formula's text; of the derivative

@@ -14,7 +14,8 @@ from derivation.record.record import Entry, Record, in_order
 from foundation.errors import unknown
 from rmaat.biology.biology import Biology, Curve
 from rmaat.biology.provenance import Analogy, Engineering, FromRecord, Start, Traced, collect
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.config import ModelConfig
+from rmaat.model.model import RMAAT
 
 NUDGE = 1e-4  # of a constant, up and down: off by 1e-8 of a tensor's change, large against rounding
 SAMPLE = (.5, 1., 8., 64.)  # where curves are compared

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from foundation.errors import DamagedFileError, UserError, choose, unknown
 from foundation.files import canonical_json, sha256_bytes
-from rmaat.model.model import ModelConfig
+from rmaat.model.config import ModelConfig
 from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import Task
 

@@ -6,7 +6,7 @@ Task, training, width, layers and heads stay; the differences are what the names
 import dataclasses
 from collections.abc import Callable
 
-from rmaat.model.model import ModelConfig
+from rmaat.model.config import ModelConfig
 from rmaat.training.experiment import Experiment
 
 Change = Callable[[ModelConfig], ModelConfig]

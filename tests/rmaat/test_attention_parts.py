@@ -19,7 +19,8 @@ from rmaat.attention.naive import astromorphic as naive
 from rmaat.attention.projection import Values
 from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import FromRecord, collect, orphans
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.config import ModelConfig
+from rmaat.model.model import RMAAT
 from rmaat.resources import measure
 
 # Two float64 sums over at most some hundred terms in another order: a few hundred roundings of 1e-16, on values near 1.

@@ -9,8 +9,9 @@ from torch import nn
 from foundation.errors import UserError
 from rmaat.biology.biology import Biology
 from rmaat.gradient.backprop import GRADIENT, amrb, bptt
+from rmaat.model.config import ModelConfig
 from rmaat.model.memory import RETENTION
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.model import RMAAT
 
 BIOLOGY = Biology.load()
 REPLAYS = [name for name in GRADIENT if name != "bptt"]

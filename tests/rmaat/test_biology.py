@@ -13,8 +13,9 @@ from rmaat.attention import ATTENTION
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology.biology import TORCH, Biology
 from rmaat.biology.provenance import Analogy, Engineering, FromRecord, Start, collect, orphans
+from rmaat.model.config import ModelConfig
 from rmaat.model.memory import RETENTION
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.model import RMAAT
 
 BIOLOGY = Biology.load()
 

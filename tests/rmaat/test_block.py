@@ -8,7 +8,8 @@ from torch import nn
 
 from rmaat.attention import ATTENTION
 from rmaat.biology.biology import Biology
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.config import ModelConfig
+from rmaat.model.model import RMAAT
 from rmaat.resources import measure
 
 BIOLOGY = Biology.load()

@@ -13,7 +13,8 @@ from rmaat.benchmark.targets import prediction_error
 from rmaat.biology.biology import Biology
 from rmaat.gradient.backprop import amrb
 from rmaat.gradient.budget import Budget, Tracker
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.config import ModelConfig
+from rmaat.model.model import RMAAT
 from rmaat.resources import measure
 from rmaat.training.variants import BASELINES
 

@@ -18,7 +18,8 @@ import torch
 
 from foundation.errors import ResourceError, UserError
 from rmaat.biology.biology import Biology
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.config import ModelConfig
+from rmaat.model.model import RMAAT
 from rmaat.training.configs import recall
 from rmaat.training.distributed import World, join
 from rmaat.training.experiment import change

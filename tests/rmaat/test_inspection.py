@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from rmaat.biology.biology import Biology
+from rmaat.model.config import ModelConfig
 from rmaat.model.memory import RETENTION
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.model import RMAAT
 from rmaat.trace.inspection import COLUMNS, inspect, text
 
 BIOLOGY = Biology.load()

@@ -11,8 +11,9 @@ from foundation.errors import ResourceError, UserError
 from rmaat.attention import ATTENTION
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology.biology import Biology
+from rmaat.model.config import ModelConfig
 from rmaat.model.memory import RETENTION
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.model import RMAAT
 from rmaat.model.readout import READOUT
 
 BIOLOGY = Biology.load()

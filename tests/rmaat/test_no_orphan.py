@@ -17,9 +17,10 @@ from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import Engineering, Start, collect, numbers_of, orphans
 from rmaat.gradient.backprop import GRADIENT
 from rmaat.gradient.memory_store import MEMORY_STORE
+from rmaat.model.config import UNREAD, ModelConfig
 from rmaat.model.layers import REPLAY
 from rmaat.model.memory import RETENTION
-from rmaat.model.model import RMAAT, UNREAD, ModelConfig
+from rmaat.model.model import RMAAT
 from rmaat.model.readout import READOUT
 from rmaat.training.configs import CONFIGS
 
@@ -140,8 +141,8 @@ def test_learned_tensors_start_as_declared(attention):
 # ---------------------------------------------------------------------------------------------- the source
 
 
-FILES = ["model.py", "block.py", "memory.py", "readout.py", "layers.py", *(f"attention/{path.name}" for path in
-                                                              sorted((RMAAT_FOLDER / "attention").glob("*.py")))]
+FILES = [f"{room}/{path.name}" for room in ("model", "attention")
+         for path in sorted((RMAAT_FOLDER / room).glob("*.py"))]
 # Calls whose whole numbers are axes or shapes, never a quantity.
 SHAPES = {"permute", "transpose", "unflatten", "flatten", "unbind", "stack", "cat", "pad", "expand", "sum", "amax",
           "any", "linear", "Linear", "zeros", "softmax", "slice", "squeeze", "unsqueeze", "flip", "split"}
@@ -166,6 +167,8 @@ def unexplained(tree, declared):
                 return _is_size(right if left is child else left)
             case ast.Call(func):
                 return _name(func) in SHAPES
+            case ast.Compare(ast.Attribute(attr="ndim")):
+                return True
         return isinstance(node, ast.keyword)
 
     def allowed(node):
@@ -220,7 +223,7 @@ def test_the_source_spells_out_no_number_without_its_reason(file):
 @pytest.mark.parametrize(("line", "found"), [
     ("y = .5 * x", True), ("y = x + 1e-6", True), ("y = x ** 2", True), ("LEVEL = .3", True), ("KNOWN = .3", False),
     ("y = x[:, 3]", False), ("y = x.sum(-2)", False), ("y = (x.sum(-2) + 3)[2]", True), ("y = 1 - x", False),
-    ("y = torch.zeros(3, 4)", False),
+    ("y = torch.zeros(3, 4)", False), ("y = x.ndim != 2", False), ("y = x != 2", True),
     ("y = torch.cat([3 * x, x], 1)", True), ("y = pad(x, 2 * places)", False), ("y = 2 * x", True),
     ("y = 2 * 3", True), ("y = torch.full((3,), 4.5)", True), ("o = Engineering(4, 'four of them')", False),
 ])

@@ -12,9 +12,10 @@ from foundation.errors import UserError
 from rmaat.biology.biology import Biology
 from rmaat.gradient.backprop import GRADIENT, amrb
 from rmaat.gradient.memory_store import MEMORY_STORE, OnDevice
+from rmaat.model.config import UNREAD, ModelConfig
 from rmaat.model.layers import REPLAY
 from rmaat.model.memory import RETENTION
-from rmaat.model.model import RMAAT, UNREAD, ModelConfig
+from rmaat.model.model import RMAAT
 
 BIOLOGY = Biology.load()
 CONFIG = ModelConfig(vocab_size=20, num_classes=3, segment_length=4, num_segments=4, width=8, heads=2,

@@ -11,8 +11,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from rmaat.attention import ATTENTION
 from rmaat.attention.projection import few
 from rmaat.biology.biology import Biology
+from rmaat.model.config import UNREAD, ModelConfig
 from rmaat.model.memory import RETENTION
-from rmaat.model.model import RMAAT, UNREAD, ModelConfig
+from rmaat.model.model import RMAAT
 
 BIOLOGY = Biology.load()
 CONFIG = ModelConfig(vocab_size=20, num_classes=3, segment_length=5, num_segments=7, width=8, heads=2,

@@ -8,8 +8,9 @@ import torch
 
 from foundation.errors import DamagedFileError, UserError
 from rmaat.biology.biology import Biology
+from rmaat.model.config import ModelConfig
 from rmaat.model.memory import RETENTION
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.model import RMAAT
 from rmaat.model.readout import READOUT
 from rmaat.resources import measure
 

@@ -10,7 +10,8 @@ from torch import nn
 from foundation.errors import UserError
 from rmaat.biology.biology import Biology
 from rmaat.gradient.backprop import amrb, bptt
-from rmaat.model.model import RMAAT, ModelConfig
+from rmaat.model.config import ModelConfig
+from rmaat.model.model import RMAAT
 
 BIOLOGY = Biology.load()
 SMALL = ModelConfig(vocab_size=20, num_classes=3, segment_length=4, num_segments=3, width=8, num_memory_tokens=2)
