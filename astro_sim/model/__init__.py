@@ -12,7 +12,8 @@ from astro_sim.model.parts import (
     Pairs,
     Population,
     SpikeInput,
+    one_to_one,
 )
 
 __all__ = ["Belonging", "Connection", "Event", "Input", "Law", "Model", "Observable", "Option", "Options", "Pairs",
-           "Population", "SpikeInput"]
+           "Population", "SpikeInput", "one_to_one"]

@@ -63,6 +63,11 @@ class Pairs:
     constants: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
+def one_to_one(size: Callable[[Options], int]) -> Callable[[Options], Pairs]:
+    """The pairs (k, k) of two populations of the same `size`, as a function of the options."""
+    return lambda options: Pairs(range(size(options)), range(size(options)))
+
+
 @dataclass(frozen=True)
 class Connection(Text):
     """Brian2 Synapses text between two populations, for the options in `when` (name -> allowed values).

@@ -3,7 +3,7 @@
 IP3 follows an input (li_rinzel: held, stepped, ramped ...), or rests, jumps at spikes and decays (li_rinzel_driven).
 """
 
-from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population, SpikeInput
+from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Population, SpikeInput, one_to_one
 from astro_sim.parameter import Parameter
 
 EQUATIONS = """
@@ -98,19 +98,14 @@ DRIVEN = {
 }  # fmt: skip
 
 
-def one_to_one(options) -> Pairs:
-    """Pairs (k, k) of the n cells."""
-    return Pairs(range(options["n"]), range(options["n"]))
-
-
 DRIVEN_MODEL = Model(
     name="li_rinzel_driven",
     summary="calcium, IP3-receptor inactivation and IP3 that spikes raise (3 ODEs an astrocyte)",
     populations=(Population("terminal", "sources of spikes", "", lambda o: o["n"]),
                  Population("astrocyte", "one calcium compartment each, not coupled", EQUATIONS + DRIVEN_IP3,
                             lambda o: o["n"])),
-    connections=(Connection("synaptic_ip3", "terminal", "astrocyte", "IP3 made at spikes", "", one_to_one,
-                            on_pre="I_post += delta_I"),),
+    connections=(Connection("synaptic_ip3", "terminal", "astrocyte", "IP3 made at spikes", "",
+                            one_to_one(lambda o: o["n"]), on_pre="I_post += delta_I"),),
     parameter_sets={"NadkarniJung2003": DRIVEN},
     initial={"C": Parameter(0.073, "umolar", "calcium at the start", _NJ, "stated", "nonnegative"),
              "h": Parameter(0.793, "1", "receptors not inactivated at the start", _NJ, "stated", "fraction"),

@@ -11,7 +11,7 @@ right in size, not in where it falls. The closed form is in pairing_curve.py.
 
 from dataclasses import replace
 
-from astro_sim.model import Connection, Model, Observable, Option, Pairs, Population, SpikeInput
+from astro_sim.model import Connection, Model, Observable, Option, Population, SpikeInput, one_to_one
 from astro_sim.parameter import Parameter
 
 CALCIUM = "dc/dt = -c/tau_Ca : 1     # (E2.8) postsynaptic calcium; spikes add C_pre, after the delay D, and C_post"
@@ -61,11 +61,6 @@ SIGMA = {name: {"sigma": Parameter(value, "1", "amplitude of the noise", _GB, "f
          for name, value in zip(SETS, (2.8284, 9.1844, 2.5654, 3.3501), strict=True)}
 
 
-def one_to_one(options) -> Pairs:
-    """Pairs (k, k) of the n synapses."""
-    return Pairs(range(options["n"]), range(options["n"]))
-
-
 def _model(name: str, summary: str, efficacy: str, sets: dict, bounds: tuple, method: str) -> Model:
     def size(options):
         return options["n"]
@@ -77,11 +72,11 @@ def _model(name: str, summary: str, efficacy: str, sets: dict, bounds: tuple, me
                      Population("postsynaptic", "sources of postsynaptic spikes", "", size),
                      Population("spine", "calcium of the postsynaptic side", CALCIUM, size, method="exact"),
                      Population("synapse", "efficacy", efficacy, size)),
-        connections=(Connection("pre_calcium", "presynaptic", "spine", "calcium through receptors", "", one_to_one,
-                                on_pre="c_post += C_pre", delay="D"),
+        connections=(Connection("pre_calcium", "presynaptic", "spine", "calcium through receptors", "",
+                                one_to_one(size), on_pre="c_post += C_pre", delay="D"),
                      Connection("post_calcium", "postsynaptic", "spine", "calcium by the spike that runs back", "",
-                                one_to_one, on_pre="c_post += C_post"),
-                     Connection("above", "spine", "synapse", "time above the thresholds", ABOVE, one_to_one,
+                                one_to_one(size), on_pre="c_post += C_post"),
+                     Connection("above", "spine", "synapse", "time above the thresholds", ABOVE, one_to_one(size),
                                 coupling_order=2)),
         parameter_sets=sets,
         initial={"c": Parameter(0.0, "1", "no calcium", _GB, "stated", "nonnegative"),

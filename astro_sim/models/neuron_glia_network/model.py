@@ -27,6 +27,7 @@ from astro_sim.model import (
     Pairs,
     Population,
     SpikeInput,
+    one_to_one,
 )
 from astro_sim.models.neuron_glia_network.wiring import astrocyte_places, neuron_places, neurons, synapse_map, wiring
 from astro_sim.models.tripartite import model as tripartite
@@ -170,7 +171,7 @@ MODEL = Model(
     ),
     connections=(
         Connection("afferents", "afferent", "neuron", "spikes from outside", "",
-                   lambda o: Pairs(range(neurons(o)), range(neurons(o))), on_pre="g_e_post += w_ext"),
+                   one_to_one(neurons), on_pre="g_e_post += w_ext"),
         Connection("transmission", "neuron", "synapse", "release at excitatory synapses", "",
                    lambda o: Pairs(wiring(o).pre, range(len(wiring(o).pre))), on_pre=tripartite.SPIKE),
         Connection("excitation", "neuron", "neuron", "what is released opens excitatory conductances", "",

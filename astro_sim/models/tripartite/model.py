@@ -23,6 +23,7 @@ from astro_sim.model import (
     Pairs,
     Population,
     SpikeInput,
+    one_to_one,
 )
 from astro_sim.models.synapse_map import SynapseMap
 from astro_sim.parameter import Parameter
@@ -117,11 +118,6 @@ def _to_synapses(options) -> Pairs:
     return to_synapses(synapse_map(options))
 
 
-def one_to_one(options) -> Pairs:
-    """Pairs (k, k) of the synapses."""
-    return Pairs(range(options["n_synapses"]), range(options["n_synapses"]))
-
-
 def _n_synapses(options) -> int:
     return options["n_synapses"]
 
@@ -162,7 +158,8 @@ MODEL = Model(
                    refractory="C > C_Theta", when=_ACTING),
     ),
     connections=(
-        Connection("transmission", "terminal", "synapse", "release of glutamate", "", one_to_one, on_pre=SPIKE),
+        Connection("transmission", "terminal", "synapse", "release of glutamate", "", one_to_one(_n_synapses),
+                   on_pre=SPIKE),
         Connection("sensing", "synapse", "astrocyte", "mean glutamate of the astrocyte's synapses", SENSING,
                    lambda o: to_astrocytes(synapse_map(o)), when=_CLOSED, coupling_order=2),
         Connection("clamped_release", "clamp", "synapse", "given releases of gliotransmitter", "", _to_synapses,
