@@ -76,6 +76,18 @@ def show(
 
 
 @app.command()
+def cite(model: str, set_name: SetName = None, as_json: Json = False) -> None:
+    """What to cite for MODEL (or MODEL:SET, or a recording's file), as BibTeX."""
+    from astro_sim.recording.recording import Recording
+    from astro_sim.show import citations
+
+    given = Recording.load(model) if model.endswith(".nc") else model
+    if as_json:
+        return print_json(citations.citations(given, set_name))
+    return citations.print_citations(given, set_name)
+
+
+@app.command()
 def protocols(as_json: Json = False) -> None:
     """The kinds of protocol, with their arguments and an example each."""
     from astro_sim.protocols import about, about_text
@@ -308,5 +320,10 @@ def _check_out(out: Path | None, force: bool) -> None:
         raise UserError(f"--out: {parent} cannot be written to; choose another place")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The console script astro-sim."""
     run(app)
+
+
+if __name__ == "__main__":
+    main()

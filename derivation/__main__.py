@@ -208,5 +208,10 @@ def _print(loaded: record.Record, names: list[str], as_json: bool) -> None:
         print("\n".join(["", *describe(name, loaded.entries[name])]))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The console script astro-derive."""
     cli.run(app)
+
+
+if __name__ == "__main__":
+    main()

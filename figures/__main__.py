@@ -36,7 +36,7 @@ HELP = """Draw figures as PNG and SVG, stamped with record and commit. No verb: 
   python -m figures retention kernel --out output
   python -m figures training --run runs/recall --out output
 """
-app = cli.program(HELP)
+app = cli.program(HELP, verbs=False)
 
 
 @app.command(help=HELP)
@@ -48,6 +48,7 @@ def figures(
     only_list: Annotated[bool, typer.Option("--list", help="list the figures")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be drawn")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the paths as JSON")] = False,
+    version: cli.Version = False,
 ):
     if only_list:
         for name, (_, what, needs_run) in FIGURES.items():
@@ -82,5 +83,10 @@ def draw(names: list[str], out: Path, record_file: Path | None = None, run: Path
     return paths
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The console script astro-figures."""
     cli.run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,11 +4,20 @@ import subprocess
 from pathlib import Path
 
 
-def commit() -> str | None:
-    """The commit that the package lies in, with -dirty where files differ; None outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(command, text=True, capture_output=True, check=True, cwd=Path(__file__).parent)
-    except (OSError, subprocess.CalledProcessError):
+def commit(file: Path = Path(__file__)) -> str | None:
+    """The commit that this code is at, with -dirty where files differ; None where no repository holds it.
+
+    An installed package may lie inside a repository, in its .venv: only one that tracks `file` is the code's own.
+    """
+    if not _git(file.parent, "ls-files", "--error-unmatch", file.name):
         return None
-    return done.stdout.strip() or None
+    return _git(file.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or None
+
+
+def _git(folder: Path, *words: str) -> str:
+    """What git prints; nothing where it fails or is not installed."""
+    try:
+        done = subprocess.run(["git", *words], text=True, capture_output=True, check=True, cwd=folder)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()

@@ -1,37 +1,106 @@
-"""One look for the four programs: typer without tracebacks, `--debug` anywhere, exit codes, progress, JSON."""
+"""One look for the four programs: errors in one line, `--debug` anywhere, exit codes, versions, progress, JSON."""
 
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
 from foundation.errors import UserError
+from foundation.usage import as_called, called_as_script, in_house_style, is_usage_error
+
+PROGRESS = "ASTRO_PROGRESS"
+ENDING = f"""\b
+--debug, anywhere on the line, shows the traceback of an error.
+Exit codes: 0 ok, 2 bad input, 3 damaged file, 4 resource, 130 interrupted.
+On a terminal long work shows a bar, elsewhere a line now and then; {PROGRESS}=0 turns both off.
+"""
+COMPLETION = "Shell completion: --install-completion, or --show-completion to look at it first."
 
 
-def program(help_text: str) -> typer.Typer:
-    """A typer application in house style; `help_text` should end with examples."""
-    return typer.Typer(help=help_text, add_completion=False, no_args_is_help=True, rich_markup_mode=None,
-                       pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(version_text())
+        raise typer.Exit
 
 
-def run(app: Callable[[], None]) -> None:
-    """Run a program: a `UserError` becomes one line on stderr and its exit code; `--debug` shows the traceback."""
+Version = Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True,
+                                       help="Print versions and commit.")]
+
+
+def version_text() -> str:
+    """This package's version and commit, and the versions that its results depend on; loads none of them."""
+    from importlib.metadata import PackageNotFoundError, version
+    from platform import python_version
+
+    from foundation.checkout import commit
+
+    def of(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "not installed"
+
+    at = commit()
+    return (f"astro-rmaat {of('astro-rmaat')}{f', commit {at}' if at else ''}, Python {python_version()}, "
+            f"brian2 {of('brian2')}, torch {of('torch')}")
+
+
+def program(help_text: str, *, verbs: bool = True) -> typer.Typer:
+    """A typer application in house style; `help_text` should end with examples, written as `python -m MODULE`.
+
+    A program without verbs has one command, which takes `version: Version` itself.
+    """
+    script = called_as_script()  # a shell completes the name of a program, not the arguments of python
+    app = typer.Typer(help=as_called(help_text), add_completion=script, no_args_is_help=True, rich_markup_mode=None,
+                      epilog=ENDING + (COMPLETION if script else ""), pretty_exceptions_enable=False,
+                      context_settings={"help_option_names": ["-h", "--help"]})
+    if verbs:
+        @app.callback()
+        def options(version: Version = False) -> None:
+            pass
+    return app
+
+
+def run(app: typer.Typer) -> None:
+    """Run a program and exit: an error that a user can mend is one line on stderr; `--debug` shows the traceback."""
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
     try:
-        app()
-    except UserError as error:
-        if debug:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        code = _command(app)(standalone_mode=False)
+        sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more to say
-        sys.exit(0)
+        code = 0
+    except Exception as error:
+        if debug or not (isinstance(error, UserError) or is_usage_error(error)):
+            raise
+        code = _say(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command(app: typer.Typer) -> Callable:
+    """The application's command, its verbs' help with the programs named as they were called."""
+    command = typer.main.get_command(app)
+    left = [command]
+    for one in left:
+        one.help = as_called(one.help or "")
+        left += getattr(one, "commands", {}).values()
+    return command
+
+
+def _say(error: Exception) -> int:
+    """Print an error's one line; returns the exit code."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # the program alone: its help, and that something was missing
+        print(error.format_message(), file=sys.stderr)
+        return 2
+    said = error if isinstance(error, UserError) else in_house_style(error)
+    print(f"error: {as_called(str(said))}", file=sys.stderr)
+    return said.exit_code
 
 
 def print_json(value) -> None:
@@ -40,13 +109,14 @@ def print_json(value) -> None:
 
 
 class Progress:
-    """A bar on a terminal, a plain line every few seconds elsewhere.
+    """A bar on a terminal, a plain line every few seconds elsewhere, as in a log; nothing where ASTRO_PROGRESS is 0.
 
     Use as a context manager; `update(done, text)` may be called as often as one likes.
     """
 
     def __init__(self, label: str, total: float, *, quiet: bool = False, every_seconds: float = 10.0):
-        self.label, self.total, self.quiet, self.every = label, total, quiet, every_seconds
+        self.label, self.total, self.every = label, total, every_seconds
+        self.quiet = quiet or os.environ.get(PROGRESS) == "0"
         self.started = self.printed = time.monotonic()
         self.bar = self.task = None
 

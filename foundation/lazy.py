@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 def face(package: str, names: Mapping[str, str]) -> tuple[Callable, Callable, list[str]]:
     """`__getattr__`, `__dir__` and `__all__` of a package whose public `names` stand in the modules given.
 
-    A module that holds no object of the name is itself what the name means. `__version__` is there as well.
+    A module of the same name that holds no such object is itself what the name means. `__version__` is there as well.
     """
     public = sorted(names)
 
@@ -20,7 +20,8 @@ def face(package: str, names: Mapping[str, str]) -> tuple[Callable, Callable, li
         if name not in names:
             raise AttributeError(f"module '{package}' has no attribute '{name}'; public are: {', '.join(public)}")
         module = importlib.import_module(names[name])
-        found = getattr(module, name, module)
+        is_module = names[name].rpartition(".")[2] == name and not hasattr(module, name)
+        found = module if is_module else getattr(module, name)
         setattr(sys.modules[package], name, found)  # the next look finds it without coming here
         return found
 

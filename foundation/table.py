@@ -1,7 +1,7 @@
 """A small table: text on a terminal, HTML in a notebook. Standard library only."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -37,6 +37,13 @@ class Table:
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
         body = "".join(line("td", row) for row in self.rows)
         return f"<table>{caption}<thead>{line('th', self.columns)}</thead><tbody>{body}</tbody></table>{note}"
+
+
+def aligned(rows: Iterable[Sequence[object]]) -> list[str]:
+    """Lines of columns one below the other, without heads, set in by two; the last column is as long as it is."""
+    rows = [list(map(str, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _is_number(cell: object) -> bool:

@@ -18,8 +18,7 @@ app = program(
     "  python -m rmaat evaluate runs/recall\n"
     "  python -m rmaat trace runs/recall --tensor retention\n"
     "  python -m rmaat inspect runs/recall\n"
-    "  python -m rmaat benchmark all\n\n"
-    "Exit codes: 0 ok, 2 bad input, 3 damaged file, 4 resource, 130 interrupted. --debug shows the traceback.")
+    "  python -m rmaat benchmark all\n")
 app.add_typer(benchmark_verbs.app, name="benchmark", help="Measure bytes and time, and say which targets are met.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -255,5 +254,10 @@ def configs(json: Json = False) -> None:
         print(f"{name:14}  {' '.join(make.__doc__.split())}")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """The console script rmaat."""
     run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -103,7 +103,7 @@ def test_no_import_circle():
 @pytest.mark.parametrize("program", ["astro_sim", "derivation", "rmaat", "figures"])
 def test_help_loads_nothing_heavy(program):
     """Help answers at once because it imports nothing that takes time (a timing would depend on the machine)."""
-    code = (f"import runpy, sys; sys.argv = ['{program}', '--help']\n"
+    code = (f"import runpy, sys; sys.argv = ['{program}/__main__.py', '--help']\n"
             f"try: runpy.run_module('{program}', run_name='__main__')\n"
             f"except SystemExit as end: print(end.code, [m for m in {HEAVY} if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -189,6 +189,9 @@ class Recording:
         return recording
 
 
+load = Recording.load
+
+
 def event_columns(events: Mapping[str, Events]) -> dict[str, tuple]:
     """Events as variables of an xarray Dataset: NAME_time and NAME_element."""
     found = {}

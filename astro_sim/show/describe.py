@@ -5,6 +5,7 @@ from astro_sim.plan import Plan
 from astro_sim.protocols import Drive
 from astro_sim.run import estimate
 from astro_sim.run.estimate import Estimate
+from foundation.table import aligned
 
 
 def as_dict(model: Model, parameter_set: str) -> dict:
@@ -40,19 +41,20 @@ def as_text(model: Model, parameter_set: str) -> str:
         body = f"{part.text}{fixed}".replace("\n", "\n  ")
         parts.append(f"\n{part.name}: {part.meaning}{when}\n  {body}".rstrip())
     parts.append(f"\nparameters, set {parameter_set}" + (f" (others: {', '.join(others)})" if others else ""))
-    parts += _table([name, _number(p.value), p.unit, p.basis, p.source, p.meaning]
-                    for name, p in model.parameters(parameter_set).items())
+    parts += aligned([name, _number(p.value), p.unit, p.basis, p.source, p.meaning]
+                     for name, p in model.parameters(parameter_set).items())
     parts.append("\ninitial values")
-    parts += _table([name, _number(p.value), p.unit, p.basis, p.source, p.meaning] for name, p in model.initial.items())
+    parts += aligned([name, _number(p.value), p.unit, p.basis, p.source, p.meaning]
+                     for name, p in model.initial.items())
     parts.append("\ninputs, for --protocol")
-    parts += _table([name, _number(i.default), i.unit, i.meaning] for name, i in model.inputs.items())
-    parts += _table([name, "spikes", s.meaning] for name, s in model.spike_inputs.items())
+    parts += aligned([name, _number(i.default), i.unit, i.meaning] for name, i in model.inputs.items())
+    parts += aligned([name, "spikes", s.meaning] for name, s in model.spike_inputs.items())
     parts.append("\nrecorded")
-    parts += _table([name, o.unit, o.long_name] for name, o in model.observables.items())
+    parts += aligned([name, o.unit, o.long_name] for name, o in model.observables.items())
     parts += [f"  {name}: {one.long_name}" for name, one in (*model.events.items(), *model.maps.items())]
     if model.options:
         parts.append("\noptions, for --option")
-        parts += _table([name, default_text(o), allowed_text(o), o.meaning] for name, o in model.options.items())
+        parts += aligned([name, default_text(o), allowed_text(o), o.meaning] for name, o in model.options.items())
     return "\n".join(parts)
 
 
@@ -72,13 +74,6 @@ def _number(value: float) -> str:
     return f"{value:.10g}"
 
 
-def _table(rows) -> list[str]:
-    """Columns aligned; the last is left as long as it is."""
-    rows = [list(map(str, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-
-
 def plan_text(plan: Plan, needed: Estimate) -> str:
     """What would run, and what it needs."""
     lines = [f"would simulate {plan.model.name}:{plan.parameter_set} for {plan.duration:g} s: {plan.steps} steps of "
@@ -87,7 +82,7 @@ def plan_text(plan: Plan, needed: Estimate) -> str:
     lines += [f"  {d.kind} on {d.input}: " + (f"{len(d.times)} pieces" if isinstance(d, Drive) else "spikes")
               for d in plan.protocol]
     lines += ["  inputs without a protocol keep their default", f"  {estimate.text(needed)}"]
-    lines += _table([name, _number(p.value), p.unit, p.basis, p.source] for name, p in plan.parameters.items())
+    lines += aligned([name, _number(p.value), p.unit, p.basis, p.source] for name, p in plan.parameters.items())
     return "\n".join(lines)
 
 
@@ -97,4 +92,4 @@ def summary_text(given: dict) -> str:
             f"hash {given['hash'][:12]}")
     rows = [[name, f"{v['min']:.6g} to {v['max']:.6g}", v["unit"], f"{v['elements']} x", v["long_name"]]
             for name, v in given["variables"].items()]
-    return "\n".join([head, *_table(rows)])
+    return "\n".join([head, *aligned(rows)])

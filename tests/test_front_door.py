@@ -1,0 +1,61 @@
+"""The front door: what the documentation imports works as it is written, and loads nothing before it is asked for."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FACES = ("astro_sim",)
+HEAVY = ("brian2", "sympy", "torch", "xarray", "pandas", "matplotlib", "scipy", "numpy")
+
+
+def loaded_by(code):
+    """Which heavy packages, and which of our floors, a fresh interpreter has loaded after `code`."""
+    names = (*HEAVY, "astro_sim", "derivation", "rmaat")
+    code = f"{code}\nimport sys\nprint([name for name in {names} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(ast.literal_eval(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("package", FACES)
+def test_a_face_offers_what_it_says_and_loads_nothing_by_itself(package):
+    assert loaded_by(f"import {package}; dir({package}); {package}.__version__") == {package}
+    module = importlib.import_module(package)
+    assert module.__all__ and {*module.__all__, "__version__"} <= set(dir(module))
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="public are"):
+        module.no_such_name  # noqa: B018
+
+
+@pytest.mark.parametrize("package", FACES)
+def test_editors_see_the_same_names(package):
+    """What stands under TYPE_CHECKING is what the face offers, from the same modules."""
+    module = importlib.import_module(package)
+    tree = ast.parse((ROOT / package / "__init__.py").read_text("utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {}
+    for node in block.body:
+        seen |= {alias.name: node.module for alias in node.names}
+    assert sorted(seen) == sorted(module.__all__)
+    for name, where in seen.items():
+        if where == package:
+            assert getattr(module, name) is importlib.import_module(f"{package}.{name}")
+        else:
+            assert getattr(module, name) is getattr(importlib.import_module(where), name)
+
+
+def test_the_simulator_as_the_design_writes_it():
+    from astro_sim import MODELS, Model, Parameter, Recording, analysis, dynamics, simulate, sweep
+    from astro_sim.protocols import constant, cycles, square
+
+    assert callable(sweep) and callable(cycles) and callable(square)
+    assert isinstance(MODELS["li_rinzel"], Model)
+    assert isinstance(MODELS["li_rinzel"].parameters()["K_P"], Parameter)
+    assert {analysis.__name__, dynamics.__name__} == {"astro_sim.analysis", "astro_sim.dynamics"}
+    recording = simulate("li_rinzel:AM", constant("ip3", "0.5 umolar"), duration="60 s", dt="20 ms")
+    assert isinstance(recording, Recording)
