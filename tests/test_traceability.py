@@ -10,7 +10,7 @@ import torch
 from derivation.proof import perturbation as perturb
 from derivation.proof import what_if as whatif
 from derivation.record import record
-from derivation.reductions.registry import gamma_l
+from derivation.reductions.long_term import gamma_l
 from derivation.simulation import simulations
 from derivation.simulation.nondimensional import cycle_shares, steady_response
 from rmaat.biology.biology import Biology

@@ -16,7 +16,7 @@ from astro_sim.dynamics.periodic_orbit import POINTS, Orbit, orbit
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
 from derivation.reductions import resting
-from derivation.reductions.reduction import Changes, Held, Valid, assumed
+from derivation.reductions.reduction import REST_STEP, Changes, Held, Reduction, Valid, assumed
 from foundation.errors import UserError
 
 MODEL, SET, UNIT = "gchi", "AM", 1e-3  # a micromolar in SI base values
@@ -122,4 +122,20 @@ def exponent_held() -> Held:
     amplitude, alpha = nearest_power(curve)
     error = float(np.abs(amplitude * drive**alpha / curve - 1).max())
     return Held(error, "mean calcium above rest at held glutamate",
-                Valid("glutamate, held", "umolar", GLUTAMATE[0], GLUTAMATE[-1]))
+                Valid("glutamate, held", "umolar", low=GLUTAMATE[0], high=GLUTAMATE[-1]))
+
+
+REDUCTIONS = {  # not of the macro model: what the calcium response of the network rests on
+    "calcium_exponent": Reduction(
+        value=exponent,
+        parameters=parameters,
+        model=f"{MODEL}:{SET}",
+        relative_step=REST_STEP,
+        unit="1",
+        meaning="exponent of calcium above rest, mean over its oscillation, against glutamate",
+        equation="E4.13",
+        protocol="glutamate held, from 0.1 to 1 umolar",
+        neglected="that the curve bends, and the time course",
+        held=exponent_held,
+        owners=owners()),
+}

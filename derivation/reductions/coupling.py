@@ -17,7 +17,7 @@ from astro_sim.parameter import Parameter
 from derivation.reductions import resting
 from derivation.reductions.cycle import tau_cycle
 from derivation.reductions.network import GAMMA_S, gap_matrix, macro_response, steady_calcium
-from derivation.reductions.reduction import Changes, Held, Valid, reach, values
+from derivation.reductions.reduction import REST_STEP, Changes, Held, Reduction, Valid, reach, values
 from foundation.errors import UserError
 
 ASTROCYTES = 41  # a line so long that its ends change nothing where it is looked at
@@ -117,7 +117,8 @@ def _held(kind: str, others: Mapping[str, float]) -> Held:
 
     top = reach(error, SMALL, 1.0)
     return Held(error(SMALL), f"calcium at 1 to {SEEN} places from the driven astrocyte, over its own",
-                Valid("steady rise of calcium in the driven astrocyte", "umolar", 0.0, calcium_gained(kind, top)),
+                Valid("steady rise of calcium in the driven astrocyte", "umolar", low=0.0,
+                      high=calcium_gained(kind, top)),
                 others)
 
 
@@ -149,3 +150,47 @@ def ell_held() -> Held:
 def a_held() -> Held:
     """The strength of dense coupling against the chain of astrocytes."""
     return _held("dense", {})
+
+
+_LINE = f"a line of {ASTROCYTES} astrocytes without glutamate, linear gap junctions"
+_STEADY = ("the time that IP3 takes to spread (see tau_ps; the coupling is that of a drive which stays, one that "
+           "changes with the cycle reaches less far), and what is not linear in calcium")
+
+REDUCTIONS = {
+    "D": Reduction(
+        value=diffusive,
+        parameters=parameters,
+        model=f"{resting.MODEL}:{resting.SET}",
+        relative_step=REST_STEP,
+        unit="1",
+        meaning="diffusive coupling of neighbours",
+        equation="E3.7",
+        protocol=f"{_LINE}; IP3 let into the middle one, steady",
+        neglected=_STEADY,
+        held=diffusive_held,
+        owners=resting.owners()),
+    "ell": Reduction(
+        value=length,
+        parameters=parameters,
+        model=f"{resting.MODEL}:{resting.SET}",
+        relative_step=REST_STEP,
+        unit="1",
+        meaning="length of the dense coupling, in places",
+        equation="E3.8",
+        protocol=f"{_LINE}; calcium let into the middle one, steady",
+        neglected=_STEADY,
+        held=ell_held,
+        owners=resting.owners()),
+    "a": Reduction(
+        value=amplitude,
+        parameters=parameters,
+        model=f"{resting.MODEL}:{resting.SET}",
+        relative_step=REST_STEP,
+        unit="1",
+        meaning="dense coupling at distance 0",
+        equation="E3.9",
+        protocol=f"{_LINE}; calcium let into the middle one, steady",
+        neglected=_STEADY,
+        held=a_held,
+        owners=resting.owners()),
+}

@@ -10,7 +10,7 @@ from astro_sim.dynamics import limit_cycle
 from astro_sim.dynamics.equilibria import Local
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, split_quantity
-from derivation.reductions.reduction import WITHIN, Changes, Held, Valid, assumed, values
+from derivation.reductions.reduction import PERIOD_STEP, WITHIN, Changes, Held, Reduction, Valid, assumed, values
 from derivation.simulation.simulations import CALCIUM_MODEL, CALCIUM_SET, IP3
 from foundation.errors import UserError
 
@@ -69,4 +69,19 @@ def tau_cycle_held() -> Held:
     inside = fine[off <= WITHIN]
     return Held(float(abs(constant / np.interp(level, ip3, period) - 1)),
                 f"period where IP3 moves with calcium ({FULL_MODEL}:{CALCIUM_SET}) around the same mean",
-                Valid("mean IP3 of a cycle", "umolar", float(inside.min()), float(inside.max())))
+                Valid("mean IP3 of a cycle", "umolar", low=float(inside.min()), high=float(inside.max())))
+
+
+REDUCTIONS = {
+    "tau_cycle": Reduction(
+        value=tau_cycle,
+        parameters=parameters,
+        model=f"{CALCIUM_MODEL}:{CALCIUM_SET}",
+        relative_step=PERIOD_STEP,
+        unit="second",
+        meaning="period of the calcium oscillation",
+        equation="E3.1",
+        protocol=f"calcium at IP3 held at {IP3}, after its transient",
+        neglected="IP3 moves with calcium: where glutamate is held instead, the cycle at the same mean IP3 is shorter",
+        held=tau_cycle_held),
+}

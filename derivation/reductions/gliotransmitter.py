@@ -13,7 +13,7 @@ from derivation.forms import feedback
 from derivation.forms.ode import text_of
 from derivation.record import closed_form
 from derivation.reductions import cycle
-from derivation.reductions.reduction import Changes, Held, Valid, reach, values
+from derivation.reductions.reduction import CLOSED_FORM_STEP, Changes, Held, Reduction, Valid, reach, values
 
 MODEL, SET = "tripartite", "release_decreasing"
 COHERENT = {"1": "1", "1/second": "1/second", "1/umolar/second": "1/umolar/second", "mmolar": "umolar"}
@@ -82,7 +82,7 @@ def half_level_held() -> Held:
 
     found = solve_ivp(slope, (0, 2400), [0.0], "LSODA", rtol=1e-10, atol=1e-12).y[0, -1]
     return Held(abs(float(found) / 0.5 - 1), "receptors bound at a constant level, after 40 minutes",
-                Valid("constant level of gliotransmitter", "umolar", 0.0, 1e6))
+                Valid("constant level of gliotransmitter", "umolar", low=0.0, high=1e6))
 
 
 @cache
@@ -94,4 +94,30 @@ def dose_held() -> Held:
         return 1 / _stores(table, period) - 1
 
     return Held(error(cycle.tau_cycle()), "gliotransmitter of a release, one each cycle, stores recovering",
-                Valid("time between releases", "second", reach(error, RARE, OFTEN), RARE))
+                Valid("time between releases", "second", low=reach(error, RARE, OFTEN), high=RARE))
+
+
+REDUCTIONS = {  # not of the macro model: what the feedback of the network rests on
+    "half_level": Reduction(
+        value=half_level,
+        parameters=half_level_parameters,
+        model=f"{MODEL}:{SET}",
+        relative_step=CLOSED_FORM_STEP,
+        unit="umolar",
+        meaning="level of gliotransmitter that binds half of the receptors",
+        equation="E4.7",
+        protocol="receptors at a constant level, steady",
+        neglected="that gliotransmitter comes in pulses",
+        held=half_level_held),
+    "dose": Reduction(
+        value=dose,
+        parameters=dose_parameters,
+        model=f"{MODEL}:{SET}",
+        relative_step=CLOSED_FORM_STEP,
+        unit="umolar*second",
+        meaning="gliotransmitter of one release from full stores, integrated over time",
+        equation="E4.11",
+        protocol="one release a calcium cycle",
+        neglected="stores that are not full again (Omega_A)",
+        held=dose_held),
+}

@@ -11,7 +11,16 @@ from astro_sim.models import MODELS
 from astro_sim.models.graupner_brunel import pairing_curve
 from astro_sim.parameter import Parameter
 from derivation.reductions.cycle import tau_cycle
-from derivation.reductions.reduction import Changes, Held, Valid, assumed, reach, values
+from derivation.reductions.reduction import (
+    CLOSED_FORM_STEP,
+    Changes,
+    Held,
+    Reduction,
+    Valid,
+    assumed,
+    reach,
+    values,
+)
 from derivation.reductions.synapse import BETA
 from derivation.simulation.simulations import DUTY, NUM_CYCLES
 
@@ -145,6 +154,47 @@ def held() -> Held:
     def error(rate: float) -> float:
         return cycle_error(1 / rate, cycle)
 
+    slowest, fastest = (reach(error, 1 / period, end, points=60) for end in SEARCHED)
     return Held(error(1 / period), f"rho at the ends of {NUM_CYCLES} driven cycles, over the last",
-                Valid("rate of pairs", "hertz", *(reach(error, 1 / period, end, 60) for end in SEARCHED),
-                      f"searched from {SEARCHED[0]:g} to {SEARCHED[1]:g} hertz"))
+                Valid("rate of pairs", "hertz", low=slowest, high=fastest,
+                      note=f"searched from {SEARCHED[0]:g} to {SEARCHED[1]:g} hertz"))
+
+
+_PAIRS = "pairs of spikes {pair_offset} apart, one a {pair_period}, in a share of {duty} of each of six cycles".format(
+    **{name: f"{one.value:g} {one.unit}".removesuffix(" 1") for name, one in PROTOCOL.items()})
+
+REDUCTIONS = {
+    "tau_pl": Reduction(
+        value=tau_pl,
+        parameters=time_parameters,
+        model=f"{MODEL}:{SET}",
+        relative_step=CLOSED_FORM_STEP,
+        unit="second",
+        meaning="time constant of the long-term process",
+        equation="E3.10",
+        protocol=_PAIRS,
+        neglected="the cubic term, which keeps rho at 0 and 1",
+        held=held),
+    "gamma_l": Reduction(
+        value=gamma_l,
+        parameters=rule_parameters,
+        model=f"{MODEL}:{SET}",
+        relative_step=CLOSED_FORM_STEP,
+        unit="1",
+        meaning="decay of the long-term process",
+        equation="E3.11",
+        protocol=_PAIRS,
+        neglected="the cubic term, and that a driven part of a cycle holds a whole number of pairs",
+        held=held),
+    "kappa": Reduction(
+        value=kappa,
+        parameters=gain_parameters,
+        model=f"{MODEL}:{SET}",
+        relative_step=CLOSED_FORM_STEP,
+        unit="1",
+        meaning="gain of a synapse on the long-term process: p_l is then the efficacy rho",
+        equation="E3.12",
+        protocol=_PAIRS,
+        neglected="as gamma_l; the synapse's rise to 1/beta, and what psi adds to it",
+        held=held),
+}

@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from astro_sim.models import MODELS
 from astro_sim.models.tripartite import release
 from derivation.reductions import resting
-from derivation.reductions.reduction import Changes, Held, Valid, reach, values
+from derivation.reductions.reduction import REST_STEP, Changes, Held, Reduction, Valid, reach, values
 
 GAMMA_S = MODELS["macro"].parameters()["gamma_s"].value
 SMALL = 0.01  # umolar: the calcium that a process gains at once, in the protocol of its decay
@@ -50,7 +50,7 @@ def tau_ps_held() -> Held:
 
     table = MODELS["tripartite"].parameters()
     return Held(error(SMALL), f"calcium above rest after a gain of {SMALL} umolar, as a share of it",
-                Valid("calcium that a process gains at once", "umolar", 0.0, reach(error, SMALL, 2.0)),
+                Valid("calcium that a process gains at once", "umolar", low=0.0, high=reach(error, SMALL, 2.0)),
                 {"bound receptors (Gamma_S): 1/Omega_G": GAMMA_S / table["Omega_G"].value,
                  "their effect on release at 2 hertz falls to 1/e": GAMMA_S * effect_on_release(2.0),
                  "gliotransmitter (G_A): 1/Omega_e": GAMMA_S / table["Omega_e"].value,
@@ -112,4 +112,32 @@ def psi_held() -> Held:
     # tanh and production meet at rest and at half, and part above: the range ends there
     top = reach(error, rest, 1.2)
     return Held(error(np.linspace(rest, PEAK, 400)), "production of IP3 above rest over its largest, rest to the peak "
-                "of the oscillation", Valid("calcium of a process", "umolar", rest, top))
+                "of the oscillation", Valid("calcium of a process", "umolar", low=rest, high=top))
+
+
+REDUCTIONS = {
+    "tau_ps": Reduction(
+        value=tau_ps,
+        parameters=resting.parameters,
+        model=f"{resting.MODEL}:{resting.SET}",
+        relative_step=REST_STEP,
+        unit="second",
+        meaning="time constant of the short-term process: calcium of the astrocyte process above its rest",
+        equation="E3.5",
+        protocol=f"an astrocyte at rest without glutamate gains {SMALL:g} umolar of calcium at once",
+        neglected="that h and IP3 answer; the slower after-effect on release, see the other readings",
+        held=tau_ps_held,
+        owners=resting.owners()),
+    "psi_width": Reduction(
+        value=psi_width,
+        parameters=resting.parameters,
+        model=f"{resting.MODEL}:{resting.SET}",
+        relative_step=REST_STEP,
+        unit="umolar",
+        meaning="calcium above rest that p_s = 1 stands for",
+        equation="E3.6",
+        protocol="production of IP3 by PLC delta at held calcium, from rest to the peak of the oscillation",
+        neglected="that production bends up at low calcium (exponent 2) and reaches its largest later than tanh",
+        held=psi_held,
+        owners=resting.owners()),
+}

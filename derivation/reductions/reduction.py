@@ -10,6 +10,9 @@ from derivation.record.record import ParameterUse
 from foundation.errors import choose
 
 WITHIN = 0.05  # the reduced model's range: where it stays this close to the full one
+# Shares of a parameter for central differences: of the period, whose solver is off by 1e-9; of a steady state, which
+# Newton's method gives to 1e-13; and of a closed form.
+PERIOD_STEP, REST_STEP, CLOSED_FORM_STEP = 1e-3, 1e-4, 1e-5
 Changes = Mapping[str, float] | None
 
 
@@ -41,11 +44,12 @@ class Held:
     others: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Reduction:
     """A macro constant as a function of biophysical parameters.
 
-    `value(changes)` takes parameters by their short names, in their own units; `held()` runs the full model.
+    `value(changes)` takes parameters by their short names, in their own units; `held()` runs the full model, under
+    `protocol`; `equation` is its id on the equations page, `neglected` what the full model has beside it.
     `relative_step` is the share of a parameter for central differences; `owners` names the model whose parameter it is
     where that is not `model`, so that one number of biology has one name wherever it acts.
     """

@@ -15,107 +15,17 @@ from derivation.reductions import (
     gliotransmitter,
     long_term,
     process,
-    resting,
     sheet,
     synapse,
 )
-from derivation.reductions.cycle import tau_cycle
-from derivation.reductions.long_term import gamma_l
 from derivation.reductions.reduction import Reduction
 from foundation.errors import choose
 
-__all__ = ["ASSUMED", "CONVENTIONS", "REDUCTIONS", "Reduction", "gamma_l", "rows", "tau_cycle", "text"]
-
-# Shares of a parameter for central differences: of the period, whose solver is off by 1e-9; of a steady state, which
-# Newton's method gives to 1e-13; and of a closed form.
-PERIOD_STEP, REST_STEP, CLOSED_FORM_STEP = 1e-3, 1e-4, 1e-5
-
-_CALCIUM = f"{cycle.CALCIUM_MODEL}:{cycle.CALCIUM_SET}"
-_SYNAPSE = f"{synapse.MODEL}:{synapse.SET}"
-_NETWORK = f"{resting.MODEL}:{resting.SET}"
-_RULE = f"{long_term.MODEL}:{long_term.SET}"
-_PAIRS = "pairs of spikes {pair_offset} apart, one a {pair_period}, in a share of {duty} of each of six cycles".format(
-    **{name: f"{one.value:g} {one.unit}".removesuffix(" 1") for name, one in long_term.PROTOCOL.items()})
-_LINE = f"a line of {coupling.ASTROCYTES} astrocytes without glutamate, linear gap junctions"
-_SHEET = f"a sheet of {sheet.ROWS} by {sheet.ROWS} astrocytes; calcium let into the middle one, steady"
-_STEADY = ("the time that IP3 takes to spread (see tau_ps; the coupling is that of a drive which stays, one that "
-           "changes with the cycle reaches less far), and what is not linear in calcium")
+__all__ = ["ASSUMED", "CONVENTIONS", "REDUCTIONS", "rows", "text"]
 
 REDUCTIONS: dict[str, Reduction] = {
-    "tau_cycle": Reduction(
-        cycle.tau_cycle, cycle.parameters, _CALCIUM, PERIOD_STEP, "second", "period of the calcium oscillation",
-        "E3.1", f"calcium at IP3 held at {cycle.IP3}, after its transient",
-        "IP3 moves with calcium: where glutamate is held instead, the cycle at the same mean IP3 is shorter",
-        cycle.tau_cycle_held),
-    "tau_s": Reduction(
-        synapse.tau_s, synapse.recovery_parameters, _SYNAPSE, CLOSED_FORM_STEP, "second", "time constant of a synapse",
-        "E3.2", "a second spike after a pause of any length, no gliotransmitter",
-        "facilitation (Omega_f), and that spikes in between take resources", synapse.tau_s_held),
-    "theta_half": Reduction(
-        synapse.theta_half, synapse.rate_parameters, _SYNAPSE, CLOSED_FORM_STEP, "1",
-        "state at which a neuron's effect is half of its largest", "E3.3",
-        "release per second under Poisson trains, from {rate_rest.value:g} hertz (rest) to {rate_driven.value:g} hertz "
-        "(driven)".format(**synapse.PROTOCOL),
-        "that use and resources are correlated in a Poisson train; no membrane: x is the logarithm of the rate",
-        synapse.theta_held),
-    "theta_width": Reduction(
-        synapse.theta_width, synapse.rate_parameters, _SYNAPSE, CLOSED_FORM_STEP, "1", "width of that threshold",
-        "E3.4", "as theta_half", "as theta_half; that use rises with the rate beside the half", synapse.theta_held),
-    "tau_ps": Reduction(
-        process.tau_ps, resting.parameters, _NETWORK, REST_STEP, "second",
-        "time constant of the short-term process: calcium of the astrocyte process above its rest", "E3.5",
-        f"an astrocyte at rest without glutamate gains {process.SMALL:g} umolar of calcium at once",
-        "that h and IP3 answer; the slower after-effect on release, see the other readings", process.tau_ps_held,
-        resting.owners()),
-    "psi_width": Reduction(
-        process.psi_width, resting.parameters, _NETWORK, REST_STEP, "umolar", "calcium above rest that p_s = 1 stands "
-        "for", "E3.6", "production of IP3 by PLC delta at held calcium, from rest to the peak of the oscillation",
-        "that production bends up at low calcium (exponent 2) and reaches its largest later than tanh",
-        process.psi_held, resting.owners()),
-    "D": Reduction(
-        coupling.diffusive, coupling.parameters, _NETWORK, REST_STEP, "1", "diffusive coupling of neighbours", "E3.7",
-        f"{_LINE}; IP3 let into the middle one, steady", _STEADY, coupling.diffusive_held, resting.owners()),
-    "ell": Reduction(
-        coupling.length, coupling.parameters, _NETWORK, REST_STEP, "1", "length of the dense coupling, in places",
-        "E3.8", f"{_LINE}; calcium let into the middle one, steady", _STEADY, coupling.ell_held, resting.owners()),
-    "a": Reduction(
-        coupling.amplitude, coupling.parameters, _NETWORK, REST_STEP, "1", "dense coupling at distance 0", "E3.9",
-        f"{_LINE}; calcium let into the middle one, steady", _STEADY, coupling.a_held, resting.owners()),
-    "a_sheet": Reduction(
-        sheet.amplitude, coupling.parameters, _NETWORK, REST_STEP, "1",
-        "dense coupling at distance 0 where processes lie on a sheet", "E3.9", _SHEET,
-        "that a square lattice's response is no exponential", sheet.held, resting.owners()),
-    "ell_sheet": Reduction(
-        sheet.length, coupling.parameters, _NETWORK, REST_STEP, "1",
-        "length of the dense coupling where processes lie on a sheet, in places", "E3.8", _SHEET,
-        "that a square lattice's response is no exponential", sheet.held, resting.owners()),
-    "tau_pl": Reduction(
-        long_term.tau_pl, long_term.time_parameters, _RULE, CLOSED_FORM_STEP, "second",
-        "time constant of the long-term process", "E3.10", _PAIRS, "the cubic term, which keeps rho at 0 and 1",
-        long_term.held),
-    "gamma_l": Reduction(
-        long_term.gamma_l, long_term.rule_parameters, _RULE, CLOSED_FORM_STEP, "1", "decay of the long-term process",
-        "E3.11", _PAIRS, "the cubic term, and that a driven part of a cycle holds a whole number of pairs",
-        long_term.held),
-    "kappa": Reduction(
-        long_term.kappa, long_term.gain_parameters, _RULE, CLOSED_FORM_STEP, "1",
-        "gain of a synapse on the long-term process: p_l is then the efficacy rho", "E3.12", _PAIRS,
-        "as gamma_l; the synapse's rise to 1/beta, and what psi adds to it", long_term.held),
-    # not of the macro model: what the feedback and the calcium response of the network rest on
-    "half_level": Reduction(
-        gliotransmitter.half_level, gliotransmitter.half_level_parameters, _SYNAPSE, CLOSED_FORM_STEP, "umolar",
-        "level of gliotransmitter that binds half of the receptors", "E4.7", "receptors at a constant level, steady",
-        "that gliotransmitter comes in pulses", gliotransmitter.half_level_held),
-    "dose": Reduction(
-        gliotransmitter.dose, gliotransmitter.dose_parameters, _SYNAPSE, CLOSED_FORM_STEP, "umolar*second",
-        "gliotransmitter of one release from full stores, integrated over time", "E4.11", "one release a calcium cycle",
-        "stores that are not full again (Omega_A)", gliotransmitter.dose_held),
-    "calcium_exponent": Reduction(
-        calcium_curve.exponent, calcium_curve.parameters, f"{calcium_curve.MODEL}:{calcium_curve.SET}", REST_STEP, "1",
-        "exponent of calcium above rest, mean over its oscillation, against glutamate", "E4.13",
-        "glutamate held, from 0.1 to 1 umolar", "that the curve bends, and the time course",
-        calcium_curve.exponent_held, calcium_curve.owners()),
-}
+    **cycle.REDUCTIONS, **synapse.REDUCTIONS, **process.REDUCTIONS, **coupling.REDUCTIONS, **sheet.REDUCTIONS,
+    **long_term.REDUCTIONS, **gliotransmitter.REDUCTIONS, **calcium_curve.REDUCTIONS}
 
 CONVENTIONS: dict[str, str] = {
     "lambda_n": "a factor of the whole equation of x: only tau_n/lambda_n is a time",

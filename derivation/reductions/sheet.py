@@ -8,9 +8,10 @@ from functools import cache, lru_cache
 import numpy as np
 from scipy.optimize import least_squares
 
-from derivation.reductions.coupling import SEEN, SMALL, at_rest
+from derivation.reductions import resting
+from derivation.reductions.coupling import SEEN, SMALL, at_rest, parameters
 from derivation.reductions.network import GAMMA_S, gap_matrix, macro_response, steady_calcium
-from derivation.reductions.reduction import WITHIN, Changes, Held, Valid
+from derivation.reductions.reduction import REST_STEP, WITHIN, Changes, Held, Reduction, Valid
 
 SHEET, ROWS = 64, 15  # rows and columns: of the periodic sheet that gives T, of the nonlinear one it is held against
 
@@ -60,4 +61,34 @@ def held() -> Held:
     off = np.abs(full - reduced) / full[0]
     begin = distance[np.flatnonzero(off > WITHIN).max() + 1] if (off > WITHIN).any() else distance[0]
     return Held(float(off.max()), f"calcium at 1 to {SEEN} places on a sheet, over the nearest neighbour's",
-                Valid("distance", "places", float(begin), float(SEEN)))
+                Valid("distance", "places", low=float(begin), high=float(SEEN)))
+
+
+_SHEET = f"a sheet of {ROWS} by {ROWS} astrocytes; calcium let into the middle one, steady"
+
+REDUCTIONS = {
+    "a_sheet": Reduction(
+        value=amplitude,
+        parameters=parameters,
+        model=f"{resting.MODEL}:{resting.SET}",
+        relative_step=REST_STEP,
+        unit="1",
+        meaning="dense coupling at distance 0 where processes lie on a sheet",
+        equation="E3.9",
+        protocol=_SHEET,
+        neglected="that a square lattice's response is no exponential",
+        held=held,
+        owners=resting.owners()),
+    "ell_sheet": Reduction(
+        value=length,
+        parameters=parameters,
+        model=f"{resting.MODEL}:{resting.SET}",
+        relative_step=REST_STEP,
+        unit="1",
+        meaning="length of the dense coupling where processes lie on a sheet, in places",
+        equation="E3.8",
+        protocol=_SHEET,
+        neglected="that a square lattice's response is no exponential",
+        held=held,
+        owners=resting.owners()),
+}

@@ -8,7 +8,16 @@ import numpy as np
 from astro_sim.models import MODELS
 from astro_sim.models.tripartite import release
 from astro_sim.parameter import Parameter
-from derivation.reductions.reduction import Changes, Held, Valid, assumed, reach, values
+from derivation.reductions.reduction import (
+    CLOSED_FORM_STEP,
+    Changes,
+    Held,
+    Reduction,
+    Valid,
+    assumed,
+    reach,
+    values,
+)
 
 MODEL, SET = "tripartite", "release_decreasing"
 PROTOCOL = {"rate_rest": assumed(0.1, "hertz", "rate of a neuron at rest: x = 0"),
@@ -60,7 +69,7 @@ def tau_s_held() -> Held:
     lost, gained, both = U_0, 1 - U_0, U_0 * (1 - U_0)
     area = (lost / Omega_d - gained / Omega_f + both / (Omega_d + Omega_f)) / (lost - gained + both)
     return Held(error(0.01), "release of a second spike over the first's, at all intervals",
-                Valid("rate of a regular train before the pause", "hertz", 0.0, reach(error, 0.01, 200.0)),
+                Valid("rate of a regular train before the pause", "hertz", low=0.0, high=reach(error, 0.01, 200.0)),
                 {"by the area under the recovery of the second spike": BETA.value * area})
 
 
@@ -131,6 +140,46 @@ def theta_held() -> Held:
     low, high = (PROTOCOL[name].value for name in ("rate_rest", "rate_driven"))
     worst = max(error(float(rate)) for rate in np.geomspace(low, high, 17))
     middle = _half(values(rate_parameters(), None))
+    slowest, fastest = (reach(error, middle, end) for end in SEARCHED)
     return Held(worst, "release per second over its largest, Poisson trains from rest to driven",
-                Valid("rate of a Poisson train", "hertz", *(reach(error, middle, end) for end in SEARCHED),
-                      f"searched from {SEARCHED[0]:g} to {SEARCHED[1]:g} hertz"))
+                Valid("rate of a Poisson train", "hertz", low=slowest, high=fastest,
+                      note=f"searched from {SEARCHED[0]:g} to {SEARCHED[1]:g} hertz"))
+
+
+REDUCTIONS = {
+    "tau_s": Reduction(
+        value=tau_s,
+        parameters=recovery_parameters,
+        model=f"{MODEL}:{SET}",
+        relative_step=CLOSED_FORM_STEP,
+        unit="second",
+        meaning="time constant of a synapse",
+        equation="E3.2",
+        protocol="a second spike after a pause of any length, no gliotransmitter",
+        neglected="facilitation (Omega_f), and that spikes in between take resources",
+        held=tau_s_held),
+    "theta_half": Reduction(
+        value=theta_half,
+        parameters=rate_parameters,
+        model=f"{MODEL}:{SET}",
+        relative_step=CLOSED_FORM_STEP,
+        unit="1",
+        meaning="state at which a neuron's effect is half of its largest",
+        equation="E3.3",
+        protocol=f"release per second under Poisson trains, from {PROTOCOL['rate_rest'].value:g} hertz (rest) to "
+                 f"{PROTOCOL['rate_driven'].value:g} hertz (driven)",
+        neglected="that use and resources are correlated in a Poisson train; no membrane: x is the logarithm of the "
+                  "rate",
+        held=theta_held),
+    "theta_width": Reduction(
+        value=theta_width,
+        parameters=rate_parameters,
+        model=f"{MODEL}:{SET}",
+        relative_step=CLOSED_FORM_STEP,
+        unit="1",
+        meaning="width of that threshold",
+        equation="E3.4",
+        protocol="as theta_half",
+        neglected="as theta_half; that use rises with the rate beside the half",
+        held=theta_held),
+}
