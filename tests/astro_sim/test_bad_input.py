@@ -51,7 +51,7 @@ def test_damaged_files(astro_sim, tmp_path, good, verb, spoil, says):
     (("scan", "li_rinzel", "--over", "ip3=-1:1:20"), "zero or above"),
     (("scan", "graupner_brunel", "--over", "pre=0:1:20"), "unknown input"),
     (("scan", "li_rinzel_driven", "--over", "ip3_flux=0:1:20"), "one uncoupled population"),
-    (("scan", "li_rinzel", "--over", "ip3=0:1:20", "--out", "a.nc"), "is there already"),
+    (("scan", "li_rinzel", "--over", "ip3=0:1:20", "--out", "a.nc"), "already exists"),
     (("sweep", "li_rinzel", "--vary", "K_P=0.05", "--out", "s"), "K_P"),
     (("sweep", "li_rinzel", "--vary", "K_P=", "--out", "s"), "not NAME=VALUE"),
     (("sweep", "li_rinzel", "--vary", "K_Q=1 uM,2 uM", "--out", "s"), "did you mean 'K_P'"),

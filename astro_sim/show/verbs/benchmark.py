@@ -1,0 +1,35 @@
+"""The verb benchmark: what a step costs."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from astro_sim.show.verbs.options import Force, Json, check_out
+from foundation.cli import print_json
+from foundation.errors import UserError
+
+
+def run_benchmark(
+    sizes: Annotated[str, typer.Option(help="Numbers of astrocytes, with commas.")] = "100,1000,10000,100000,1000000",
+    repetitions: Annotated[int, typer.Option(help="Turns of each comparison.")] = 5,
+    backend: Annotated[str, typer.Option(help="numpy, cython, or both with a comma.")] = "numpy,cython",
+    out: Annotated[Path | None, typer.Option(help="JSON to write as well.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Cost of a step by network size, and simulate against bare Brian2 and LSODA; after a check of the results."""
+    from astro_sim.benchmark import report
+    from foundation.files import write_text
+
+    if out is not None:
+        check_out(out, force)
+    try:
+        numbers = [int(part) for part in sizes.split(",")]
+    except ValueError as error:
+        raise UserError(f"--sizes: '{sizes}' are no whole numbers; write e.g. --sizes 100,1000") from error
+    measured = report.benchmark(numbers, repetitions=repetitions, backends=backend.split(","), progress=not as_json)
+    if out is not None:
+        write_text(out, json.dumps(measured, indent=1, allow_nan=False) + "\n")
+    return print_json(measured) if as_json else print(report.text(measured))

@@ -1,0 +1,54 @@
+"""Options that several verbs take, and how their text is read."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from astro_sim.plan import DEFAULT_DT, DEFAULT_DURATION
+from foundation.errors import UserError
+
+Many = list[str] | None
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A name from the verb list, NAME:SET, or one of your "
+                                          "own as file.py:MODEL or file.py:MODEL:SET.")]
+SetName = Annotated[str | None, typer.Option("--set-name", help="Parameter set, as in MODEL:SET.")]
+RecordingFile = Annotated[Path, typer.Argument(metavar="FILE", help="A recording (.nc).")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")]
+Protocols = Annotated[Many, typer.Option("--protocol", help="KIND:input=...,...: constant, steps, ramp, square, "
+                                         "cycles; spikes, regular, poisson, pairing for spikes. See protocols.")]
+Options = Annotated[Many, typer.Option("--option", help="NAME=VALUE: a structural option.")]
+Duration = Annotated[str, typer.Option("--duration", help="Simulated time.")]
+Step = Annotated[str, typer.Option("--dt", help="Time step.")]
+RecordEvery = Annotated[str | None, typer.Option("--record-every", help="Recording interval, a multiple of dt.")]
+Method = Annotated[str | None, typer.Option("--method", help="euler, rk2, rk4, exponential_euler; heun or milstein "
+                                            "where the model has noise. Default: the model's own.")]
+__all__ = ["DEFAULT_DT", "DEFAULT_DURATION", "Duration", "Force", "Json", "Many", "Method", "ModelName", "Options",
+           "Protocols", "RecordEvery", "RecordingFile", "SetName", "Step", "check_out", "pairs"]
+
+
+def pairs(option: str, texts: Many) -> dict[str, str]:
+    """["NAME=VALUE", ...] -> {NAME: VALUE}. Errors: `UserError` for another form, or a name given twice."""
+    values: dict[str, str] = {}
+    for text in texts or []:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise UserError(f"--{option}: '{text}' is not NAME=VALUE; write e.g. --{option} \"NAME=0.5 umolar\"")
+        if name in values:
+            raise UserError(f"--{option}: {name} is given twice; give it once")
+        values[name] = value
+    return values
+
+
+def check_out(out: Path | None, force: bool) -> None:
+    """Refuse before the work what could not be written after it."""
+    if out is None:
+        raise UserError("--out is missing; name the recording to write, e.g. --out calcium.nc, or use --dry-run")
+    if out.is_dir():
+        raise UserError(f"--out: {out} is a folder; name a file such as {out / 'recording.nc'}")
+    if out.exists() and not force:
+        raise UserError(f"--out: {out} already exists; choose another name, or give --force to replace it")
+    parent = next(folder for folder in out.absolute().parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UserError(f"--out: {parent} cannot be written to; choose another place")

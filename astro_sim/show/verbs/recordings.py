@@ -1,0 +1,57 @@
+"""The verbs analyse and plot: what a recording says, in words and as a picture."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from astro_sim.show.verbs.options import Force, Json, Many, RecordingFile, check_out
+from foundation.cli import print_json
+from foundation.errors import UserError
+
+PICTURES = (".png", ".svg", ".pdf")
+
+
+def analyse(
+    file: RecordingFile,
+    after: Annotated[str | None, typer.Option(help="Leave out what comes before. Default: the first half.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ranges and oscillations of every variable; waves, equilibria, AM/FM encoding and events where they apply."""
+    from astro_sim.analysis import summarise
+    from astro_sim.parameter import read
+    from astro_sim.recording.recording import PartialRecording, Recording
+
+    start = None if after is None else read(after, "second", "after")
+    with warnings.catch_warnings(action="ignore", category=PartialRecording):
+        recording = Recording.load(file)
+    if recording.partial:
+        print(f"note: {recording.said_partial}", file=sys.stderr)
+    summary = summarise.summarise(recording, start)
+    return print_json(summary) if as_json else print(summarise.text(summary))
+
+
+def plot(
+    file: RecordingFile,
+    out: Annotated[Path, typer.Option(help="The picture to write: .png, .svg or .pdf.")],
+    variable: Annotated[Many, typer.Option(help="What to draw; all by default.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """A panel for each variable of a recording, axes with words and units."""
+    from astro_sim.recording.recording import Recording
+    from foundation.files import replacing
+
+    if out.suffix not in PICTURES:
+        raise UserError(f"--out: {out} ends in none of {', '.join(PICTURES)}; choose one of them")
+    check_out(out, force)
+    recording = Recording.load(file)
+    figure = recording.plot(variable)
+    with replacing(out) as temporary:
+        figure.savefig(temporary, format=out.suffix[1:], dpi=160)
+    if as_json:
+        drawn = variable or list(recording.variables)
+        return print_json({"out": str(out), "recording": recording.hash, "variables": drawn})
+    return print(out)
