@@ -10,9 +10,12 @@ from foundation.errors import choose
 
 # name: (module, what it shows, whether it needs --run)
 FIGURES = {
+    "cover": ("figures.fig_cover", "the project on one picture", False),
+    "architecture": ("figures.fig_architecture", "from papers to the network: the rooms and their borders", False),
     "stp_ltp": ("figures.fig_stp_ltp", "short- and long-term processes over the cycles", False),
     "places": ("figures.fig_places", "short-term state by place, equal and unequal distances", False),
     "retention": ("figures.fig_retention", "recorded increments, closed form, torch buffer", False),
+    "retention_lengths": ("figures.fig_retention_lengths", "retention for several numbers of segments", False),
     "kernel": ("figures.fig_kernel", "recorded response, closed form, torch kernel", False),
     "wave": ("figures.fig_wave", "calcium waves on a ring of astrocytes, by gap-junction flux", False),
     "bifurcation": ("figures.fig_bifurcation", "equilibria and oscillations of calcium over IP3", False),
@@ -25,6 +28,7 @@ FIGURES = {
     "uncertainty": ("figures.fig_uncertainty", "retention and kernel: bands of draws, published sets", False),
     "raster": ("figures.fig_raster", "spikes of a network, calcium of its astrocytes, receptors bound", False),
     "synapse_map": ("figures.fig_synapse_map", "which astrocyte each synapse belongs to", False),
+    "algorithms": ("figures.fig_algorithms", "memory and time of a step by gradient algorithm, from results/", False),
     "training": ("figures.fig_training", "loss and accuracy of a training run", True),
 }
 
@@ -35,7 +39,9 @@ HELP = """Draw figures as PNG and SVG, stamped with record and commit. No verb: 
   python -m figures --out output                        all but training, which needs a run
   python -m figures retention kernel --out output
   python -m figures training --run runs/recall --out output
+  python -m figures cover architecture --format png --out docs/pictures
 """
+ENDINGS = ("png", "svg")
 app = cli.program(HELP, verbs=False)
 
 
@@ -46,26 +52,31 @@ def figures(
     record_file: Annotated[Path | None, typer.Option("--record", help="a record; the committed one by default")] = None,
     run: Annotated[Path | None, typer.Option("--run", help="a training run's folder")] = None,
     only_list: Annotated[bool, typer.Option("--list", help="list the figures")] = False,
+    ending: Annotated[str | None, typer.Option("--format", help="png or svg alone; both by default")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be drawn")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the paths as JSON")] = False,
     version: cli.Version = False,
 ):
+    if only_list and as_json:
+        return cli.print_json({name: {"shows": what, "needs_run": needs} for name, (_, what, needs) in FIGURES.items()})
     if only_list:
         for name, (_, what, needs_run) in FIGURES.items():
-            print(f"{name:12} {what}{' (--run DIR)' if needs_run else ''}")
-        return
+            print(f"{name:17} {what}{' (--run DIR)' if needs_run else ''}")
+        return None
     for name in names or ():
         choose("figure", name, FIGURES)
     chosen = names or [name for name, (_, _, needs_run) in FIGURES.items() if run or not needs_run]
+    endings = ENDINGS if ending is None else (choose("format", ending, {one: one for one in ENDINGS}),)
     if dry_run:
-        print("\n".join(f"{out / name}.{ending}" for name in chosen for ending in ("png", "svg")))
-        return
-    paths = [str(path) for path in draw(chosen, out, record_file, run)]
-    cli.print_json(paths) if as_json else print("\n".join(paths))
+        paths = [f"{out / name}.{one}" for name in chosen for one in endings]
+    else:
+        paths = [str(path) for path in draw(chosen, out, record_file=record_file, run=run, endings=endings)]
+    return cli.print_json(paths) if as_json else print("\n".join(paths))
 
 
-def draw(names: list[str], out: Path, record_file: Path | None = None, run: Path | None = None) -> list[Path]:
-    """Draw the named figures into `out`; returns the files."""
+def draw(names: list[str], out: Path, *, record_file: Path | None = None, run: Path | None = None,
+         endings: tuple[str, ...] = ENDINGS) -> list[Path]:
+    """Draw the named figures into `out`, a file for each of `endings`; returns the files."""
     import importlib
 
     from derivation.record import record
@@ -79,7 +90,7 @@ def draw(names: list[str], out: Path, record_file: Path | None = None, run: Path
     paths = []
     for name in names:
         figure = importlib.import_module(FIGURES[name][0]).draw(sources)
-        paths += style.save(figure, out, name, stamp)
+        paths += style.save(figure, out, name, stamp, endings)
     return paths
 
 

@@ -163,7 +163,7 @@ def _draw(record_file: Path, out: Path, recall: Future) -> list[str]:
     for name in FIGURES_DRAWN:
         if name == "training":
             recall.result()
-        draw([name], out / "figures", record_file, out / "recall")
+        draw([name], out / "figures", record_file=record_file, run=out / "recall")
     return [f"{name}.png" for name in FIGURES_DRAWN]
 
 

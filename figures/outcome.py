@@ -49,8 +49,8 @@ def _form(name: str, entry: Entry, key: str, committed: Entry | None) -> Check:
     """Closed form beside recording: they agree, or differ by what the form says that it neglects, as before."""
     one, before = entry.constants[key], committed and committed.constants.get(key)
     gap = abs(one.fitted / one.value - 1)
-    repeats = before is not None and before.fitted is not None and all(
-        math.isclose(new, old, rel_tol=REPEATS) for new, old in ((one.value, before.value), (one.fitted, before.fitted)))
+    pairs = ((one.value, before.value), (one.fitted, before.fitted)) if before and before.fitted is not None else ()
+    repeats = bool(pairs) and all(math.isclose(*pair, rel_tol=REPEATS) for pair in pairs)
     neglected = entry.evidence.neglected.partition(":")[0] if entry.evidence else ""
     means = "form and recording agree" if gap <= AGREES else (
         f"{gap:.0%} apart, and that is fine: the form neglects {neglected}" if neglected else

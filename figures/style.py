@@ -1,5 +1,6 @@
 """The look of all figures: a palette that colour-blind people can read, labelled axes, PNG and SVG with a stamp."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -25,12 +26,12 @@ def subplots(rows: int = 1, columns: int = 1, *, width: float = 6.4, height: flo
     return plt.subplots(rows, columns, figsize=(width, height), **options)
 
 
-def save(figure: Figure, out: Path, name: str, stamp: str) -> list[Path]:
+def save(figure: Figure, out: Path, name: str, stamp: str, endings: Sequence[str] = ("png", "svg")) -> list[Path]:
     """Write `name`.png and `name`.svg under `out`, stamped in the lower right corner; closes the figure."""
     figure.get_layout_engine().set(rect=(0, 0.04, 1, 0.96))
     figure.text(0.995, 0.008, stamp, ha="right", va="bottom", fontsize=6.5, color="0.4")
     paths = []
-    for ending in ("png", "svg"):
+    for ending in endings:
         path = out / f"{name}.{ending}"
         with replacing(path) as temporary:
             figure.savefig(temporary, format=ending, metadata={"Date": None} if ending == "svg" else None)

@@ -54,7 +54,7 @@ def test_a_good_run_is_called_good_on_one_narrow_screen():
 ])
 def test_a_bad_run_is_called_bad_and_says_what(bad, what):
     found = checks(**bad)
-    assert [check.what for check in found if not check.ok][0].startswith(what)
+    assert next(check.what for check in found if not check.ok).startswith(what)
     lines = outcome.screen(found, 100.0)
     assert lines[0].startswith("It did NOT work: 1 of ") and what in lines[0]
     assert max(map(len, lines)) <= 100 and sum("✗" in line for line in lines) == 1
