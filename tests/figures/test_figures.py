@@ -32,7 +32,7 @@ def drawn(sources):
     plt.close("all")
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", [name for name in DRAWN if name != "architecture"])  # boxes, no axes
 def test_axes_name_what_they_show_with_its_unit(drawn, name):
     axes = drawn[name].axes
     across = [axis.get_xlabel() for axis in axes if axis.get_xlabel()]
@@ -47,6 +47,48 @@ def test_retention_shows_three_curves_that_agree(drawn):
     at = np.interp(recorded[:, 0], closed[:, 0], closed[:, 1])
     np.testing.assert_allclose(recorded[:, 1], at, atol=2e-3)  # the first cycle's transient
     np.testing.assert_allclose(buffer[:, 1], at, atol=1e-4)  # the closed form is drawn at 100 points
+
+
+def test_retention_of_every_length_has_one_ratio_and_sums_to_one(drawn, sources):
+    from figures.fig_retention_lengths import LENGTHS
+
+    q = sources.record.entry("retention").constants["q"].value
+    shares, gains = drawn["retention_lengths"].axes
+    for length, line, gain in zip(LENGTHS, (line for line in shares.lines if line.get_label().startswith("T =")),
+                                  gains.lines, strict=True):
+        factor = line.get_ydata()
+        assert len(factor) == length
+        np.testing.assert_allclose(factor.sum(), 1, rtol=1e-12)
+        np.testing.assert_allclose(factor[1:] / factor[:-1], q, rtol=1e-12)
+        np.testing.assert_allclose(gain.get_ydata()[-1], factor.prod(), rtol=1e-12)
+    recorded = [line.get_xydata() for line in shares.lines if line.get_marker() == "o" and line.get_markersize() > 10]
+    assert [len(points) for points in recorded] == [2, 4]
+    for points, length in zip(recorded, (2, 4), strict=True):
+        np.testing.assert_allclose(points[:, 1], shares.lines[LENGTHS.index(length)].get_ydata(), atol=2e-3)
+
+
+def test_algorithms_are_drawn_as_results_have_them(drawn):
+    from figures.fig_algorithms import LOOKS
+    from figures.results import SPEED, table
+
+    rows, (memory, time) = table(SPEED, "Peak bytes of a training step"), drawn["algorithms"].axes
+    for name, line in zip(LOOKS, memory.lines, strict=True):
+        np.testing.assert_allclose(line.get_xydata(), [[row["T"], row[name] / 2**20] for row in rows], rtol=1e-12)
+    ratios = [row["ratio"] for row in table(SPEED, "Time of a training step")]
+    points = [line.get_xdata()[0] for line in time.lines if line.get_marker() == "D"]
+    assert len(points) == 4 and set(points) <= set(ratios)
+
+
+def test_a_page_of_results_without_the_table_is_damaged(tmp_path):
+    from figures.results import table
+    from foundation.errors import DamagedFileError
+
+    (page := tmp_path / "speed.md").write_text("# Memory\n\n## Targets\n\nnone\n")
+    for title in ("Targets", "Peak bytes"):
+        with pytest.raises(DamagedFileError, match=title):
+            table(page, title)
+    with pytest.raises(UserError, match="rmaat benchmark all"):
+        table(tmp_path / "nowhere.md", "Targets")
 
 
 def test_kernel_shows_four_curves_that_agree(drawn):
@@ -108,6 +150,7 @@ def test_training_needs_a_run(sources):
     (["retention", "--record", "nowhere.json"], 2, "cannot read the record"),
     (["training", "--run", "nowhere"], 2, "no run in nowhere"),
     (["training", "--record", "README.md"], 3, "not JSON"),
+    (["retention", "--format", "pgn"], 2, "did you mean 'png'"),
 ])
 def test_bad_input_is_one_clear_line(arguments, code, message, tmp_path):
     command = [sys.executable, "-m", "figures", *arguments, "--out", str(tmp_path / "out")]
@@ -116,6 +159,15 @@ def test_bad_input_is_one_clear_line(arguments, code, message, tmp_path):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_the_list_is_json_too():
+    import json
+
+    command = [sys.executable, "-m", "figures", "--list", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    listed = json.loads(done.stdout)
+    assert listed.keys() == FIGURES.keys() and listed["training"]["needs_run"] and not listed["cover"]["needs_run"]
 
 
 def test_the_trace_matrix_is_drawn_as_it_is(drawn, sources):
