@@ -21,7 +21,7 @@ The last screen begins with the verdict. Exit code 1 where a check fails.
   python -m figures.demo                       into a new folder runs/demo-<time>
   python -m figures.demo --out my-demo
 """
-app = cli.program(HELP)
+app = cli.program(HELP, verbs=False)
 SEGMENTS_MEASURED = (1, 8, 16)
 MEASURED = ("bptt", "amrb")
 LISTOPS = ("train.steps=6", "task.train=100", "task.validation=20", "task.test=20", "train.evaluate_samples=20")
@@ -30,7 +30,10 @@ CHAIN_LINES = 10  # of the trace on the screen
 
 
 @app.command(help=HELP)
-def demo(out: Annotated[Path | None, typer.Option("--out", help="a new folder; runs/demo-<time> by default")] = None):
+def demo(
+    out: Annotated[Path | None, typer.Option("--out", help="a new folder; runs/demo-<time> by default")] = None,
+    version: cli.Version = False,
+):
     from figures import outcome
     from foundation.errors import UserError
 
