@@ -5,7 +5,7 @@ PY     := $(VENV)/bin/python
 SETUP  := $(VENV)/.set-up
 FASHION := /usr/share/datasets/fashion-mnist
 
-.PHONY: demo test test-network test-biology lint check trace-check docs doctor data clean
+.PHONY: demo test test-network test-biology lint check trace-check docs docs-index doctor data clean
 
 demo: $(SETUP)
 	$(PY) -m figures.demo
@@ -33,7 +33,13 @@ trace-check: $(SETUP)
 	$(PY) -m rmaat trace --check
 	$(PY) -m derivation perturb
 
+# The documentation site, its tutorials executed; it needs no network. EXECUTE=0 leaves the tutorials as they are stored.
 docs: $(SETUP)
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(PY) -m mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+# The index of docs/equations.md, from the tags in the code.
+docs-index: $(SETUP)
 	$(PY) docs/make_index.py
 
 doctor:
@@ -49,4 +55,4 @@ $(SETUP): pyproject.toml constraints.txt
 	touch $(SETUP)
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build site *.egg-info
