@@ -73,5 +73,6 @@ def render() -> str:
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        sys.exit(0 if render() == PAGE.read_text("utf-8") else "docs/equations.md is not up to date: run 'make docs-index'")
+        up_to_date = render() == PAGE.read_text("utf-8")
+        sys.exit(0 if up_to_date else "docs/equations.md is not up to date: run 'make docs-index'")
     PAGE.write_text(render(), "utf-8")

@@ -31,4 +31,4 @@ def test_every_tag_is_on_the_page(index):
 
 
 def test_the_index_is_up_to_date(index):
-    assert index.render() == index.PAGE.read_text("utf-8"), "run 'make docs'"
+    assert index.render() == index.PAGE.read_text("utf-8"), "run 'make docs-index'"
