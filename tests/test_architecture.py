@@ -26,9 +26,13 @@ def source_files(package):
     return sorted((ROOT / package).rglob("*.py"))
 
 
-def imports_of(path):
-    """Full names of everything that a file imports, at any depth."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+def imports_of(path, only_run=False):
+    """Full names of everything that a file imports, at any depth; only_run: without those for type checkers."""
+    tree = ast.parse(path.read_text("utf-8"))
+    if only_run:
+        tree.body = [node for node in tree.body if not (isinstance(node, ast.If)
+                                                        and ast.unparse(node.test) == "TYPE_CHECKING")]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -83,7 +87,7 @@ def test_no_import_circle():
     for package in PACKAGES:
         for path in source_files(package):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            graph[name] = set(imports_of(path))
+            graph[name] = set(imports_of(path, only_run=True))
     graph = {name: targets & graph.keys() - {name} for name, targets in graph.items()}
     done, path = set(), []
 

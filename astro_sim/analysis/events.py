@@ -4,7 +4,8 @@
     print(found.times, rate_of(recording, found))
 """
 
-from astro_sim.recording.recording import Events, Recording
+from astro_sim.recording.recording import Recording
+from astro_sim.recording.series import Events
 from foundation.errors import UserError, choose
 
 

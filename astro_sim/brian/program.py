@@ -20,7 +20,8 @@ from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
 from astro_sim.protocols import Drive
 from astro_sim.protocols.courses import input_courses
-from astro_sim.recording.recording import Columns, Recording, recorded
+from astro_sim.recording.collect import Columns, recorded
+from astro_sim.recording.recording import Recording
 from foundation.errors import ResourceError, UserError
 from foundation.files import canonical_json
 

@@ -1,66 +1,84 @@
-"""A recording as one picture: a panel for each variable, axes with units."""
+"""A recording as one picture: a panel for each variable, axes with words and units."""
 
+import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from astro_sim.recording.labels import label
 from foundation.errors import UserError
 
-# Okabe and Ito's palette (2008), as in the figures: distinct under every common colour blindness
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#000000")
-HEAT = "cividis"  # rises evenly in lightness for everybody
-WIDTH, PANEL = 6.4, 1.8  # inches
+if TYPE_CHECKING:
+    from astro_sim.recording.recording import Recording
+    from astro_sim.recording.series import Series
+
+TIME = label("time", "second")
+ACROSS = 26  # letters of a label beside a panel
 
 
-def plot(recording, names: Sequence[str] | None = None):
-    """A matplotlib Figure: variables (default: all) over time, units in brackets.
+def plot(recording: "Recording", names: str | Sequence[str] | None = None, ax=None):
+    """A matplotlib Figure: variables (default: all) over time; in the axes given, one a variable, or in a new picture.
 
     Up to six elements are lines; more are a picture of element against time. Events of a population are marked in its
-    panels. Errors: `UserError` for an unknown variable, and where matplotlib is missing.
+    panels. Errors: `UserError` for an unknown variable, for axes that do not fit, and where matplotlib is missing.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError("plot: matplotlib is not installed; install it with: pip install matplotlib") from error
-
     names = list(recording.variables) if names is None else [names] if isinstance(names, str) else list(names)
     if not names:
         raise UserError("plot: no variable is named; name one, or leave names out for all")
-    figure = Figure(figsize=(WIDTH, 0.6 + PANEL * len(names)), layout="constrained")
-    axes = figure.subplots(len(names), sharex=True, squeeze=False)[:, 0]
-    for panel, name in zip(axes, names, strict=True):
-        _panel(figure, panel, recording, name)
-    axes[-1].set_xlabel("time [second]")
-    if recording.partial:
+    chosen = [recording[name] for name in names]
+    axes = _axes(len(chosen), ax)
+    for panel, series in zip(axes, chosen, strict=True):
+        _panel(panel, series)
+        panel.set_title(series.name, loc="left", fontsize="medium")
+        _mark_events(panel, recording, series.population, len(series.labels))
+    axes[-1].set_xlabel(TIME)
+    figure = axes[0].figure
+    if recording.partial and ax is None:
         figure.suptitle(recording.said_partial)
     return figure
 
 
-def axis_label(name: str, unit: str) -> str:
-    """name [unit]; the name alone where the unit is 1."""
-    return name if unit == "1" else f"{name} [{unit}]"
+def plot_series(series: "Series", ax=None):
+    """The same of one series, without events."""
+    panel, = _axes(1, ax)
+    _panel(panel, series)
+    panel.set_xlabel(TIME)
+    return panel.figure
 
 
-def _panel(figure, panel, recording, name: str) -> None:
-    series = recording[name]
-    panel.set_title(series.long_name, loc="left", fontsize="medium")
-    count = series.values.shape[1]
-    if count <= len(COLOURS):
-        for column, colour in enumerate(COLOURS[:count]):
-            panel.plot(recording.time, series.values[:, column], color=colour, label=series.labels[column])
-        panel.set_ylabel(axis_label(name, series.unit))
-        panel.spines[["top", "right"]].set_visible(False)
-        if count > 1:
-            panel.legend(title=series.population, fontsize="small", frameon=False, loc="center left",
-                         bbox_to_anchor=(1, 0.5))
-    else:
-        image = panel.pcolormesh(recording.time, range(count), series.values.T, cmap=HEAT, rasterized=True,
+def _axes(count: int, given) -> list:
+    """The axes given, or those of a new picture."""
+    from foundation.pictures import panels
+
+    if given is None:
+        return panels(count, height=2.6 if count == 1 else 1.8)[1]
+    axes = list(given) if hasattr(given, "__len__") else [given]
+    if len(axes) != count:
+        raise UserError(f"plot: {len(axes)} axes for {count} variables; give one axes a variable")
+    return axes
+
+
+def _panel(panel, series: "Series") -> None:
+    from foundation.pictures import COLOURS, HEAT
+
+    count, said = len(series.labels), textwrap.fill(label(series.long_name, series.unit), ACROSS)
+    if count > len(COLOURS):
+        image = panel.pcolormesh(series.time, range(count), series.values.T, cmap=HEAT, rasterized=True,
                                  shading="nearest")
-        figure.colorbar(image, ax=panel, label=axis_label(name, series.unit))
+        panel.figure.colorbar(image, ax=panel, label=said)
         panel.set_ylabel(series.population)
-    _mark_events(panel, recording, series.population, count)
+        return
+    for column, colour in enumerate(COLOURS[:count]):
+        panel.plot(series.time, series.values[:, column], color=colour, label=series.labels[column])
+    panel.set_ylabel(said)
+    if count > 1:
+        panel.legend(title=series.population, fontsize="small", frameon=False, loc="center left",
+                     bbox_to_anchor=(1, 0.5))
 
 
-def _mark_events(panel, recording, population: str, count: int) -> None:
+def _mark_events(panel, recording: "Recording", population: str, count: int) -> None:
     """Few elements: a tick below the top for each event; many: a dot at the element."""
+    from foundation.pictures import COLOURS
+
     for seen in recording.events.values():
         if seen.population == population and len(seen.times):
             if count <= len(COLOURS):
@@ -68,4 +86,4 @@ def _mark_events(panel, recording, population: str, count: int) -> None:
                 panel.scatter(seen.times, [0.97] * len(seen.times), marker="|", s=40, c=colours,
                               transform=panel.get_xaxis_transform())
             else:
-                panel.scatter(seen.times, seen.elements, s=2, c="#D55E00")
+                panel.scatter(seen.times, seen.elements, s=2, c=COLOURS[3])

@@ -1,23 +1,28 @@
-"""A time series with units as labels: Border 1, the one file where a quantity becomes float64 and a unit's name.
+"""A recording: what a simulation gave, as numbers with units for labels, with hashes, on disk and in tables."""
 
-On disk: NetCDF, one variable a series, `units` and `long_name` as attributes, meta and hashes as global attributes;
-events as NAME_time and NAME_element along the dimension NAME_event, assignments along their population's dimension.
-"""
-
-import json
+import hashlib
 import math
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from astro_sim.parameter import unit
-from astro_sim.plan import NOTHING
-from astro_sim.recording import netcdf
+import numpy as np
+
+from astro_sim.recording import frames, netcdf
+from astro_sim.recording.labels import pretty_unit
+from astro_sim.recording.netcdf import FORMAT
+from astro_sim.recording.series import Assignment, Events, Series, spread
 from foundation.errors import DamagedFileError, UserError, choose
 from foundation.files import canonical_json, replacing, sha256_bytes
+from foundation.shapes import Array, Float
+from foundation.table import Table
 
-FORMAT = "astro_sim recording 1"
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
 HASHED = 1 << 19  # numbers at a time
 
 
@@ -25,56 +30,22 @@ class PartialRecording(UserWarning):
     """A recording of a run that was stopped before its end."""
 
 
-@dataclass(frozen=True, eq=False)
-class Series:
-    """One variable: `values` float64 (time, element), its unit's name, and what it is.
-
-    `labels` names the elements, `positions` are their places (element, axis) or None; `population` is the dimension.
-    """
-
-    values: object
-    unit: str
-    long_name: str
-    population: str
-    labels: tuple[str, ...]
-    positions: object | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Events:
-    """What happened to single elements: `times` float64 (event,) in seconds, rising; `elements` int64 (event,).
-
-    An event at t, such as a spike, is in the state that is recorded at t: the end of the step in which it fell.
-    """
-
-    times: object
-    elements: object
-    population: str
-    long_name: str
-
-
-@dataclass(frozen=True, eq=False)
-class Assignment:
-    """The element of `target` to which each element of `population` belongs: `indices` int64 (element,)."""
-
-    indices: object
-    population: str
-    target: str
-    long_name: str
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recording:
     """What a simulation gave: `time` float64 in seconds, `variables` by name, `meta` that says how it came about.
 
     `events` and `maps` (assignments between populations) are there for models that have them.
     """
 
-    time: object
+    time: Float[Array, "time"]
     variables: Mapping[str, Series]
     meta: dict
     events: Mapping[str, Events] = field(default_factory=dict)
     maps: Mapping[str, Assignment] = field(default_factory=dict)
+
+    def __post_init__(self):
+        named = {name: replace(series, name=name, time=self.time) for name, series in self.variables.items()}
+        object.__setattr__(self, "variables", named)
 
     @property
     def partial(self) -> bool:
@@ -95,8 +66,6 @@ class Recording:
     @property
     def content_hash(self) -> str:
         """SHA-256 of everything in the recording, numbers included."""
-        import hashlib
-
         head = {name: [s.unit, s.long_name, s.population, list(s.labels), list(s.values.shape)]
                 for name, s in self.variables.items()}
         whole = {"format": FORMAT, "meta": self.meta, "variables": head}
@@ -121,6 +90,12 @@ class Recording:
     def __getitem__(self, name: str) -> Series:
         return choose("variable of the recording", name, dict(self.variables))
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.variables)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.variables
+
     def parameter(self, name: str) -> float:
         """A parameter's value, in the unit given in `meta`."""
         return choose(f"parameter of {self.meta['model']}", name, self.meta["parameters"])["value"]
@@ -132,29 +107,43 @@ class Recording:
                 "content_sha256": self.content_hash, "meta": canonical_json(self.meta),
                 **({"partial": "true"} if self.partial else {})}
 
-    def to_xarray(self):
-        """An xarray Dataset: dims time and one a population, labels and places as coordinates."""
-        import xarray as xr
+    def to_xarray(self) -> "xarray.Dataset":
+        """An xarray Dataset: dims time and one a population, labels and places as coordinates, units as attributes."""
+        return frames.dataset(self.time, self.variables, self.events, self.maps, attributes=self.attributes)
 
-        data = {name: ((("time", s.population)), s.values, {"units": s.unit, "long_name": s.long_name})
-                for name, s in self.variables.items()}
-        coordinates = {"time": ("time", self.time, {"units": "second", "long_name": "time"})}
-        for series in self.variables.values():
-            coordinates[series.population] = (series.population, list(series.labels))
-            if series.positions is not None:
-                axis = f"{series.population}_axis"
-                coordinates[f"{series.population}_place"] = ((series.population, axis), series.positions)
-        data |= event_columns(self.events)
-        for name, belongs in self.maps.items():
-            data[name] = (belongs.population, belongs.indices, {"long_name": belongs.long_name,
-                                                                "maps_to": belongs.target})
-        return xr.Dataset(data, coordinates, self.attributes)
+    def to_pandas(self) -> "pandas.DataFrame":
+        """A DataFrame by time in seconds; columns NAME, or NAME[LABEL] where there are several; units in `attrs`."""
+        return frames.frame(self.time, self.variables)
 
-    def plot(self, names=None):
-        """A matplotlib Figure with a panel for each variable (default: all), axes with units; see `plot.plot`."""
+    def plot(self, names=None, ax=None):
+        """A matplotlib Figure with a panel for each variable (default: all), words and units on the axes.
+
+        names: which; ax: draw there instead, one axes a variable. Errors: `UserError` as in `recording.plot.plot`.
+        """
         from astro_sim.recording import plot
 
-        return plot.plot(self, names)
+        return plot.plot(self, names, ax)
+
+    def table(self) -> Table:
+        """What was recorded: a row for each variable and each kind of event."""
+        rows = [(name, s.long_name, f"{len(s.labels)} x {s.population}", spread(s).removesuffix(pretty_unit(s.unit)),
+                 pretty_unit(s.unit)) for name, s in self.variables.items()]
+        rows += [(name, e.long_name, f"of {e.population}", f"{len(e.times)} events", "")
+                 for name, e in self.events.items()]
+        return Table(("name", "what", "elements", "lowest to highest", "unit"), rows, title=self._said(),
+                     note=f"hash {self.hash[:12]}")
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def __repr__(self) -> str:
+        return f"<Recording of {self._said()}: {', '.join(self.variables)}; hash {self.hash[:12]}>"
+
+    def _said(self) -> str:
+        """Model, parameter set, how long, how many records."""
+        chosen = f":{self.meta['parameter_set']}" if "parameter_set" in self.meta else ""
+        end = f"{self.time[-1]:g} s, " if len(self.time) else ""
+        return f"{self.meta['model']}{chosen}, {end}{len(self.time)} records" + (", partial" if self.partial else "")
 
     def save(self, path) -> Path:
         """Write NetCDF, whole or not at all. Raises `UserError` where it cannot be written."""
@@ -175,14 +164,16 @@ class Recording:
         if not path.is_file():
             raise UserError(f"recording: {path} is not a file; give the path of a recording (.nc)")
         try:
-            attributes, recording = _read(cls, path)
+            attributes, content = netcdf.read(path)
+            recording = None if content is None else cls(*content)
+            found = recording and (recording.content_hash, recording.hash)
         except Exception as error:  # the library raises many kinds for a file that is cut, altered or not NetCDF
             raise DamagedFileError(f"{path}: cannot be read as a recording ({type(error).__name__}: {str(error)[:80]});"
                                    " it is truncated, altered or foreign: simulate again") from error
         if recording is None:
             raise DamagedFileError(f"{path} is not an '{FORMAT}' (its format: {attributes.get('format')!r}); "
                                    "give a file that `python -m astro_sim run` wrote")
-        if (attributes["content_sha256"], attributes["hash"]) != (recording.content_hash, recording.hash):
+        if (attributes["content_sha256"], attributes["hash"]) != found:
             raise DamagedFileError(f"{path} does not match its SHA-256: damaged or altered; simulate again")
         if recording.partial:
             warnings.warn(f"{path}: {recording.said_partial}", PartialRecording, stacklevel=2)
@@ -192,145 +183,8 @@ class Recording:
 load = Recording.load
 
 
-def event_columns(events: Mapping[str, Events]) -> dict[str, tuple]:
-    """Events as variables of an xarray Dataset: NAME_time and NAME_element."""
-    found = {}
-    for name, seen in events.items():
-        about = {"long_name": seen.long_name, "events_of": seen.population}
-        found[f"{name}_time"] = (f"{name}_event", seen.times, {**about, "units": "second"})
-        found[f"{name}_element"] = (f"{name}_event", seen.elements, about)
-    return found
-
-
 def _update(digest, array, kind: str = "<f8") -> None:
     """Hash numbers by rows, little-endian; of a dataset of an open file little is read at a time."""
-    import numpy as np
-
     rows = max(1, HASHED // max(1, math.prod(array.shape[1:])))
     for start in range(0, array.shape[0], rows):
         digest.update(np.ascontiguousarray(array[start : start + rows], dtype=kind))
-
-
-def _read(cls, path: Path) -> tuple[dict, "Recording | None"]:
-    """Attributes and content of a NetCDF file; no content where the format is not ours.
-
-    Through h5py, as NetCDF is HDF5: it fails cleanly on a damaged file, and loads in a third of the time.
-    """
-    import h5py
-    import numpy as np
-
-    with h5py.File(path, "r") as file:
-        attributes = {name: str(file.attrs[name]) for name in file.attrs if not name.startswith("_")}
-        if attributes.get("format") != FORMAT:
-            return attributes, None
-        variables = {}
-        for name, data in file.items():
-            if "units" not in data.attrs or data.ndim != 2:
-                continue  # a coordinate: labels and places are read with the variables that have them
-            population = data.dims[1][0].name.strip("/")
-            place = file.get(f"{population}_place")
-            labels = tuple(label.decode("utf-8") for label in file[population])
-            variables[name] = Series(np.array(data, "f8"), str(data.attrs["units"]), str(data.attrs["long_name"]),
-                                     population, labels, None if place is None else np.array(place, "f8"))
-        # every part that the verification reads must be there
-        attributes = {name: attributes[name] for name in ("format", "content_sha256", "hash", "meta")}
-        recording = cls(np.array(file["time"], "f8"), variables, json.loads(attributes["meta"]), *_read_indices(file))
-        return attributes, recording if recording.content_hash else None
-
-
-def _read_indices(file) -> tuple[dict[str, Events], dict[str, Assignment]]:
-    """Events and assignments of an open file: told by their attributes."""
-    import numpy as np
-
-    events, maps = {}, {}
-    for name, data in file.items():
-        if "maps_to" in data.attrs:
-            maps[name] = Assignment(np.array(data, "i8"), data.dims[0][0].name.strip("/"), str(data.attrs["maps_to"]),
-                                    str(data.attrs["long_name"]))
-        elif "events_of" in data.attrs and "units" in data.attrs:
-            event = name.removesuffix("_time")
-            events[event] = Events(np.array(data, "f8"), np.array(file[f"{event}_element"], "i8"),
-                                   str(data.attrs["events_of"]), str(data.attrs["long_name"]))
-    return events, maps
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Raw numbers of one population: `time` (record,) and each variable (record, element), in SI base units."""
-
-    time: object
-    values: Mapping[str, object]
-
-
-def columns(monitor) -> Columns:
-    """What a Brian2 monitor holds, not copied."""
-    return Columns(monitor.variables["t"].get_value(), {name: monitor.variables[name].get_value()
-                                                        for name in monitor.record_variables})
-
-
-def collect(plan, monitors: Mapping[str, object], event_monitors: Mapping[str, object] = NOTHING, *,
-            partial: bool = False) -> Recording:
-    """Brian2's monitors, by population and by event -> a recording."""
-    return recorded(plan, {name: columns(monitor) for name, monitor in monitors.items()},
-                    {name: happened(monitor) for name, monitor in event_monitors.items()}, partial=partial)
-
-
-def happened(monitor) -> tuple:
-    """When (s) and where a Brian2 EventMonitor saw an event: float64 (event,), int (event,)."""
-    return monitor.variables["t"].get_value(), monitor.variables["i"].get_value()
-
-
-def labelled(plan, population: str, given: Columns) -> dict[str, object]:
-    """A population's variables, each divided by the unit that it is labelled with; float64 (record, element)."""
-    return {name: given.values[name] / float(unit(seen.unit)) for name, seen in plan.model.observables.items()
-            if seen.population == population}
-
-
-def recorded(plan, raw: Mapping[str, Columns], events: Mapping[str, tuple] = NOTHING, *,
-             partial: bool = False) -> Recording:
-    """Numbers by population, and events as of `happened` by name -> a recording.
-
-    partial: the run was stopped; `meta` then says so, and the last time.
-    """
-    import numpy as np
-
-    time, variables = None, {}
-    for name, given in raw.items():
-        population = plan.model.population(name)
-        time = np.array(given.time, "f8")
-        labels = population.labels(plan.options) if population.labels else range(plan.size(name))
-        places = population.positions(plan.options) if population.positions else None
-        labels, places = tuple(map(str, labels)), None if places is None else np.asarray(places, "f8")
-        for variable, values in labelled(plan, name, given).items():
-            seen = plan.model.observables[variable]
-            variables[variable] = Series(values, seen.unit, seen.long_name, name, labels, places)
-    meta = plan.meta()
-    if partial:
-        meta |= stopped_at(float(time[-1]))
-    found = {name: events_of(plan, name, seen, float(time[-1])) for name, seen in events.items()}
-    return Recording(time, variables, meta, found, assignments(plan))
-
-
-def stopped_at(last: float) -> dict:
-    """What the meta of a partial recording says besides."""
-    return {"partial": True, "reached_s": last}
-
-
-def events_of(plan, name: str, when_and_where: tuple, last: float) -> Events:
-    """Events up to the record at `last` seconds, each at the end of the step in which it was seen."""
-    import numpy as np
-
-    when, where = when_and_where
-    seen, steps = plan.model.events[name], np.rint(when / plan.dt).astype(int) + 1
-    kept = steps <= round(last / plan.dt)
-    return Events(steps[kept] * plan.dt, np.array(where, "i8")[kept], seen.population, seen.long_name)
-
-
-def assignments(plan) -> dict[str, Assignment]:
-    """The model's assignments between populations that are there."""
-    import numpy as np
-
-    active = {population.name for population in plan.model.active_populations(plan.options)}
-    return {name: Assignment(np.asarray(given.indices(plan.options), "i8"), given.population, given.target,
-                             given.long_name)
-            for name, given in plan.model.maps.items() if {given.population, given.target} <= active}

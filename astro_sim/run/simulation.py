@@ -63,7 +63,7 @@ def run(plan: Plan, *, progress: bool = False, memory_limit: int | None = None) 
 
 def _run_unchecked(plan: Plan, progress: bool) -> Recording:
     """What comes out, whatever it is; partial after Ctrl-C."""
-    from astro_sim.recording.recording import collect
+    from astro_sim.recording.collect import collect
 
     with ran(plan, progress) as (built, stopped):
         return collect(plan, built.monitors, built.events, partial=stopped)

@@ -11,16 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from astro_sim.plan import Plan, prepare
-from astro_sim.recording.recording import (
-    Recording,
-    columns,
-    event_columns,
-    events_of,
-    happened,
-    labelled,
-    recorded,
-    stopped_at,
-)
+from astro_sim.recording.collect import columns, events_of, happened, labelled, recorded, stopped_at
+from astro_sim.recording.frames import event_columns
+from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import Extent, find_problem, is_broken
 from astro_sim.run.estimate import NUMBER, PIECE, estimate, recorded_elements, records, refuse_if_too_large
 from astro_sim.run.report import summary

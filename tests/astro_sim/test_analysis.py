@@ -9,7 +9,8 @@ from astro_sim.analysis import events
 from astro_sim.analysis.encoding import encoding, modulation, of_diagram
 from astro_sim.analysis.waves import wave
 from astro_sim.dynamics.scanning import scan
-from astro_sim.recording.recording import Events, Recording, Series
+from astro_sim.recording.recording import Recording
+from astro_sim.recording.series import Events, Series
 from astro_sim.run.simulation import simulate
 from foundation.errors import UserError
 

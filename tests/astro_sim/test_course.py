@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astro_sim import analysis
-from astro_sim.recording.recording import Recording, Series
+from astro_sim.recording.recording import Recording
+from astro_sim.recording.series import Series
 from foundation.errors import UserError
 
 

@@ -1,6 +1,5 @@
 """What a model and a recording show: Markdown whose equations are those of the text, panels with units."""
 
-import builtins
 import re
 import sys
 
@@ -10,7 +9,9 @@ import pytest
 from astro_sim.__main__ import app
 from astro_sim.model.equation_text import lines
 from astro_sim.models import MODELS
-from astro_sim.recording.recording import Events, Recording, Series
+from astro_sim.recording.labels import label
+from astro_sim.recording.recording import Recording
+from astro_sim.recording.series import Events, Series
 from astro_sim.run.simulation import simulate
 from astro_sim.show import describe
 from astro_sim.show.markdown import as_markdown, latex
@@ -80,9 +81,11 @@ def recording():
 def test_panels_have_names_and_units(recording):
     figure = recording.plot()
     panels = figure.axes
-    assert [panel.get_ylabel() for panel in panels] == ["C [umolar]", "h", "I [umolar]"]
-    assert panels[-1].get_xlabel() == "time [second]"
-    assert panels[0].get_title(loc="left") == "calcium concentration in the cytosol"
+    said = [panel.get_ylabel().replace("\n", " ") for panel in panels]
+    assert said[0] == "calcium concentration in the cytosol (µM)"
+    assert said == [label(recording[name].long_name, recording[name].unit) for name in recording]
+    assert panels[-1].get_xlabel() == "time (s)"
+    assert panels[0].get_title(loc="left") == "C"
     drawn = panels[1].get_lines()
     assert np.array_equal(drawn[1].get_ydata(), recording["h"].values[:, 1])
     assert len({line.get_color() for line in drawn}) == 2
@@ -99,7 +102,7 @@ def test_many_elements_are_a_picture_with_their_events():
     spikes = Events(np.array([1.0, 2.0]), np.array([3, 7]), "cell", "spikes")
     recording = Recording(np.arange(4.0), {"C": series}, {"model": "m"}, {"spikes": spikes})
     panel, bar = recording.plot().axes
-    assert (panel.get_ylabel(), bar.get_ylabel()) == ("cell", "C [umolar]")
+    assert (panel.get_ylabel(), bar.get_ylabel()) == ("cell", "calcium (µM)")
     image, dots = panel.collections
     assert np.array_equal(np.asarray(image.get_array()).reshape(10, 4), values.T)
     assert dots.get_offsets().tolist() == [[1.0, 3.0], [2.0, 7.0]]
@@ -118,17 +121,25 @@ def test_xarray_labels_its_axes_with_units(recording):
     plt.close(figure)
 
 
+def test_one_variable_is_drawn_alone_or_in_given_axes(recording):
+    figure = recording["h"].plot()
+    panel, = figure.axes
+    assert (panel.get_ylabel().replace("\n", " "), panel.get_xlabel()) == (recording["h"].long_name, "time (s)")
+    assert figure._repr_png_().startswith(b"\x89PNG"), "a notebook shows it, with or without pyplot"
+    assert recording["C"].plot(ax=panel) is figure
+    assert len(panel.get_lines()) == 4
+    other, above, below = figure, *type(figure)().subplots(2)
+    assert recording.plot(["C", "h"], ax=[above, below]) is above.figure is not other
+    with pytest.raises(UserError, match="1 axes for 3 variables"):
+        recording.plot(ax=panel)
+
+
 def test_without_matplotlib_it_says_what_to_install(recording, monkeypatch):
-    found = builtins.__import__
-
-    def missing(name, *given, **named):
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return found(name, *given, **named)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(UserError, match="matplotlib is not installed; install it with"):
-        recording.plot()
+    monkeypatch.delitem(sys.modules, "foundation.pictures", raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    for draw in (recording.plot, recording["C"].plot):
+        with pytest.raises(UserError, match="matplotlib is not installed; install it with"):
+            draw()
 
 
 def test_the_picture_is_written_whole(recording, tmp_path, monkeypatch, capsys):
