@@ -41,8 +41,8 @@ def _derive(cache: Path | None, no_cache: bool):
 
     if cache and no_cache:
         raise UserError(f"--cache {cache} and --no-cache contradict each other; give one")
-    return derive(lambda text: print(f"  {text} ...", file=sys.stderr, flush=True),
-                  None if no_cache else cache or cache_folder())
+    return derive(keep=None if no_cache else cache or cache_folder(),
+                  report=lambda text: print(f"  {text} ...", file=sys.stderr, flush=True))
 
 
 @app.command("derive")
@@ -102,28 +102,23 @@ def reduce_verb(names: Annotated[list[str] | None, typer.Argument(help="constant
     cli.print_json({"constants": found}) if as_json else print("\n".join(text(found)))
 
 
-@app.command()
-def whatif(
+@app.command("whatif")
+def whatif_verb(
     settings: Annotated[list[str], typer.Option("--set", metavar="NAME=VALUE UNIT", help="may be repeated")],
     file: RecordFile = None,
     out: Annotated[Path | None, typer.Option("--out", help="also write the changed record, for rmaat train")] = None,
     as_json: AsJson = False,
 ):
     """Old and new value of every entry under other parameters, and what that means for the network."""
-    from derivation.proof import what_if as other
+    from derivation.proof.what_if import whatif
 
-    loaded = record.load(file)
-    changes = other.read_changes(loaded, settings)
-    after = other.recompute(loaded, changes)
+    compared = whatif(*settings, record=file)
     if out:
-        record.save(after, out)
+        record.save(compared.after, out)
     if as_json:
-        later = other.meaning(after)
-        means = {name: (value, later[name]) for name, value in other.meaning(loaded).items()}
-        rows = [vars(row) for row in other.compare(loaded, changes, after)]
-        cli.print_json({"changes": changes, "constants": rows, "meaning": means})
+        cli.print_json(compared.as_json())
         return
-    print(other.text(loaded, changes, after))
+    print(compared)
     if out:
         print(f"written to {out}")
 
@@ -148,19 +143,19 @@ def sample(
 
     loaded, spread = record.load(file), uncertainty.ASSUMED_SPREAD if assumed_spread is None else assumed_spread
     with cli.Progress("draw", draws) as progress:
-        found = uncertainty.ensemble(loaded, draws, seed, spread, progress.update)
+        drawn = uncertainty.draw_records(loaded, draws=draws, seed=seed, assumed_spread=spread, report=progress.update)
     path = out or ensemble.path_beside(file)
     if not dry_run:
-        ensemble.save(found, path)
+        ensemble.save(drawn, path)
     if as_json:
-        cli.print_json({"record": loaded.hash, "ensemble": found.hash, "rejected": dict(found.rejected),
+        cli.print_json({"record": loaded.hash, "ensemble": drawn.hash, "rejected": dict(drawn.rejected),
                         "record_values": uncertainty.values(loaded),
-                        "published": {name: uncertainty.values(found.sample(loaded, name))
-                                      for name in found.published},
-                        "draws": [uncertainty.values(found.sample(loaded, str(n))) for n in range(draws)]})
+                        "published": {name: uncertainty.values(drawn.sample(loaded, name))
+                                      for name in drawn.published},
+                        "draws": [uncertainty.values(drawn.sample(loaded, str(n))) for n in range(draws)]})
         return
-    print(uncertainty.text(loaded, found))
-    print("nothing written (--dry-run)" if dry_run else f"{draws} draws and {len(found.published)} published sets "
+    print(uncertainty.table(loaded, drawn))
+    print("nothing written (--dry-run)" if dry_run else f"{draws} draws and {len(drawn.published)} published sets "
                                                         f"written to {path}")
 
 
@@ -171,7 +166,7 @@ def perturb(file: RecordFile = None, as_json: AsJson = False):
     Exit code 3 when a constant moves by other than its derivative says, second order aside.
     """
     from derivation.proof import perturbation as proof
-    from derivation.proof.what_if import parameters
+    from derivation.proof.recomputation import parameters
 
     loaded = record.load(file)
     moves = [move for name in parameters(loaded) for move in proof.moves(loaded, name)]

@@ -38,7 +38,7 @@ class Sources:
         path = path_beside(None)
         if path.exists() and (found := load(path)).belongs_to(self.record):
             return found
-        return uncertainty.ensemble(self.record, DRAWS, seed=0)
+        return uncertainty.draw_records(self.record, draws=DRAWS, seed=0)
 
     @cached_property
     def lines(self) -> dict[str, Recording]:

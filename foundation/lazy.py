@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 def face(package: str, names: Mapping[str, str]) -> tuple[Callable, Callable, list[str]]:
     """`__getattr__`, `__dir__` and `__all__` of a package whose public `names` stand in the modules given.
 
-    A module of the same name that holds no such object is itself what the name means. `__version__` is there as well.
+    A module of the same name that holds no such object is itself what the name means; `module:other` where the object
+    has another name there. `__version__` is there as well.
     """
     public = sorted(names)
 
@@ -19,9 +20,10 @@ def face(package: str, names: Mapping[str, str]) -> tuple[Callable, Callable, li
             return version("astro-rmaat")
         if name not in names:
             raise AttributeError(f"module '{package}' has no attribute '{name}'; public are: {', '.join(public)}")
-        module = importlib.import_module(names[name])
-        is_module = names[name].rpartition(".")[2] == name and not hasattr(module, name)
-        found = module if is_module else getattr(module, name)
+        where, _, inside = names[name].partition(":")
+        module = importlib.import_module(where)
+        is_module = where.rpartition(".")[2] == name and not hasattr(module, name)
+        found = module if is_module else getattr(module, inside or name)
         setattr(sys.modules[package], name, found)  # the next look finds it without coming here
         return found
 

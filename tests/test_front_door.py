@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FACES = ("astro_sim",)
+FACES = ("astro_sim", "derivation",)
 HEAVY = ("brian2", "sympy", "torch", "xarray", "pandas", "matplotlib", "scipy", "numpy")
 
 
@@ -40,13 +40,13 @@ def test_editors_see_the_same_names(package):
     block = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {}
     for node in block.body:
-        seen |= {alias.name: node.module for alias in node.names}
+        seen |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
     assert sorted(seen) == sorted(module.__all__)
-    for name, where in seen.items():
+    for name, (where, inside) in seen.items():
         if where == package:
             assert getattr(module, name) is importlib.import_module(f"{package}.{name}")
         else:
-            assert getattr(module, name) is getattr(importlib.import_module(where), name)
+            assert getattr(module, name) is getattr(importlib.import_module(where), inside)
 
 
 def test_the_simulator_as_the_design_writes_it():

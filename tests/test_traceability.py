@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from derivation.proof import perturbation as perturb
-from derivation.proof import what_if as whatif
+from derivation.proof.recomputation import parameters
 from derivation.record import record
 from derivation.reductions.long_term import gamma_l
 from derivation.simulation import simulations
@@ -62,7 +62,7 @@ def plain_output():
     return output(committed())
 
 
-@pytest.mark.parametrize("name", sorted(whatif.parameters(committed())))
+@pytest.mark.parametrize("name", sorted(parameters(committed())))
 def test_a_parameter_moves_what_its_derivative_says_and_nothing_else(name):
     """10 % up and down. Antisymmetric part: the derivative to two thousandths of the movement, once its third order is
     taken out (by a step of .5 %). The rest is the symmetric part: of second order, which is measured."""

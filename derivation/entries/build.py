@@ -32,10 +32,10 @@ def constant(name: str, form: sympy.Expr, meaning: str,
     at = {symbol: table[str(symbol)].value for symbol in symbols}
     uses = []
     for symbol in symbols:
-        key, one = str(symbol), table[str(symbol)]
+        key, use = str(symbol), table[str(symbol)]
         model = REDUCTIONS[key].model.partition(":")[0] if key in REDUCTIONS else "macro"
         slope = float(sympy.diff(form, symbol).subs(at))
-        uses.append(ParameterUse(key, one.value, one.unit, one.meaning, one.source, one.basis, model, {name: slope}))
+        uses.append(ParameterUse(key, use.value, use.unit, use.meaning, use.source, use.basis, model, {name: slope}))
     formula = text_of(form)
     value = closed_form.evaluate(formula, {str(symbol): x for symbol, x in at.items()})
     if not math.isclose(value, float(form.subs(at)), rel_tol=1e-12):
@@ -49,17 +49,18 @@ def parameter(name: str) -> Parameter:
     stated = MODELS["macro"].parameters().get(name)
     if name not in REDUCTIONS:
         return stated
-    found = REDUCTIONS[name]
-    value = found.value(None)
+    reduction = REDUCTIONS[name]
+    value = reduction.value(None)
     if stated:
         return replace(stated, value=value, basis="derived")
-    return Parameter(value, found.unit, found.meaning, ", ".join(found.sources), "derived")
+    return Parameter(value, reduction.unit, reduction.meaning, ", ".join(reduction.sources), "derived")
 
 
-def with_fit(one: Constant, found: Fit, name: str) -> Constant:
-    """`one` with what the recording gave for it; an interval without an end is none, and the fit's warnings say so."""
-    interval = found.intervals[name]
-    return replace(one, fitted=found.values[name],
+def with_fit(derived: Constant, best: Fit, name: str) -> Constant:
+    """`derived` with what the recording gave for it; an interval without an end is none, and the fit's warnings say so.
+    """
+    interval = best.intervals[name]
+    return replace(derived, fitted=best.values[name],
                    interval=interval if all(map(math.isfinite, interval)) else None)
 
 

@@ -3,13 +3,13 @@
 import numpy as np
 import sympy
 
-from astro_sim.recording.recording import Recording
 from derivation.entries.build import constant, simulated, with_fit
+from derivation.entries.workbench import Workbench
 from derivation.fitting.least_squares import fit
 from derivation.fitting.rivals import compare
 from derivation.record.record import Alternative, Constant, Entry, Evidence, Range, Scale
 from derivation.reductions import calcium_curve
-from derivation.simulation.simulations import SETTLED_AFTER
+from derivation.simulation.simulations import SETTLED_AFTER, held_glutamate
 
 DRIVE = {"drive": "sum of the feature-mapped keys"}
 RIVALS = {
@@ -22,8 +22,9 @@ RIVALS = {
 }
 
 
-def stated(fitted: Constant) -> Entry:
+def stated(workbench: Workbench) -> Entry:
     """Exponent 1, linear attention's normaliser; the others by name."""
+    nearest = workbench.entry("calcium_response_fitted").constants["exponent"].value
     return Entry(
         meaning="calcium that the summed keys cause", equation="E5.3", formula="drive**exponent", arguments=DRIVE,
         constants={"exponent": Constant(1.0, "1 is linear attention's normaliser; see the alternatives")},
@@ -31,24 +32,26 @@ def stated(fitted: Constant) -> Entry:
         validity=(Range("drive", 0, None, "a feature map is not negative"),),
         alternatives={
             "Mia2025": Alternative("drive**other", {"other": 0.25}, "the exponent of Mia2025", "stated", ("Mia2025",)),
-            "fitted": Alternative("drive**other", {"other": fitted.value}, "as calcium_response_fitted", "fitted",
+            "fitted": Alternative("drive**other", {"other": nearest}, "as calcium_response_fitted", "fitted",
                                   ("DePitta2009",))})
 
 
-def fitted(recording: Recording) -> Entry:
+def fitted(workbench: Workbench) -> Entry:
     """The power that comes nearest to mean calcium against held glutamate, and its rivals."""
+    recording = workbench.recording("glutamate", lambda: held_glutamate(
+        f"{calcium_curve.MODEL}:{calcium_curve.SET}", calcium_curve.GLUTAMATE))
     uses, exponent = constant("exponent", sympy.Symbol("calcium_exponent"),
                               "exponent of calcium above rest against glutamate")
     drive = np.array(calcium_curve.GLUTAMATE)
     kept = recording.time >= SETTLED_AFTER
     curve = np.array([_mean(recording.time[kept], recording["C"].values[kept, k]) for k in range(drive.size)])
     curve = curve - calcium_curve.at_rest()
-    found = fit(calcium_curve.POWER, {"drive": drive}, curve, calcium_curve.START)
-    off = curve - found.values["amplitude"] * drive ** found.values["exponent"]
+    best = fit(calcium_curve.POWER, {"drive": drive}, curve, calcium_curve.START)
+    off = curve - best.values["amplitude"] * drive ** best.values["exponent"]
     low, high = drive.min(), drive.max()
     return Entry(
         meaning="calcium that the summed keys cause, by the model's own curve", equation="E4.13",
-        formula="drive**exponent", arguments=DRIVE, constants={"exponent": with_fit(exponent, found, "exponent")},
+        formula="drive**exponent", arguments=DRIVE, constants={"exponent": with_fit(exponent, best, "exponent")},
         basis="fitted", sources=("DePitta2009", "LiRinzel1994"), parameters=uses,
         cancels={},
         evidence=Evidence(
@@ -57,10 +60,10 @@ def fitted(recording: Recording) -> Entry:
             max_error=float(np.abs(off).max()), error_unit="umolar",
             range=f"glutamate {low:g} to {high:g} umolar, where calcium oscillates", recording=recording.hash,
             neglected="the time course: the mean over an oscillation is taken; that the curve bends",
-            rms_error=float(np.sqrt(np.mean(off**2))), warnings=found.warnings),
+            rms_error=float(np.sqrt(np.mean(off**2))), warnings=best.warnings),
         validity=(Range("drive", low, high, "held glutamate in umolar over 1 umolar: the range of the fit"),),
         scales=(Scale("drive", "umolar", 1.0, "glutamate; a power has no scale of its own"),
-                Scale("calcium", "umolar", found.values["amplitude"], "calcium above rest at 1 umolar of glutamate: a "
+                Scale("calcium", "umolar", best.values["amplitude"], "calcium above rest at 1 umolar of glutamate: a "
                       "factor of all reads, which the learned projection takes up")),
         simulations=(simulated("held glutamate", recording),),
         comparisons={"held glutamate": compare(

@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from astro_sim.parameter import Parameter
-from astro_sim.recording.recording import Recording
 from derivation.entries.build import constant, parameter, simulated, with_fit
+from derivation.entries.workbench import Workbench
 from derivation.fitting.least_squares import NUMPY, fit
 from derivation.fitting.rivals import compare
 from derivation.forms import feedback
 from derivation.forms.ode import text_of
 from derivation.record import closed_form
 from derivation.record.record import Alternative, Entry, Evidence, Range, Scale
+from derivation.reductions import gliotransmitter
 from derivation.simulation.nondimensional import mean_release
-from derivation.simulation.simulations import RELEASE_PERIODS
+from derivation.simulation.simulations import RELEASE_PERIODS, calcium_oscillation, calcium_period, regular_releases
 
 SOURCES = ("Mia2026", "DePitta2011", "Stimberg2019")
 ONE_PER_CENT = 100  # times K: there 1/calcium is K/(K+calcium) over K to 1 %
@@ -26,22 +26,24 @@ RIVALS = {
 ARGUMENTS = {"calcium": "calcium response, one number a query; 1 is one release of gliotransmitter a cycle"}
 
 
-def bound(cycle: Parameter, recording: Recording) -> Entry:
+def bound(workbench: Workbench) -> Entry:
     """Release that bound gliotransmitter leaves, and how simulated releases follow it."""
+    cycle = calcium_period(workbench.recording("calcium", calcium_oscillation))
+    recording = workbench.recording("releases", lambda: regular_releases(gliotransmitter.after_release))
     form = feedback.derive()
     uses, K = constant("K", form.K_of_scales, "calcium at which half of the release is left",
                        {"tau_cycle": cycle})
     unit = parameter("dose").value / cycle.value
     measured = mean_release(recording, RELEASE_PERIODS, unit)
     formula = text_of(form.form)
-    found = fit(formula, {"calcium": measured.calcium}, measured.release, {"K": K.value})
+    best = fit(formula, {"calcium": measured.calcium}, measured.release, {"K": K.value})
     off = measured.release - closed_form.evaluate(formula, {"K": K.value, "calcium": measured.calcium}, NUMPY)
     exact = {"K": K.value, "affinity": affinity(uses), "calcium": measured.calcium}
     pulsed = np.abs(measured.release - closed_form.evaluate(text_of(form.pulsed), exact, NUMPY)).max()
     low, high = float(measured.calcium.min()), float(measured.calcium.max())
     return Entry(
         meaning="share of release that bound gliotransmitter leaves", equation="E4.9", formula=formula,
-        arguments=ARGUMENTS, constants={"K": with_fit(K, found, "K")}, basis="derived", sources=SOURCES,
+        arguments=ARGUMENTS, constants={"K": with_fit(K, best, "K")}, basis="derived", sources=SOURCES,
         parameters=uses,
         cancels={},
         evidence=Evidence(
@@ -53,7 +55,7 @@ def bound(cycle: Parameter, recording: Recording) -> Entry:
             neglected=f"that releases are pulses: with them (rival 'pulsed', its constants derived) the largest "
                       f"deviation is {pulsed:.1g}, and for large calcium K is effectively larger by (y/2)/tanh(y/2), "
                       f"y = O_G*dose = {exact['affinity']:.3g}; stores that are not full again",
-            rms_error=float(np.sqrt(np.mean(off**2))), warnings=found.warnings),
+            rms_error=float(np.sqrt(np.mean(off**2))), warnings=best.warnings),
         validity=(Range("calcium", 0, None, "a concentration"), Range("K", 1e-9, None, "receptors unbind")),
         scales=(Scale("gliotransmitter", "umolar", unit, "mean level of one release from full stores a cycle, "
                       "dose/tau_cycle: taken as the calcium 1 of the network (assumed)"),
@@ -75,9 +77,10 @@ def affinity(uses) -> float:
     return value["tripartite.O_G"] * value["dose"]
 
 
-def limit(K: float) -> Entry:
+def limit(workbench: Workbench) -> Entry:
     """The paper's 1/C: the limit of `feedback_bound` for calcium far above K; the factor K goes into the learned
     projection that follows."""
+    K = workbench.entry("feedback_bound").constants["K"].value
     return Entry(
         meaning="presynaptic feedback of the calcium response", equation="E4.6", formula="1/calcium",
         arguments={"calcium": "calcium response, one number a query"}, constants={}, basis="stated",

@@ -4,8 +4,8 @@ import numpy as np
 import sympy
 
 from astro_sim.models import MODELS
-from astro_sim.recording.recording import Recording
 from derivation.entries.build import constant, simulated, with_fit
+from derivation.entries.workbench import Workbench
 from derivation.fitting.least_squares import NUMPY, fit
 from derivation.fitting.rivals import compare
 from derivation.forms import relative_position
@@ -13,7 +13,7 @@ from derivation.forms.ode import parse, right_side, text_of
 from derivation.record import closed_form
 from derivation.record.record import Constant, Entry, Evidence, ParameterUse, Range, Scale
 from derivation.simulation.nondimensional import Response, steady_response
-from derivation.simulation.simulations import PLACES
+from derivation.simulation.simulations import PLACES, driven_line
 
 FITTED_PLACES = 30  # beyond, the response is so small that what has not settled yet shows
 RING = 32
@@ -37,25 +37,26 @@ def _scale(coupling: str) -> tuple[tuple[ParameterUse, ...], Constant, Range]:
     return uses, scale, Range(text_of(form.margin), 1e-9, None, "the response is stable")
 
 
-def line(coupling: str, recording: Recording) -> Entry:
+def line(coupling: str, workbench: Workbench) -> Entry:
     """The kernel on a line, and how the recorded response follows it."""
+    recording = workbench.recording(coupling, lambda: driven_line(coupling))
     uses, scale, stable = _scale(coupling)
     measured = steady_response(recording, PLACES // 2)
     near = np.argsort(measured.distance, kind="stable")[1:2 * FITTED_PLACES + 1]  # both ways, the driven one left out
     distance, response = measured.distance[near].astype(np.float64), measured.response[near]
-    found = fit("c*exp(-scale*distance)", {"distance": distance}, response, {"c": 0.5, "scale": scale.value})
-    off = response - found.values["c"] * np.exp(-scale.value * distance)
+    best = fit("c*exp(-scale*distance)", {"distance": distance}, response, {"c": 0.5, "scale": scale.value})
+    off = response - best.values["c"] * np.exp(-scale.value * distance)
     return Entry(
         meaning=f"coupling of two astrocyte processes at a distance, {coupling} coupling",
         equation="E4.5", formula="exp(-scale*distance)", arguments=DISTANCE,
-        constants={"scale": with_fit(scale, found, "scale")}, basis="derived", sources=SOURCES, parameters=uses,
+        constants={"scale": with_fit(scale, best, "scale")}, basis="derived", sources=SOURCES, parameters=uses,
         cancels=CANCELS,
         evidence=Evidence(
             compared=f"steady p_s on a line of {PLACES} processes, one of them driven, over that one's",
             max_error=float(np.abs(off).max()), error_unit="1", range=f"1 to {FITTED_PLACES} places",
             recording=recording.hash,
             neglected="saturation of psi, the ends of the line, the delta at the driven process",
-            rms_error=float(np.sqrt(np.mean(off**2))), warnings=found.warnings),
+            rms_error=float(np.sqrt(np.mean(off**2))), warnings=best.warnings),
         validity=(Range("distance", 0, None, "a distance"), stable),
         scales=(PLACE, Scale("p_s", "1", measured.driven, "the short-term state of the driven process")),
         simulations=(simulated("driven line", recording),),
@@ -64,7 +65,7 @@ def line(coupling: str, recording: Recording) -> Entry:
                                      recording.hash)})
 
 
-def ring(coupling: str) -> Entry:
+def ring(coupling: str, workbench: Workbench) -> Entry:
     """The kernel on a ring, against the linear steady state of the coupling's own text."""
     uses, scale, stable = _scale(coupling)
     formula = text_of(relative_position.ring())
@@ -73,34 +74,34 @@ def ring(coupling: str) -> Entry:
     distance = np.arange(1.0, RING // 2 + 1)
     response = measured[1:RING // 2 + 1]
     closed = closed_form.evaluate(formula, {"scale": scale.value, "places": float(RING), "distance": distance}, NUMPY)
-    found = fit(f"c*({formula})", {"distance": distance, "places": float(RING)}, response,
+    best = fit(f"c*({formula})", {"distance": distance, "places": float(RING)}, response,
                 {"c": 0.5, "scale": scale.value})
-    off = response - found.values["c"] * closed
+    off = response - best.values["c"] * closed
     return Entry(
         meaning=f"coupling of two astrocyte processes at a distance on a ring, {coupling} coupling",
         equation="E4.12", formula=formula, arguments=DISTANCE | {"places": "processes on the ring"},
-        constants={"scale": with_fit(scale, found, "scale")}, basis="derived", sources=SOURCES, parameters=uses,
+        constants={"scale": with_fit(scale, best, "scale")}, basis="derived", sources=SOURCES, parameters=uses,
         cancels={},
         evidence=Evidence(
             compared=f"linear steady p_s on a ring of {RING} processes, one of them driven, solved directly",
             max_error=float(np.abs(off).max()), error_unit="1", range=f"1 to {RING // 2} places",
             neglected="saturation of psi; the delta at the driven process" + (
                 "; that the coupling takes the shorter way alone" if coupling == "dense" else ""),
-            rms_error=float(np.sqrt(np.mean(off**2))), warnings=found.warnings),
+            rms_error=float(np.sqrt(np.mean(off**2))), warnings=best.warnings),
         validity=(Range("distance", 0, None, "a distance"), Range("places-distance", 0, None, "on the ring"), stable),
         scales=(PLACE,))
 
 
-def sheet() -> Entry:
+def sheet(workbench: Workbench) -> Entry:
     """The kernel on a sheet with coupling of neighbours, against the square lattice's own response."""
     uses, scale, stable = _scale("diffusive")
     core = text_of(relative_position.lattice_core().subs(sympy.EulerGamma, sympy.EulerGamma.evalf(17)))
     constants = {"scale": scale, "core": Constant(
         closed_form.evaluate(core, {}), "distance at which K0 is what the square lattice has at the driven process",
         core)}
-    formula, values = text_of(relative_position.sheet()), {name: one.value for name, one in constants.items()}
-    seen = lattice_response(FITTED_ON_SHEET)
-    off = seen.response - closed_form.evaluate(formula, values | {"distance": seen.distance}, NUMPY)
+    formula, values = text_of(relative_position.sheet()), {name: each.value for name, each in constants.items()}
+    lattice = lattice_response(FITTED_ON_SHEET)
+    off = lattice.response - closed_form.evaluate(formula, values | {"distance": lattice.distance}, NUMPY)
     free = {"K0": (f"c*({formula.replace('core', repr(values['core']))})", {"c": 1.0, "scale": scale.value})}
     return Entry(
         meaning="coupling of two astrocyte processes at a distance on a sheet, diffusive coupling",
@@ -115,10 +116,10 @@ def sheet() -> Entry:
                       "driven process the form is off most",
             rms_error=float(np.sqrt(np.mean(off**2)))),
         validity=(Range("distance", 0, None, "a distance"), stable),
-        scales=(PLACE, Scale("p_s", "1", seen.driven, "the driven process, over the drive")),
+        scales=(PLACE, Scale("p_s", "1", lattice.driven, "the driven process, over the drive")),
         comparisons={"sheet": compare(
             "linear steady p_s on the sheet, over the driven one's, from one place on",
-            {"distance": (DISTANCE["distance"], seen.distance[1:])}, seen.response[1:], RIVALS | free, "K0")})
+            {"distance": (DISTANCE["distance"], lattice.distance[1:])}, lattice.response[1:], RIVALS | free, "K0")})
 
 
 def lattice_response(reach: int) -> Response:
@@ -152,5 +153,5 @@ def _strength(coupling: str, distance: np.ndarray) -> np.ndarray:
 def _resolvent(matrix: np.ndarray) -> np.ndarray:
     """Linear steady state (gamma_s - T) p = drive, the first process driven, over its own."""
     decay = MODELS["macro"].parameters()["gamma_s"].value
-    found = np.linalg.solve(decay * np.eye(len(matrix)) - matrix, np.eye(len(matrix))[0])
-    return found / found[0]
+    response = np.linalg.solve(decay * np.eye(len(matrix)) - matrix, np.eye(len(matrix))[0])
+    return response / response[0]

@@ -3,9 +3,8 @@
 import numpy as np
 
 from astro_sim.models import MODELS
-from astro_sim.parameter import Parameter
-from astro_sim.recording.recording import Recording
 from derivation.entries.build import constant, simulated, with_fit
+from derivation.entries.workbench import Workbench
 from derivation.fitting.least_squares import fit
 from derivation.fitting.rivals import compare
 from derivation.forms import retention
@@ -13,8 +12,16 @@ from derivation.forms.ode import text_of
 from derivation.record import closed_form
 from derivation.record.record import Comparison, Entry, Evidence, Range, Scale
 from derivation.reductions import long_term
+from derivation.reductions.registry import REDUCTIONS
 from derivation.simulation.nondimensional import cycle_shares
-from derivation.simulation.simulations import CALCIUM_SET, IP3, NUM_CYCLES
+from derivation.simulation.simulations import (
+    CALCIUM_SET,
+    IP3,
+    NUM_CYCLES,
+    calcium_oscillation,
+    calcium_period,
+    driven_cycles,
+)
 
 RULE_CYCLES = 16
 RIVALS = {
@@ -27,20 +34,23 @@ RIVALS = {
 }
 
 
-def entry(period: Parameter, calcium: Recording, cycles: Recording) -> Entry:
-    """The retention factor from the long-term process, and how recorded cycles of `period` seconds follow it."""
+def shares(workbench: Workbench) -> Entry:
+    """The retention factor from the long-term process, and how recorded cycles of one calcium period follow it."""
+    calcium = workbench.recording("calcium", calcium_oscillation)
+    period = calcium_period(calcium)
+    cycles = workbench.recording("cycles", lambda: driven_cycles(period.value, REDUCTIONS["gamma_l"].value(None)))
     form = retention.derive(MODELS["macro"].population("process").equations)
     uses, q = constant("q", form.q_of_parameters, "what a cycle leaves of the long-term state", {"tau_cycle": period})
-    recorded = cycle_shares(cycles, period.value, NUM_CYCLES)
+    measured = cycle_shares(cycles, period.value, NUM_CYCLES)
     segment, formula = np.arange(1.0, NUM_CYCLES + 1), text_of(form.share)
-    found = fit(formula, {"t": segment, "T": float(NUM_CYCLES)}, recorded.shares, {"q": q.value})
-    off = recorded.shares - [closed_form.evaluate(formula, {"q": q.value, "t": t, "T": NUM_CYCLES}) for t in segment]
+    best = fit(formula, {"t": segment, "T": float(NUM_CYCLES)}, measured.shares, {"q": q.value})
+    off = measured.shares - [closed_form.evaluate(formula, {"q": q.value, "t": t, "T": NUM_CYCLES}) for t in segment]
     return Entry(
         meaning="share of the capacity that segment t of T writes",
         equation="E4.2",
         formula=formula,
         arguments={"t": "segment, 1 to T", "T": "number of segments"},
-        constants={"q": with_fit(q, found, "q")},
+        constants={"q": with_fit(q, best, "q")},
         basis="derived",
         sources=("Mia2026", "GraupnerBrunel2012", "LiRinzel1994"),
         parameters=uses,
@@ -51,11 +61,11 @@ def entry(period: Parameter, calcium: Recording, cycles: Recording) -> Entry:
             range=f"t = 1..{NUM_CYCLES} of T = {NUM_CYCLES}; calcium set {CALCIUM_SET} at ip3 = {IP3}",
             recording=cycles.hash,
             neglected="the synapse's transient in the first cycle",
-            rms_error=float(np.sqrt(np.mean(off**2))), warnings=found.warnings),
+            rms_error=float(np.sqrt(np.mean(off**2))), warnings=best.warnings),
         validity=(Range("t", 1, None, "segments are counted from 1"), Range("T-t", 0, None, "t is one of T segments"),
                   Range("gamma_l*tau_cycle/tau_pl", 1e-6, 30, "q is apart from 1 and 0 by more than rounding")),
         scales=(Scale("time", "second", period.value, "one calcium cycle is one segment"),
-                Scale("p_l", "1", recorded.long_term_scale, "the long-term state after the last cycle")),
+                Scale("p_l", "1", measured.long_term_scale, "the long-term state after the last cycle")),
         simulations=(simulated("calcium oscillation", calcium), simulated("driven cycles", cycles)),
         comparisons={f"a pair each {pause:g} s": whole_rule(period.value, pause) for pause in (1.0, 10.0)})
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from derivation.proof import what_if as whatif
+from derivation.proof.recomputation import parameters, with_parameters
 from derivation.record.record import Entry, Record
 from derivation.reductions.registry import REDUCTIONS
 from foundation.errors import UserError
@@ -80,18 +80,18 @@ def moves(source: Record, parameter: str) -> list[Move]:
 
     Raises `UserError` where none is.
     """
-    value, found = whatif.parameters(source)[parameter].value, {}
+    value, complete = parameters(source)[parameter].value, {}
     for share in SHARES:
-        if len(found) == len(source.entries):
+        if len(complete) == len(source.entries):
             break
         near = share / SMALLER
         points = [_entries(source, parameter, value, part) for part in (0, share, -share, near, -near)]
         for key, entry in source.entries.items():
-            if key not in found and all(key in point for point in points):
-                found[key] = list(_moves(entry, key, parameter, share, [point[key] for point in points]))
-    if missing := source.entries.keys() - found.keys():
+            if key not in complete and all(key in point for point in points):
+                complete[key] = list(_moves(entry, key, parameter, share, [point[key] for point in points]))
+    if missing := source.entries.keys() - complete.keys():
         raise UserError(f"{parameter}: even {SHARES[-1]:.0%} more or less leaves no {', '.join(sorted(missing))}")
-    return [move for key in source.entries for move in found[key]]
+    return [move for key in source.entries for move in complete[key]]
 
 
 def _moves(entry: Entry, key: str, parameter: str, share: float, points: list[Entry]) -> Iterator[Move]:
@@ -99,14 +99,15 @@ def _moves(entry: Entry, key: str, parameter: str, share: float, points: list[En
     for name in entry.constants:
         # one that acts through several constants of the chain stands there several times
         slope = sum(use.sensitivity.get(name, 0.) for use in entry.parameters if use.name == parameter)
-        at = [point.constants[name].value for point in points]
-        yield Move(parameter, key, name, share, at[0], slope * share * value, *at[1:])
+        before, up, down, near_up, near_down = (point.constants[name].value for point in points)
+        yield Move(parameter, key, name, share=share, before=before, predicted=slope * share * value, up=up, down=down,
+                   near_up=near_up, near_down=near_down)
 
 
 def _entries(source: Record, parameter: str, base: float, part: float) -> dict[str, Entry]:
     """The entries with a parameter larger by `part` of its value, computed anew; left out where a reduction has no
     value there."""
-    value, found, reduced = base * (1 + part), {}, {}
+    value, there, reduced = base * (1 + part), {}, {}
     for key, entry in source.entries.items():
         through = {use.through for use in entry.parameters if use.name == parameter} - {None}
         for name in through - reduced.keys():
@@ -116,8 +117,8 @@ def _entries(source: Record, parameter: str, base: float, part: float) -> dict[s
             reduced[name] = _reduced(constant) if own else _reduced(constant, short, value)
         if all(reduced[name] is not None for name in through):
             changes = {parameter: value} | {name: reduced[name] for name in through}
-            found[key] = whatif.with_parameters(entry, changes)
-    return found
+            there[key] = with_parameters(entry, changes)
+    return there
 
 
 @lru_cache(maxsize=4096)
@@ -125,5 +126,5 @@ def _reduced(constant: Callable, parameter: str | None = None, value: float = ma
     """A reduced constant, with one parameter at a value; None where it has none there."""
     try:
         return constant({parameter: value} if parameter else {})
-    except UserError:
+    except (UserError, ArithmeticError, ValueError):
         return None

@@ -18,12 +18,14 @@ from astro_sim.dynamics.equilibria import hopf_points
 from astro_sim.dynamics.limit_cycle import with_parameter
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, convert
-from derivation.proof import what_if as whatif
+from derivation.proof.recomputation import parameters, with_parameters
+from derivation.proof.what_if import meaning
 from derivation.record import record
 from derivation.record.ensemble import Draw, Ensemble, changed, numbers_of
 from derivation.record.record import ParameterUse, Record
 from derivation.reductions.registry import REDUCTIONS
 from foundation.errors import DamagedFileError, UserError
+from foundation.table import Table
 
 ASSUMED_SPREAD = 0.1  # of the logarithm: assumed, as are the numbers that it is put on
 TRIES = 50  # of one draw; those that end an oscillation are drawn again
@@ -40,7 +42,7 @@ def published(source: Record) -> dict[str, dict[str, dict[str, float]]]:
     that two models share takes the set of the model that it is named after, where that has it.
     """
     found: dict[str, dict[str, dict[str, float]]] = {}
-    uses = whatif.parameters(source)
+    uses = parameters(source)
     for own, models in _families(uses).items():
         members = {use.name.rpartition(".")[2]: use for use in uses.values() if use.model.partition(":")[2] == own}
         for model in models:
@@ -96,12 +98,14 @@ def oscillating_range(parameter_set: str, moved: tuple[tuple[str, float], ...]) 
     return low, high
 
 
-def ensemble(source: Record, draws: int, seed: int, assumed_spread: float = ASSUMED_SPREAD,
-             report: Callable[[int], None] = lambda done: None) -> Ensemble:
-    """`draws` records of the uncertainty of `source`, and one for each published set alone.
+def draw_records(source: Record | None = None, *, draws: int = 50, seed: int = 0,
+                 assumed_spread: float = ASSUMED_SPREAD, report: Callable[[int], None] = lambda done: None) -> Ensemble:
+    """`draws` records of the uncertainty of `source` (the committed one), and one for each published set alone.
 
-    Draw n depends on `seed` and n alone. Errors: `UserError` for draws that cannot be made.
+    Draw n depends on `seed` and n alone; `assumed_spread` is the standard deviation of the logarithm of every assumed
+    parameter. Raises `UserError` for draws that cannot be made.
     """
+    source = record.load() if source is None else source
     rejected: dict[str, str] = {}
     sets, alone = {}, {}
     for family, others in published(source).items():
@@ -114,20 +118,21 @@ def ensemble(source: Record, draws: int, seed: int, assumed_spread: float = ASSU
                 sets[family][name] = changes
             except (UserError, DamagedFileError) as error:
                 rejected[name] = str(error)
-    assumed = [use for use in whatif.parameters(source).values() if use.basis == "assumed"]
+    assumed = [use for use in parameters(source).values() if use.basis == "assumed"]
     made, again = [], 0
     for number in range(draws):
-        draw, tries = _draw(source, sets, assumed, assumed_spread, (seed, number))
+        draw, tries = _draw(source, sets, assumed, spread=assumed_spread, seed=(seed, number))
         made.append(draw)
         again += tries
         report(number + 1)
     if again:
         rejected["draws"] = f"{again} of {draws + again} ended an oscillation or a decay, and were drawn again"
-    return Ensemble(numbers_of(source), seed, float(assumed_spread), tuple(made), alone, rejected)
+    return Ensemble(numbers_of(source), seed, float(assumed_spread), draws=tuple(made), published=alone,
+                    rejected=rejected)
 
 
 def recomputed(source: Record, changes: Changes) -> tuple[Record, list[str]]:
-    """`whatif.recompute`, and the entries that have no value there and keep theirs.
+    """As `recompute`, and the entries that have no value there and keep theirs.
 
     Raises `UserError` where one of those is NEEDED.
     """
@@ -135,7 +140,7 @@ def recomputed(source: Record, changes: Changes) -> tuple[Record, list[str]]:
     for key, entry in source.entries.items():
         try:
             alone = dataclasses.replace(source, entries={key: entry})
-            entries[key] = whatif.with_parameters(entry, {**_reduced(alone, changes), **changes})
+            entries[key] = with_parameters(entry, {**_reduced(alone, changes), **changes})
         except UserError:
             if key in NEEDED:
                 raise
@@ -145,7 +150,7 @@ def recomputed(source: Record, changes: Changes) -> tuple[Record, list[str]]:
 
 
 def _reduced(source: Record, changes: Changes) -> dict[str, float]:
-    """`whatif.reduced`, remembered: several entries rest on one reduction."""
+    """As `reduced`, remembered: several entries rest on one reduction."""
     behind = {use.name for entry in source.entries.values() for use in entry.parameters}
     through = {use.through for entry in source.entries.values() for use in entry.parameters if use.through}
     found = {}
@@ -159,10 +164,10 @@ def _reduced(source: Record, changes: Changes) -> dict[str, float]:
 
 @lru_cache(maxsize=512)
 def _value(name: str, moved: tuple[tuple[str, float], ...]) -> float:
-    return REDUCTIONS[name].value(dict(moved))
+    return REDUCTIONS[name].at(dict(moved))
 
 
-def _draw(source: Record, sets: Mapping[str, Mapping[str, Changes]], assumed: list[ParameterUse], spread: float,
+def _draw(source: Record, sets: Mapping[str, Mapping[str, Changes]], assumed: list[ParameterUse], *, spread: float,
           seed: tuple[int, int]) -> tuple[Draw, int]:
     """One draw, and how many were rejected before it."""
     random = np.random.default_rng(seed)
@@ -178,7 +183,7 @@ def _draw(source: Record, sets: Mapping[str, Mapping[str, Changes]], assumed: li
         try:
             after, kept = recomputed(source, changes)
             note = ", ".join(names) + (f"; kept: {', '.join(kept)}" if kept else "")
-            return _with_noise(source, after, random, note), tries
+            return _with_noise(source, after, random, names=note), tries
         except (UserError, DamagedFileError):
             continue
     raise UserError(f"draw {seed[1]}: none of {TRIES} tries gives a record; lower --assumed-spread ({spread:g})")
@@ -207,34 +212,37 @@ def deviations(source: Record) -> Iterator[tuple[str, str, float]]:
 
 def difference(source: Record, after: Record, note: str) -> Draw:
     """What `after` has other than `source`."""
-    old = whatif.parameters(source)
-    parameters = {name: use.value for name, use in whatif.parameters(after).items() if use.value != old[name].value}
+    old = parameters(source)
+    changes = {name: use.value for name, use in parameters(after).items() if use.value != old[name].value}
     constants = {}
     for key, entry in after.entries.items():
         moved = {name: constant.value for name, constant in entry.constants.items()
                  if constant.value != source.entries[key].constants[name].value}
         if moved:
             constants[key] = moved
-    return Draw(note, parameters, constants)
+    return Draw(note, changes, constants)
 
 
-def text(source: Record, found: Ensemble) -> str:
+def table(source: Record, ensemble: Ensemble) -> Table:
     """Every constant, and what it means for the network: as it is, by published set, and where 95 % of the draws are.
     """
-    columns = [values(found.sample(source, name)) for name in found.published]
-    drawn = [values(found.sample(source, str(number))) for number in range(len(found.draws))]
-    lines = [f"({k}) {draw.note}" for k, draw in enumerate(found.published.values(), 1)]
-    lines += ["", f"{'':40}{'record':>11}" + "".join(f"{f'({k + 1})':>11}" for k in range(len(columns)))
-              + f"{'median':>11}{'2.5 %':>11}{'97.5 %':>11} of {len(drawn)} draws"]
+    published_values = [values(ensemble.sample(source, name)) for name in ensemble.published]
+    drawn = [values(ensemble.sample(source, str(number))) for number in range(len(ensemble.draws))]
+    rows = []
     for name, value in values(source).items():
-        quantiles = np.quantile([one[name] for one in drawn], [.5, .025, .975]) if drawn else [np.nan] * 3
-        lines.append(f"{name:40}" + "".join(f"{number:11.5g}" for number in
-                                            (value, *(column[name] for column in columns), *quantiles)))
-    return "\n".join([*lines, *(f"not in it: {name}: {why}" for name, why in found.rejected.items())])
+        quantiles = np.quantile([draw[name] for draw in drawn], [.5, .025, .975]) if drawn else [np.nan] * 3
+        rows.append((name, *(f"{number:.5g}" for number in (
+            value, *(column[name] for column in published_values), *quantiles))))
+    columns = ("", "record", *(f"({number})" for number in range(1, len(published_values) + 1)), "median", "2.5 %",
+               "97.5 %")
+    notes = [f"({number}) {draw.note}" for number, draw in enumerate(ensemble.published.values(), 1)]
+    notes += [f"median and quantiles of {len(drawn)} draws"]
+    notes += [f"not in it: {name}: {why}" for name, why in ensemble.rejected.items()]
+    return Table(columns, rows, note="\n".join(notes))
 
 
 def values(source: Record) -> dict[str, float]:
     """Constants by entry and name, and what they mean for the network."""
-    found = {f"{key}.{name}": constant.value for key, entry in source.entries.items()
-             for name, constant in entry.constants.items()}
-    return found | whatif.meaning(source)
+    constants = {f"{key}.{name}": constant.value for key, entry in source.entries.items()
+                 for name, constant in entry.constants.items()}
+    return constants | meaning(source)

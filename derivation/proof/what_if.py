@@ -1,139 +1,137 @@
-"""What would another value of a parameter do? The record computed anew, beside what its stored derivatives predict."""
+"""What would another value of a parameter do? The record as it would be, and what that means for the network."""
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
-from astro_sim.parameter import Parameter
-from derivation.record import record
-from derivation.record.closed_form import evaluate
-from derivation.record.record import Entry, ParameterUse, Record
-from derivation.reductions.registry import REDUCTIONS
-from foundation.errors import DamagedFileError, UserError, choose
+from derivation.proof.recomputation import Change, compare, parameters, read_changes, recompute
+from derivation.record import record as records
+from derivation.record.record import Record
+from foundation.errors import UserError
+from foundation.table import Table
 
-
-@dataclasses.dataclass(frozen=True)
-class Change:
-    """One constant of an entry: before, after, and what the derivatives at the old values predict for it."""
-
-    entry: str
-    constant: str
-    before: float
-    after: float
-    predicted: float
-
-
-def parameters(source: Record) -> dict[str, ParameterUse]:
-    """Every parameter of the record by name."""
-    return {use.name: use for entry in source.entries.values() for use in entry.parameters}
-
-
-def read_changes(source: Record, settings: list[str]) -> dict[str, float]:
-    """Settings such as "tau_pl=300 second" as numbers of the parameters' own units; "O_2" will do for "li_rinzel.O_2".
-
-    Raises `UserError` for a name that the record does not have, a wrong unit, or a value that is not allowed.
-    """
-    table, changes = parameters(source), {}
-    for setting in settings:
-        name, equals, text = (part.strip() for part in setting.partition("="))
-        short = [full for full in table if full.rpartition(".")[2] == name]
-        if name not in table and len(short) == 1:
-            name = short[0]
-        if name not in table and short:
-            raise UserError(f"--set {setting}: more than one model has {name}; write {' or '.join(sorted(short))}")
-        use = choose("parameter of the record", name, table)
-        if not equals or not text:
-            raise UserError(f"--set {setting}: write NAME=VALUE UNIT, for example "
-                            f"{name}={1.1 * use.value:g} {use.unit}")
-        own = Parameter(use.value, use.unit, use.meaning, use.source, use.basis)
-        changes[name] = own.changed(name, text).value
-    return changes
-
-
-def recompute(source: Record, changes: Mapping[str, float]) -> Record:
-    """`source` with parameters at other values and every constant that rests on them computed anew.
-
-    Constants come from their stored formulas; what was reduced from a biophysical model, when one of that model's
-    parameters changes, from the reduction itself. Raises `UserError` when calcium does not oscillate then. Fits and
-    evidence stay those of `source`: only `derive` simulates.
-    """
-    every = {**reduced(source, changes), **changes}
-    entries = {key: with_parameters(entry, every) for key, entry in source.entries.items()}
-    told = ", ".join(f"{name} = {value:g}" for name, value in sorted(changes.items()))
-    return record.make(entries, {**source.versions, "changed": told} if changes else source.versions)
-
-
-def reduced(source: Record, changes: Mapping[str, float]) -> dict[str, float]:
-    """The reduced constants that `changes` move, each from its reduction; one that is itself changed stays so."""
-    acts_through: dict[str, set[str]] = {}
-    for entry in source.entries.values():
-        for use in entry.parameters:
-            if use.through is not None:
-                acts_through.setdefault(use.through, set()).add(use.name)
-    found = {}
-    for name, behind in acts_through.items():
-        moved = {key.rpartition(".")[2]: value for key, value in changes.items() if key in behind}
-        if moved and name not in changes:
-            found[name] = REDUCTIONS[name].value(moved)
-    return found
-
-
-def with_parameters(entry: Entry, changes: Mapping[str, float]) -> Entry:
-    """`entry` with parameters at other values and its constants by their formulas.
-
-    Raises `UserError` where one has no value then: the response is no longer stable, or what it rests on is gone.
-    """
-    uses = tuple(dataclasses.replace(use, value=changes.get(use.name, use.value)) for use in entry.parameters)
-    values = {use.name: use.value for use in uses}
-    try:
-        constants = {name: dataclasses.replace(constant, value=evaluate(constant.formula, values))
-                     if constant.formula else constant for name, constant in entry.constants.items()}
-    except DamagedFileError as error:
-        raise UserError(f"{entry.meaning}: no value under these changes ({error}); the form holds while "
-                        + ", ".join(f"{one.quantity} >= {one.low:g}" for one in entry.validity if one.low is not None)
-                        + "; choose values nearer to the old ones") from error
-    return dataclasses.replace(entry, parameters=uses, constants=constants)
-
-
-def compare(source: Record, changes: Mapping[str, float], after: Record | None = None) -> list[Change]:
-    """Every constant of every entry before and after `changes` (`after`: the record that `recompute` gave)."""
-    after, rows = after or recompute(source, changes), []
-    for key, entry in source.entries.items():
-        for name, constant in entry.constants.items():
-            slope = sum(use.sensitivity.get(name, 0.) * (changes[use.name] - use.value) for use in entry.parameters
-                        if use.name in changes)
-            rows.append(Change(key, name, constant.value, after.entries[key].constants[name].value,
-                               constant.value + slope))
-    return rows
+# What a constant means for the network: words, entry, constant, and how it is read. Memory and kernels reach to 1/e.
+MEANINGS: tuple[tuple[str, str, str, Callable[[float], float]], ...] = (
+    ("memory horizon (segments)", "retention", "q", lambda q: -1 / math.log(q)),
+    ("kernel width (tokens)", "relative_position", "scale", lambda scale: 1 / scale),
+    ("kernel width, diffusive (tokens)", "relative_position_diffusive", "scale", lambda scale: 1 / scale),
+    ("half release at calcium (1)", "feedback", "K", float),
+    ("half release at calcium, bound (1)", "feedback_bound", "K", float),
+    ("calcium at twice the drive (times)", "calcium_response", "exponent", lambda power: 2**power),
+    ("the same, as fitted (times)", "calcium_response_fitted", "exponent", lambda power: 2**power),
+)
 
 
 def meaning(source: Record) -> dict[str, float]:
-    """What the constants mean for the network: reach of the memory and of the kernels (to 1/e), level of feedback."""
-    found = {"memory horizon (segments)": -1 / math.log(source.entry("retention").constants["q"].value)}
-    for label, name, constant, mean in (
-            ("kernel width (tokens)", "relative_position", "scale", lambda scale: 1 / scale),
-            ("kernel width, diffusive (tokens)", "relative_position_diffusive", "scale", lambda scale: 1 / scale),
-            ("half release at calcium (1)", "feedback", "K", float),
-            ("half release at calcium, bound (1)", "feedback_bound", "K", float),
-            ("calcium at twice the drive (times)", "calcium_response", "exponent", lambda power: 2**power),
-            ("the same, as fitted (times)", "calcium_response_fitted", "exponent", lambda power: 2**power)):
+    """What the constants mean for the network, in words with their unit.
+
+    Raises `UserError` where one means nothing, as a memory of which a cycle leaves nothing, or all.
+    """
+    means = {}
+    for words, name, constant, read in MEANINGS:
         if name in source.entries and constant in source.entries[name].constants:
-            found[label] = mean(source.entries[name].constants[constant].value)
-    return found
+            value = source.entries[name].constants[constant].value
+            try:
+                means[words] = read(value)
+            except (ArithmeticError, ValueError) as error:
+                limits = "; ".join(f"{limit.quantity} in [{_end(limit.low)}, {_end(limit.high)}]: {limit.reason}"
+                                   for limit in source.entries[name].validity)
+                raise UserError(f"{name}.{constant} = {value:g} has no {words.partition(' (')[0]}; the form holds for "
+                                f"{limits}; choose values nearer to the old ones") from error
+    return means
 
 
-def text(source: Record, changes: Mapping[str, float], after: Record) -> str:
-    """The change for a reader: every constant, what it means for the network, and where a form no longer holds."""
-    lines = [f"{'entry.constant':36} {'before':>11} {'after':>11} {'change':>9} {'by derivative':>14}"]
-    for row in compare(source, changes, after):
-        change, predicted = ((value / row.before - 1 if row.before else math.nan)
-                             for value in (row.after, row.predicted))
-        told = "unchanged" if row.after == row.before == row.predicted else f"{change:+9.2%} {predicted:+14.2%}"
-        lines.append(f"{row.entry + '.' + row.constant:36} {row.before:11.6g} {row.after:11.6g} {told}")
-    lines += [f"{name:36} {'no constant':>11}" for name, entry in source.entries.items() if not entry.constants]
-    later = meaning(after)
-    lines += ["", f"{'for the network':36} {'before':>11} {'after':>11}"]
-    lines += [f"{name:36} {value:11.6g} {later[name]:11.6g}" for name, value in meaning(source).items()]
-    lines += [f"note: {name} is outside its range now: {one.reason}" for name, entry in after.entries.items()
-              for one in entry.outside() if one not in source.entries[name].outside()]
-    return "\n".join(lines)
+def _end(limit: float | None) -> str:
+    return "..." if limit is None else f"{limit:g}"
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class WhatIf:
+    """A record, the same with parameters at other values, and those `changes` in the parameters' own units."""
+
+    before: Record
+    after: Record
+    changes: Mapping[str, float]
+
+    @property
+    def constants(self) -> list[Change]:
+        """Every constant of every entry: before, after, and what the stored derivatives predict."""
+        return compare(self.before, self.changes, self.after)
+
+    @property
+    def meaning(self) -> dict[str, tuple[float, float]]:
+        """What the constants mean for the network: (before, after)."""
+        after = meaning(self.after)
+        return {words: (value, after[words]) for words, value in meaning(self.before).items()}
+
+    @property
+    def notes(self) -> list[str]:
+        """Where a form is outside its range now, and was not before."""
+        return [f"{name} is outside its range now: {limit.reason}" for name, entry in self.after.entries.items()
+                for limit in entry.outside() if limit not in self.before.entries[name].outside()]
+
+    def table(self) -> Table:
+        """Every constant, the relative change, and the one that the derivatives predict."""
+        units = {name: use.unit for name, use in parameters(self.before).items()}
+        told = ", ".join(f"{name} = {value:g} {units[name]}".removesuffix(" 1") for name, value in self.changes.items())
+        plain = [name for name, entry in self.before.entries.items() if not entry.constants]
+        note = f"no constant: {', '.join(plain)}" if plain else ""
+        return Table(("entry.constant", "before", "after", "change", "by derivative"), list(map(_row, self.constants)),
+                     f"record {self.before.hash[:12]} with {told or 'nothing changed'}", note)
+
+    def network(self) -> Table:
+        """What the constants mean for the network, before and after."""
+        rows = [(words, f"{before:.6g}", f"{after:.6g}") for words, (before, after) in self.meaning.items()]
+        note = "\n".join(f"note: {text}" for text in self.notes)
+        return Table(("for the network", "before", "after"), rows, note=note)
+
+    def as_json(self) -> dict:
+        """All of it as plain values."""
+        return {"changes": dict(self.changes), "constants": [vars(row) for row in self.constants],
+                "meaning": self.meaning, "notes": self.notes}
+
+    def __str__(self) -> str:
+        return f"{self.table()}\n\n{self.network()}"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_() + self.network()._repr_html_()
+
+    def __repr__(self) -> str:
+        moved = sum(row.after != row.before for row in self.constants)
+        return f"<WhatIf {dict(self.changes)}: {moved} constants of record {self.before.hash[:12]} move>"
+
+
+def _row(row: Change) -> tuple[str, ...]:
+    name, numbers = f"{row.entry}.{row.constant}", (f"{row.before:.6g}", f"{row.after:.6g}")
+    if row.after == row.before == row.predicted or not row.before:
+        return (name, *numbers, "-", "-")
+    return (name, *numbers, f"{row.after / row.before - 1:+.2%}", f"{row.predicted / row.before - 1:+.2%}")
+
+
+def whatif(*settings: str | Mapping[str, object], record: Record | str | Path | None = None,
+           **named: object) -> WhatIf:
+    """Old and new value of every constant under other parameters: `whatif("tau_pl=300 second", ell=1.8)`.
+
+    Settings are text as on the command line, mappings such as {"graupner_brunel.tau": "300 second"}, or keywords; a
+    value is text with a unit, a Brian2 quantity, or a bare number where the parameter has no unit. `record` is the
+    committed one by default. Raises `UserError` for settings that cannot be read, and where a constant has no value.
+    """
+    before = record if isinstance(record, Record) else records.load(record)
+    changes = read_changes(before, _pairs(settings, named))
+    after = recompute(before, changes)
+    meaning(after)  # raises where it says nothing
+    return WhatIf(before, after, changes)
+
+
+def _pairs(settings: tuple[str | Mapping[str, object], ...],
+           named: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    for setting in settings:
+        if isinstance(setting, Mapping):
+            yield from setting.items()
+            continue
+        name, _, value = (part.strip() for part in setting.partition("="))
+        if not name or not value:
+            raise UserError(f"{setting!r}: write NAME=VALUE UNIT, for example 'tau_pl=300 second'")
+        yield name, value
+    yield from named.items()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from derivation.record import closed_form
 from foundation.errors import choose
+from foundation.table import Table
 
 SCHEMA = 2
 
@@ -130,9 +131,13 @@ class Simulation:
     solver: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Entry:
-    """One thing that the network takes from biology: a closed form as text, its constants, and its chain."""
+    """One thing that the network takes from biology: a closed form as text, its constants, and its chain.
+
+    `arguments` (name -> what it is) are what the form is called with; `equation` is its id on the equations page;
+    `cancels` names parameters that one would expect in it, and says why they do nothing.
+    """
 
     meaning: str
     equation: str
@@ -141,9 +146,9 @@ class Entry:
     constants: Mapping[str, Constant]
     basis: str
     sources: tuple[str, ...]
-    parameters: tuple[ParameterUse, ...]
-    cancels: Mapping[str, str]
-    evidence: Evidence | None
+    parameters: tuple[ParameterUse, ...] = ()
+    cancels: Mapping[str, str] = field(default_factory=dict)
+    evidence: Evidence | None = None
     validity: tuple[Range, ...] = ()
     scales: tuple[Scale, ...] = ()
     simulations: tuple[Simulation, ...] = ()
@@ -171,8 +176,25 @@ class Entry:
                     found.append(one)
         return found
 
+    def table(self) -> Table:
+        """The constants, and below them the parameters that they rest on; the formula stands in the title."""
+        rows = [(name, f"{constant.value:.6g}", "", constant.meaning, constant.formula or "")
+                for name, constant in self.constants.items()]
+        rows += [(f"{'  ' if use.through else ''}{use.name}", f"{use.value:.6g}", "" if use.unit == "1" else use.unit,
+                  use.meaning, f"{use.basis}, {use.source}")
+                 for use in in_order(self.parameters)]
+        note = "" if self.evidence is None else (
+            f"held against {self.evidence.compared}: off by at most {self.evidence.max_error:.2g}")
+        return Table(("name", "value", "unit", "meaning", "from"), rows, f"{self.meaning}: {self.formula}", note)
 
-@dataclass(frozen=True)
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def __repr__(self) -> str:
+        return f"<Entry ({self.equation}) {shortened(self.formula)}>"
+
+
+@dataclass(frozen=True, repr=False)
 class Record:
     """All entries, the versions that made them, and the SHA-256 of the whole."""
 
@@ -183,6 +205,26 @@ class Record:
     def entry(self, name: str) -> Entry:
         """An entry by name. Raises `UserError` for an unknown one."""
         return choose("record entry", name, dict(self.entries))
+
+    def table(self) -> Table:
+        """One row an entry: its form, its constants, how it is known, and how far it is off."""
+        rows = []
+        for name, entry in self.entries.items():
+            constants = ", ".join(f"{key} = {value:.5g}" for key, value in entry.values().items())
+            off = f"{entry.evidence.max_error:.1g}" if entry.evidence else "-"
+            rows.append((name, shortened(entry.formula), constants, entry.basis, off))
+        return Table(("entry", "form", "constants", "basis", "off by"), rows, f"record {self.hash[:12]}")
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    def __repr__(self) -> str:
+        return f"<Record {self.hash[:12]}: {', '.join(self.entries)}>"
+
+
+def shortened(formula: str, most: int = 40) -> str:
+    """A formula cut to `most` characters, for a table."""
+    return formula if len(formula) <= most else formula[:most - 3] + "..."
 
 
 def in_order(uses: Iterable[ParameterUse]) -> list[ParameterUse]:

@@ -1,13 +1,14 @@
 """What a reduction is: a number, what every parameter does to it, and how far it was held against the full model."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from astro_sim.parameter import Parameter
 from derivation.record.record import ParameterUse
-from foundation.errors import choose
+from foundation.errors import UserError, choose
 
 WITHIN = 0.05  # the reduced model's range: where it stays this close to the full one
 # Shares of a parameter for central differences: of the period, whose solver is off by 1e-9; of a steady state, which
@@ -65,6 +66,23 @@ class Reduction:
     neglected: str
     held: Callable[[], Held]
     owners: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def at(self, changes: Changes) -> float:
+        """`value(changes)`. Raises `UserError` that names them where it has none: not finite, or no solution."""
+        table = self.parameters()
+        values(table, changes)  # names alone: raises for an unknown one
+        try:
+            with np.errstate(all="ignore"):
+                value = self.value(changes)
+            why = f"it would be {value}"
+        except (UserError, ArithmeticError, ValueError, RuntimeError) as error:
+            value, why = math.nan, str(error) or type(error).__name__
+        if not math.isfinite(value):
+            told = ", ".join(f"{name} = {number:g} {table[name].unit}".removesuffix(" 1")
+                             for name, number in (changes or {}).items())
+            raise UserError(f"{self.meaning} has no value at {told} of {self.model} ({why}); choose values nearer to "
+                            "the old ones")
+        return value
 
     @property
     def error(self) -> float:

@@ -1,11 +1,11 @@
 """The simulations that the derivation rests on: a calcium oscillation, driven cycles, and driven lines of processes."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from astro_sim import analysis
+from astro_sim.parameter import Parameter
 from astro_sim.protocols import constant, cycles, spikes
 from astro_sim.recording.recording import Recording
 from derivation.simulation.cache import simulate
@@ -21,24 +21,21 @@ SETTLED_AFTER, RESPONSE_SECONDS = 80.0, 200.0  # of calcium at held glutamate
 PLACES, SMALL_DRIVE = 101, 0.01  # a drive so small that psi stays linear to 3e-5, on a line longer than the response
 
 
-@dataclass(frozen=True)
-class CalciumCycle:
-    """The mean period of the calcium oscillation, in seconds."""
-
-    seconds: float
-    recording: Recording
+def calcium_oscillation() -> Recording:
+    """Li-Rinzel calcium at a constant IP3 in the oscillating range."""
+    return simulate(f"{CALCIUM_MODEL}:{CALCIUM_SET}", constant("ip3", IP3), duration="120 s", dt="5 ms")
 
 
-def calcium_cycle() -> CalciumCycle:
-    """Li-Rinzel calcium at a constant IP3 in the oscillating range; the first 30 s, the transient, are left out.
+def calcium_period(oscillation: Recording) -> Parameter:
+    """The mean period of the calcium oscillation, in seconds; its transient, the first 30 s, is left out.
 
     Raises `UserError` when single periods differ by more than a thousandth: then there is no one cycle.
     """
-    recording = simulate(f"{CALCIUM_MODEL}:{CALCIUM_SET}", constant("ip3", IP3), duration="120 s", dt="5 ms")
-    periods = np.diff(analysis.crossings(recording, "C", after=30.0))
+    periods = np.diff(analysis.crossings(oscillation, "C", after=30.0))
     if periods.size < 2 or np.ptp(periods) > 1e-3 * periods.mean():
         raise UserError(f"calcium set {CALCIUM_SET} at ip3 = {IP3} has no steady oscillation (periods {periods} s)")
-    return CalciumCycle(float(np.mean(periods)), recording)
+    return Parameter(float(np.mean(periods)), "second", "calcium oscillation period: one cycle, one segment",
+                     "LiRinzel1994, DePitta2009", "derived")
 
 
 def driven_cycles(cycle_seconds: float, gamma_l: float) -> Recording:

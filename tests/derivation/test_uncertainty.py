@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from astro_sim.models import MODELS
-from derivation.proof import uncertainty
-from derivation.proof import what_if as whatif
+from derivation.proof import recomputation, uncertainty
 from derivation.record import ensemble, record
 from foundation.errors import DamagedFileError, UserError
 
@@ -27,7 +26,7 @@ def kept(draw):
 
 @pytest.fixture(scope="module")
 def found():
-    return uncertainty.ensemble(SOURCE, 4, seed=3)
+    return uncertainty.draw_records(SOURCE, draws=4, seed=3)
 
 
 def q_of(source):
@@ -52,7 +51,7 @@ def test_another_set_is_driven_in_the_same_place_of_its_range():
     low, high = 0.529070, 0.860021  # where the eigenvalues of FM's equilibrium cross, by a scan with numpy
     assert level == pytest.approx(low + share * (high - low), abs=1e-5)
     with pytest.raises(UserError, match="does not oscillate"):
-        whatif.recompute(dataclasses.replace(SOURCE, entries={"retention": SOURCE.entry("retention")}),
+        recomputation.recompute(dataclasses.replace(SOURCE, entries={"retention": SOURCE.entry("retention")}),
                          {"li_rinzel.K_P": 0.05})
 
 
@@ -64,7 +63,7 @@ def test_a_published_set_alone_is_the_whatif_of_its_numbers(found):
     assert {"cortical_slices", "DePitta2008_FM"} <= set(whole)
     for name in whole:
         made = found.sample(SOURCE, name)
-        assert made.entries == whatif.recompute(SOURCE, changes[name]).entries
+        assert made.entries == recomputation.recompute(SOURCE, changes[name]).entries
         assert name in made.versions["changed"] and made.hash != SOURCE.hash
 
 
@@ -76,7 +75,7 @@ def test_what_a_set_has_no_value_for_is_kept_and_said(found):
     # FM differs in K_P alone, of what the period rests on, and in its drive
     level = uncertainty.published(SOURCE)["AM"]["FM"]["li_rinzel.ip3"]
     alone = dataclasses.replace(SOURCE, entries={"retention": SOURCE.entry("retention")})
-    expected = whatif.recompute(alone, {"li_rinzel.K_P": 0.05, "li_rinzel.ip3": level})
+    expected = recomputation.recompute(alone, {"li_rinzel.K_P": 0.05, "li_rinzel.ip3": level})
     assert q_of(made) == q_of(expected) < q_of(SOURCE)
 
 
@@ -84,9 +83,9 @@ def test_what_a_set_has_no_value_for_is_kept_and_said(found):
 
 
 def test_a_draw_follows_from_seed_and_number(found):
-    fewer = uncertainty.ensemble(SOURCE, 2, seed=3)
+    fewer = uncertainty.draw_records(SOURCE, draws=2, seed=3)
     assert fewer.draws == found.draws[:2] and found.draws[0] != found.draws[1]
-    assert uncertainty.ensemble(SOURCE, 1, seed=4).draws[0] != found.draws[0]
+    assert uncertainty.draw_records(SOURCE, draws=1, seed=4).draws[0] != found.draws[0]
 
 
 def test_a_draw_is_the_record_at_its_parameters_but_for_the_noise(found):
@@ -100,7 +99,7 @@ def check_draws(found, source, numbers):
     for number in numbers:
         draw, made = found.draws[number], found.sample(source, str(number))
         for key, entry in source.entries.items():
-            again = entry if key in kept(draw) else whatif.with_parameters(entry, draw.parameters)
+            again = entry if key in kept(draw) else recomputation.with_parameters(entry, draw.parameters)
             for name, constant in made.entry(key).constants.items():
                 off = constant.value - again.constants[name].value
                 # one in 1e8 normal numbers is beyond 5.7; without noise the formula is evaluated alike
@@ -118,14 +117,14 @@ def test_assumed_parameters_spread_as_said_and_others_not_at_all():
         name: dataclasses.replace(constant, formula=None, fitted=None, interval=None)
         for name, constant in one.constants.items()}, validity=(), scales=()) for key, one in SOURCE.entries.items()},
         name: dataclasses.replace(entry, validity=())}, {})
-    made = uncertainty.ensemble(small, 60, seed=1, assumed_spread=0.3)
+    made = uncertainty.draw_records(small, draws=60, seed=1, assumed_spread=0.3)
     old = {use.name: use.value for use in entry.parameters}
     logarithms = np.log([draw.parameters["D"] / old["D"] for draw in made.draws])
     assert all(set(draw.parameters) == {"D"} for draw in made.draws)
     # four standard errors
     assert logarithms.mean() == pytest.approx(0, abs=4 * 0.3 / math.sqrt(60))
     assert logarithms.std() == pytest.approx(0.3, abs=4 * 0.3 / math.sqrt(120))
-    still = uncertainty.ensemble(small, 2, seed=1, assumed_spread=0.)
+    still = uncertainty.draw_records(small, draws=2, seed=1, assumed_spread=0.)
     assert all(not draw.parameters for draw in still.draws)
 
 
@@ -137,14 +136,14 @@ def test_noise_is_that_of_the_interval():
         name: dataclasses.replace(constant, formula=None, fitted=None, interval=None)
         for name, constant in one.constants.items()}) for key, one in SOURCE.entries.items()}
     source = record.make({**plain, "retention": dataclasses.replace(plain["retention"], constants={"q": constant})}, {})
-    drawn = [draw.constants["retention"]["q"] for draw in uncertainty.ensemble(source, 60, seed=2).draws]
+    drawn = [draw.constants["retention"]["q"] for draw in uncertainty.draw_records(source, draws=60, seed=2).draws]
     deviation = 0.1 / 3.92
     assert np.mean(drawn) == pytest.approx(constant.value, abs=4 * deviation / math.sqrt(60))
     assert np.std(drawn) == pytest.approx(deviation, abs=4 * deviation / math.sqrt(120))
 
 
 def test_the_text_has_record_sets_and_quantiles(found):
-    told = uncertainty.text(SOURCE, found)
+    told = str(uncertainty.table(SOURCE, found))
     row = next(line for line in told.splitlines() if line.startswith("retention.q"))
     numbers = [float(part) for part in row.split()[1:]]
     expected = [q_of(SOURCE), *(q_of(found.sample(SOURCE, name)) for name in found.published)]
@@ -195,7 +194,7 @@ def test_an_unknown_sample_lists_the_right_ones(found, which):
 
 
 def test_an_ensemble_of_another_record_is_refused(found):
-    other = whatif.recompute(SOURCE, {"graupner_brunel.gamma_p": 300.})
+    other = recomputation.recompute(SOURCE, {"graupner_brunel.gamma_p": 300.})
     with pytest.raises(UserError, match="draw anew"):
         found.sample(other, "0")
 
