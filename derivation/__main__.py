@@ -1,5 +1,6 @@
 """`python -m derivation`: regenerate the parameters that the network takes from biology."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ app = cli.program("""Derive the record: closed forms and fits of what the networ
   python -m derivation derive                     simulate, fit, write derivation/records/rmaat.json
   python -m derivation derive --out mine.json     write elsewhere
   python -m derivation derive --no-cache          from nothing: every simulation is run
+  python -m derivation derive --entry my.py:NAME --out mine.json     with an entry of your own
   python -m derivation check                      derive anew and compare with the committed record
   python -m derivation show                       all entries
   python -m derivation show retention --json      one entry, as JSON
@@ -33,21 +35,36 @@ Cache = Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="wher
 NoCache = Annotated[bool, typer.Option("--no-cache", help="simulate all anew, keep nothing")]
 
 
-def _derive(cache: Path | None, no_cache: bool):
+def _derive(cache: Path | None, no_cache: bool, own: list[str] | None = None):
     import sys
 
+    from derivation.entries.registry import ENTRIES
     from derivation.regenerate import derive
     from foundation.files import cache_folder
 
     if cache and no_cache:
         raise UserError(f"--cache {cache} and --no-cache contradict each other; give one")
-    return derive(keep=None if no_cache else cache or cache_folder(),
+    entries = {**ENTRIES, **{text.rpartition(":")[2]: _own_entry(text) for text in own or ()}}
+    return derive(entries, keep=None if no_cache else cache or cache_folder(),
                   report=lambda text: print(f"  {text} ...", file=sys.stderr, flush=True))
+
+
+def _own_entry(text: str) -> Callable:
+    from foundation.outside import find, is_outside
+
+    if not is_outside(text):
+        raise UserError(f"--entry {text}: write file.py:NAME or package.module:NAME")
+    maker = find("entry", text, {})
+    if not callable(maker):
+        raise UserError(f"--entry {text}: a {type(maker).__name__} makes no entry; name a function of a workbench")
+    return maker
 
 
 @app.command("derive")
 def derive_verb(
     out: Annotated[Path, typer.Option("--out", help="where to write the record")] = record.DEFAULT_PATH,
+    own: Annotated[list[str] | None, typer.Option("--entry", metavar="FILE.PY:NAME", help=(
+        "an entry of your own, added under NAME or in its place; may be repeated"))] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="derive and print, write nothing")] = False,
     cache: Cache = None,
     no_cache: NoCache = False,
@@ -56,7 +73,10 @@ def derive_verb(
     """Derive the record and write it; simulations that are kept and still fit are not run again."""
     if out.is_dir():
         raise UserError(f"--out: {out} is a folder; name a file such as {out / 'rmaat.json'}")
-    made = _derive(cache, no_cache).record
+    if own and not dry_run and out.resolve() == record.DEFAULT_PATH.resolve():
+        raise UserError("--entry: the committed record has this project's entries alone; write elsewhere with --out, "
+                        "or look first with --dry-run")
+    made = _derive(cache, no_cache, own).record
     if not dry_run:
         record.save(made, out)
     _print(made, list(made.entries), as_json)

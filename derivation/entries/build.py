@@ -15,17 +15,19 @@ from derivation.forms.ode import text_of
 from derivation.record import closed_form
 from derivation.record.record import Constant, ParameterUse, Simulation
 from derivation.reductions.registry import REDUCTIONS
+from foundation.errors import choose
 from foundation.files import canonical_json, sha256_bytes
 
 WHAT_A_MODEL_IS = ("model", "parameter_set", "equations", "parameters", "options", "initial")
 
 
-def constant(name: str, form: sympy.Expr, meaning: str,
-             own: Mapping[str, Parameter] = MappingProxyType({})) -> tuple[tuple[ParameterUse, ...], Constant]:
-    """A constant, and the parameters that it rests on with what each does to it.
+def constant(name: str, form: sympy.Expr, meaning: str, *, own: Mapping[str, Parameter] = MappingProxyType({}),
+             model: str = "macro") -> tuple[tuple[ParameterUse, ...], Constant]:
+    """The parameters that a constant rests on, with what each does to it, and the constant `name` itself.
 
-    Symbols of `form` are `own` parameters, constants that are reduced from a biophysical model (they bring that
-    model's parameters along), or parameters of the macro model.
+    Symbols of `form` are `own` parameters, which are those of `model`; constants that are reduced from a biophysical
+    model, which bring that model's parameters along; or parameters of the macro model. Raises `UserError` for another
+    symbol, and where the form has no finite value.
     """
     symbols = sorted(form.free_symbols, key=str)
     table = {str(symbol): own.get(str(symbol)) or parameter(str(symbol)) for symbol in symbols}
@@ -33,9 +35,9 @@ def constant(name: str, form: sympy.Expr, meaning: str,
     uses = []
     for symbol in symbols:
         key, use = str(symbol), table[str(symbol)]
-        model = REDUCTIONS[key].model.partition(":")[0] if key in REDUCTIONS else "macro"
+        of = REDUCTIONS[key].model.partition(":")[0] if key in REDUCTIONS else model if key in own else "macro"
         slope = float(sympy.diff(form, symbol).subs(at))
-        uses.append(ParameterUse(key, use.value, use.unit, use.meaning, use.source, use.basis, model, {name: slope}))
+        uses.append(ParameterUse(key, use.value, use.unit, use.meaning, use.source, use.basis, of, {name: slope}))
     formula = text_of(form)
     value = closed_form.evaluate(formula, {str(symbol): x for symbol, x in at.items()})
     if not math.isclose(value, float(form.subs(at)), rel_tol=1e-12):
@@ -45,10 +47,13 @@ def constant(name: str, form: sympy.Expr, meaning: str,
 
 
 def parameter(name: str) -> Parameter:
-    """A constant that is reduced, as the reduction has it and not rounded; else a parameter of the macro model."""
+    """A constant that is reduced, as the reduction has it and not rounded; else a parameter of the macro model.
+
+    Raises `UserError` for a name that is neither.
+    """
     stated = MODELS["macro"].parameters().get(name)
     if name not in REDUCTIONS:
-        return stated
+        return stated or choose("parameter of the form", name, REDUCTIONS | MODELS["macro"].parameters())
     reduction = REDUCTIONS[name]
     value = reduction.value(None)
     if stated:

@@ -32,7 +32,7 @@ def bound(workbench: Workbench) -> Entry:
     recording = workbench.recording("releases", lambda: regular_releases(gliotransmitter.after_release))
     form = feedback.derive()
     uses, K = constant("K", form.K_of_scales, "calcium at which half of the release is left",
-                       {"tau_cycle": cycle})
+                       own={"tau_cycle": cycle})
     unit = parameter("dose").value / cycle.value
     measured = mean_release(recording, RELEASE_PERIODS, unit)
     formula = text_of(form.form)

@@ -40,7 +40,8 @@ def shares(workbench: Workbench) -> Entry:
     period = calcium_period(calcium)
     cycles = workbench.recording("cycles", lambda: driven_cycles(period.value, REDUCTIONS["gamma_l"].value(None)))
     form = retention.derive(MODELS["macro"].population("process").equations)
-    uses, q = constant("q", form.q_of_parameters, "what a cycle leaves of the long-term state", {"tau_cycle": period})
+    uses, q = constant("q", form.q_of_parameters, "what a cycle leaves of the long-term state",
+                       own={"tau_cycle": period})
     measured = cycle_shares(cycles, period.value, NUM_CYCLES)
     segment, formula = np.arange(1.0, NUM_CYCLES + 1), text_of(form.share)
     best = fit(formula, {"t": segment, "T": float(NUM_CYCLES)}, measured.shares, {"q": q.value})
