@@ -194,13 +194,7 @@ def perturb(file: RecordFile = None, as_json: AsJson = False):
     if as_json:
         cli.print_json({"record": loaded.hash, "wrong": wrong, "moves": [vars(move) for move in moves if move.moved]})
     else:
-        print(f"{'parameter, change':36}{'entry.constant':36}{'by derivative':>14}{'computed anew':>14}"
-              f"{'second order':>13}{'third':>11}")
-        for move in moves:
-            if move.moved or not move.agrees:
-                print(f"{f'{move.parameter} +-{move.share:.0%}':36}{f'{move.entry}.{move.constant}':36}"
-                      f"{move.predicted:14.6g}{move.first:14.6g}{move.second:13.3g}{move.third:11.2g}"
-                      f"{'' if move.agrees else '  WRONG'}")
+        print(proof.table(moves))
     if wrong:
         raise DamagedFileError(f"the record's derivatives are not those of this code: {'; '.join(wrong)}; "
                                "run 'python -m derivation derive' and look at what changed")

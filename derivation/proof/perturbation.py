@@ -9,6 +9,7 @@ from derivation.proof.recomputation import parameters, with_parameters
 from derivation.record.record import Entry, Record
 from derivation.reductions.registry import REDUCTIONS
 from foundation.errors import UserError
+from foundation.table import Table
 
 SHARES = (0.1, 0.05, 0.02, 0.01)  # of a parameter; a smaller one where the larger ends an oscillation
 SMALLER = 20  # times smaller is the second step
@@ -128,3 +129,12 @@ def _reduced(constant: Callable, parameter: str | None = None, value: float = ma
         return constant({parameter: value} if parameter else {})
     except (UserError, ArithmeticError, ValueError):
         return None
+
+
+def table(every: list[Move]) -> Table:
+    """The moves that moved or should have: what the derivative says beside what was computed anew."""
+    rows = [(f"{move.parameter} +-{move.share:.0%}", f"{move.entry}.{move.constant}", f"{move.predicted:.6g}",
+             f"{move.first:.6g}", f"{move.second:.3g}", f"{move.third:.2g}", "" if move.agrees else "WRONG")
+            for move in every if move.moved or not move.agrees]
+    return Table(("parameter, change", "entry.constant", "by derivative", "computed anew", "second order", "third", ""),
+                 rows)
