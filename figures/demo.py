@@ -75,7 +75,7 @@ def _derive(record_file: Path, out: Path) -> "Derivation":
     from derivation.regenerate import derive
 
     _say("simulate and derive")
-    derived = derive(lambda text: print(f"  {text}", flush=True))
+    derived = derive(report=lambda text: print(f"  {text}", flush=True))
     record.save(derived.record, record_file)
     for name in ("calcium", "cycles"):
         derived.recordings[name].save(out / f"{name}.nc")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from derivation.simulation.nondimensional import cycle_shares
-from derivation.simulation.simulations import NUM_CYCLES, calcium_cycle
+from derivation.simulation.simulations import NUM_CYCLES, calcium_oscillation
 from figures import style
 from figures.results import SPEED, table
 from figures.sources import Sources
@@ -20,11 +20,11 @@ def draw(sources: Sources):
 
 
 def _calcium(axis, sources: Sources) -> str:
-    cycle = calcium_cycle()
-    shown = cycle.recording.time <= SHOWN_SECONDS
-    axis.plot(cycle.recording.time[shown], cycle.recording["C"].values[shown, 0], color=style.BLUE)
+    recording = calcium_oscillation()
+    shown = recording.time <= SHOWN_SECONDS
+    axis.plot(recording.time[shown], recording["C"].values[shown, 0], color=style.BLUE)
     axis.set(xlabel="time (s)", ylabel="calcium (µM)", ylim=(0, None))
-    axis.text(0.98, 0.03, f"period {cycle.seconds:.2f} s", transform=axis.transAxes, ha="right", fontsize=9)
+    axis.text(0.98, 0.03, f"period {sources.cycle_seconds:.2f} s", transform=axis.transAxes, ha="right", fontsize=9)
     return "simulate: an astrocyte's clock"
 
 

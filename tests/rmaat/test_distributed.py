@@ -40,7 +40,7 @@ from pathlib import Path
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from derivation import record as records
+from derivation.record import record as records
 from foundation.cli import run
 from foundation.errors import UserError
 from rmaat.biology import Biology
