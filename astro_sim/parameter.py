@@ -7,9 +7,12 @@ import ast
 import math
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from foundation.basis import BASES
 from foundation.errors import UserError
+
+Amount = str | float | Any  # text "0.5 umolar", a number, or a Brian2 quantity, whose type is not loaded for its name
 
 ALLOWED = {
     "positive": lambda value: value > 0,
@@ -33,7 +36,7 @@ _BASE = ("second", "mmolar", "mmolar/second", "hertz", "amp", "volt", "siemens",
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*", re.DOTALL)
 
 
-def unit(text: str, field: str = "unit"):
+def unit(text: str, field: str = "unit") -> Any:
     """The Brian2 unit that `text` names, e.g. "umolar/second"; "1" or "" has no dimension.
 
     Only unit names, *, /, ** and whole exponents are read. Raises `UserError` that names `field`.
@@ -48,7 +51,7 @@ def unit(text: str, field: str = "unit"):
                         "mvolt, ... with *, / and **, as in '2 umolar/second'") from error
 
 
-def _evaluate(node: ast.expr):
+def _evaluate(node: ast.expr) -> Any:
     import brian2
 
     match node:
@@ -93,7 +96,7 @@ def _kind(wanted: str) -> str:
     return "no unit (a pure number)" if wanted == "1" else f"{wanted} or a unit of the same dimension"
 
 
-def as_text(given, field: str):
+def as_text(given: Amount, field: str) -> Amount:
     """A Brian2 quantity as text such as "0.5 mmolar"; all else as it is. Raises `UserError` for several at once."""
     if getattr(given, "dim", None) is None:
         return given
@@ -106,7 +109,7 @@ def as_text(given, field: str):
     return f"{float(given)!r} {base}"
 
 
-def read(given, wanted: str, field: str) -> float:
+def read(given: Amount, wanted: str, field: str) -> float:
     """Text such as "2 ms", a Brian2 quantity, or a bare finite number taken as `wanted` -> the number of `wanted`."""
     given = as_text(given, field)
     if isinstance(given, str):
@@ -122,7 +125,7 @@ def read(given, wanted: str, field: str) -> float:
     return value
 
 
-def seconds(given, field: str) -> float:
+def seconds(given: Amount, field: str) -> float:
     """A time that must be above zero, in seconds; a bare number is seconds, text needs its unit."""
     value = read(given, "second", field)
     if value <= 0:
@@ -155,11 +158,11 @@ class Parameter:
     def _must(self) -> str:
         return MUST_BE[self.allowed]
 
-    def quantity(self):
+    def quantity(self) -> Any:
         """The value as a Brian2 quantity (a plain float when it has no unit)."""
         return self.value * unit(self.unit)
 
-    def changed(self, name: str, given) -> "Parameter":
+    def changed(self, name: str, given: "Amount | Parameter") -> "Parameter":
         """This parameter with another value: text "VALUE UNIT", a Brian2 quantity, a bare number where it has no unit,
         or a `Parameter`.
 

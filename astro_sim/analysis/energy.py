@@ -3,7 +3,6 @@
 from astro_sim.models import associative_memory
 from astro_sim.models.macro import energy as macro_energy
 from astro_sim.plan import plan_of
-from astro_sim.protocols.courses import input_courses
 from foundation.errors import UserError
 
 
@@ -34,6 +33,6 @@ def inputs_of(recording):
     """The inputs b (time, neuron) and d (time, process) that a recording was driven with, at its times."""
     plan, found = plan_of(recording.meta), []
     for population, variable in (("neuron", "b"), ("process", "d")):
-        table, columns = input_courses(plan, population, variable)
-        found.append(table[:: plan.every][: len(recording.time), columns])
+        course = plan.inputs[population, variable]
+        found.append(course.means(plan.edges)[:: plan.every][: len(recording.time), course.which])
     return tuple(found)

@@ -5,12 +5,12 @@ The right-hand side is the text that Brian2 runs, vectorised over the cells; sol
 
 from collections.abc import Callable
 
-from astro_sim.brian.inputs import driven
+import numpy as np
+
 from astro_sim.brian.network import pairs_of
 from astro_sim.model.equation_text import evaluator, lines, right_sides
 from astro_sim.parameter import unit
 from astro_sim.plan import Plan
-from astro_sim.protocols.courses import held, written_unit
 
 EXACT = 1e-10  # a tolerance far below every accuracy that is asked for
 STATES = ("C", "h", "I")
@@ -19,7 +19,6 @@ SIZES = (1e-3, 1.0, 1e-3)  # mmolar, 1, mmolar
 
 def solve(plan: Plan, rtol: float):
     """float64 (step, cell, state), SI base values; inputs must be held. A cell's states lie together, for the bands."""
-    import numpy as np
     from scipy.integrate import solve_ivp
 
     n, flow = plan.size("astrocyte"), _flow(plan)
@@ -32,16 +31,14 @@ def solve(plan: Plan, rtol: float):
 
 def _flow(plan: Plan) -> Callable:
     """States (cell x state, flat) -> their derivatives."""
-    import numpy as np
-
     population = plan.model.populations[0]
     gaps = next(one for one in plan.model.active_connections(plan.options) if "J_coupling" in one.filled())
     rates = right_sides(population.equations, {name: getattr(np, name) for name in ("exp", "tanh", "sign", "abs")})
     summed = next(line for line in lines(gaps.equations) if "summed" in line.flags)
     flux = evaluator(summed.expression, gaps.equations)
     values = {name: float(parameter.quantity()) for name, parameter in plan.parameters.items()} | {"J_bath": 0.0}
-    for name in driven(plan, population):
-        values[name] = held(plan, population.name, name) * float(unit(written_unit(plan, population.name, name)))
+    for name, course in plan.courses(population.name).items():
+        values[name] = course.held * float(unit(course.unit))
     pairs = pairs_of(gaps, plan.options)
     source, target = np.asarray(pairs.source), np.asarray(pairs.target)
 
@@ -56,15 +53,11 @@ def _flow(plan: Plan) -> Callable:
 
 def apart(found, truth) -> float:
     """The largest difference of any state, relative to its range over time and cells."""
-    import numpy as np
-
     return float((np.abs(found - truth).max(axis=(0, 1)) / np.ptp(truth, axis=(0, 1))).max())
 
 
 def error(recording, plan: Plan, truth) -> float:
     """`apart` of a recording of the same course, at the times that both have; `truth` has every step of `plan`."""
-    import numpy as np
-
     values = np.stack([recording[name].values * float(unit(recording[name].unit)) for name in STATES], axis=2)
     at = np.rint(recording.time / plan.dt).astype(int)
     both = np.isclose(at * plan.dt, recording.time, rtol=0, atol=1e-9) & (at < len(truth))

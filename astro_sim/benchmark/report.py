@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from astro_sim.benchmark import lsoda
 from astro_sim.benchmark.step_cost import NETWORKS, astrocytes, growth, step_costs
 from astro_sim.parameter import unit
@@ -129,8 +131,6 @@ def _timed(work: Callable[[], object]) -> float:
 def bare_ring(plan: Plan) -> dict:
     """The plan's ring as a user of Brian2 would write it: name -> float64 (element, record), in the recorded unit."""
     import brian2
-    import numpy as np
-
     text = plan.model.populations[0].equations
     text += "\nglutamate : mmolar (constant)\nip3_source : mmolar (constant)\nip3_flux : mmolar/second (constant)"
     values = {name: parameter.quantity() for name, parameter in plan.parameters.items()}

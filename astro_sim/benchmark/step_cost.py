@@ -10,6 +10,8 @@ cost that stays in would hide how the rest grows; a little too much taken out ma
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from astro_sim.brian.network import build
 from astro_sim.plan import Plan, prepare
 
@@ -46,8 +48,6 @@ NETWORKS: dict[str, Callable[..., Plan]] = {
 
 def step_costs(kind: str, sizes: Sequence[int], backend: str = "numpy") -> list[dict]:
     """Seconds of one step, and nanoseconds a step and cell (or synapse), by size; building is timed apart."""
-    import numpy as np
-
     from astro_sim.brian import backend as device
 
     with device.opened(backend, 0), np.errstate(all="ignore"):
@@ -94,8 +94,6 @@ class _Stepped:
 
 def growth(rows: Sequence[dict]) -> dict | None:
     """Exponent of a step's cost, beyond that of the smallest network, against size; None below two sizes."""
-    import numpy as np
-
     fixed = min((row["seconds_a_step"] for row in rows), default=0)
     used = [row for row in rows if row["seconds_a_step"] >= LEAST * fixed]
     if len(used) < 2:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from foundation.errors import ResourceError
 
 # of what Brian2 writes into network.cpp
@@ -100,8 +102,6 @@ def opened(name: str, seed: int, folder: str | None = None) -> Iterator[Runtime 
 @contextlib.contextmanager
 def _runtime(target: str) -> Iterator[Runtime]:
     import brian2
-    import numpy as np
-
     old_target, old_state = brian2.prefs["codegen.target"], np.random.get_state()  # noqa: NPY002  Brian2 draws from it
     brian2.prefs["codegen.target"] = target
     try:

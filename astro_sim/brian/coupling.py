@@ -11,9 +11,8 @@ coupling is stiff (fast diffusion) the step may be at most half as long as with 
 
 import re
 
-from astro_sim.model import Connection, Population
+from astro_sim.model import Connection, Model, Options, Population
 from astro_sim.model.equation_text import evaluator, lines
-from astro_sim.model.sums import GridSum
 from foundation.errors import UserError
 
 MIDDLE = """
@@ -26,6 +25,8 @@ fresh = {name}
 def grid_operation(plan, connection: Connection, group, clock):
     """A Brian2 operation that sums a connection by FFT, in the place of its Synapses and in their order of the step."""
     import brian2
+
+    from astro_sim.model.grid_sum import GridSum
 
     variables = {line.name: line for line in lines(plan.model.population(connection.source).equations)}
     target, weight, source = weight_and_source(connection)
@@ -56,11 +57,11 @@ def weight_and_source(connection: Connection) -> tuple[str, str, str]:
     return summed[0].name.removesuffix("_post"), found[1], found[2]
 
 
-def extrapolated(plan, population: Population) -> dict[str, str]:
+def extrapolated(model: Model, options: Options, population: Population) -> dict[str, str]:
     """The variables of a population that hold sums to be extrapolated, and their units; none with held sums."""
-    if plan.options.get("coupling_scheme") != "extrapolated":
+    if options.get("coupling_scheme") != "extrapolated":
         return {}
-    filled = {name for connection in plan.model.active_connections(plan.options) if connection.coupling_order == 1
+    filled = {name for connection in model.active_connections(options) if connection.coupling_order == 1
               for name, target in connection.filled().items() if target == population.name}
     return {line.name: line.unit for line in lines(population.equations) if line.name in filled}
 

@@ -1,13 +1,18 @@
 """What drives the inputs of a population, as Brian2 takes it: lines of ODE text and the numbers that belong to them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from astro_sim.brian import parts
 from astro_sim.model import Population
 from astro_sim.parameter import unit
-from astro_sim.protocols.courses import drives_of, held, input_courses, written_unit
+from astro_sim.plan import Plan
+from astro_sim.protocols.course import Course
+from foundation.shapes import Float, Int
 
 COPIES = 2  # of a table: as it is computed, and in base units
 WORK = 10   # columns that a course is computed by
@@ -17,86 +22,96 @@ WORK = 10   # columns that a course is computed by
 class Inputs:
     """`text` is the ODE text with a line for every input, `method` the state updater that takes them as they move.
 
-    All numbers are in base units: `tables` float64 [step, column] by the name of a TimedArray, and their units;
-    `columns` int [element] and `constants` float64 [element] by the name of a variable of the group.
+    All numbers are in base units: `tables` by the name of a TimedArray, and their units; `columns` and `constants` by
+    the name of a variable of the group.
     """
 
     text: str
     method: str | Callable
-    tables: dict[str, object] = field(default_factory=dict)
+    tables: dict[str, Float[np.ndarray, "step column"]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
-    columns: dict[str, object] = field(default_factory=dict)
-    constants: dict[str, object] = field(default_factory=dict)
+    columns: dict[str, Int[np.ndarray, "element"]] = field(default_factory=dict)
+    constants: dict[str, Float[np.ndarray, "element"]] = field(default_factory=dict)
 
-    def timed_arrays(self, dt: float) -> dict[str, object]:
+    def timed_arrays(self, dt: float) -> dict[str, Any]:
         """The tables as Brian2 takes them; dt in seconds."""
         import brian2
 
         return {name: brian2.TimedArray(brian2.Quantity(table, dim=brian2.get_dimensions(unit(self.units[name]))),
                                         dt=dt * brian2.second, name=name) for name, table in self.tables.items()}
 
-    def _add(self, name: str, table, written: str, room: int) -> None:
-        import numpy as np
-
+    def add(self, name: str, table: Float[np.ndarray, "step column"], written: str, *, room: int = 0) -> None:
+        """Add a table of numbers of the unit `written`, with columns for `room` courses at least."""
         self.tables[name] = np.pad(table * float(unit(written)), ((0, 0), (0, max(0, room - table.shape[1]))))
         self.units[name] = written
 
 
-def inputs_of(plan, population: Population, open_courses: Mapping, open_parts: Mapping) -> Inputs:
+def inputs_of(plan: Plan, population: Population, open_courses: Mapping[tuple[str, str], int], *,
+              open_parts: Mapping[str, tuple[int, int]]) -> Inputs:
     """The inputs of a population. open_courses, open_parts: see `network.LeftOpen`.
 
     An input that never changes is a constant of the group: cheaper than a course, and the same numbers.
     """
-    found, moving = Inputs(population.equations, plan.method), []
-    for variable in driven(plan, population):
-        values, written = held(plan, population.name, variable), written_unit(plan, population.name, variable)
+    made, moving = Inputs(population.equations, plan.method), {}
+    for variable, course in plan.courses(population.name).items():
+        values = course.held
         if values is None or (population.name, variable) in open_courses:
-            moving.append((variable, written))
+            moving[variable] = course
         else:
-            found.constants[variable] = values * float(unit(written))
-            found.text += f"\n{variable} : {unscaled(written)} (constant)"
+            made.constants[variable] = values * float(unit(course.unit))
+            made.text += f"\n{variable} : {unscaled(course.unit)} (constant)"
     least, room = open_parts.get(population.name, (0, 0))
-    cut = parts.cut(plan, population.name, least) if moving else None
+    cut = None
+    if moving and not plan.model.stochastic:
+        cut = parts.cut(plan.courses(population.name), dt=plan.dt, steps=plan.steps, least=least)
     if cut:
-        _in_parts(plan, population, found, cut, [variable for variable, _ in moving], room)
-        return found
-    for variable, written in moving:
-        table, columns = input_courses(plan, population.name, variable)
-        found._add(f"course_{variable}", table, written, open_courses.get((population.name, variable), 0))
-        found.columns[f"column_{variable}"] = columns
-        found.text += (f"\n{variable} = course_{variable}(t, column_{variable}) : {unscaled(written)} "
-                       f"(constant over dt)\ncolumn_{variable} : integer (constant)")
-    return found
+        _add_parts(made, population.name, moving, cut=cut, dt=plan.dt, room=room)
+        made.method = parts.updater(plan.method, cut.parts, list(moving))
+    else:
+        for variable, course in moving.items():
+            _add_means(made, variable, course, edges=plan.edges,
+                       room=open_courses.get((population.name, variable), 0))
+    return made
 
 
-def _in_parts(plan, population: Population, found: Inputs, cut: parts.Cut, variables: list[str], room: int) -> None:
+def _add_means(made: Inputs, variable: str, course: Course, *, edges: Float[np.ndarray, "edge"], room: int) -> None:
+    """Add an input that is held over every step."""
+    made.add(f"course_{variable}", course.means(edges), course.unit, room=room)
+    made.columns[f"column_{variable}"] = course.which
+    made.text += (f"\n{variable} = course_{variable}(t, column_{variable}) : {unscaled(course.unit)} "
+                  f"(constant over dt)\ncolumn_{variable} : integer (constant)")
+
+
+def _add_parts(made: Inputs, population: str, courses: Mapping[str, Course], *, cut: parts.Cut, dt: float, room: int
+               ) -> None:
     """Add inputs that move inside a step."""
-    for variable in variables:
-        written = written_unit(plan, population.name, variable)
-        for what, its, tables in zip(("part", "slope"), (written, f"{written}/second"),
-                                     parts.course(plan, population.name, variable, cut), strict=True):
+    for variable, course in courses.items():
+        for what, its, tables in zip(("part", "slope"), (course.unit, f"{course.unit}/second"),
+                                     parts.lines_in_parts(course, cut, dt), strict=True):
             for part, table in enumerate(tables):
-                found._add(f"course_{variable}_{what}_{part}", table, its, room)
-        found.text += f"\n{parts.lines_of(variable, unscaled(written), cut.parts)}"
+                made.add(f"course_{variable}_{what}_{part}", table, its, room=room)
+        made.text += f"\n{parts.text_of(variable, unscaled(course.unit), cut.parts)}"
     for part, table in enumerate(cut.lengths):
-        found._add(f"course_{population.name}_part_{part}", table, "1", room)
-    found.columns["column_part"] = cut.columns
-    found.text += f"\n{parts.lines_of_parts(population.name, cut.parts)}"
-    found.method = parts.updater(plan.method, cut.parts, variables)
+        made.add(f"course_{population}_part_{part}", table, "1", room=room)
+    made.columns["column_part"] = cut.columns
+    made.text += f"\n{parts.text_of_parts(population, cut.parts)}"
 
 
-def table_numbers(plan, population: Population) -> int:
-    """How many numbers the tables of a population's inputs hold while they are made, at most."""
-    courses = [len(drives_of(plan, population.name, variable)[0]) for variable in driven(plan, population)
-               if held(plan, population.name, variable) is None]
-    number, columns = parts.shape(plan, population.name)
-    in_parts = (2 * len(courses) + 1) * number * columns
-    return (WORK + COPIES * (sum(courses) + in_parts)) * (plan.steps + 1) if courses else 0
+def table_numbers(courses: Sequence[Course], steps: int, cut_shape: tuple[int, int]) -> int:
+    """How many numbers the tables of a population's inputs hold while they are made, at most.
+
+    cut_shape: as of `parts.shape`.
+    """
+    drives = [len(course.drives) for course in courses if course.held is None]
+    number, columns = cut_shape
+    in_parts = (2 * len(drives) + 1) * number * columns
+    return (WORK + COPIES * (sum(drives) + in_parts)) * (steps + 1) if drives else 0
 
 
-def driven(plan, population: Population) -> list[str]:
-    """The variables of a population that inputs set."""
-    return list(dict.fromkeys(i.variable for i in plan.model.inputs.values() if i.population == population.name))
+def cut_shape(plan: Plan, population: str) -> tuple[int, int]:
+    """(parts of a step, ways to cut it) of a population's inputs; models with noise take every step whole."""
+    courses = {} if plan.model.stochastic else plan.courses(population)
+    return parts.shape(courses, dt=plan.dt, steps=plan.steps)
 
 
 def unscaled(written: str) -> str:

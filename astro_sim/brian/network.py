@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from astro_sim.brian.coupling import extrapolate, extrapolated, grid_operation
 from astro_sim.brian.inputs import inputs_of, unscaled
 from astro_sim.model import Connection, Pairs, Population
@@ -110,33 +112,32 @@ def _source(plan: Plan, population: Population, clock):
     """The spikes of a protocol, sent before anything else in their step; None where there are none."""
     import brian2
 
-    elements, steps = spike_steps(plan, population.name)
+    size = population.size(plan.options)
+    elements, steps = spike_steps(plan.trains(population.name), size, dt=plan.dt, steps=plan.steps)
     if len(elements) == 0:
         return None
-    return brian2.SpikeGeneratorGroup(population.size(plan.options), elements, steps * plan.dt * brian2.second,
+    return brian2.SpikeGeneratorGroup(size, elements, steps * plan.dt * brian2.second,
                                       clock=clock, when="before_start", order=-200, name=population.name)
 
 
 def _group(plan: Plan, population: Population, values: dict, clock, left_open: LeftOpen):
     import brian2
-    import numpy as np
 
     from astro_sim.brian.blocks import InBlocks
 
     if population.size(plan.options) == 0:
         return None
-    given = inputs_of(plan, population, left_open.courses, left_open.parts)
-    text = given.text
-    sums = extrapolated(plan, population)
-    text += "".join(f"\n{name}_before : {written}" for name, written in sums.items())
+    inputs = inputs_of(plan, population, left_open.courses, open_parts=left_open.parts)
+    sums = extrapolated(plan.model, plan.options, population)
+    text = inputs.text + "".join(f"\n{name}_before : {written}" for name, written in sums.items())
     clauses = {key: getattr(population, key) for key in ("threshold", "reset", "refractory")}
     spiking = {key: expression for key, expression in clauses.items() if expression}
-    group = brian2.NeuronGroup(population.size(plan.options), text, method=population.method or given.method,
-                               namespace={**values, **given.timed_arrays(plan.dt)},
+    group = brian2.NeuronGroup(population.size(plan.options), text, method=population.method or inputs.method,
+                               namespace={**values, **inputs.timed_arrays(plan.dt)},
                                clock=clock, events=dict(population.events), name=population.name,
                                codeobj_class=InBlocks if plan.backend == "numpy" else None, **spiking)
     extrapolate(group, sums)
-    for name, numbers in {**given.columns, **given.constants}.items():
+    for name, numbers in {**inputs.columns, **inputs.constants}.items():
         setattr(group, f"{name}_", numbers)
     own = {line.name: line for line in lines(population.equations)}
     for name, value in plan.initial.items():
@@ -164,8 +165,6 @@ def _synapses(plan: Plan, connection: Connection, pairs: Pairs, groups: dict, va
               lend: Callable) -> list:
     """The connection's Synapses, or nothing where no pair exists."""
     import brian2
-    import numpy as np
-
     if len(pairs.source) == 0:
         return []
     events = {key: getattr(connection, key) for key in ("on_pre", "on_post") if getattr(connection, key)}

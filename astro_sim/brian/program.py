@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astro_sim.brian import parts
-from astro_sim.brian.inputs import driven, inputs_of
+import numpy as np
+
+from astro_sim.brian.inputs import cut_shape, inputs_of
 from astro_sim.brian.network import LEFT_OPEN, Built, LeftOpen, build
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
 from astro_sim.protocols import Drive
-from astro_sim.protocols.courses import input_courses
 from astro_sim.recording.collect import Columns, recorded
 from astro_sim.recording.recording import Recording
 from foundation.errors import ResourceError, UserError
@@ -76,12 +76,11 @@ def what_differs(plans: Sequence[Plan]) -> LeftOpen:
                            if len({plan.parameters[name].value for plan in plans}) > 1)
     courses, cuts = {}, {}
     for population in first.model.active_populations(first.options):
-        for variable in driven(first, population):
-            tables = [input_courses(plan, population.name, variable)[0] for plan in plans]
+        for variable in first.courses(population.name):
+            tables = [plan.inputs[population.name, variable].means(plan.edges) for plan in plans]
             if any((table != table[0]).any() for table in tables):
                 courses[population.name, variable] = max(table.shape[1] for table in tables)
-        number, ways = (max(found) for found in zip(*(parts.shape(plan, population.name) for plan in plans),
-                                                    strict=True))
+        number, ways = map(max, zip(*(cut_shape(plan, population.name) for plan in plans), strict=True))
         if number:
             cuts[population.name] = number, ways
     return LeftOpen(parameters, courses, cuts)
@@ -159,8 +158,6 @@ def _happened(stream) -> tuple:
 
 
 def _numbers(stream, kind: str, count: int):
-    import numpy as np
-
     found = np.fromfile(stream, kind, count)
     if len(found) < count:
         raise ResourceError(f"backend cpp: {count} numbers were to be read, {len(found)} were there; is the disk full?")
@@ -169,8 +166,6 @@ def _numbers(stream, kind: str, count: int):
 
 def _argument(value, path: Path) -> str:
     """A number as it is written on the command line, or the file that holds several."""
-    import numpy as np
-
     if np.size(value) == 1:
         return repr(np.asarray(value).item())
     np.ascontiguousarray(value).tofile(path)
@@ -185,15 +180,13 @@ def _values(plan: Plan, left_open: LeftOpen) -> dict[str, object]:
         scale = float(unit(plan.model.initial[name].unit))
         found[f"{variables[name][0].name}.{name}"] = _base(value, scale)
     for population in plan.model.active_populations(plan.options):
-        given = inputs_of(plan, population, left_open.courses, left_open.parts)
-        found |= {f"{name}.values": table for name, table in given.tables.items()}
-        found |= {f"{population.name}.{name}": columns.astype("i4") for name, columns in given.columns.items()}
-        found |= {f"{population.name}.{name}": numbers for name, numbers in given.constants.items()}
+        inputs = inputs_of(plan, population, left_open.courses, open_parts=left_open.parts)
+        found |= {f"{name}.values": table for name, table in inputs.tables.items()}
+        found |= {f"{population.name}.{name}": columns.astype("i4") for name, columns in inputs.columns.items()}
+        found |= {f"{population.name}.{name}": numbers for name, numbers in inputs.constants.items()}
     return found
 
 
 def _base(value, scale: float):
-    import numpy as np
-
     return float(value.quantity()) if isinstance(value, Parameter) else np.array(value) * scale
 

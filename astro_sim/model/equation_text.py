@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from foundation.errors import UserError
 
 FUNCTIONS = frozenset({"exp", "log", "tanh", "sqrt", "abs", "sign", "clip", "int", "sin", "cos", "rand", "randn",
@@ -90,8 +92,6 @@ def evaluator(expression: str, text: str):
 
     Like `right_sides`, for the project's own text alone.
     """
-    import numpy as np
-
     steps, wanted = compiled(text), symbols(expression)
     table = {line.name: line for line in lines(text) if line.kind == "subexpression"}
     for name in reversed(steps):  # those that it needs, also through others

@@ -86,6 +86,10 @@ class Model:
         """The connections that are there with these options."""
         return [connection for connection in self.connections if connection.active(options)]
 
+    def texts(self, options: Options) -> dict[str, str]:
+        """What Brian2 runs of every part that is there with these options, by its name."""
+        return {part.name: part.text for part in (*self.active_populations(options), *self.active_connections(options))}
+
     def coupling_order(self, options: Options) -> int | None:
         """Order in dt of the coupling through sums, the lowest of all; None where there are none."""
         least = 2 if options.get("coupling_scheme") == "extrapolated" else 1

@@ -51,3 +51,7 @@ class Option:
             raise UserError(f"option {name}: {next(one for one in found if not low <= one <= high)} is not allowed; "
                             f"give whole numbers from {low} to {high}")
         return found
+
+
+SCHEME = Option("extrapolated", ("extrapolated", "held"), "sums over connections during a step: extrapolated to its "
+                "middle (second order in dt) or held at its start (first order; stiff coupling allows longer steps)")

@@ -6,12 +6,13 @@ Process k = post*n + pre is that of the synapse from neuron pre to neuron post.
 
 import math
 
+import numpy as np
+
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
-from astro_sim.model.sums import SCHEME
+from astro_sim.model.option import SCHEME
 from astro_sim.models.energy_law import rise_while_held
 from astro_sim.models.macro.model import ASSUMED_2026, NEURON, PROCESS, extremes
 from astro_sim.parameter import Parameter
-from astro_sim.protocols.courses import drives_of
 from foundation.errors import UserError
 
 SYMMETRIC = 1e-9  # of the largest: a difference between a synapse and its mirror that is rounding
@@ -66,8 +67,6 @@ class Signs(Option):
 
 
 def _as_text(name: str, given) -> str:
-    import numpy as np
-
     try:
         signs = np.asarray(given, float)
     except (TypeError, ValueError):
@@ -88,8 +87,6 @@ def _n_patterns(options) -> int:
 
 def patterns(options):
     """The stored patterns, float64 [pattern, neuron] of +1 and -1: the given ones, else drawn from `pattern_seed`."""
-    import numpy as np
-
     _n_patterns(options)
     if options["patterns"] != "random":
         return np.array([[1.0 if sign == "+" else -1.0 for sign in row] for row in options["patterns"].split(",")])
@@ -102,8 +99,6 @@ def cue(pattern: int, flipped: int, *, seed: int = 0, **given) -> dict[str, list
 
     Errors: `UserError` for a pattern that is not stored or more signs than neurons.
     """
-    import numpy as np
-
     options = MODEL.read_options(given)
     if not 0 <= pattern < options["n_patterns"] or not 0 <= flipped <= options["n"]:
         raise UserError(f"cue: pattern {pattern} with {flipped} signs flipped is not allowed; there are patterns 0 to "
@@ -115,8 +110,6 @@ def cue(pattern: int, flipped: int, *, seed: int = 0, **given) -> dict[str, list
 
 def overlaps(recording):
     """How far the neurons' rates agree with each pattern, float64 (time, pattern): 1 is recalled, -1 its opposite."""
-    import numpy as np
-
     stored = patterns(recording.meta["options"])
     theta = np.tanh(recording["x"].values / recording.parameter("theta_width"))
     return theta @ stored.T / stored.shape[1]
@@ -128,8 +121,6 @@ def energy_terms(values, options, x, s, p, b, d):
     values: parameters by name; x, b (time, neuron); s, p, d (time, process). Holds for w_g = 1 and s, p, d that are
     symmetric in the two neurons. Source: Kozachkov2025, generalised.
     """
-    import numpy as np
-
     n, width = options["n"], values["theta_width"]
     theta, psi, k = np.tanh(x / width), np.tanh(p), np.arange(n * n)
     stored = patterns(options)
@@ -141,8 +132,6 @@ def energy_terms(values, options, x, s, p, b, d):
 
 
 def _log_cosh(values):
-    import numpy as np
-
     return np.logaddexp(values, -values) - math.log(2)
 
 
@@ -150,8 +139,6 @@ def _energy_gained(plan, recording):
     """By how much the energy rises while inputs are held. It must not for symmetric synapses, processes and d, w_g = 1;
     for others there is no such law: None.
     """
-    import numpy as np
-
     n, (x, s, p) = plan.options["n"], (recording[name].values for name in ("x", "s", "p_s"))
     mirror = np.arange(n * n).reshape(n, n).T.ravel()
 
@@ -160,22 +147,18 @@ def _energy_gained(plan, recording):
         return np.abs(values - values[:, mirror]).max() <= SYMMETRIC * max(1.0, np.abs(values).max())
 
     values = {name: parameter.value for name, parameter in plan.parameters.items()}
-    which = drives_of(plan, "process", "d")[1]
+    which = plan.inputs["process", "d"].which
     if values["w_g"] != 1 or not (symmetric(s) and symmetric(p) and (which == which[mirror]).all()):
         return None
     return rise_while_held(plan, recording, lambda b, d: energy_terms(values, plan.options, x, s, p, b, d))
 
 
 def _all_processes(options):
-    import numpy as np
-
     return np.arange(options["n"] ** 2)
 
 
 def _pattern_pairs(options) -> tuple:
     """Processes, patterns, and agreement = xi_i xi_j of each pair of them."""
-    import numpy as np
-
     stored, k = patterns(options), _all_processes(options)
     signs = stored[:, k // options["n"]] * stored[:, k % options["n"]]
     which, process = np.indices(signs.shape)

@@ -5,8 +5,10 @@ passes is a sum over connections: taken at the middle of the step, so that it is
 With coupling_scheme = held it is what it was at the start of the step, and of first order.
 """
 
+import numpy as np
+
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
-from astro_sim.model.sums import SCHEME
+from astro_sim.model.option import SCHEME
 from astro_sim.models.gchi import CLAMPED, INITIAL, IP3, OBSERVABLES, clamped, degradation
 from astro_sim.models.li_rinzel import AM as CALCIUM_AM
 from astro_sim.models.li_rinzel import EQUATIONS as CALCIUM
@@ -80,8 +82,6 @@ def astrocytes(options) -> int:
 
 def places(options):
     """Places of the astrocytes, neighbours 1 apart: [row, column] on a sheet, [x] on a line, [x, y] on a ring."""
-    import numpy as np
-
     k = np.arange(astrocytes(options))
     if options["layout"] == "sheet":
         return np.stack(np.divmod(k, options["n_columns"]), axis=1).astype(float)
@@ -93,8 +93,6 @@ def places(options):
 
 def _steps(options):
     """Every element's neighbour in each direction, int [direction, element]; -1 where there is none."""
-    import numpy as np
-
     rows, columns = options["n_rows"], options["n_columns"]
     row, column = np.divmod(np.arange(astrocytes(options)), columns)
     round_about = options["layout"] == "ring" or options["boundary"] == "periodic"
@@ -109,8 +107,6 @@ def _steps(options):
 
 def neighbours(options) -> Pairs:
     """Each astrocyte with its neighbours, both ways, each pair once even where the way round is as short."""
-    import numpy as np
-
     near = _steps(options)
     source, target = np.broadcast_to(np.arange(near.shape[1]), near.shape)[near >= 0], near[near >= 0]
     pairs = np.unique(target[source != target] * near.shape[1] + source[source != target])
@@ -119,8 +115,6 @@ def neighbours(options) -> Pairs:
 
 def open_ends(options) -> Pairs:
     """Each astrocyte that lacks neighbours with itself, and how many it lacks."""
-    import numpy as np
-
     lacking = (_steps(options) < 0).sum(axis=0)
     edge = np.flatnonzero(lacking)
     return Pairs(edge, edge, {"ends": lacking[edge].astype(float)})
@@ -128,8 +122,6 @@ def open_ends(options) -> Pairs:
 
 def _unbalanced(plan, recording):
     """What flows through all gap junctions, as a share of all that flows: what leaves one astrocyte enters another."""
-    import numpy as np
-
     flux = recording["J_coupling"].values
     size = np.abs(flux).sum(axis=1)
     return flux.sum(axis=1) / np.where(size > 0, size, 1.0)

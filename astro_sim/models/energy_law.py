@@ -7,6 +7,8 @@ the speeds are. So a rise means that dt is too long. Sums that are extrapolated 
 of the speeds there, and may raise the energy by (dt rate)^2/4 of what was lost then, which is allowed to dt = 1/rate.
 """
 
+import numpy as np
+
 REMEMBERED = 0.25  # of the loss in the step before, with extrapolated sums
 
 
@@ -17,16 +19,11 @@ def rise_while_held(plan, recording, terms):
     process). Between two records in which an input moves nothing is claimed: 0. An energy has no zero of its own, and
     its rounding is that of its terms: so the size of those is what a rise is compared with.
     """
-    import numpy as np
-
-    from astro_sim.protocols.courses import drives_of, value_in
-
     time, held, inputs = np.asarray(recording.time), np.ones(max(0, len(recording.time) - 1), bool), []
     for population, variable in (("neuron", "b"), ("process", "d")):
-        drives, which = drives_of(plan, population, variable)
-        values = [value_in(drive, plan, population, variable, time + plan.dt / 2)[0] for drive in drives]
-        inputs.append(np.stack(values, axis=1)[:, which])
-        for start, end in (moving for drive in drives for moving in _moving(drive)):
+        course = plan.inputs[population, variable]
+        inputs.append(course.at(time + plan.dt / 2))
+        for start, end in (moving for drive in course.drives for moving in drive.moving()):
             held &= ~((start < time[1:] + plan.dt / 2) & (end > time[:-1] + plan.dt / 2))
     parts = terms(*inputs)
     size = np.maximum(sum(np.abs(part).sum(axis=1) for part in parts), np.finfo(float).tiny)
@@ -36,11 +33,3 @@ def rise_while_held(plan, recording, terms):
         rise = np.where(rise > 0, np.maximum(0.0, rise - spared), rise)
         rise[0] *= time[0] == 0  # what was lost before is not there: seen with the rows before
     return np.append(0.0, rise / np.maximum(size[1:], size[:-1]))
-
-
-def _moving(drive):
-    """Times (start, end) between which a drive changes: a corner, or a straight piece. A number never does."""
-    if isinstance(drive, float | int):
-        return []
-    ends = zip(drive.times[:-1], drive.times[1:], strict=True)
-    return [(a if drive.straight else b, b) for a, b in ends]

@@ -3,6 +3,8 @@
 IP3 follows an input (li_rinzel: held, stepped, ramped ...), or rests, jumps at spikes and decays (li_rinzel_driven).
 """
 
+import numpy as np
+
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Population, SpikeInput, one_to_one
 from astro_sim.parameter import Parameter
 
@@ -63,8 +65,6 @@ SEEN = {"C": Observable("astrocyte", "umolar", "calcium concentration in the cyt
 
 def _overdrawn(plan, recording):
     """By how much of all calcium the cytosol holds more than the ER can give: (1 + rho_A) C must stay below C_T."""
-    import numpy as np
-
     total, ratio = plan.parameters["C_T"].value, plan.parameters["rho_A"].value
     return np.maximum(0.0, (1 + ratio) * recording["C"].values.max(axis=1) / total - 1)
 

@@ -11,6 +11,8 @@ every synapse has exactly one astrocyte, and an astrocyte without synapses is re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from foundation.errors import UserError, unknown
 
 IDLE = ("refused", "allowed")
@@ -32,8 +34,6 @@ class SynapseMap:
     astrocyte_places: object | None = None
 
     def __post_init__(self):
-        import numpy as np
-
         if self.idle not in IDLE:
             raise unknown("choice for idle astrocytes", self.idle, IDLE)
         given = np.asarray(self.astrocytes)
@@ -58,7 +58,6 @@ class SynapseMap:
         Places: float (element, axis). period: lengths after which the sheet repeats itself, one an axis.
         Errors: `UserError` for places that are no numbers, of different dimensions, or no astrocyte at all.
         """
-        import numpy as np
         from scipy.spatial import cKDTree
 
         synapses, astrocytes = _places(synapse_places, "synapse"), _places(astrocyte_places, "astrocyte")
@@ -74,8 +73,6 @@ class SynapseMap:
     @classmethod
     def equal_shares(cls, n_synapses: int, n_astrocytes: int) -> "SynapseMap":
         """Neighbouring synapses in shares that differ by one at most. Errors: `UserError` for too many astrocytes."""
-        import numpy as np
-
         if n_astrocytes > n_synapses:
             raise UserError(f"map: {n_astrocytes} astrocytes are more than the {n_synapses} synapses; give at most one "
                             "astrocyte a synapse")
@@ -105,15 +102,11 @@ class SynapseMap:
     @property
     def in_degree(self):
         """How many synapses each astrocyte has, int64 (astrocyte,)."""
-        import numpy as np
-
         return np.bincount(self.astrocytes, minlength=self.n_astrocytes)
 
     @property
     def idle_astrocytes(self):
         """Astrocytes without a synapse, int64, rising."""
-        import numpy as np
-
         return np.flatnonzero(self.in_degree == 0)
 
     @property
@@ -123,8 +116,6 @@ class SynapseMap:
 
     def describe(self) -> str:
         """Size, coverage and in-degree in one or two lines; distances where the places are known."""
-        import numpy as np
-
         count, busy = self.in_degree, self.n_astrocytes - len(self.idle_astrocytes)
         words = f"{len(self.astrocytes)} synapses on {busy} of {self.n_astrocytes} astrocytes, each on exactly one"
         if busy:
@@ -143,8 +134,6 @@ def _others(found) -> str:
 
 
 def _places(given, what: str):
-    import numpy as np
-
     places = np.asarray(given, float)
     if places.ndim != 2 or not np.isfinite(places).all():
         raise UserError(f"map: {what} places of shape {places.shape} are not allowed; give finite numbers, one row of "

@@ -8,6 +8,7 @@ The protocols stand here by name; what the simulator makes of them is imported f
 from astro_sim.protocols.drive import (
     PROTOCOLS,
     Drive,
+    Protocol,
     about,
     about_text,
     constant,
@@ -21,5 +22,5 @@ from astro_sim.protocols.drive import (
 )
 from astro_sim.protocols.trains import Poisson, Spikes, Train, pairing, poisson, regular, spikes
 
-__all__ = ["PROTOCOLS", "Drive", "Poisson", "Spikes", "Train", "about", "about_text", "constant", "cycles",
+__all__ = ["PROTOCOLS", "Drive", "Poisson", "Protocol", "Spikes", "Train", "about", "about_text", "constant", "cycles",
            "drive_from_dict", "drives", "pairing", "parse", "poisson", "ramp", "regular", "spikes", "square", "steps"]

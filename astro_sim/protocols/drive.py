@@ -9,8 +9,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from astro_sim.parameter import as_text, read, seconds, split_quantity
-from astro_sim.protocols.text import chosen_elements, moment, several
+from astro_sim.parameter import Amount, as_text, read, seconds, split_quantity
+from astro_sim.protocols.text import Elements, Several, chosen_elements, moment, several
 from astro_sim.protocols.trains import Poisson, Spikes, Train, pairing, poisson, regular, spikes, train_from_dict
 from foundation.errors import UserError, choose
 
@@ -42,16 +42,20 @@ class Drive:
                 "elements": None if self.elements is None else list(self.elements)}
 
 
-def drive_from_dict(given: dict) -> Drive | Train:
+# what a simulation takes: None, a drive or train, text, or several of them
+Protocol = Drive | Train | str | Sequence["Drive | Train | str | Sequence[Train]"] | None
+
+
+def drive_from_dict(entry: dict) -> Drive | Train:
     """The drive or train that `as_dict` wrote."""
-    if "times_s" not in given:
-        return train_from_dict(given)
-    elements = given["elements"]
-    return Drive(given["kind"], given["input"], tuple(given["times_s"]), tuple(given["values"]),
+    if "times_s" not in entry:
+        return train_from_dict(entry)
+    elements = entry["elements"]
+    return Drive(entry["kind"], entry["input"], tuple(entry["times_s"]), tuple(entry["values"]),
                  None if elements is None else tuple(elements))
 
 
-def _text(value, field: str) -> str:
+def _text(value: Amount, field: str) -> str:
     """A value (text, number or Brian2 quantity) as text with its unit; NaN and infinity are refused here."""
     value = as_text(value, field)
     text = value if isinstance(value, str) else repr(read(value, "1", field))
@@ -59,25 +63,25 @@ def _text(value, field: str) -> str:
     return text.strip()
 
 
-def constant(input: str, value, elements=None) -> Drive:
+def constant(input: str, value: Amount, elements: Elements = None) -> Drive:
     """One value from the start on."""
     return Drive("constant", input, (0.0,), (_text(value, "value"),), chosen_elements(elements))
 
 
-def steps(input: str, times, values, elements=None) -> Drive:
+def steps(input: str, times: Several, values: Several, elements: Elements = None) -> Drive:
     """`values[n]` from `times[n]` on; the times rise from 0 s. Text joins them by +, as in 0s+10s."""
-    return _pieces("steps", input, times, values, elements)
+    return _pieces("steps", input, times, values=values, elements=elements)
 
 
-def ramp(input: str, times, values, elements=None) -> Drive:
+def ramp(input: str, times: Several, values: Several, elements: Elements = None) -> Drive:
     """Straight from each of `values` to the next, at their `times`, then the last; the times rise from 0 s."""
-    drive = _pieces("ramp", input, times, values, elements)
+    drive = _pieces("ramp", input, times, values=values, elements=elements)
     if len(drive.times) < 2:
         raise UserError(f"times: a ramp goes from one time to another; {drive.times[0]:g} s alone is a constant")
     return drive
 
 
-def _pieces(kind: str, input: str, times, values, elements) -> Drive:
+def _pieces(kind: str, input: str, times: Several, *, values: Several, elements: Elements) -> Drive:
     times, values = several(times, "times"), several(values, "values")
     at = tuple(moment(time, "times") for time in times)
     if not at or at[0] != 0 or any(b <= a for a, b in itertools.pairwise(at)):
@@ -87,7 +91,8 @@ def _pieces(kind: str, input: str, times, values, elements) -> Drive:
     return Drive(kind, input, at, tuple(_text(value, "values") for value in values), chosen_elements(elements))
 
 
-def square(input: str, high, start="0 s", stop="1 s", low=0, elements=None) -> Drive:
+def square(input: str, high: Amount, start: Amount = "0 s", stop: Amount = "1 s", low: Amount = 0,
+           elements: Elements = None) -> Drive:
     """`high` from `start` to `stop`, else `low`."""
     begin, end = moment(start, "start"), moment(stop, "stop")
     if end <= begin:
@@ -98,7 +103,8 @@ def square(input: str, high, start="0 s", stop="1 s", low=0, elements=None) -> D
     return Drive("square", input, *map(tuple, zip(*course, strict=True)), chosen_elements(elements))
 
 
-def cycles(input: str, high, period, duty=0.5, count=6, low=0, start="0 s", elements=None) -> Drive:
+def cycles(input: str, high: Amount, period: Amount, duty: Amount = 0.5, count: Amount = 6, low: Amount = 0,
+           start: Amount = "0 s", elements: Elements = None) -> Drive:
     """`count` cycles from `start`: `high` for the share `duty` of each `period`, then `low`; `low` afterwards."""
     length, begin = seconds(period, "period"), moment(start, "start")
     share, number = read(duty, "1", "duty"), read(count, "1", "count")
@@ -114,11 +120,11 @@ def cycles(input: str, high, period, duty=0.5, count=6, low=0, start="0 s", elem
     return Drive("cycles", input, *map(tuple, zip(*course, strict=True)), chosen_elements(elements))
 
 
-def _with_unit_of(low, high: str) -> str:
+def _with_unit_of(low: Amount, high: str) -> str:
     """A bare 0 as `low` takes the unit of `high`."""
     text = _text(low, "low")
-    value, given = split_quantity(text, "low")
-    return f"0 {split_quantity(high, 'high')[1]}" if value == 0 and given == "1" else text
+    value, unit = split_quantity(text, "low")
+    return f"0 {split_quantity(high, 'high')[1]}" if value == 0 and unit == "1" else text
 
 
 PROTOCOLS: dict[str, Callable[..., Drive | Train | tuple[Train, ...]]] = {
@@ -139,15 +145,15 @@ EXAMPLES = {
 
 def about() -> dict[str, dict]:
     """Every kind of protocol: what it does, its arguments (with defaults), an example as text."""
-    found = {}
+    table = {}
     for kind, make in PROTOCOLS.items():
         arguments = {name: None if p.default is p.empty else p.default
                      for name, p in inspect.signature(make).parameters.items()}
-        found[kind] = {"does": " ".join((inspect.getdoc(make) or "").split()), "arguments": arguments,
+        table[kind] = {"does": " ".join((inspect.getdoc(make) or "").split()), "arguments": arguments,
                        "required": [name for name, p in inspect.signature(make).parameters.items()
                                     if p.default is p.empty],
                        "example": f"{kind}:{EXAMPLES[kind]}"}
-    return found
+    return table
 
 
 def about_text() -> str:
@@ -155,9 +161,9 @@ def about_text() -> str:
     lines = ["A protocol is KIND:name=value,name=value. Times and values carry their unit; several are joined by +.",
              "`elements` chooses among those that the input reaches, as in 0+2+5-8; without it all are driven."]
     for kind, told in about().items():
-        given = [name if name in told["required"] else f"{name}={told['arguments'][name]}"
-                 for name in told["arguments"] if name != "elements"]
-        lines += [f"\n{kind}: {told['does']}", f"  {', '.join(given)}", f'  --protocol "{told["example"]}"']
+        arguments = [name if name in told["required"] else f"{name}={told['arguments'][name]}"
+                     for name in told["arguments"] if name != "elements"]
+        lines += [f"\n{kind}: {told['does']}", f"  {', '.join(arguments)}", f'  --protocol "{told["example"]}"']
     return "\n".join(lines)
 
 
@@ -166,27 +172,27 @@ def parse(text: str) -> Drive | Train | tuple[Train, ...]:
     kind, _, rest = text.partition(":")
     make = choose("protocol", kind.strip(), PROTOCOLS)
     signature = inspect.signature(make).parameters
-    given = {}
+    arguments: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in rest.split(","))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         choose(f"argument of protocol {kind}", name, dict(signature))
-        if not equals or not value or name in given:
+        if not equals or not value or name in arguments:
             raise UserError(f"protocol {kind}: '{part}' is not one name=value; write e.g. high=1,period=11.5s")
-        given[name] = value
-    missing = [name for name, p in signature.items() if p.default is p.empty and name not in given]
+        arguments[name] = value
+    missing = [name for name, p in signature.items() if p.default is p.empty and name not in arguments]
     if missing:
         raise UserError(f"protocol {kind}: {', '.join(missing)} missing; it takes {', '.join(signature)}")
-    return make(**given)
+    return make(**arguments)
 
 
-def drives(given) -> tuple[Drive | Train, ...]:
-    """None, a drive or train, text, or a sequence of them -> drives and trains."""
-    if given is None:
+def drives(protocol: Protocol) -> tuple[Drive | Train, ...]:
+    """A protocol -> its drives and trains. Errors: `UserError` for what is neither, and for text that is none."""
+    if protocol is None:
         return ()
-    several: Sequence = given if isinstance(given, list | tuple) else (given,)
-    read_ones = [parse(one) if isinstance(one, str) else one for one in several]
-    found = tuple(itertools.chain.from_iterable(one if isinstance(one, tuple) else (one,) for one in read_ones))
-    for one in found:
-        if not isinstance(one, Drive | Spikes | Poisson):
-            raise UserError(f"protocol: {one!r} is no drive and no text like 'constant:input=ip3,value=0.5 umolar'")
-    return found
+    parts: Sequence = protocol if isinstance(protocol, list | tuple) else (protocol,)
+    made = [parse(part) if isinstance(part, str) else part for part in parts]
+    flat = tuple(itertools.chain.from_iterable(part if isinstance(part, tuple) else (part,) for part in made))
+    for drive in flat:
+        if not isinstance(drive, Drive | Spikes | Poisson):
+            raise UserError(f"protocol: {drive!r} is no drive and no text like 'constant:input=ip3,value=0.5 umolar'")
+    return flat

@@ -2,12 +2,18 @@
 
 import operator
 import re
+from collections.abc import Iterable
 
-from astro_sim.parameter import read
+import numpy as np
+
+from astro_sim.parameter import Amount, read
 from foundation.errors import UserError
 
+Several = str | Iterable[Amount]
+Elements = int | str | Iterable[int] | None
 
-def moment(given, field: str) -> float:
+
+def moment(given: Amount, field: str) -> float:
     """A time in seconds, 0 or later; text needs its unit."""
     value = read(given, "second", field)
     if value < 0:
@@ -15,7 +21,7 @@ def moment(given, field: str) -> float:
     return value
 
 
-def several(given, field: str) -> list:
+def several(given: Several, field: str) -> list[Amount]:
     """A sequence, or text whose parts are joined by +, as in 0s+10s."""
     if isinstance(given, str):
         return re.split(r"(?<![eE])\+", given)
@@ -25,7 +31,7 @@ def several(given, field: str) -> list:
         raise UserError(f"{field}: {given!r} is not several; give a list, or text joined by +") from error
 
 
-def chosen_elements(given) -> tuple[int, ...] | None:
+def chosen_elements(given: Elements) -> tuple[int, ...] | None:
     """None, a whole number, a sequence of them, or text "0+2+5-8"."""
     if given is None:
         return None
@@ -35,10 +41,18 @@ def chosen_elements(given) -> tuple[int, ...] | None:
         except TypeError as error:
             raise UserError(f"elements: {given!r} cannot be read; give whole numbers, or text such as 0+2+5-8"
                             ) from error
-    found: list[int] = []
+    elements: list[int] = []
     for part in given.split("+"):
         match = re.fullmatch(r"\s*(\d{1,7})\s*(?:-\s*(\d{1,7})\s*)?", part)
         if not match or int(match[2] or match[1]) < int(match[1]):
             raise UserError(f"elements: '{given}' cannot be read; write numbers and ranges joined by +, as in 0+2+5-8")
-        found.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return tuple(found)
+        elements.extend(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(elements)
+
+
+def joined_elements(elements: Iterable[int]) -> str:
+    """Elements as the text that `chosen_elements` reads: runs as ranges, "0+2+5-8"."""
+    numbers = np.fromiter(elements, int)
+    borders = np.flatnonzero(np.diff(numbers) != 1) + 1
+    runs = [(run[0], run[-1]) for run in np.split(numbers, borders) if len(run)]
+    return "+".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)

@@ -8,11 +8,15 @@ A spike at t acts on the state at t, before the step that starts there; the reco
 
 import itertools
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from astro_sim.parameter import read, seconds
-from astro_sim.protocols.text import chosen_elements, moment, several
+import numpy as np
+
+from astro_sim.parameter import Amount, read, seconds
+from astro_sim.protocols.text import Elements, Several, chosen_elements, moment, several
 from foundation.errors import UserError
+from foundation.shapes import Float, Int
 
 MAX_SPIKES = 1_000_000
 
@@ -26,10 +30,8 @@ class Spikes:
     times: tuple[float, ...]
     elements: tuple[int, ...] | None = None
 
-    def of(self, element: int):
+    def of(self, element: int) -> Float[np.ndarray, "spike"]:
         """Spike times of one element, float64 seconds, rising."""
-        import numpy as np
-
         return np.array(self.times)
 
     def as_dict(self) -> dict:
@@ -53,10 +55,8 @@ class Poisson:
     elements: tuple[int, ...] | None = None
     kind = "poisson"
 
-    def of(self, element: int):
+    def of(self, element: int) -> Float[np.ndarray, "spike"]:
         """Spike times of one element, float64 seconds, rising."""
-        import numpy as np
-
         random = np.random.default_rng([self.seed, element, zlib.crc32(self.input.encode())])
         mean = self.rate * (self.stop - self.start)
         gaps = random.exponential(1 / self.rate, int(mean + 12 * mean**0.5 + 40))  # 12 deviations: never too few
@@ -73,30 +73,31 @@ class Poisson:
 Train = Spikes | Poisson
 
 
-def train_from_dict(given: dict) -> Train:
+def train_from_dict(entry: dict) -> Train:
     """The train that `as_dict` wrote."""
-    elements = None if given["elements"] is None else tuple(given["elements"])
-    if given["kind"] == "poisson":
-        return Poisson(given["input"], given["rate_hertz"], given["start_s"], given["stop_s"], given["seed"], elements)
-    return Spikes(given["kind"], given["input"], tuple(given["spike_times_s"]), elements)
+    elements = None if entry["elements"] is None else tuple(entry["elements"])
+    if entry["kind"] == "poisson":
+        return Poisson(entry["input"], entry["rate_hertz"], entry["start_s"], entry["stop_s"], entry["seed"], elements)
+    return Spikes(entry["kind"], entry["input"], tuple(entry["spike_times_s"]), elements)
 
 
-def spikes(input: str, times, elements=None) -> Spikes:
+def spikes(input: str, times: Several, elements: Elements = None) -> Spikes:
     """Spikes at the given times, rising; text joins them by +, as in 0.1s+0.2s."""
-    given = several(times, "times")
-    at = tuple(moment(time, "times") for time in given)
+    times = several(times, "times")
+    at = tuple(moment(time, "times") for time in times)
     if not at or any(b <= a for a, b in itertools.pairwise(at)):
-        raise UserError(f"times: {', '.join(map(str, given))} do not rise; give each spike a later time")
+        raise UserError(f"times: {', '.join(map(str, times))} do not rise; give each spike a later time")
     return Spikes("spikes", input, at, chosen_elements(elements))
 
 
-def regular(input: str, rate, count, start="0 s", elements=None) -> Spikes:
+def regular(input: str, rate: Amount, count: Amount, start: Amount = "0 s", elements: Elements = None) -> Spikes:
     """`count` spikes at equal intervals 1/`rate`, the first at `start`."""
     frequency, number, begin = _rate(rate), _count(count), moment(start, "start")
     return Spikes("regular", input, tuple(begin + n / frequency for n in range(number)), chosen_elements(elements))
 
 
-def poisson(input: str, rate, stop, start="0 s", seed=0, elements=None) -> Poisson:
+def poisson(input: str, rate: Amount, stop: Amount, start: Amount = "0 s", seed: Amount = 0,
+            elements: Elements = None) -> Poisson:
     """Independent Poisson trains of every element from `start` to `stop`.
 
     A second spike in one step of dt moves to the next free step, so no spike is lost.
@@ -112,8 +113,8 @@ def poisson(input: str, rate, stop, start="0 s", seed=0, elements=None) -> Poiss
     return Poisson(input, frequency, begin, end, int(number), chosen_elements(elements))
 
 
-def pairing(offset, period="1 s", count=60, start="100 ms", pre="pre", post="post",
-            elements=None) -> tuple[Spikes, Spikes]:
+def pairing(offset: Amount, period: Amount = "1 s", count: Amount = 60, start: Amount = "100 ms", pre: str = "pre",
+            post: str = "post", elements: Elements = None) -> tuple[Spikes, Spikes]:
     """`count` pairs of a presynaptic spike and a postsynaptic one `offset` later (negative: earlier), each `period`."""
     shift, length, number = read(offset, "second", "offset"), seconds(period, "period"), _count(count)
     begin, chosen = moment(start, "start"), chosen_elements(elements)
@@ -123,41 +124,37 @@ def pairing(offset, period="1 s", count=60, start="100 ms", pre="pre", post="pos
     return Spikes("pairing", pre, trains[0], chosen), Spikes("pairing", post, trains[1], chosen)
 
 
-def _rate(given) -> float:
+def _rate(given: Amount) -> float:
     value = read(given, "hertz", "rate")
     if value <= 0:
         raise UserError(f"rate: {given} is not allowed; it must be above zero (leave the train out for none)")
     return value
 
 
-def _count(given) -> int:
+def _count(given: Amount) -> int:
     number = read(given, "1", "count")
     if number != int(number) or not 1 <= number <= MAX_SPIKES:
         raise UserError(f"count: {given} is not allowed; give a whole number from 1 to {MAX_SPIKES}")
     return int(number)
 
 
-def spike_steps(plan, population: str):
-    """All spikes of a population of sources: (element, step) as two int arrays; a spike goes to the nearest step.
+def spike_steps(trains: Sequence[Train], size: int, *, dt: float, steps: int
+                ) -> tuple[Int[np.ndarray, "spike"], Int[np.ndarray, "spike"]]:
+    """(element, step) of every spike that `size` sources send in `steps` steps of dt (s), each at the nearest step.
 
     Errors: `UserError` where two given spikes of an element meet in one step. Poisson spikes then move on.
     """
-    import numpy as np
-
-    elements, steps = [np.zeros(0, int)], [np.zeros(0, int)]
-    for train in plan.protocol:
-        target = plan.model.spike_inputs.get(train.input)
-        if target is None or target.population != population:
-            continue
-        for element in range(plan.size(population)) if train.elements is None else train.elements:
+    senders, sent = [np.zeros(0, int)], [np.zeros(0, int)]
+    for train in trains:
+        for element in range(size) if train.elements is None else train.elements:
             # half a step goes up, rounding apart: spikes a step from each other stay so
-            at = np.floor(train.of(element) / plan.dt + 0.5 + 1e-6).astype(int)
+            at = np.floor(train.of(element) / dt + 0.5 + 1e-6).astype(int)
             if (np.diff(at) < 1).any():
                 if not isinstance(train, Poisson):
-                    raise UserError(f"dt: two spikes of {train.input} meet in one step of {plan.dt:g} s; give a "
-                                    "shorter step")
+                    raise UserError(f"dt: two spikes of {train.input} meet in one step of {dt:g} s; give a shorter "
+                                    "step")
                 at = np.maximum.accumulate(at - np.arange(len(at))) + np.arange(len(at))
-            at = at[at <= plan.steps]
-            elements.append(np.full(len(at), element))
-            steps.append(at)
-    return np.concatenate(elements), np.concatenate(steps)
+            at = at[at <= steps]
+            senders.append(np.full(len(at), element))
+            sent.append(at)
+    return np.concatenate(senders), np.concatenate(sent)

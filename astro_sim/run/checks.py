@@ -7,6 +7,8 @@ what the whole run moved through.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from astro_sim.model import Law
 from astro_sim.plan import NOTHING, Plan
 from astro_sim.recording.recording import Recording
@@ -28,8 +30,6 @@ class Extent:
 
     def add(self, values) -> None:
         """Take in more rows, (time, element); a NaN stays in `low` and `high`."""
-        import numpy as np
-
         low, high = values.min(axis=0), values.max(axis=0)
         size = np.maximum(np.abs(low), np.abs(high))
         if not np.isfinite(size).all():
@@ -40,8 +40,6 @@ class Extent:
 
     def within(self, low: float, high: float) -> bool:
         """Whether all was finite and inside; a NaN compares as outside."""
-        import numpy as np
-
         return bool(np.isfinite(self.low + self.high).all() and (self.low >= low).all() and (self.high <= high).all())
 
 
@@ -59,8 +57,6 @@ def find_problem(plan: Plan, recording: Recording, extents: Mapping[str, Extent]
 
 def broken(law: Law, plan: Plan, recording: Recording) -> tuple[str, float] | None:
     """The first time at which a law of the model does not hold: (what, time in s), or None."""
-    import numpy as np
-
     widest = max(series.values.shape[1] for series in recording.variables.values())
     for start, stop in _blocks((len(recording.time), widest)):
         rows = slice(max(0, start - 2), stop)  # and the rows before, from which it may rise
@@ -88,8 +84,6 @@ def first_problem(plan: Plan, name: str, time, values, extent: Extent | None, ev
 
     values: (time, element), an array or a dataset of an open file, read in blocks; extent: its own, where known.
     """
-    import numpy as np
-
     if extent is None:
         extent = Extent()
         for start, stop in _blocks(values.shape):
@@ -151,8 +145,6 @@ def _bound(plan: Plan, bound, unit: str, otherwise: float) -> float:
 
 def _alternates(values, extent: Extent):
     """Where a value turned back at each of the last `ALTERNATIONS` steps, by more than rounding."""
-    import numpy as np
-
     where = np.zeros(values.shape, bool)
     with np.errstate(all="ignore"):
         change = np.diff(values, axis=0)
@@ -165,8 +157,6 @@ def _alternates(values, extent: Extent):
 
 def _jumps(values, extent: Extent):
     """Where a value changed by more than `JUMP` of its range in one step."""
-    import numpy as np
-
     where = np.zeros(values.shape, bool)
     with np.errstate(all="ignore"):
         span = extent.high - extent.low

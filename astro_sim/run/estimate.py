@@ -11,7 +11,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from astro_sim.brian.inputs import table_numbers
+from astro_sim.brian.inputs import cut_shape, table_numbers
 from astro_sim.brian.network import pairs_of
 from astro_sim.model.equation_text import lines
 from astro_sim.plan import Plan
@@ -65,7 +65,8 @@ def _state(plan: Plan) -> int:
     total = 0
     for population in plan.model.active_populations(plan.options):
         total += plan.size(population.name) * (LINE_ARRAYS * len(lines(population.equations)) + 2) * NUMBER
-        total += table_numbers(plan, population) * NUMBER
+        courses = list(plan.courses(population.name).values())
+        total += table_numbers(courses, plan.steps, cut_shape(plan, population.name)) * NUMBER
     for connection in plan.model.active_connections(plan.options):
         if connection.by_fft(plan.options):
             continue  # without pairs

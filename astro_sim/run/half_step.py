@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from astro_sim.plan import Plan
 from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import run
@@ -23,8 +25,6 @@ def check_step(plan: Plan, recording: Recording, *, progress: bool = False) -> d
     2^p/(2^p - 1) times the difference: 4/3 of it where coupling or method are of second order, twice at first.
     Errors: as of `refuse_noise`.
     """
-    import numpy as np
-
     refuse_noise(plan)
     finer = run(dataclasses.replace(plan, dt=plan.dt / 2, every=plan.every * 2), progress=progress)
     found, count = {}, min(len(recording.time), len(finer.time))

@@ -13,6 +13,8 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from astro_sim.plan import DEFAULT_DT, DEFAULT_DURATION, NOTHING, Plan, prepare
 from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import find_problem
@@ -76,7 +78,6 @@ def ran(plan: Plan, progress: bool, prepared=lambda built: None) -> Iterator[tup
     prepared: called with the objects before the run starts. Errors: `UserError` for what Brian2 refuses.
     """
     import brian2
-    import numpy as np
     from brian2.core.base import BrianObjectException
     from brian2.utils.logger import catch_logs
 

@@ -33,7 +33,7 @@ def test_list_and_show(astro_sim):
 def test_listing_and_showing_load_no_simulator():
     code = ("import sys, astro_sim.__main__, astro_sim.show.describe, astro_sim.models, astro_sim.plan, "
             "astro_sim.analysis\n"
-            "print([m for m in ('brian2', 'sympy', 'xarray', 'pandas') if m in sys.modules])")
+            "print([m for m in ('brian2', 'scipy', 'sympy', 'xarray', 'pandas') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 

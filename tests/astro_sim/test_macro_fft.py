@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astro_sim.brian.coupling import GridSum, weight_and_source
+from astro_sim.brian.coupling import weight_and_source
 from astro_sim.model import Connection, Pairs
+from astro_sim.model.grid_sum import GridSum
 from astro_sim.models.macro import model as macro
 from astro_sim.models.macro import pairs as macro_pairs
 from astro_sim.run.simulation import simulate

@@ -1,5 +1,8 @@
 """Protocols: text and objects mean the same; means over steps are exact; wrong ones are refused before a run."""
 
+import pickle
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,7 +23,8 @@ from astro_sim.protocols import (
     square,
     steps,
 )
-from astro_sim.protocols.courses import course_means, input_courses
+from astro_sim.protocols.course import Pieces
+from astro_sim.protocols.text import chosen_elements, joined_elements
 from astro_sim.run.simulation import simulate
 from foundation.errors import UserError
 
@@ -92,7 +96,7 @@ def test_means_of_ramps_and_steps_are_exact(pieces, dt, straight):
         np.searchsorted(times, middle, side="right") - 1]
     wanted = np.add.reduceat(course * np.diff(at), np.searchsorted(at, edges[:-1] - 1e-12)) / dt
     # sums of some hundred numbers of size 3, and times that differ by rounding, over a step
-    assert course_means(drive, "1", edges) == pytest.approx(wanted, abs=1e-10 / dt)
+    assert Pieces.of(drive, "1").means(edges) == pytest.approx(wanted, abs=1e-10 / dt)
 
 
 def test_a_ramp_keeps_the_order_of_rk4():
@@ -125,7 +129,7 @@ def test_every_kind_is_told_with_an_example_that_is_read():
 def test_means_over_steps_keep_the_integral(duty, period, count, dt, low):
     drive = cycles("d", 4.0, period, duty=duty, count=count, low=low)
     edges = dt * np.arange(int(count * period / dt) + 2)
-    means = course_means(drive, "1", edges)
+    means = Pieces.of(drive, "1").means(edges)
     assert means.min() >= low - 1e-9 or means.min() >= 4 - 1e-9
     until = edges[-1]
     driven = sum(np.clip(until - n * period, 0, duty * period) for n in range(count))
@@ -134,19 +138,47 @@ def test_means_over_steps_keep_the_integral(duty, period, count, dt, low):
 
 
 def test_steps_inside_a_piece_are_exact():
-    means = course_means(constant("d", 0.3), "1", 0.1 * np.arange(5))
+    means = Pieces.of(constant("d", 0.3), "1").means(0.1 * np.arange(5))
     assert (means == 0.3).all()
-    means = course_means(square("d", 0.7, 0.1, 0.3), "1", 0.1 * np.arange(7))
+    means = Pieces.of(square("d", 0.7, 0.1, 0.3), "1").means(0.1 * np.arange(7))
     assert means.tolist() == [0.0, 0.7, 0.7, 0.0, 0.0, 0.0]
 
 
 def test_inputs_reach_their_elements_only():
     plan = prepare("macro", ["constant:input=b_post,value=2,elements=1", "constant:input=d,value=-1"], duration="1 s")
-    table, columns = input_courses(plan, "neuron", "b")
-    assert table[0, columns].tolist() == [0, 0, 0, 0, 2, 0]
-    table, columns = input_courses(plan, "process", "d")
-    assert (table.shape, columns.shape) == ((1001, 1), (9,))  # equal elements share one course
-    assert (table == -1).all()
+    bias, drive = plan.inputs["neuron", "b"], plan.inputs["process", "d"]
+    assert bias.held.tolist() == [0, 0, 0, 0, 2, 0]
+    assert (drive.means(plan.edges).shape, drive.which.shape) == ((1001, 1), (9,))  # equal elements share one course
+    assert (drive.held == -1).all()
+
+
+def test_inputs_are_resolved_once_and_carried_by_the_plan():
+    """Elements, unit and values of a drive in another unit; what no drive reaches keeps the default."""
+    moving = "ramp:input=ip3_source,times=0s+2s,values=0nM+500nM,elements=1"
+    plan = prepare("astrocyte_network", moving, options={"n_columns": 3}, duration="4 s", dt="10 ms")
+    course = plan.inputs["astrocyte", "ip3_source"]
+    assert (course.unit, course.held) == ("umolar", None)
+    default = plan.model.inputs["ip3_source"].default
+    assert course.at(np.array([1.0, 3.0])) == pytest.approx(np.array([[default, 0.25, default],
+                                                                      [default, 0.5, default]]), rel=1e-12)
+    assert course.drives[course.which[1]].moving() == [(0.0, 2.0)]
+    assert set(plan.courses("astrocyte")) == {i.variable for i in plan.model.inputs.values()}
+    assert pickle.loads(pickle.dumps(plan)) == plan
+
+
+def test_a_plan_of_a_million_elements_is_cheap():
+    """A few arrays of 8 MB, no object an element."""
+    tracemalloc.start()
+    plan = prepare("gchi", "constant:input=glutamate,value=1 uM,elements=5", options={"n": 1_000_000}, duration="1 s")
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert plan.inputs["astrocyte", "glutamate"].which.sum() == 1
+    assert kept < 20e6 and peak < 60e6
+
+
+@given(st.sets(st.integers(0, 300), min_size=1))
+def test_elements_as_text_are_read_back(elements):
+    assert chosen_elements(joined_elements(sorted(elements))) == tuple(sorted(elements))
 
 
 def test_a_course_that_changes_is_the_same_as_its_pieces_run_one_after_the_other():

@@ -62,27 +62,34 @@ def test_what_an_input_lets_in_is_its_integral():
     assert found == pytest.approx([0.1 * (1.2 - 0.5012), 0.15 * (1.0071 - 0.5037) + 0.3 * (1.2 - 1.0071)], rel=1e-9)
 
 
+def cut(plan):
+    return parts.cut(plan.courses("astrocyte"), dt=plan.dt, steps=plan.steps)
+
+
 def test_a_step_is_cut_at_each_corner_and_only_there():
     plan = prepare("astrocyte_network", ["steps:input=ip3_source,times=0s+0.105s,values=0uM+1uM,elements=0+1",
                                          "steps:input=glutamate,times=0s+0.103s+0.3s,values=0uM+1uM+0uM,elements=1+2"],
                    options={"n_columns": 4}, duration="0.5 s", dt="10 ms")
-    found = parts.cut(plan, "astrocyte")
+    found = cut(plan)
     lengths, wanted = found.lengths[:, :, found.columns], [[0.5, 0.5, 0], [0.3, 0.2, 0.5], [0.3, 0.7, 0], [1, 0, 0]]
     assert np.abs(lengths[:, 10].T - wanted).max() < 1e-12
     others = np.delete(lengths, 10, axis=1)
     assert (others[0] == 1).all() and (others[1:] == 0).all(), "an edge at 0.3 s falls on a step"
-    value, slope = parts.course(plan, "astrocyte", "glutamate", found)
+    value, slope = parts.lines_in_parts(plan.inputs["astrocyte", "glutamate"], found, plan.dt)
     assert value[:, 10, found.columns[1]].tolist() == [0, 1, 1] and (slope == 0).all()
 
 
 @pytest.mark.parametrize("protocol", ["square:input=glutamate,high=1uM,start=0.2s,stop=0.5s", None])
 def test_what_is_held_over_steps_is_not_cut(protocol):
-    assert parts.cut(prepare("gchi", protocol, duration="1 s", dt="10 ms"), "astrocyte") is None
+    assert cut(prepare("gchi", protocol, duration="1 s", dt="10 ms")) is None
 
 
 def test_noise_is_not_cut():
     moving = "ramp:input=glutamate,times=0s+0.3333s,values=0uM+1uM"
-    assert parts.cut(prepare("gchi_stochastic", moving, duration="1 s", dt="10 ms"), "astrocyte") is None
+    plan = prepare("gchi_stochastic", moving, duration="1 s", dt="10 ms")
+    made = inputs_of(plan, plan.model.populations[0], {}, open_parts={})
+    assert (made.method, list(made.columns)) == ("heun", ["column_glutamate"])
+    assert cut(plan) is not None, "without noise it would be"
 
 
 @pytest.mark.parametrize("protocol", [
@@ -92,7 +99,7 @@ def test_the_estimate_counts_the_tables_of_inputs(protocol):
     """A long run with a fine step: its tables are larger than all else."""
     given = prepare("gchi", protocol, options={"n": 6}, duration="200 s", dt="1 ms", record_every="100 s")
     tracemalloc.start()
-    inputs_of(given, given.model.populations[0], {}, {}).timed_arrays(given.dt)
+    inputs_of(given, given.model.populations[0], {}, open_parts={}).timed_arrays(given.dt)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < estimate(given).memory - BASE < 2.5 * peak

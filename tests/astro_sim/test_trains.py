@@ -97,4 +97,4 @@ def test_spikes_between_two_steps_stay_a_step_apart(dt):
     """Half steps, rounded to the even one, would meet in twos."""
     times = (np.arange(200) + 0.5) * dt
     plan = prepare("tripartite", spikes("spikes", times), options={"loop": "none"}, duration=201 * dt, dt=dt)
-    assert spike_steps(plan, "terminal")[1].tolist() == list(range(1, 201))
+    assert spike_steps(plan.trains("terminal"), 1, dt=dt, steps=plan.steps)[1].tolist() == list(range(1, 201))

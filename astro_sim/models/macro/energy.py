@@ -1,5 +1,7 @@
 """The energy of the macro model: every synapse once, any size."""
 
+import numpy as np
+
 from astro_sim.models.macro.pairs import falling, neighbours, processes
 
 
@@ -9,8 +11,6 @@ def energy_terms(values, options, x, s, p, b, d):
     values: parameters by name; x, b (time, neuron); s, p, d (time, process). Holds for w_back = w_g = 1.
     Source: Kozachkov2025, with decay rates and inputs of our own.
     """
-    import numpy as np
-
     half, width, n_pre, k = values["theta_half"], values["theta_width"], options["n_pre"], np.arange(processes(options))
     theta, psi = 1 / (1 + np.exp((half - x) / width)), np.tanh(p)
     # (E1.5) L_n = width log(1 + e^((x-half)/width)), L_s = s^2/2, L_p = log cosh p: integrals of theta, g and psi
@@ -21,9 +21,7 @@ def energy_terms(values, options, x, s, p, b, d):
 
 def _coupling(values, options, psi):
     """-1/2 sum T psi psi, float64 (time, element), without the N^2 pairs: by FFT, over neighbours, or over the sum."""
-    import numpy as np
-
-    from astro_sim.model.sums import GridSum
+    from astro_sim.model.grid_sum import GridSum
 
     equal, whole = options["layout"] == "equal", psi.sum(axis=1, keepdims=True)
     if options["coupling"] == "dense":

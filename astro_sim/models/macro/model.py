@@ -6,8 +6,10 @@ the model is of second order in dt whatever the integrator; with coupling_scheme
 first order.
 """
 
+import numpy as np
+
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Population
-from astro_sim.model.sums import SCHEME
+from astro_sim.model.option import SCHEME
 from astro_sim.models.energy_law import rise_while_held
 from astro_sim.models.macro.energy import energy_terms
 from astro_sim.models.macro.pairs import (
@@ -125,14 +127,10 @@ REDUCED_2026 = {
 
 def extremes(plan) -> tuple[dict[str, float], dict[str, float], float, float]:
     """Parameter values, the largest start of each state, and the largest inputs b and d of a plan."""
-    import numpy as np
-
-    from astro_sim.protocols.courses import input_courses
-
     value = {name: parameter.value for name, parameter in plan.parameters.items()}
     start = {name: float(np.max(np.abs(given if isinstance(given, tuple) else given.value)))
              for name, given in plan.initial.items()}
-    b, d = (float(np.abs(input_courses(plan, *which)[0]).max()) for which in (("neuron", "b"), ("process", "d")))
+    b, d = (float(np.abs(plan.inputs[which].means(plan.edges)).max()) for which in (("neuron", "b"), ("process", "d")))
     return value, start, b, d
 
 

@@ -1,5 +1,7 @@
 """Where the processes of the macro model are, and who meets whom."""
 
+import numpy as np
+
 from astro_sim.model import Pairs
 from foundation.errors import ResourceError, UserError
 
@@ -22,8 +24,6 @@ def process_places(options) -> list[tuple[float, ...]] | None:
 
 def distances(options):
     """Distance of every process from every other, float64 [process, process], in places; 0 on the diagonal."""
-    import numpy as np
-
     if processes(options) > MAX_PROCESSES:
         raise ResourceError(f"macro: {processes(options)} processes meet in {processes(options)**2} pairs, more than "
                             f"those of {MAX_PROCESSES}; choose layout = grid or line (with dense_sum = auto or fft, or "
@@ -55,8 +55,6 @@ def grid_shape(options) -> tuple[int, ...] | None:
 
 def all_pairs(options) -> Pairs:
     """Every process with every other, and their distance; none where the sum is by FFT."""
-    import numpy as np
-
     if grid_shape(options):
         return Pairs((), ())
     far = distances(options)
@@ -66,8 +64,6 @@ def all_pairs(options) -> Pairs:
 
 def neighbours(options) -> Pairs:
     """Processes at distance 1: four on a grid, two on a line, all where all are equally far apart."""
-    import numpy as np
-
     if options["layout"] == "equal":
         target, source = np.nonzero(distances(options) == 1.0)
         return Pairs(source, target)
@@ -81,8 +77,6 @@ def neighbours(options) -> Pairs:
 
 def drive_pairs(options) -> Pairs:
     """Every process to its postsynaptic neuron (forward) and to its presynaptic one."""
-    import numpy as np
-
     n_pre, k = options["n_pre"], np.arange(processes(options))
     return Pairs(np.tile(k, 2), np.concatenate([n_pre + k // n_pre, k % n_pre]),
                  {"forward": np.repeat([1.0, 0.0], len(k))})

@@ -13,6 +13,8 @@ junctions is of second, the latter of first with coupling_scheme = held.
 
 from dataclasses import replace
 
+import numpy as np
+
 import astro_sim.models.astrocyte_network as sheet
 import astro_sim.models.gchi as gchi
 from astro_sim.model import (
@@ -91,8 +93,6 @@ def _to_synapses(options) -> Pairs:
 
 def starting_voltages(plan) -> list[float]:
     """Voltages of the start in mV, by chance between V_r and V_th: at rest all neurons would spike together."""
-    import numpy as np
-
     return np.random.default_rng([plan.seed, 1]).uniform(*voltages(plan, "V_r", "V_th"), neurons(plan.options)).tolist()
 
 
@@ -103,11 +103,7 @@ def voltages(plan, *names: str) -> list[float]:
 
 def lowest_voltage(plan) -> float:
     """In mV: what no neuron can fall below, from its start, its reset, its reversal potentials and its current."""
-    import numpy as np
-
-    from astro_sim.protocols.courses import input_courses
-
-    current, leak = input_courses(plan, "neuron", "I_ex")[0].min(), plan.parameters["g_l"]
+    current, leak = plan.inputs["neuron", "I_ex"].means(plan.edges).min(), plan.parameters["g_l"]
     start = plan.initial["v"]
     begins = min(start) if isinstance(start, tuple) else convert(start.value, start.unit, "mvolt", "v")
     rest, inhibited, reset = voltages(plan, "E_l", "E_i", "V_r")

@@ -7,6 +7,8 @@ place beyond them. All functions take the options of neuron_glia_network; what i
 import functools
 from dataclasses import dataclass
 
+import numpy as np
+
 from astro_sim.models.synapse_map import SynapseMap
 from foundation.errors import UserError
 
@@ -32,8 +34,6 @@ def wiring(options) -> Wiring:
 
 @functools.lru_cache(maxsize=4)
 def _wiring(given: tuple) -> Wiring:
-    import numpy as np
-
     options = dict(given)
     random, first = np.random.default_rng(options["wiring_seed"]), options["n_excitatory"]
     pre, post = _meetings(random, range(first), neurons(options), options["p_excitatory"])
@@ -47,8 +47,6 @@ def _wiring(given: tuple) -> Wiring:
 
 def _meetings(random, sources: range, count: int, chance: float):
     """(pre, post) of all synapses of `sources` with `count` neurons; row by row, so that no matrix is held."""
-    import numpy as np
-
     # (E2.28) each pair by chance, no neuron with itself
     rows = [np.flatnonzero((random.random(count) < chance) & (np.arange(count) != pre)) for pre in sources]
     return np.repeat(np.array(sources), [len(row) for row in rows]), np.concatenate(rows)
@@ -61,15 +59,11 @@ def neurons(options) -> int:
 
 def neuron_places(options):
     """Places of the neurons, float64 (neuron, 2): a grid over the sheet for either kind."""
-    import numpy as np
-
     return np.concatenate([_grid(options["n_excitatory"], options), _grid(options["n_inhibitory"], options)])
 
 
 def _grid(count: int, options):
     """`count` places in rows that fill the sheet evenly, the last row perhaps not full."""
-    import numpy as np
-
     height, width = options["n_rows"], options["n_columns"]
     across = -(-count // max(1, round(np.sqrt(count * height / width))))
     row, column = np.divmod(np.arange(count), across)
@@ -78,8 +72,6 @@ def _grid(count: int, options):
 
 def _folded(places, options):
     """Places beyond the sheet: round about where it is periodic, else mirrored at its edge."""
-    import numpy as np
-
     size = np.array([options["n_rows"], options["n_columns"]], float)
     if options["boundary"] == "periodic":
         return (places + 0.5) % size - 0.5
@@ -89,8 +81,6 @@ def _folded(places, options):
 
 def astrocyte_places(options):
     """Places of the astrocytes, float64 (astrocyte, 2)."""
-    import numpy as np
-
     k = np.arange(options["n_rows"] * options["n_columns"])
     return np.stack(np.divmod(k, options["n_columns"]), axis=1).astype(float)
 

@@ -1,14 +1,11 @@
-"""Sums over connections: which scheme a step takes, and the sum over all pairs of a regular grid by FFT."""
+"""The sum over all pairs of a regular grid by FFT."""
 
 from collections.abc import Callable
 
 import numpy as np
 from scipy.fft import irfftn, next_fast_len, rfftn
 
-from astro_sim.model.option import Option
-
-SCHEME = Option("extrapolated", ("extrapolated", "held"), "sums over connections during a step: extrapolated to its "
-                "middle (second order in dt) or held at its start (first order; stiff coupling allows longer steps)")
+from foundation.shapes import Float
 
 
 class GridSum:
@@ -24,8 +21,8 @@ class GridSum:
         kernel.flat[0] = 0.0
         self.spectrum = rfftn(kernel).real  # an even kernel has a real spectrum: the rest is rounding
 
-    def __call__(self, values):
-        """float64 (element,) -> float64 (element,), elements in the order of the grid's rows."""
+    def __call__(self, values: Float[np.ndarray, "element"]) -> Float[np.ndarray, "element"]:
+        """The sum of each element, in the order of the grid's rows."""
         # (E1.10) a convolution is a product of spectra
-        found = irfftn(rfftn(values.reshape(self.shape), self.padded) * self.spectrum, self.padded)
-        return found[tuple(slice(n) for n in self.shape)].ravel()
+        sums = irfftn(rfftn(values.reshape(self.shape), self.padded) * self.spectrum, self.padded)
+        return sums[tuple(slice(n) for n in self.shape)].ravel()

@@ -1,0 +1,128 @@
+"""What a simulation will do, as data; a recording's meta is made from it."""
+
+import functools
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from astro_sim.model import Model
+from astro_sim.parameter import Parameter
+from astro_sim.protocols import Drive
+from astro_sim.protocols.course import Course
+from astro_sim.protocols.text import joined_elements
+from astro_sim.protocols.trains import Train
+from foundation.shapes import Float, Int
+
+# name -> order of the state updater in dt, for smooth right-hand sides without coupling
+# with noise the strong order: milstein's supporting value has the drift in it, which costs half an order (see gchi)
+METHODS = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1, "heun": 1, "milstein": 0.5}
+DEFAULT_DURATION, DEFAULT_DT = "60 s", "1 ms"
+NOTHING: Mapping = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked simulation. Times in seconds; `initial` are parameters, or tuples of numbers in the variable's unit.
+
+    `inputs` holds the course of every input variable, resolved from model and protocol: (population, variable) -> it.
+    """
+
+    model: Model
+    parameter_set: str
+    parameters: Mapping[str, Parameter]
+    options: Mapping[str, object]
+    initial: Mapping[str, Parameter | tuple[float, ...]]
+    protocol: tuple[Drive | Train, ...]
+    duration: float
+    dt: float
+    every: int
+    method: str
+    seed: int
+    backend: str
+    inputs: Mapping[tuple[str, str], Course] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def steps(self) -> int:
+        """Whole steps; the last one reaches or passes the duration."""
+        return math.ceil(self.duration / self.dt * (1 - 1e-12) - 1e-9)
+
+    @property
+    def steps_run(self) -> int:
+        """Steps that Brian2 takes. A monitor records at the start of a step, so one more shows the last state; where a
+        step is below 1e-4 of the recording interval, Brian2 takes it for rounding, and needs some more.
+        """
+        return max(self.steps + 1, self.steps // self.every * self.every + self.every // 5000 + 1)
+
+    @property
+    def edges(self) -> Float[np.ndarray, "edge"]:
+        """Where the steps begin and end (s): those that are recorded, and the one that shows the last state."""
+        return self.dt * np.arange(self.steps + 2)
+
+    def size(self, population: str) -> int:
+        """Number of elements of a population. Errors: `UserError` for an unknown one."""
+        return self.model.population(population).size(self.options)
+
+    def reach(self, input: str) -> Int[np.ndarray, "reached"]:
+        """The elements of its population that an input reaches."""
+        chosen = self.model.inputs[input]
+        if chosen.elements is None:
+            return np.arange(self.size(chosen.population))
+        return np.asarray(chosen.elements(self.options), int)
+
+    def courses(self, population: str) -> dict[str, Course]:
+        """The variables of a population that inputs set, each with its course."""
+        return {variable: course for (name, variable), course in self.inputs.items() if name == population}
+
+    def trains(self, population: str) -> list[Train]:
+        """The spike trains that a population of sources sends."""
+        sent = {name for name, target in self.model.spike_inputs.items() if target.population == population}
+        return [train for train in self.protocol if train.input in sent]
+
+    def meta(self) -> dict:
+        """Everything that decides the result, as JSON; a recording's hash is over this."""
+        coupled = self.model.coupling_order(self.options)
+        return {
+            "model": self.model.name, "parameter_set": self.parameter_set,
+            "equations": self.model.texts(self.options),
+            "parameters": {name: parameter.as_dict() for name, parameter in self.parameters.items()},
+            "options": dict(self.options),
+            "initial": {name: value.as_dict() if isinstance(value, Parameter) else list(value)
+                        for name, value in self.initial.items()},
+            "protocol": [drive.as_dict() for drive in self.protocol],
+            "solver": {"method": self.method, "order": METHODS[self.method], "coupling_order": coupled,
+                       "dt_s": self.dt, "steps": self.steps, "duration_s": self.duration, "record_every": self.every,
+                       "backend": self.backend},
+            "seed": self.seed,
+            "declared": declared(self.model, self.options),
+            "versions": dict(_versions()),
+        }
+
+
+def declared(model: Model, options: Mapping[str, object]) -> dict:
+    """What equations alone do not say of a model, as JSON: sizes, what drives it, what is recorded, in which units.
+
+    With it a recording is read by its own equations, whatever the model of its name has become. A bound that is
+    computed by the model's own function is left out.
+    """
+    active = {population.name: population.size(options) for population in model.active_populations(options)}
+    units = {name: value.unit for name, value in model.initial.items() if model.variables()[name][0].name in active}
+    inputs = {name: {"population": i.population, "variable": i.variable, "unit": i.unit, "default": i.default,
+                     "elements": None if i.elements is None else joined_elements(i.elements(options))}
+              for name, i in model.inputs.items() if i.population in active}
+    observables = {name: {"population": o.population, "unit": o.unit, "long_name": o.long_name,
+                          "low": None if callable(o.low) else o.low, "high": None if callable(o.high) else o.high}
+                   for name, o in model.observables.items() if o.population in active}
+    senders = {name: s.population for name, s in model.spike_inputs.items() if s.population in active}
+    return {"populations": active, "initial_units": units, "inputs": inputs, "spike_inputs": senders,
+            "observables": observables}
+
+
+@functools.cache
+def _versions() -> Mapping[str, str]:
+    from importlib.metadata import version
+
+    return {"python": platform.python_version(), **{name: version(name) for name in ("astro-rmaat", "brian2", "numpy")}}

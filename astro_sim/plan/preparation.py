@@ -1,0 +1,198 @@
+"""Make a plan: everything is read, checked and resolved before anything is built."""
+
+import itertools
+import operator
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from astro_sim.model import Input, Model, SpikeInput
+from astro_sim.parameter import ALLOWED, MUST_BE, Amount, Parameter, convert, read, seconds, split_quantity
+from astro_sim.plan.choice import find_model
+from astro_sim.plan.plan import DEFAULT_DT, DEFAULT_DURATION, METHODS, NOTHING, Plan
+from astro_sim.protocols import Drive, Protocol, drives
+from astro_sim.protocols.course import Course, resolved
+from astro_sim.protocols.trains import Train
+from foundation.errors import ResourceError, UserError, choose, unknown
+
+STOCHASTIC = ("heun", "milstein", "euler")  # Stratonovich; euler for noise that no state scales
+FOR_NOISE = ("heun", "milstein")  # without noise both are euler
+BACKENDS = ("numpy", "cython", "cpp")
+MAX_STEPS = 100_000_000
+MAX_ELEMENTS = 1_000_000
+
+
+def prepare(model: str | Model, protocol: Protocol = None, *, parameter_set: str | None = None,
+            parameters: Mapping = NOTHING, options: Mapping = NOTHING, initial: Mapping = NOTHING,
+            duration: Amount = DEFAULT_DURATION, dt: Amount = DEFAULT_DT, method: str | None = None, seed: int = 0,
+            backend: str = "numpy", record_every: Amount | None = None) -> Plan:
+    """Check everything and make a `Plan`; arguments as of `simulate`.
+
+    Raises `UserError` that names the field, the value and what is allowed.
+    """
+    chosen, parameter_set = find_model(model, parameter_set)
+    for name, mapping in (("parameters", parameters), ("options", options), ("initial", initial)):
+        if not isinstance(mapping, Mapping):
+            raise UserError(f"{name}: {mapping!r} is not allowed; give a dictionary of names and values")
+    options = chosen.read_options(options)
+    method = chosen.method if method is None else method
+    _check_method(chosen, method)
+    _check_backend(chosen, backend, options)
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < 2**32:
+        raise UserError(f"seed: {seed!r} is not allowed; give a whole number from 0 to {2**32 - 1}")
+    step, length = seconds(dt, "dt"), seconds(duration, "duration")
+    _check_times(step, length)
+    plan = Plan(chosen, parameter_set, _parameters(chosen, parameter_set, parameters, options=options), options,
+                initial={}, protocol=drives(protocol), duration=length, dt=step,
+                every=_every(record_every, step, length), method=method, seed=operator.index(seed), backend=backend)
+    _check_sizes(plan)
+    _check_protocol(plan)
+    plan = replace(plan, inputs=_courses(plan))
+    return replace(plan, initial=_initial(plan, initial))
+
+
+def _check_method(model: Model, method: str) -> None:
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if model.stochastic and method not in STOCHASTIC:
+        raise UserError(f"method: {method} knows no noise, and {model.name} has some; choose one of: "
+                        f"{', '.join(STOCHASTIC)}")
+    if method in FOR_NOISE and not model.stochastic:
+        raise UserError(f"method: {method} is for noise, and {model.name} has none; choose one of: "
+                        f"{', '.join(name for name in METHODS if name not in FOR_NOISE)}")
+
+
+def _check_backend(model: Model, backend: str, options: Mapping) -> None:
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+    by_fft = [connection.name for connection in model.active_connections(options) if connection.by_fft(options)]
+    if backend == "cpp" and by_fft:
+        raise UserError(f"backend: cpp cannot sum {by_fft[0]} by FFT; choose numpy or cython, or the option "
+                        "dense_sum=pairs, which is slow for many")
+
+
+def _check_times(step: float, length: float) -> None:
+    if step > length:
+        raise UserError(f"dt: {step:g} s is longer than the duration, {length:g} s; give a shorter step")
+    if length / step > MAX_STEPS:
+        raise UserError(f"dt: {length:g} s in steps of {step:g} s are more than {MAX_STEPS} steps; give a longer step")
+
+
+def _parameters(model: Model, parameter_set: str, changes: Mapping, *, options: Mapping) -> dict[str, Parameter]:
+    """The parameters that take part, with the changes; a change without effect is refused."""
+    table, used = model.parameters(parameter_set), model.used_parameters(options)
+    for name in changes:
+        choose(f"parameter of {model.name}", name, dict(table))
+        if name not in used:
+            shown = ", ".join(f"{key}={value}" for key, value in options.items())
+            raise UserError(f"{name}: takes no part in {model.name} with {shown}; leave it out or change the options")
+    return {name: table[name].changed(name, changes[name]) if name in changes else table[name] for name in used}
+
+
+def _every(record_every: Amount | None, dt: float, duration: float) -> int:
+    """Record each n-th step, from a time; a multiple of dt."""
+    if record_every is None:
+        return 1
+    interval = seconds(record_every, "record_every")
+    every = round(interval / dt)
+    if every < 1 or abs(every * dt - interval) > 1e-9 * interval or interval > duration:
+        raise UserError(f"record_every: {interval:g} s is not allowed; give a multiple of dt ({dt:g} s), at most the "
+                        "duration")
+    return every
+
+
+def _check_sizes(plan: Plan) -> None:
+    """Refuse what would not fit into memory before anything is built."""
+    for population in plan.model.populations:
+        size = plan.size(population.name)
+        if size > MAX_ELEMENTS:
+            raise ResourceError(f"{population.name}: {size} elements are above {MAX_ELEMENTS}; choose fewer")
+
+
+def _check_protocol(plan: Plan) -> None:
+    """Every drive fits its input, its elements are there, no element has two, no piece is shorter than a step."""
+    taken: dict[str, np.ndarray] = {}
+    for drive in plan.protocol:
+        size = _check_input(plan, drive)
+        chosen = drive.elements
+        if size == 0 or (chosen is not None and (not chosen or min(chosen) < 0 or max(chosen) >= size)):
+            raise UserError(f"elements: {sorted(set(chosen or ()))} are not all elements of input {drive.input}; it "
+                            f"has 0 to {size - 1}")
+        driven = taken.setdefault(drive.input, np.zeros(size, bool))
+        mine = slice(None) if chosen is None else list(chosen)
+        if driven[mine].any():
+            raise UserError(f"protocol: two drives of input {drive.input} share elements; give each element one drive")
+        driven[mine] = True
+        gaps = [b - a for a, b in itertools.pairwise(drive.times)] if isinstance(drive, Drive) else []
+        if gaps and min(gaps) < plan.dt * (1 - 1e-9):
+            raise UserError(f"dt: {plan.dt:g} s is longer than a piece of the protocol ({min(gaps):g} s); give a "
+                            "shorter step")
+
+
+def _check_input(plan: Plan, drive: Drive | Train) -> int:
+    """The number of elements that a drive or train may choose from; refuses one that does not fit its input."""
+    model = plan.model
+    target = choose(f"input of {model.name}", drive.input, {**model.inputs, **model.spike_inputs})
+    if isinstance(drive, Drive) == isinstance(target, SpikeInput):
+        kinds = ("spikes, regular, poisson" if isinstance(target, SpikeInput) else
+                 "constant, steps, ramp, square, cycles")
+        raise UserError(f"protocol {drive.kind}: does not fit input {drive.input}; choose one of: {kinds}")
+    if not model.population(target.population).active(plan.options):
+        _refuse_idle(plan, f"input {drive.input}")
+    if not isinstance(drive, Drive):
+        return plan.size(target.population)
+    _check_values(drive, target)
+    return len(plan.reach(drive.input))
+
+
+def _check_values(drive: Drive, target: Input) -> None:
+    for text in dict.fromkeys(drive.values):
+        value = convert(*split_quantity(text, drive.input), target.unit, f"input {drive.input}")
+        if not ALLOWED[target.allowed](value):
+            raise UserError(f"input {drive.input}: {text} is not allowed; '{target.meaning}' must be "
+                            f"{MUST_BE[target.allowed]}")
+
+
+def _refuse_idle(plan: Plan, what: str) -> None:
+    """What is given and would have no effect is an error."""
+    shown = ", ".join(f"{key}={value}" for key, value in plan.options.items())
+    raise UserError(f"{what}: takes no part in {plan.model.name} with {shown}; leave it out or change the options")
+
+
+def _courses(plan: Plan) -> dict[tuple[str, str], Course]:
+    """The course of every variable that inputs set, of the populations that are there."""
+    setting: dict[tuple[str, str], list[str]] = {}
+    for name, target in plan.model.inputs.items():
+        if plan.model.population(target.population).active(plan.options):
+            setting.setdefault((target.population, target.variable), []).append(name)
+    found = {}
+    for (population, variable), names in setting.items():
+        unit, reached = plan.model.inputs[names[0]].unit, []
+        for name in names:
+            target = plan.model.inputs[name]
+            reached.append((plan.reach(name), convert(target.default, target.unit, unit, name),
+                            [drive for drive in plan.protocol if drive.input == name]))
+        found[population, variable] = resolved(unit, plan.size(population), reached)
+    return found
+
+
+def _initial(plan: Plan, changes: Mapping) -> dict[str, Parameter | tuple[float, ...]]:
+    """Initial values: text "VALUE UNIT", a number, a `Parameter`, or one number an element in the variable's unit."""
+    model, variables = plan.model, plan.model.variables()
+    values: dict[str, Parameter | tuple[float, ...]] = {
+        name: value for name, value in model.initial.items() if variables[name][0].active(plan.options)}
+    values |= {name: tuple(draw(plan)) for name, draw in model.drawn.items() if name in values and name not in changes}
+    for name, value in changes.items():
+        declared = choose(f"initial value of {model.name}", name, dict(model.initial))
+        if name not in values:
+            _refuse_idle(plan, f"initial value {name}")
+        if isinstance(value, str | Parameter) or getattr(value, "ndim", 0 if not hasattr(value, "__len__") else 1) == 0:
+            values[name] = declared.changed(name, value)
+            continue
+        numbers, size = tuple(read(number, declared.unit, name) for number in value), plan.size(variables[name][0].name)
+        if len(numbers) != size or not all(map(ALLOWED[declared.allowed], numbers)):
+            raise UserError(f"{name}: {len(numbers)} initial values; give {size}, each {MUST_BE[declared.allowed]}"
+                            + (f" in {declared.unit}" if declared.unit != "1" else ""))
+        values[name] = numbers
+    return values
