@@ -1,9 +1,20 @@
 """What a simulation will do: checked, its inputs resolved, before anything is built; and read back from a recording."""
 
-from astro_sim.plan.choice import find_model
-from astro_sim.plan.plan import DEFAULT_DT, DEFAULT_DURATION, METHODS, NOTHING, Plan
-from astro_sim.plan.preparation import prepare
-from astro_sim.plan.restoration import model_of, plan_of
+from typing import TYPE_CHECKING
 
-__all__ = ["DEFAULT_DT", "DEFAULT_DURATION", "METHODS", "NOTHING", "Plan", "find_model", "model_of", "plan_of",
-           "prepare"]
+from foundation.lazy import face
+
+if TYPE_CHECKING:
+    from astro_sim.plan.choice import find_model
+    from astro_sim.plan.defaults import DEFAULT_DT, DEFAULT_DURATION, NOTHING
+    from astro_sim.plan.plan import METHODS, Plan
+    from astro_sim.plan.preparation import prepare
+    from astro_sim.plan.restoration import model_of, plan_of
+
+_NAMES = {
+    "DEFAULT_DT": "astro_sim.plan.defaults", "DEFAULT_DURATION": "astro_sim.plan.defaults",
+    "NOTHING": "astro_sim.plan.defaults", "METHODS": "astro_sim.plan.plan", "Plan": "astro_sim.plan.plan",
+    "find_model": "astro_sim.plan.choice", "prepare": "astro_sim.plan.preparation",
+    "model_of": "astro_sim.plan.restoration", "plan_of": "astro_sim.plan.restoration",
+}
+__getattr__, __dir__, __all__ = face("astro_sim.plan", _NAMES)

@@ -5,7 +5,6 @@ import math
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 
@@ -20,8 +19,6 @@ from foundation.shapes import Float, Int
 # name -> order of the state updater in dt, for smooth right-hand sides without coupling
 # with noise the strong order: milstein's supporting value has the drift in it, which costs half an order (see gchi)
 METHODS = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1, "heun": 1, "milstein": 0.5}
-DEFAULT_DURATION, DEFAULT_DT = "60 s", "1 ms"
-NOTHING: Mapping = MappingProxyType({})
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import numpy as np
 from astro_sim.model import Input, Model, SpikeInput
 from astro_sim.parameter import ALLOWED, MUST_BE, Amount, Parameter, convert, read, seconds, split_quantity
 from astro_sim.plan.choice import find_model
-from astro_sim.plan.plan import DEFAULT_DT, DEFAULT_DURATION, METHODS, NOTHING, Plan
+from astro_sim.plan.defaults import DEFAULT_DT, DEFAULT_DURATION, NOTHING
+from astro_sim.plan.plan import METHODS, Plan
 from astro_sim.protocols import Drive, Protocol, drives
 from astro_sim.protocols.course import Course, resolved
 from astro_sim.protocols.trains import Train
