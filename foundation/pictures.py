@@ -8,6 +8,7 @@ import io
 from foundation.errors import UserError
 
 try:
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 except ImportError as error:
     raise UserError("plot: matplotlib is not installed; install it with: pip install matplotlib") from error
@@ -34,3 +35,8 @@ def panels(count: int, *, height: float = PANEL) -> tuple[Picture, list]:
     for one in axes:
         one.spines[["top", "right"]].set_visible(False)
     return picture, axes
+
+
+def shades(count: int) -> list[tuple[float, ...]]:
+    """`count` colours from dark to light, for things that have an order."""
+    return [colormaps[HEAT](0.9 * n / max(1, count - 1)) for n in range(count)]

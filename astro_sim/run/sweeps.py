@@ -17,25 +17,16 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
 from astro_sim.plan import Plan, prepare
+from astro_sim.run.outcome import Outcome
 from foundation.errors import UserError, unknown
 from foundation.files import canonical_json, sha256_bytes, write_text
 
 MAX_POINTS = 1_000_000
 MAX_PROGRAMS = 20  # half a minute each
 _BRIAN2_IS_ONE = threading.Lock()  # it has one device and one random state a process
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Paths of the recordings (`done`: made now, `kept`: there before), and what failed: name -> message."""
-
-    done: tuple[Path, ...]
-    kept: tuple[Path, ...]
-    failed: dict[str, str]
 
 
 def grid(vary: Mapping[str, Sequence], **common) -> list[dict]:
@@ -124,7 +115,7 @@ def sweep(points: Sequence[Mapping], folder, *, executor: Executor | None = None
             except Exception as error:  # one point must not stop the rest, whatever it raised
                 note(name, error)
     done = sorted(folder / f"{name}.nc" for name in missing.keys() - failed.keys())
-    return Outcome(tuple(done), tuple(sorted(folder / f"{name}.nc" for name in kept)), failed)
+    return Outcome(tuple(done), tuple(sorted(folder / f"{name}.nc" for name in kept)), failed, mine)
 
 
 def _work(missing: Mapping[str, Mapping], folder: Path, note: Callable, stack: contextlib.ExitStack

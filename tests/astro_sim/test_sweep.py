@@ -68,6 +68,38 @@ def test_a_stopped_sweep_goes_on_and_damage_is_made_good(tmp_path):
     assert third.submitted == 0
 
 
+def test_the_outcome_is_a_table_a_picture_and_frames(tmp_path):
+    points = grid({"K_P": ["0.05 umolar", "0.1 umolar"], "input.ip3": ["0.3 umolar"]}, **COMMON)
+    bad = {**COMMON, "duration": "60 s", "dt": "5 s"}
+    outcome = sweep([*points, bad], tmp_path, executor=Here())
+    assert [row["K_P"] for row in outcome.varied.values()] == ["0.05 umolar", "0.1 umolar", None]
+    rows = outcome.table().rows
+    assert [row[0] for row in rows] == [name_of(point)[:12] for point in (*points, bad)]
+    assert rows[0][-1] == "done" and "too large" in rows[2][-1]
+    assert "K_P" in outcome._repr_html_() and repr(outcome) == "<Outcome of a sweep: 2 done, 0 were there, 1 failed>"
+    frame, (first, second) = outcome.to_pandas(), (recording for _, recording in outcome.recordings())
+    assert frame["K_P"].tolist() == [0.05, 0.1] and frame.attrs["units"]["K_P"] == "umolar"
+    assert frame["C.highest"].tolist() == [one["C"].values.max() for one in (first, second)]
+    data = outcome.to_xarray()
+    assert data["C"].dims == ("point", "time", "astrocyte") and data["K_P"].values.tolist() == [0.05, 0.1]
+    assert np.array_equal(data["C"].values[1], second["C"].values)
+    panel, = outcome.plot("h").axes
+    assert [line.get_ydata().tolist() for line in panel.get_lines()] == [one["h"].values[:, 0].tolist()
+                                                                       for one in (first, second)]
+    assert panel.get_ylabel() == first["h"].long_name
+    assert "K_P = 0.05 umolar" in panel.get_legend().get_texts()[0].get_text()
+
+
+def test_an_outcome_says_what_cannot_be_put_side_by_side(tmp_path):
+    outcome = sweep([COMMON, {**COMMON, "duration": "2 s"}], tmp_path, executor=Here())
+    with pytest.raises(UserError, match="other times or elements"):
+        outcome.to_xarray()
+    nothing = sweep([{**COMMON, "duration": "60 s", "dt": "5 s"}], tmp_path / "bad", executor=Here())
+    for use in (nothing.plot, nothing.to_xarray):
+        with pytest.raises(UserError, match="no point was recorded"):
+            use()
+
+
 def test_shards_are_all_of_it_and_disjoint(tmp_path):
     made = [set(sweep(POINTS, tmp_path / str(n), executor=Here(), shard=f"{n}/3").done) for n in (1, 2, 3)]
     names = [{path.name for path in paths} for paths in made]
