@@ -19,7 +19,7 @@ FIGURES = {
     "kernel": ("figures.fig_kernel", "recorded response, closed form, torch kernel", False),
     "wave": ("figures.fig_wave", "calcium waves on a ring of astrocytes, by gap-junction flux", False),
     "bifurcation": ("figures.fig_bifurcation", "equilibria and oscillations of calcium over IP3", False),
-    "traces": ("figures.fig_traces", "calcium, IP3 and h under three levels of glutamate", False),
+    "glutamate": ("figures.fig_glutamate", "courses of calcium, IP3 and h under three levels of glutamate", False),
     "release_rate": ("figures.fig_release_rate", "release against presynaptic rate, with and without astrocyte", False),
     "pairing_curve": ("figures.fig_pairing_curve", "change of strength by pairs of spikes", False),
     "phase_plane": ("figures.fig_phase_plane", "nullclines, equilibria and a course of calcium and h", False),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from astro_sim.recording.labels import label
 from derivation.simulation.nondimensional import cycle_shares
 from derivation.simulation.simulations import NUM_CYCLES, calcium_oscillation
 from figures import style
@@ -23,7 +24,7 @@ def _calcium(axis, sources: Sources) -> str:
     recording = calcium_oscillation()
     shown = recording.time <= SHOWN_SECONDS
     axis.plot(recording.time[shown], recording["C"].values[shown, 0], color=style.BLUE)
-    axis.set(xlabel="time (s)", ylabel="calcium (µM)", ylim=(0, None))
+    axis.set(xlabel="time (s)", ylabel=label("calcium", recording["C"].unit), ylim=(0, None))
     axis.text(0.98, 0.03, f"period {sources.cycle_seconds:.2f} s", transform=axis.transAxes, ha="right", fontsize=9)
     return "simulate: an astrocyte's clock"
 
@@ -52,8 +53,8 @@ def _kernel(axis, sources: Sources) -> str:
 def _memory(axis, sources: Sources) -> str:
     rows = table(SPEED, "Peak bytes of a training step")
     segments = [row["T"] for row in rows]
-    for name, label, colour in (("bptt", "backpropagation", style.RED), ("amrb", "memory replay (AMRB)", style.BLUE)):
-        axis.plot(segments, [row[name] / 2**20 for row in rows], "o-", ms=4, color=colour, label=label)
+    for name, words, colour in (("bptt", "backpropagation", style.RED), ("amrb", "memory replay (AMRB)", style.BLUE)):
+        axis.plot(segments, [row[name] / 2**20 for row in rows], "o-", ms=4, color=colour, label=words)
     axis.set(xlabel="number of segments (1)", ylabel="peak of a step (MiB)",
              ylim=(0, None))
     axis.legend(fontsize=8.5)

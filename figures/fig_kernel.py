@@ -19,12 +19,12 @@ def draw(sources: Sources):
     distance = np.arange(SHOWN + 1)
     axis.plot(distance, [entry.evaluate(distance=float(d)) for d in distance], color=style.BLACK,
               label="closed form  exp(-scale d)")
-    for (coupling, recording), marker, colour in zip(sources.lines.items(), ("o", "s"), (style.ORANGE, style.GREEN),
-                                                     strict=True):
+    looks = (("o", 13, style.ORANGE), ("s", 8, style.GREEN))  # what lies below is drawn larger
+    for (coupling, recording), (marker, size, colour) in zip(sources.lines.items(), looks, strict=True):
         measured = steady_response(recording, PLACES // 2)
         right = measured.response[PLACES // 2:][: SHOWN + 1]
         scale = right[1] / entry.evaluate(distance=1.0)  # the driven place itself holds a delta beside the exponential
-        axis.plot(distance[1:], right[1:] / scale, marker, ms=10, mfc="none", mew=1.6, color=colour,
+        axis.plot(distance[1:], right[1:] / scale, marker, ms=size, mfc="none", mew=1.6, color=colour,
                   label=f"recorded, {coupling} coupling, over its value at d = 1")
     kernel = position_kernel(Biology.of(sources.record), PLACES)
     point = torch.zeros(PLACES, 1, dtype=torch.float64)
