@@ -14,11 +14,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = {
-    "sim": ("brian2", "numpy", "scipy", "xarray", "h5netcdf"),
+    "core": ("typer", "rich"),
+    "sim": ("brian2", "numpy", "scipy", "mpmath", "xarray", "h5netcdf", "h5py"),
     "fit": ("sympy",),
-    "train": ("torch", "safetensors"),
+    "train": ("torch", "safetensors", "numpy"),
     "figures": ("matplotlib",),
-    "dev": ("pytest", "hypothesis", "ruff", "jaxtyping", "beartype", "lmfit", "distributed"),
+    "dev": ("pytest", "hypothesis", "ruff", "jaxtyping", "beartype", "lmfit", "distributed", "build", "setuptools"),
+    "docs": ("mkdocs-material", "mkdocstrings", "nbclient", "ipykernel"),
 }
 FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 NEEDED_GIB = 8
@@ -63,7 +65,8 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
             note = f"  (constraints.txt says {pin})" if found and pin and found.split("+")[0] != pin else ""
             rows.append((f"{name} [{extra}]", (found or "missing") + note))
             if not found:
-                mend.append(f'pip install -c constraints.txt -e ".[{extra}]"     # {name} is missing')
+                what = "." if extra == "core" else f'".[{extra}]"'
+                mend.append(f"pip install -c constraints.txt -e {what}     # {name} is missing")
     if _version("torch"):
         rows.append(("torch build", _torch_build()))
     compiler = _compiler()
