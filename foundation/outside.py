@@ -14,6 +14,8 @@ from types import ModuleType
 
 from foundation.errors import UserError, unknown
 
+_OF_FILES: set[str] = set()  # names of modules that other processes cannot import by name
+
 SESSION = "__main__"  # what was typed into a notebook or a session stands in this module
 
 
@@ -74,6 +76,7 @@ def load_file(path: str | os.PathLike) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
+    known = set(sys.modules)
     sys.modules[name] = module  # dataclasses look themselves up here
     sys.path.insert(0, str(file.parent))
     try:
@@ -86,7 +89,18 @@ def load_file(path: str | os.PathLike) -> ModuleType:
         raise UserError(f"{path}{line}: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(file.parent))
+    _OF_FILES.update(key for key in sys.modules.keys() - known if _lies_in(sys.modules[key], file.parent))
     return module
+
+
+def modules_of_files() -> list[ModuleType]:
+    """What `load_file` has run, and what that imported from beside it: other processes cannot import it by name."""
+    return [sys.modules[name] for name in sorted(_OF_FILES & sys.modules.keys())]
+
+
+def _lies_in(module: ModuleType, folder: Path) -> bool:
+    place = getattr(module, "__file__", None)
+    return bool(place) and Path(place).resolve().is_relative_to(folder)
 
 
 def _line_in(error: BaseException, file: Path) -> str:

@@ -4,6 +4,7 @@ A model is data. It is checked when it is made, without Brian2: a symbol that is
 not used, is refused, so a value that looks like part of a model always is one.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from astro_sim.model.parts import (
 )
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError, choose
+from foundation.outside import modules_of_files
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,17 @@ class Model:
         self._check_names()
         self._check_symbols()
         self._check_variables()
+
+    def __reduce__(self) -> tuple[Callable, tuple]:
+        """A built-in model travels to other processes as its name, any other with the functions that it is made of."""
+        built_in = sys.modules.get("astro_sim.models")  # where that is not loaded, this is no built-in model
+        if built_in is not None and built_in.MODELS.get(self.name) is self:
+            return built_in.named, (self.name,)
+        import cloudpickle
+
+        for module in modules_of_files():
+            cloudpickle.register_pickle_by_value(module)
+        return _unpacked, (cloudpickle.dumps(vars(self)),)
 
     @property
     def default_set(self) -> str:
@@ -197,3 +210,10 @@ class Model:
     def _refuse(self, what: str, where: str, names: set[str]) -> None:
         if names:
             raise UserError(f"model {self.name}, {where}: {what}: {', '.join(sorted(names))}")
+
+
+def _unpacked(fields: bytes) -> Model:
+    """A model of a user's own that another of the user's processes has sent."""
+    import cloudpickle
+
+    return Model(**cloudpickle.loads(fields))

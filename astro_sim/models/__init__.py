@@ -22,3 +22,8 @@ MODELS: dict[str, Model] = {
     "neuron_glia_network": neuron_glia_network.MODEL,
     "associative_memory": associative_memory.MODEL,
 }
+
+
+def named(name: str) -> Model:
+    """The built-in model of a name: as such it travels to other processes."""
+    return MODELS[name]
