@@ -75,7 +75,10 @@ def _equilibria(recording: Recording) -> dict:
     from astro_sim.dynamics.phase_plane import phase_plane
     from astro_sim.plan import plan_of
 
-    plan = plan_of(recording.meta)
+    try:
+        plan = plan_of(recording.meta)
+    except UserError as why:
+        return {"no_equilibria": str(why)}
     held = {drive.values for drive in plan.protocol if getattr(drive, "kind", None) == "constant"}
     if len(plan.model.states()) != 2 or len(plan.model.inputs) != 1 or len(held) != len(plan.protocol) or len(held) > 1:
         return {}
@@ -156,7 +159,7 @@ def _wave_text(summary: dict) -> list[str]:
 
 def _equilibria_text(summary: dict) -> list[str]:
     if "equilibria" not in summary:
-        return []
+        return [f"no equilibria: {summary['no_equilibria']}"] if "no_equilibria" in summary else []
     found, lines = summary["equilibria"], []
     for row in found["rows"]:
         at = ", ".join(f"{name} {row[name]:.6g}" for name in row if name in summary["variables"])
