@@ -6,7 +6,7 @@
 from typing import TYPE_CHECKING
 
 try:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Bool, Float, Int, Integer
 except ImportError:  # a machine that only runs needs no shape checker
 
     class _Shaped:
@@ -15,13 +15,13 @@ except ImportError:  # a machine that only runs needs no shape checker
         def __class_getitem__(cls, item):
             return item[0]
 
-    Bool = Float = Int = _Shaped
+    Bool = Float = Int = Integer = _Shaped
 
 if TYPE_CHECKING:
     from numpy import ndarray as Array  # noqa: N812
     from torch import Tensor
 
-__all__ = ["Array", "Bool", "Float", "Int", "Tensor"]
+__all__ = ["Array", "Bool", "Float", "Int", "Integer", "Tensor"]
 
 
 def __getattr__(name: str) -> type:

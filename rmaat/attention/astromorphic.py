@@ -5,40 +5,47 @@ import math
 import torch
 from torch import nn
 
-from foundation.errors import UserError, choose
+from foundation.errors import choose
 from foundation.shapes import Bool, Float, Tensor
+from rmaat.attention.base import Attention
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
 from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32, no_autocast, project_precisely
 from rmaat.attention.projection import ALL, FewReaders, Values, join_heads, mask_of_cells, project_for_sums
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology.biology import Biology
-from rmaat.biology.provenance import SIZE, Analogy, Engineering, Start, declare
+from rmaat.biology.provenance import SIZE, Analogy, Engineering, Start, declare, uniform_deviation
 
 LEAST_SUM = 1e-18  # of phi(K): 1/C then stays finite in float32, and so does its square, which the gradient needs
 
 
-class Astromorphic(nn.Module):
+def start_of_project(module: nn.Module) -> float:
+    """Standard deviation with which the output projection starts."""
+    return module.initial_scale * uniform_deviation(module.project)
+
+
+class Astromorphic(Attention):
     """Attention as a Hebbian write by neurons and astrocytes, read through the astrocytes' calcium feedback.
 
-    Shapes: x [batch, rows, width], the last `num_memory_tokens` rows being memory tokens; mask [batch, rows], true for
-    rows that are there (None: all); result [batch, wanted rows, width], without the residual, the other rows being
-    keys and values alone. The result at valid rows does not depend on what stands in the others. Memory tokens have
-    no place on the astrocytes' line: they write through H_neuron alone and read everything. Sums are at least
-    float32 under autocast and for half-precision modules, and what leaves them in half precision is scaled to the
-    size of a mean over the rows, whatever m and their number.
+        y = Astromorphic(width=64, heads=4, places=128)(x)         # x [batch, up to 128 rows, 64]
+
+    Shapes, mask, memory tokens and wanted rows as `Attention`. `biology` is the committed record's where it is left
+    out; the options are those of `PARTS`. Memory tokens have no place on the astrocytes' line: they write through
+    H_neuron alone and read everything. Sums are at least float32 under autocast and for half-precision modules, and
+    what leaves them in half precision is scaled to the size of a mean over the rows, whatever m and their number.
+    Raises `UserError` where heads does not divide width, for more rows than places, and for an unknown option.
     Source: Mia2026, Kozachkov2023. Not modelled: time inside a segment; all tokens write before any reads.
     """
 
+    reads = ("rel_pos", "feature_map", "calcium_exponent", "feedback", "kernel")
     origins = declare(
-        heads=SIZE,
+        heads=SIZE, places=SIZE,
         LEAST_SUM=Engineering(LEAST_SUM, "least drive: 1/C and its gradient stay finite where no token or none but "
                                          "keys below -41 in every feature write; others do not feel it"),
         m=Engineering(None, "width of a head; the paper's 1/m, the same for every mask"),
         initial_scale=Engineering(None, "the output projection starts larger: neither 1/m nor the level of the "
                                         "feedback makes a new layer silent"),
-        **{"project.weight": Start(0., lambda module: module.initial_scale * (3 * module.heads * module.m) ** -.5,
-                                   "torch's default times initial_scale")},
+        **{"project.weight": Start(0., start_of_project, "torch's default times initial_scale")},
     )
     analogies = (
         Analogy("E5.1", "keys are presynaptic, values postsynaptic activity"),
@@ -46,22 +53,21 @@ class Astromorphic(nn.Module):
         Analogy("E5.4", "C: calcium of a process; P: its feedback on release"),
     )
 
-    def __init__(self, width: int, heads: int, places: int, biology: Biology, rel_pos: str = "positional",
-                 feature_map: str = "elu", calcium_exponent: str = "record", feedback: str = "record",
-                 kernel: str = "record"):
-        super().__init__()
-        check_heads(width, heads)
-        self.heads, self.m = heads, width // heads
+    def __init__(self, width: int, heads: int, places: int, *, biology: Biology | None = None,
+                 rel_pos: str = "positional", feature_map: str = "elu", calcium_exponent: str = "record",
+                 feedback: str = "record", kernel: str = "record"):
+        super().__init__(width, heads, places)
+        biology = biology or Biology.load()
         self.feature_map = choose("feature_map", feature_map, FEATURE_MAP)()
         self.calcium_response, exponent = choose("calcium_exponent", calcium_exponent, CALCIUM_EXPONENT)(biology)
         self.feedback, level = choose("feedback", feedback, FEEDBACK)(biology)
         self.origins = {**self.origins, "calcium_response": exponent, "feedback": level}
         self.scale_free = scale_free(self.feedback)
-        self.rel_pos = choose("rel_pos", rel_pos, REL_POS)(width, heads, places, biology, kernel)
+        self.rel_pos = choose("rel_pos", rel_pos, REL_POS)(width, heads, places, biology=biology, kernel=kernel)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.project = nn.Linear(width, width, bias=False)
         # With phi = 1 everywhere the read is places * P(m g(places)) times the mean value: undo that factor.
-        drive = torch.tensor(float(places), dtype=torch.float64)
+        drive = torch.tensor(float(places), dtype=torch.float64, device="cpu")
         self.initial_scale = 1 / float(drive * self.feedback(calcium=self.m * self.calcium_response(drive=drive)))
         with torch.no_grad():
             self.project.weight.mul_(self.initial_scale)
@@ -71,12 +77,12 @@ class Astromorphic(nn.Module):
         R = self.rel_pos.prepare()
         return None if R is None else self.feature_map(R)
 
-    def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
+    def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int = 0,
                 mask: Bool[Tensor, "batch rows"] | None = None, wanted: slice = ALL,
                 prepared: Float[Tensor, "heads line m"] | None = None) -> Float[Tensor, "batch wanted width"]:
+        places = self.places_of(x, num_memory_tokens)
         if mask is not None:
             x = x.masked_fill(~mask[..., None], 0)  # no bias below: values of padding are 0 as well
-        places = x.shape[1] - num_memory_tokens
         if prepared is None:
             R = self.rel_pos(x[:, :places])
             process = None if R is None else self.feature_map(R)
@@ -115,10 +121,3 @@ class Astromorphic(nn.Module):
         feedback = self.feedback(calcium=q.bmm(g[..., None]))
         # (E5.2) H = (phi(K)^T V + phi(R)^T V) / m, read by phi(Q)
         return values.read(q, k) * (feedback / self.m)
-
-
-def check_heads(width: int, heads: int) -> None:
-    """Raises `UserError` where heads does not divide width."""
-    if heads < 1 or width % heads:
-        raise UserError(f"heads = {heads} does not divide width = {width}; "
-                        "choose heads so that width is a multiple of it")

@@ -1,37 +1,29 @@
-"""Attention without astrocytes, with the signature of `Astromorphic`."""
+"""Attention without astrocytes."""
 
 from torch import nn
 
 from foundation.errors import choose
 from foundation.shapes import Bool, Float, Tensor
-from rmaat.attention.astromorphic import LEAST_SUM, check_heads
+from rmaat.attention.astromorphic import LEAST_SUM
+from rmaat.attention.base import Attention
 from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32, no_autocast
 from rmaat.attention.projection import ALL, join_heads, mask_of_cells, project_for_sums, project_rows
 from rmaat.biology.biology import Biology
-from rmaat.biology.provenance import SIZE, declare
 
 
-class Softmax(nn.Module):
-    """Scaled dot-product attention (torch's), as in RMT. Shapes and mask as `Astromorphic`; takes no other part."""
+class Softmax(Attention):
+    """Scaled dot-product attention (torch's), as in RMT. Shapes and mask as `Attention`; reads no option."""
 
-    origins = declare(heads=SIZE, m=SIZE)
-
-    def __init__(self, width: int, heads: int, places: int, biology: Biology, rel_pos: str = "none",
-                 feature_map: str = "elu", **parts: str):
-        super().__init__()
-        check_heads(width, heads)
-        self.heads, self.m = heads, width // heads
-        self.feature_map = choose("feature_map", feature_map, FEATURE_MAP)()
+    def __init__(self, width: int, heads: int, places: int, *, biology: Biology | None = None):
+        super().__init__(width, heads, places)
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.project = nn.Linear(width, width, bias=False)
 
-    def prepare(self) -> None:
-        """Nothing depends on parameters alone."""
-
-    def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
+    def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int = 0,
                 mask: Bool[Tensor, "batch rows"] | None = None, wanted: slice = ALL,
                 prepared: None = None) -> Float[Tensor, "batch wanted width"]:
+        self.places_of(x, num_memory_tokens)
         if mask is not None:
             x = x.masked_fill(~mask[..., None], 0)
         return self.project(self._attend(x, mask, wanted))
@@ -44,6 +36,13 @@ class Softmax(nn.Module):
 
 class Linear(Softmax):
     """Normalised linear attention, as in RLT: phi(Q) (phi(K)^T V) / (phi(Q) sum phi(K)). Shapes as `Softmax`."""
+
+    reads = ("feature_map",)
+
+    def __init__(self, width: int, heads: int, places: int, *, biology: Biology | None = None,
+                 feature_map: str = "elu"):
+        super().__init__(width, heads, places)
+        self.feature_map = choose("feature_map", feature_map, FEATURE_MAP)()
 
     def _attend(self, x: Tensor, mask: Tensor | None, wanted: slice) -> Float[Tensor, "batch wanted width"]:
         q, k, values = project_for_sums(self.qkv, x, self.heads, wanted)

@@ -78,6 +78,6 @@ FEEDBACK = {"record": _of_record("feedback", "E4.6"), "inverse": _inverse,
 
 def scale_free(feedback: Callable[..., Tensor]) -> bool:
     """Whether P(s C) = P(C)/s: then a factor of a query's phi(Q) has no influence on its result."""
-    calcium = torch.tensor(SAMPLED, dtype=torch.float64)
+    calcium = torch.tensor(SAMPLED, dtype=torch.float64, device="cpu")
     ratio = FACTOR * feedback(calcium=FACTOR * calcium) / feedback(calcium=calcium)
     return bool(((ratio - 1).abs() < EXACT).all())

@@ -9,6 +9,7 @@ from foundation.errors import UserError, choose
 from foundation.shapes import Float, Tensor
 from rmaat.biology.biology import Biology, Curve
 from rmaat.biology.provenance import Engineering, FromRecord, declare
+from rmaat.biology.recorded import Recorded
 
 BLOCK = 64
 FACTORS = 2 * 3 * 5 * 7  # primes of the lengths that FFTs are fast for
@@ -20,7 +21,12 @@ origins = declare(
     FACTORS=Engineering(FACTORS, "of the length of an FFT: any length gives the same result"))
 
 
-class ExponentialKernel(nn.Module):
+def line(places: int) -> Float[Tensor, "places"]:
+    """0, 1, ..., places - 1 as float64 on the CPU, whatever device a network is being built on."""
+    return torch.arange(places, dtype=torch.float64, device="cpu")
+
+
+class ExponentialKernel(Recorded):
     """r = mu^|i-j| times a signal, by two first-order recursions over blocks of places.
 
     Shapes: signal [..., places, m] to the same; O(places * block) work and memory. A block sees its own places and two
@@ -34,13 +40,13 @@ class ExponentialKernel(nn.Module):
         of_record = FromRecord(r.name, equation="E4.5")
         self.origins = {**self.origins, **dict.fromkeys(("near", "carried", "before"), of_record)}
         size = min(places, BLOCK)
-        place, block = torch.arange(size, dtype=torch.float64), torch.arange(BLOCK, dtype=torch.float64)
+        place, block = line(size), line(BLOCK)
         # (E4.5) r_ij = exp(-scale |i-j|); beside it what a place has of the carry from the left and from the right
         near = [r(distance=x) for x in ((place[:, None] - place).abs(), place[:, None] + 1, size - place[:, None])]
-        self.register_buffer("near", torch.cat(near, 1), persistent=False)
-        self.register_buffer("carried", r(distance=size * block)[:, None], persistent=False)
+        self.hold("near", torch.cat(near, 1))
+        self.hold("carried", r(distance=size * block)[:, None])
         apart = block[:, None] - 1 - block
-        self.register_buffer("before", r(distance=size * apart.clamp(min=0)).tril(-1), persistent=False)
+        self.hold("before", r(distance=size * apart.clamp(min=0)).tril(-1))
 
     def forward(self, signal: Float[Tensor, "*batch places m"]) -> Float[Tensor, "*batch places m"]:
         near = self.near.to(signal.dtype)
@@ -76,7 +82,7 @@ def smooth(places: int) -> int:
     return places
 
 
-class AnyKernel(nn.Module):
+class AnyKernel(Recorded):
     """r(|i-j|) times a signal for any form of r, by FFT. Shapes as `ExponentialKernel`.
 
     Lines of N places lie on a ring of at least 2 N, so that no two of them are closer round the other way.
@@ -86,9 +92,9 @@ class AnyKernel(nn.Module):
         super().__init__()
         self.origins = {"spectrum": FromRecord(r.name, equation="E4.5")}
         places = smooth(places)
-        distance = torch.arange(2 * places, dtype=torch.float64)
+        distance = line(2 * places)
         ring = r(distance=torch.minimum(distance, 2 * places - distance))
-        self.register_buffer("spectrum", torch.fft.rfft(ring).real, persistent=False)
+        self.hold("spectrum", torch.fft.rfft(ring).real)
 
     def forward(self, signal: Float[Tensor, "*batch places m"]) -> Float[Tensor, "*batch places m"]:
         places, length = signal.shape[-2], 2 * (self.spectrum.shape[0] - 1)
@@ -111,6 +117,6 @@ def kernel_curve(biology: Biology, name: str = "record") -> Curve:
 def position_kernel(biology: Biology, places: int, name: str = "record") -> nn.Module:
     """The cheapest exact way to apply one of the record's kernels to lines of up to `places` places."""
     r = kernel_curve(biology, name)
-    values = r(distance=torch.arange(SAMPLED, dtype=torch.float64))
+    values = r(distance=line(SAMPLED))
     equal = bool(((values[1:] / values[:-1] / values[1] - 1).abs() < EXACT).all())
     return (ExponentialKernel if equal and abs(float(values[0]) - 1) < EXACT else AnyKernel)(r, places)

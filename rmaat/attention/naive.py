@@ -1,93 +1,87 @@
-"""Astromorphic attention as the equations are written: float64, one token and one head at a time, N x N matrix and all.
+"""Astromorphic attention as the equations are written: one token and one head at a time, N x N matrix and all.
 
-The oracle of the tests, and the place to read what `Astromorphic` computes. Far too slow for anything else.
+The oracle of the tests and the place to read what `Astromorphic` computes. It takes plain tensors, best in float64, and
+imports nothing of the fast code: what agrees with it was computed twice. Far too slow for anything else.
 """
 
-from collections.abc import Callable
-
 import torch
-
-from foundation.shapes import Bool, Float, Tensor
-from rmaat.attention.astromorphic import Astromorphic
-from rmaat.attention.rel_pos import Content, Positional
-from rmaat.biology.biology import Biology
+from torch import Tensor
 
 
-def elu_plus_one(x: Float[Tensor, "m"]) -> Float[Tensor, "m"]:
-    """elu(x) + 1, one number at a time."""
+def elu_plus_one(x: Tensor) -> Tensor:
+    """elu(x) + 1, one number at a time: [m] to the same."""
     return torch.stack([value + 1 if value > 0 else torch.exp(value) for value in x])
 
 
-def softmax_features(x: Float[Tensor, "m"]) -> Float[Tensor, "m"]:
-    """m exp(x_i) / sum_j exp(x_j), one number at a time."""
-    total = sum(torch.exp(value - x.max()) for value in x)
-    return torch.stack([len(x) * torch.exp(value - x.max()) / total for value in x])
-
-
-def _constant(biology: Biology, entry: str, name: str) -> float:
-    return biology.record.entry(entry).constants[name].value
+def softmax_features(x: Tensor) -> Tensor:
+    """m exp(x_i) / sum_j exp(x_j), one number at a time: [m] to the same."""
+    powers = [torch.exp(value - x.max()) for value in x]
+    return torch.stack([len(x) * power / sum(powers) for power in powers])
 
 
 PHI = {"elu": elu_plus_one, "softmax": softmax_features}
-CALCIUM = {"record": lambda biology, total: biology.calcium_response(total), "1": lambda biology, total: total,
-           "0.25": lambda biology, total: total.sqrt().sqrt(),
-           "fitted": lambda biology, total: torch.exp(_constant(biology, "calcium_response_fitted", "exponent")
-                                                      * total.log())}
-FEEDBACK = {"record": lambda biology, C: biology.feedback(C), "inverse": lambda biology, C: 1 / C,
-            "bound": lambda biology, C: 1 / (1 + C / _constant(biology, "feedback_bound", "K"))}
 
 
-def astromorphic(module: Astromorphic, biology: Biology, x: Float[Tensor, "rows width"], num_memory_tokens: int,
-                 present: Bool[Tensor, "rows"], *, feature_map: str = "elu", calcium_exponent: str = "record",
-             feedback: str = "record") -> Float[Tensor, "rows width"]:
-    """What `module` makes of one sample, float64; rows of padding are zero. Source: Mia2026, E5.1 to E5.5."""
-    phi = PHI[feature_map]
-    curves = (lambda total: CALCIUM[calcium_exponent](biology, total), lambda C: FEEDBACK[feedback](biology, C))
-    x = x.double()
-    heads, m = module.heads, module.m
-    W_Q, W_K, W_V = module.qkv.weight.double().unflatten(0, (3, heads, m))
-    read = torch.zeros(len(x), heads, m, dtype=torch.float64)
-    for h in range(heads):
-        R = rel_pos(module, biology, x[:len(x) - num_memory_tokens], present, h)
-        read[:, h] = head(x, W_Q[h], W_K[h], W_V[h], R, present, phi, *curves)
-    return read.flatten(1) @ module.project.weight.double().T
+def coupling(places: int, scale: float) -> Tensor:
+    """r of all pairs of places, float64 [places, places]."""
+    place = torch.arange(places, dtype=torch.float64)
+    # (E4.5) r_ij = exp(-scale |i-j|)
+    return torch.exp(-scale * (place[:, None] - place).abs())
 
 
-def head(x: Float[Tensor, "rows width"], W_Q: Float[Tensor, "m width"], W_K: Float[Tensor, "m width"],
-         W_V: Float[Tensor, "m width"], R: list[Tensor],
-         present: Bool[Tensor, "rows"], phi: Callable, calcium_response: Callable,
-         feedback: Callable) -> Float[Tensor, "rows m"]:
-    """One head: write with neurons and astrocytes, then read. R has one row per place; memory tokens have none."""
-    m = len(W_V)
-    H, total = torch.zeros(m, m, dtype=torch.float64), torch.zeros(m, dtype=torch.float64)
-    for t in range(len(x)):
-        if present[t]:
-            K, V = W_K @ x[t], W_V @ x[t]
-            H = H + torch.outer(phi(K), V) / m
-            total = total + phi(K)
-            if t < len(R):
-                H = H + torch.outer(phi(R[t]), V) / m
-    g = calcium_response(total)
-    rows = torch.zeros(len(x), m, dtype=torch.float64)
-    for t in range(len(x)):
-        if present[t]:
-            Q = W_Q @ x[t]
-            C = phi(Q) @ g
-            rows[t] = phi(Q) @ (H * feedback(C))
-    return rows
+def positional(r: Tensor, rows: Tensor) -> Tensor:
+    """R [heads, line, m] from r [line, line] and one learned row a place, [heads, line, m]."""
+    # (E5.5) R = r W_rel
+    return torch.stack([r @ W_rel for W_rel in rows])
 
 
-def rel_pos(module: Astromorphic, biology: Biology, x: Float[Tensor, "places width"],
-            present: Bool[Tensor, "rows"], h: int) -> list[Tensor]:
-    """R of one head, one row per place; empty where the module has no astrocytic write."""
-    if isinstance(module.rel_pos, Positional):
-        source = module.rel_pos.rows.double()[h]
-    elif isinstance(module.rel_pos, Content):
-        W_R = module.rel_pos.project.weight.double().unflatten(0, (module.heads, module.m))[h]
-        nothing = torch.zeros(module.m, dtype=torch.float64)
-        source = torch.stack([W_R @ x[j] if present[j] else nothing for j in range(len(x))])
-    else:
-        return []
-    place = torch.arange(len(source), dtype=torch.float64)
-    r = module.rel_pos.curve(distance=(place[:, None] - place).abs())
-    return list((r @ source)[:len(x)])
+def content(r: Tensor, x: Tensor, W_R: Tensor, heads: int, present: Tensor) -> Tensor:
+    """R [heads, places, m] from what the tokens x [places, width] are; W_R [width, width], present [places]."""
+    seen = torch.stack([W_R @ row if here else torch.zeros_like(row) for row, here in zip(x, present, strict=True)])
+    # (E5.5) R = r (X W_R)
+    return torch.stack([r[:len(x), :len(x)] @ part for part in seen.chunk(heads, 1)])
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, R: Tensor | None = None, *, present: Tensor | None = None,
+           feature_map: str = "elu", exponent: float = 1., half_level: float | None = None) -> Tensor:
+    """One head of one sample: write with neurons and astrocytes, then read.
+
+    Shapes: q, k, v [rows, m], R [places, m] of the first rows (None: no astrocytes), the rows after them being memory
+    tokens, which have no place; present [rows]; result [rows, m], 0 where nobody is. `exponent` is alpha;
+    `half_level` is K of a bounded feedback, None the paper's 1/C.
+    """
+    phi, m = PHI[feature_map], q.shape[1]
+    there = [t for t in range(len(q)) if present is None or present[t]]
+    H, total = q.new_zeros(m, m), q.new_zeros(m)
+    for t in there:
+        # (E5.2) H = (phi(K)^T V + phi(R)^T V) / m
+        H = H + torch.outer(phi(k[t]), v[t]) / m
+        if R is not None and t < len(R):
+            H = H + torch.outer(phi(R[t]), v[t]) / m
+        total = total + phi(k[t])
+    # (E5.3) g = (sum_t phi(k_t))^alpha
+    g = total ** exponent
+    rows = [q.new_zeros(m)] * len(q)
+    for t in there:
+        # (E5.4) C = phi(Q) g^T, L = phi(Q) (H o P(C)) + X; the block adds X
+        C = phi(q[t]) @ g
+        # (E4.6) P = 1/C, or (E4.9) K/(K + C)
+        P = 1 / C if half_level is None else half_level / (half_level + C)
+        rows[t] = phi(q[t]) @ (H * P)
+    return torch.stack(rows)
+
+
+def astromorphic(x: Tensor, qkv: Tensor, project: Tensor, R: Tensor | None = None, *, heads: int = 1,
+                 present: Tensor | None = None, **curves) -> Tensor:
+    """All heads of one sample between the projections: x [rows, width] to the same.
+
+    `qkv` [3 width, width] and `project` [width, width] as a linear layer holds them, R [heads, places, m]; `curves` as
+    in `attend`. Source: Mia2026, Kozachkov2023.
+    """
+    if present is not None:  # what stands in an absent row is nothing, even if it is no number
+        x = torch.stack([row if here else torch.zeros_like(row) for row, here in zip(x, present, strict=True)])
+    # (E5.1) K = X W_K, Q = X W_Q, V = X W_V
+    Q, K, V = (x @ W.T for W in qkv.chunk(3))
+    read = [attend(q, k, v, None if R is None else R[h], present=present, **curves)
+            for h, (q, k, v) in enumerate(zip(Q.chunk(heads, 1), K.chunk(heads, 1), V.chunk(heads, 1), strict=True))]
+    return torch.cat(read, 1) @ project.T

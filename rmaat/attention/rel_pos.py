@@ -17,6 +17,11 @@ def couple(kernel: nn.Module, signal: Float[Tensor, "*batch places m"]) -> Float
         return kernel(at_least_float32(signal))
 
 
+def start_of_rows(module: nn.Module) -> float:
+    """Standard deviation with which the learned rows start."""
+    return module.initial_scale
+
+
 class Positional(nn.Module):
     """R = r W_rel with one learned row per place: the paper's reading, bound to one segment length.
 
@@ -25,14 +30,14 @@ class Positional(nn.Module):
     """
 
     origins = declare(initial_scale=Engineering(None, "learned rows start so that R has unit variance in mid-line"),
-                      rows=Start(0., lambda module: module.initial_scale, "normal, times initial_scale"))
+                      rows=Start(0., start_of_rows, "normal, times initial_scale"))
     analogies = (Analogy("E5.5", "R: processes learn a pattern per place and share it along the line"),)
 
-    def __init__(self, width: int, heads: int, places: int, biology: Biology, kernel: str = "record"):
+    def __init__(self, width: int, heads: int, places: int, *, biology: Biology, kernel: str = "record"):
         super().__init__()
         self.curve, self.kernel = kernel_curve(biology, kernel), position_kernel(biology, places, kernel)
         self.origins = {**self.origins, "curve": FromRecord(self.curve.name, equation="E4.5")}
-        distance = torch.arange(-places // 2, places // 2 + 1, dtype=torch.float64).abs()
+        distance = torch.arange(-places // 2, places // 2 + 1, dtype=torch.float64, device="cpu").abs()
         self.initial_scale = float(self.curve(distance=distance).square().sum().rsqrt())
         self.rows = nn.Parameter(torch.randn(heads, places, width // heads) * self.initial_scale)
 
@@ -54,7 +59,7 @@ class Content(nn.Module):
     origins = declare(heads=SIZE)
     analogies = (Analogy("E5.5", "R: processes see what their neighbours receive"),)
 
-    def __init__(self, width: int, heads: int, places: int, biology: Biology, kernel: str = "record"):
+    def __init__(self, width: int, heads: int, places: int, *, biology: Biology, kernel: str = "record"):
         super().__init__()
         self.heads = heads
         self.curve, self.kernel = kernel_curve(biology, kernel), position_kernel(biology, places, kernel)
@@ -72,7 +77,7 @@ class Content(nn.Module):
 class NoRelPos(nn.Module):
     """No astrocytic write: H is H_neuron alone."""
 
-    def __init__(self, width: int, heads: int, places: int, biology: Biology, kernel: str = "record"):
+    def __init__(self, width: int, heads: int, places: int, *, biology: Biology, kernel: str = "record"):
         super().__init__()
 
     def prepare(self) -> None:

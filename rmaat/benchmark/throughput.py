@@ -14,9 +14,10 @@ from rmaat.benchmark.report import Table
 from rmaat.training.variants import BASELINES
 
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16_384, 65_536)
-# attention and its R by column; "no R" is astromorphic without the astrocytes' write
-MODULES = {"SDPA": ("softmax", "none"), "linear": ("linear", "none"), "no R": ("astromorphic", "none"),
-           "positional": ("astromorphic", "positional"), "content": ("astromorphic", "content")}
+# attention and its options by column; "no R" is astromorphic without the astrocytes' write
+MODULES = {"SDPA": ("softmax", {}), "linear": ("linear", {}), "no R": ("astromorphic", {"rel_pos": "none"}),
+           "positional": ("astromorphic", {"rel_pos": "positional"}),
+           "content": ("astromorphic", {"rel_pos": "content"})}
 
 COMPILED = "positional compiled"
 
@@ -86,8 +87,8 @@ def _attention_runs(bench: Bench, length: int, backward: bool, compiled: bool) -
 
         return run
 
-    modules = {name: ATTENTION[kind](bench.shape.width, bench.shape.heads, length, bench.biology, rel_pos
-                                     ).to(bench.device) for name, (kind, rel_pos) in MODULES.items()}
+    modules = {name: ATTENTION[kind](bench.shape.width, bench.shape.heads, length, biology=bench.biology, **options
+                                     ).to(bench.device) for name, (kind, options) in MODULES.items()}
     if compiled:
         modules[COMPILED] = torch.compile(modules["positional"])
     return {name: attend(module) for name, module in modules.items()}

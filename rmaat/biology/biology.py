@@ -70,11 +70,14 @@ class Biology:
         biology._check()
         return biology
 
+    def __repr__(self) -> str:
+        return f"Biology(record {self.record.hash[:12]}, q {self.q:.6g})"
+
     def _check(self) -> None:
         """A form may be well written and still useless: look at a few values before a run starts."""
         if not 0 < self.q < 1:
             raise DamagedFileError(f"record: retention constant q is {self.q}; it must lie between 0 and 1")
-        sample = torch.tensor([.5, 1, 8, 64], dtype=torch.float64)
+        sample = torch.tensor([.5, 1, 8, 64], dtype=torch.float64, device="cpu")
         for name, values in (("retention", self.retention(8)), ("relative_position", self.relative_position(sample)),
                              ("calcium_response", self.calcium_response(sample)), ("feedback", self.feedback(sample))):
             if not bool((torch.isfinite(values) & (values > 0)).all()):
@@ -90,8 +93,8 @@ class Biology:
         return constants["q"]
 
     def retention(self, num_segments: int) -> Float[Tensor, "num_segments"]:
-        """RF(t, T) for t = 1..T, float64."""
-        t = torch.arange(1, num_segments + 1, dtype=torch.float64)
+        """RF(t, T) for t = 1..T, float64 on the CPU."""
+        t = torch.arange(1, num_segments + 1, dtype=torch.float64, device="cpu")
         return self.curves["retention"](t=t, T=float(num_segments))
 
     def relative_position(self, distance: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

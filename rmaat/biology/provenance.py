@@ -81,8 +81,9 @@ class Traced:
 SIZE = Engineering(None, "a size: follows from the config")
 
 
-def _uniform(module: nn.Linear) -> float:
-    return (3 * module.in_features) ** -.5  # uniform within 1/sqrt(in_features)
+def uniform_deviation(module: nn.Linear) -> float:
+    """Standard deviation of a linear layer's numbers as torch starts them: uniform within 1/sqrt(in_features)."""
+    return (3 * module.in_features) ** -.5
 
 
 # torch's own modules cannot declare anything, so their numbers are declared here.
@@ -93,8 +94,8 @@ STANDARD: dict[type[nn.Module], Mapping[str, Origin]] = {
     nn.Dropout: declare(p=Engineering(None, "regularisation, chosen in the config")),
     nn.Linear: declare(
         in_features=SIZE, out_features=SIZE,
-        weight=Start(0., _uniform, "torch's default: uniform within 1/sqrt(in_features)"),
-        bias=Start(0., _uniform, "torch's default: uniform within 1/sqrt(in_features)")),
+        weight=Start(0., uniform_deviation, "torch's default: uniform within 1/sqrt(in_features)"),
+        bias=Start(0., uniform_deviation, "torch's default: uniform within 1/sqrt(in_features)")),
     nn.Embedding: declare(
         num_embeddings=SIZE, embedding_dim=SIZE, weight=Start(0., 1., "torch's default: normal"),
         norm_type=Engineering(None, "torch's default; without influence, no max_norm is set")),

@@ -1,27 +1,40 @@
 """Everything that shapes a network, checked when it is written down: `ModelConfig`."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
 
 from foundation.errors import UserError, choose
-from rmaat.attention import ATTENTION, PARTS
+from foundation.outside import find
+from rmaat.attention import ATTENTION, PARTS, Attention
 from rmaat.biology.provenance import Engineering, declare
 from rmaat.gradient.backprop import GRADIENT
 from rmaat.gradient.memory_store import MEMORY_STORE
 from rmaat.model.layers import REPLAY
-from rmaat.model.memory import RETENTION
+from rmaat.model.memory import RETENTION, Retention
+from rmaat.model.output import OUTPUT
 from rmaat.model.readout import READOUT
 
 LARGEST = 2**53
 origins = declare(LARGEST=Engineering(LARGEST, "of a size: whole numbers up to here are exact in float64"))
 UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
+SIZES = {"vocab_size": 0, "num_classes": 0, "segment_length": 1, "num_segments": 1, "width": 1, "layers": 1, "heads": 1,
+         "num_memory_tokens": 0, "feedforward": 1, "keep_last": 0, "budget_bytes": 0}  # and the least of each
+CHOICES: Mapping[str, Mapping] = {
+    **PARTS, "readout": READOUT, "unread": UNREAD, "output": OUTPUT, "gradient": GRADIENT, "replay": REPLAY,
+    "memory_store": MEMORY_STORE}
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything that shapes the network. Raises `UserError` that names the field, the value and what is allowed."""
+    """Everything that shapes the network.
 
-    vocab_size: int
-    num_classes: int
+    `attention` and `retention` are names, or your own: a class, or a text `file.py:NAME` or `package.module:NAME`.
+    Raises `UserError` that names the field, the value and what is allowed; so it does for an option that another one
+    leaves without effect.
+    """
+
+    vocab_size: int  # 0: vectors come in the place of tokens
+    num_classes: int  # 0: output = features
     segment_length: int
     num_segments: int  # the T of the retention rules; a sequence holds at most segment_length * num_segments tokens
     width: int = 32
@@ -30,15 +43,16 @@ class ModelConfig:
     num_memory_tokens: int = 4
     feedforward: int = 4  # its hidden width in units of `width`
     dropout: float = 0.0
-    attention: str = "astromorphic"
+    attention: str | type[Attention] = "astromorphic"
     rel_pos: str = "positional"
     feature_map: str = "elu"
     calcium_exponent: str = "record"
     feedback: str = "record"
     kernel: str = "record"
-    retention: str = "accumulate"
+    retention: str | type[Retention] = "accumulate"
     readout: str = "last"
     unread: str = "pruned"
+    output: str = "classes"
     gradient: str = "amrb"
     replay: str = "segment"
     keep_last: int = 1  # segments that keep their graph, with gradient = amrb
@@ -46,9 +60,8 @@ class ModelConfig:
     memory_store: str = "device"  # where the memories wait for their replay
 
     def __post_init__(self):
-        for name in ("vocab_size", "num_classes", "segment_length", "num_segments", "width", "layers", "heads",
-                     "num_memory_tokens", "feedforward", "keep_last", "budget_bytes"):
-            value, least = getattr(self, name), int(name not in ("num_memory_tokens", "keep_last", "budget_bytes"))
+        for name, least in SIZES.items():
+            value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise UserError(f"{name} = {value!r}: must be a whole number of at least {least}")
             if value > LARGEST:
@@ -56,23 +69,77 @@ class ModelConfig:
         if self.width % self.heads:
             raise UserError(f"heads = {self.heads} does not divide width = {self.width}; "
                             "choose heads so that width is a multiple of it")
-        if self.gradient != "amrb" and (self.keep_last, self.budget_bytes, self.memory_store) != (1, 0, "device"):
-            raise UserError(f"keep_last, budget_bytes and memory_store are options of gradient = amrb; leave them away "
-                            f"with gradient = {self.gradient}")
-        if self.budget_bytes and self.keep_last != 1:
-            raise UserError(f"budget_bytes = {self.budget_bytes} chooses keep_last; leave keep_last = {self.keep_last} "
-                            "away")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout = {self.dropout!r}: must be at least 0 and below 1")
-        for name, registry in (("attention", ATTENTION), *PARTS.items(), ("retention", RETENTION),
-                               ("readout", READOUT), ("unread", UNREAD), ("gradient", GRADIENT), ("replay", REPLAY),
-                               ("memory_store", MEMORY_STORE)):
+        for name, registry in CHOICES.items():
             choose(name, getattr(self, name), registry)
+        if not self.num_classes and self.output != "features":
+            raise UserError(f"num_classes = 0: output = {self.output} needs at least one class; give their number, or "
+                            "output = features")
+        for name, why, harmless in _without_effect(self):
+            value = getattr(self, name)
+            if value not in (_default(name), *harmless):
+                raise UserError(f"{name} = {_shown(value)}: {why}")
 
     @property
     def max_length(self) -> int:
         """Tokens of the longest sequence."""
         return self.segment_length * self.num_segments
+
+    @property
+    def attention_class(self) -> type[Attention]:
+        """The class of the attention."""
+        return _kind("attention", self.attention, ATTENTION, Attention)
+
+    @property
+    def retention_class(self) -> type[Retention]:
+        """The class of the retention rule."""
+        return _kind("retention", self.retention, RETENTION, Retention)
+
+
+def _kind(name: str, given: str | type, registry: Mapping[str, type], base: type) -> type:
+    """The class that an option names, or is."""
+    kind = find(name, given, registry, of=base) if isinstance(given, str) else given
+    if not (isinstance(kind, type) and issubclass(kind, base)):
+        raise UserError(f"{name} = {kind!r}: give a name, or a class under {base.__module__}.{base.__name__}")
+    return kind
+
+
+def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
+    """Options that `config`'s others leave without effect: name, why and what to do, values that say the same."""
+    attention, retention = config.attention_class, config.retention_class
+
+    def unread(name: str, by: str, readers: Iterable[str], harmless: tuple = ()) -> tuple[str, str, tuple]:
+        return name, (f"{by} = {_shown(getattr(config, by))} reads no {name}; leave it out or choose one of: "
+                      f"{', '.join(sorted(readers))}"), harmless
+
+    for name in PARTS:
+        if name not in attention.reads:
+            yield unread(name, "attention", (key for key, kind in ATTENTION.items() if name in kind.reads), ("none",))
+    if "rel_pos" in attention.reads and config.rel_pos == "none":
+        yield unread("kernel", "rel_pos", PARTS["rel_pos"].keys() - {"none"})
+    if config.gradient != "amrb":
+        for name in ("keep_last", "budget_bytes", "memory_store"):
+            yield unread(name, "gradient", ["amrb"])
+    if config.budget_bytes:
+        yield "keep_last", f"budget_bytes = {config.budget_bytes} chooses it; leave one of them out", ()
+    if config.output != "classes":
+        yield unread("readout", "output", ["classes"])
+        yield unread("unread", "output", ["classes"])
+    if config.output == "features":
+        yield "num_classes", "output = features has no classes; give num_classes = 0, or output = tokens", (0,)
+    if config.readout == "pooled":
+        yield unread("unread", "readout", READOUT.keys() - {"pooled"})
+    if not config.num_memory_tokens and retention not in (RETENTION["none"], RETENTION["reset"]):
+        yield "retention", "num_memory_tokens = 0 leaves nothing to retain; leave it out or choose none", ()
+
+
+def _default(name: str) -> object:
+    return next(field.default for field in fields(ModelConfig) if field.name == name)
+
+
+def _shown(value: object) -> object:
+    return value.__name__ if isinstance(value, type) else value
 
 
 # The numbers of a config: none claims biology.

@@ -1,19 +1,23 @@
-"""Retention rules: how the memory tokens that leave a segment become those that enter the next.
-
-A rule is built from the record and T, and called as `rule(memory, proposed, t)` with t = 1..T; `proposed` is the
-paper's mem'. `rule.enter(memory, initial)` is what a segment sees of the memory.
-"""
+"""Retention rules: how the memory tokens that leave a segment become those that enter the next."""
 
 import torch
-from torch import nn
 
 from foundation.shapes import Float, Tensor
 from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import Analogy, FromRecord, declare
+from rmaat.biology.recorded import Recorded
 
 
-class Keep(nn.Module):
-    """mem': the segment's output is the memory (no retention). Shapes: [batch, tokens, width] throughout."""
+class Retention(Recorded):
+    """A rule; one of your own is a class under this one with a `forward`.
+
+        class Half(Retention):
+            def forward(self, memory, proposed, t):
+                return (memory + proposed) / 2
+
+    Built from the record and T, called as `rule(memory, proposed, t)` with t = 1..T after each segment; `proposed` is
+    the paper's mem'. Shapes: [batch, tokens, width] throughout. `hold(name, values)` keeps numbers from the record.
+    """
 
     needs_num_segments = False  # whether T is in the rule; a stream has none
 
@@ -24,6 +28,15 @@ class Keep(nn.Module):
               initial: Float[Tensor, "tokens width"]) -> Float[Tensor, "batch tokens width"]:
         """What a segment sees of the memory."""
         return memory
+
+    def forward(self, memory: Float[Tensor, "batch tokens width"], proposed: Float[Tensor, "batch tokens width"],
+                t: int) -> Float[Tensor, "batch tokens width"]:
+        """The memory after segment t."""
+        raise NotImplementedError(f"{type(self).__name__} needs a forward(memory, proposed, t)")
+
+
+class Keep(Retention):
+    """mem': the segment's output is the memory (no retention)."""
 
     def forward(self, memory: Float[Tensor, "batch tokens width"], proposed: Float[Tensor, "batch tokens width"],
                 t: int) -> Float[Tensor, "batch tokens width"]:
@@ -40,7 +53,7 @@ class Reset(Keep):
         return initial.expand_as(memory)
 
 
-class _Scheduled(Keep):
+class _Scheduled(Retention):
     """A rule with one gain per segment, float64 [T]; t = 1..T."""
 
     needs_num_segments = True
@@ -50,7 +63,7 @@ class _Scheduled(Keep):
     def __init__(self, biology: Biology, num_segments: int):
         super().__init__(biology, num_segments)
         # (E4.2) RF(t,T)
-        self.register_buffer("retention", biology.retention(num_segments), persistent=False)
+        self.hold("retention", biology.retention(num_segments))
 
 
 class Multiply(_Scheduled):
@@ -69,7 +82,7 @@ class Accumulate(_Scheduled):
         return memory + len(self.retention) * self.retention[t - 1] * (proposed - memory)
 
 
-class _Recursive(Keep):
+class _Recursive(Retention):
     """A rule that needs q alone, and no T."""
 
     origins = declare(q=FromRecord("retention", "q", "E4.1"))
@@ -77,7 +90,7 @@ class _Recursive(Keep):
 
     def __init__(self, biology: Biology, num_segments: int):
         super().__init__(biology, num_segments)
-        self.register_buffer("q", torch.tensor(biology.q, dtype=torch.float64), persistent=False)
+        self.hold("q", torch.tensor(biology.q, dtype=torch.float64, device="cpu"))
 
 
 class Leaky(_Recursive):
@@ -96,5 +109,6 @@ class Geometric(_Recursive):
         return memory + self.q ** (t - 1) * (proposed - memory)
 
 
-RETENTION = {"none": Keep, "multiply": Multiply, "accumulate": Accumulate, "leaky": Leaky, "geometric": Geometric,
-             "reset": Reset}
+RETENTION: dict[str, type[Retention]] = {
+    "none": Keep, "multiply": Multiply, "accumulate": Accumulate, "leaky": Leaky, "geometric": Geometric,
+    "reset": Reset}

@@ -6,9 +6,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from foundation.errors import UserError
-from foundation.shapes import Bool, Float, Int, Tensor
-from rmaat.attention import ATTENTION, PARTS
+from foundation.shapes import Float, Int, Integer, Tensor
 from rmaat.attention.projection import ALL
 from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import Analogy, Engineering, Start, declare
@@ -18,23 +16,31 @@ from rmaat.gradient.memory_store import MEMORY_STORE
 from rmaat.model.block import Block
 from rmaat.model.config import REASONS, UNREAD, ModelConfig
 from rmaat.model.layers import REPLAY
-from rmaat.model.memory import RETENTION
+from rmaat.model.output import OUTPUT
 from rmaat.model.readout import READOUT
+from rmaat.model.segments import Segment, Work, check_input, cut, join
 from rmaat.model.stream import Stream
 from rmaat.resources import resource_errors
 
 INITIAL_SCALE = .02  # standard deviation of embeddings and initial memory tokens
 _TOKENS = Start(0., INITIAL_SCALE, "normal, times INITIAL_SCALE")
 Prepared = list[Tensor | None]  # one of each block
-Segment = tuple[Int[Tensor, "batch places"], Bool[Tensor, "batch places"] | None, int]
 
 
 class RMAAT(nn.Module):
-    """Recurrent memory-augmented astromorphic transformer, a classifier of token sequences.
+    """Recurrent memory-augmented astromorphic transformer over token sequences.
 
-    `forward(tokens [batch, length] int64, lengths [batch] int64) -> logits [batch, num_classes]`. What stands in
-    `tokens` beyond a sample's length has no influence, and a segment that is all padding leaves a sample's memory
-    unchanged. Source: Mia2026. Not modelled: the retention schedule of a shorter sample; T is the config's for all.
+        logits = RMAAT(ModelConfig(vocab_size=256, num_classes=10, segment_length=128, num_segments=8))(tokens)
+
+    `forward(tokens [batch, length], lengths [batch]) -> logits [batch, num_classes]`: tokens are int64, int32 or uint8;
+    lengths may be left out where all samples are whole. `inputs_embeds` [batch, length, width], floating point, come
+    in the place of tokens: they take the embedding's place and are rounded to the network's type, their gradient is
+    BPTT's. With `output="tokens"` logits [batch, length, num_classes], with `output="features"` features [batch,
+    length, width], both 0 where there is no token. What stands beyond a sample's length has no influence, and a segment
+    that is all padding leaves a sample's memory unchanged. `biology` is the committed record's where it is left out.
+
+    Raises `UserError` for what `check_input` refuses, `ResourceError` where memory runs out. Source: Mia2026. Not
+    modelled: the retention schedule of a shorter sample; T is the config's for all.
     """
 
     origins = declare(INITIAL_SCALE=Engineering(INITIAL_SCALE, "small tokens are soon overwritten: recall takes a "
@@ -47,9 +53,9 @@ class RMAAT(nn.Module):
     analogies = (Analogy("E5.6", "memory tokens: what the astrocytes' long-term processes hold between segments"),)
 
     @resource_errors("building the network")
-    def __init__(self, config: ModelConfig, biology: Biology):
+    def __init__(self, config: ModelConfig, biology: Biology | None = None):
         super().__init__()
-        self.config, self.biology = config, biology
+        self.config, self.biology = config, biology or Biology.load()
         width = config.width
         self.embedding = nn.Embedding(config.vocab_size, width)
         self.position = nn.Parameter(torch.randn(config.segment_length, width))
@@ -57,31 +63,27 @@ class RMAAT(nn.Module):
         with torch.no_grad():
             for table in (self.embedding.weight, self.position, self.initial_memory):
                 table.mul_(INITIAL_SCALE)
-        parts = {name: getattr(config, name) for name in PARTS}
-        self.blocks = nn.ModuleList(
-            Block(ATTENTION[config.attention](width, config.heads, config.segment_length, biology, **parts),
-                  width, width * config.feedforward, config.dropout) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(self._block() for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
-        self.retention = RETENTION[config.retention](biology, config.num_segments)
-        self.head = nn.Linear(width * (1 + config.num_memory_tokens), config.num_classes)
+        self.retention = config.retention_class(self.biology, config.num_segments)
+        self.output = OUTPUT[config.output]
+        self.head = self.output.head(width, config.num_memory_tokens, config.num_classes)
         self.gradient = GRADIENT[config.gradient]
         self.budget = Budget(config.budget_bytes) if config.budget_bytes else None
         if config.gradient == "amrb":
             self.gradient = partial(amrb, keep_last=self.budget or config.keep_last,
                                     store=MEMORY_STORE[config.memory_store])
 
-    def split(self, tokens: Int[Tensor, "batch length"], lengths: Int[Tensor, "batch"]) -> list[Segment]:
-        """Segments (tokens, mask, t = 1..T); the last may be shorter, and mask is None where all samples are whole."""
-        shortest, longest = check_input(self.config, tokens, lengths)
-        size, segments = self.config.segment_length, []
-        for start in range(0, longest, size):
-            stop = min(start + size, longest)
-            x, mask = tokens[:, start:stop], None
-            if stop > shortest:
-                mask = torch.arange(start, stop, device=tokens.device) < lengths[:, None]
-                x = x.masked_fill(~mask, 0)
-            segments.append((x, mask, start // size + 1))
-        return segments
+    def cut(self, tokens: Integer[Tensor, "batch length"],
+            lengths: Int[Tensor, "batch"] | None = None) -> list[Segment]:
+        """The segments of a batch, looked at as `forward` does. Raises `UserError` for bad input."""
+        return cut(check_input(self.config, tokens, lengths), self.config.segment_length)
+
+    def _block(self) -> Block:
+        config, kind = self.config, self.config.attention_class
+        options = {name: getattr(config, name) for name in kind.reads}
+        attention = kind(config.width, config.heads, config.segment_length, biology=self.biology, **options)
+        return Block(attention, config.width, config.width * config.feedforward, config.dropout)
 
     def prepare(self) -> Prepared:
         """What each block computes of its parameters alone, once for all segments of a pass; None for nothing."""
@@ -89,12 +91,13 @@ class RMAAT(nn.Module):
 
     def step(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
              prepared: Prepared | None = None,
-             ) -> tuple[Float[Tensor, "batch width"], Float[Tensor, "batch tokens width"]]:
-        """One segment: (sum of the features of its valid tokens, memory after it)."""
-        tokens, mask, _ = segment
+             ) -> tuple[Float[Tensor, "batch *places width"], Float[Tensor, "batch tokens width"]]:
+        """One segment: (features of its tokens, memory after it); with output = classes the sum of the features."""
         x, after = self._pass(segment, memory, ALL, prepared)
-        features = self.norm(x[:, :tokens.shape[1]])
-        return (features if mask is None else features * mask[..., None]).sum(1), after
+        features = self.norm(x[:, :segment.tokens.shape[1]])
+        if segment.mask is not None:
+            features = features * segment.mask[..., None]
+        return features if self.output.per_token else features.sum(1), after
 
     def write(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
               prepared: Prepared | None = None) -> tuple[None, Float[Tensor, "batch tokens width"]]:
@@ -112,7 +115,8 @@ class RMAAT(nn.Module):
         tokens, mask, t = segment
         places, num_memory = tokens.shape[1], self.config.num_memory_tokens
         entering = self.retention.enter(memory, self.initial_memory)
-        x = torch.cat([self.embedding(tokens) + self.position[:places], entering], 1)
+        vectors = tokens.to(self.position.dtype) if tokens.is_floating_point() else self.embedding(tokens)
+        x = torch.cat([vectors + self.position[:places], entering], 1)
         rows = None if mask is None else nn.functional.pad(mask, (0, num_memory), value=True)
         x = REPLAY[self.config.replay](
             lambda layer, x: layer[0](x, num_memory, rows, wanted if layer[0] is self.blocks[-1] else ALL, layer[1]),
@@ -124,16 +128,18 @@ class RMAAT(nn.Module):
         """The memory before the first segment."""
         return self.initial_memory.expand(batch, -1, -1)
 
-    def forward(self, tokens: Int[Tensor, "batch length"],
-                lengths: Int[Tensor, "batch"]) -> Float[Tensor, "batch classes"]:
-        segments = self.split(tokens, lengths)
-        readout = READOUT[self.config.readout]
-        read = readout.segments(lengths, self.config.segment_length)
+    def forward(self, tokens: Integer[Tensor, "batch length"] | None = None,
+                lengths: Int[Tensor, "batch"] | None = None, *,
+                inputs_embeds: Float[Tensor, "batch length width"] | None = None) -> Float[Tensor, "batch *out"]:
+        given, size = check_input(self.config, tokens, lengths, inputs_embeds), self.config.segment_length
+        segments, readout = cut(given, size), READOUT[self.config.readout]
+        read = {x.t for x in segments} if self.output.per_token else readout.segments(given.lengths, size)
         prepared = self.budget.hold(self.prepare) if self.budget else self.prepare()
-        outs, memory = self.gradient(lambda x_t, memory: x_t[0](x_t[1], memory, x_t[2]),
-                                     [(self.run(x[2] in read), x, prepared) for x in segments],
-                                     self.start(len(tokens)), list(self.parameters()))
-        return self.classify(readout(outs, lengths, self.config.segment_length), memory)
+        outs, memory = self.gradient(Work.run, [Work(self.run(x.t in read), x, prepared) for x in segments],
+                                     self.start(len(given.tokens)), list(self.parameters()))
+        if self.output.per_token:
+            return join(outs, given, self.head)
+        return self.classify(readout(outs, given.lengths, size), memory)
 
     def run(self, read: bool) -> Callable:
         """The step of a segment whose features the readout reads, or does not."""
@@ -152,28 +158,3 @@ class RMAAT(nn.Module):
     def stream(self, batch: int = 1, num_segments: int | None = None) -> Stream:
         """A `Stream` through this model; `num_segments` for the rules that need T. Raises what `Stream` raises."""
         return Stream(self, batch, num_segments)
-
-
-def check_input(config: ModelConfig, tokens: Int[Tensor, "batch length"],
-                lengths: Int[Tensor, "batch"]) -> tuple[int, int]:
-    """Shortest and longest length of a batch, after looking at everything that could be wrong with it."""
-    for name, x, shape in (("tokens", tokens, "[batch, length]"), ("lengths", lengths, "[batch]")):
-        if x.ndim != shape.count(",") + 1 or len(x) != len(tokens) or x.dtype not in (torch.int64, torch.int32):
-            raise UserError(f"{name} has the shape {tuple(x.shape)} and type {x.dtype}, tokens the shape "
-                            f"{tuple(tokens.shape)}; give int64 of shape {shape}")
-    if not tokens.numel():
-        raise UserError(f"tokens has the shape {tuple(tokens.shape)}; give at least one sequence of at least one token")
-    shortest, longest = (int(x) for x in lengths.aminmax())
-    if shortest < 1 or longest > tokens.shape[1]:
-        raise UserError(f"lengths run from {shortest} to {longest}; allowed are 1 to {tokens.shape[1]}, "
-                        "the width of tokens")
-    if longest > config.max_length:
-        raise UserError(f"a sequence of {longest} tokens does not fit num_segments = {config.num_segments} segments of "
-                        f"segment_length = {config.segment_length}; raise one of them")
-    if shortest < tokens.shape[1]:  # what stands in the padding is not looked at
-        tokens = tokens.masked_fill(torch.arange(tokens.shape[1], device=tokens.device) >= lengths[:, None], 0)
-    low, high = (int(x) for x in tokens.aminmax())
-    if low < 0 or high >= config.vocab_size:
-        raise UserError(f"token {low if low < 0 else high} is out of vocabulary; "
-                        f"vocab_size = {config.vocab_size} allows 0 to {config.vocab_size - 1}")
-    return shortest, longest

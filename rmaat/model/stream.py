@@ -11,9 +11,11 @@ import torch
 
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import canonical_json, replacing, sha256_bytes
-from foundation.shapes import Float, Int, Tensor
+from foundation.reference import reference
+from foundation.shapes import Float, Integer, Tensor
 from rmaat.model.memory import RETENTION
 from rmaat.model.readout import READOUT
+from rmaat.model.segments import Segment, check_tokens, check_vocabulary
 
 STATE = ("memory", "pending", "total", "segment")
 FREE = ("num_segments", "dropout", "gradient", "replay", "keep_last", "budget_bytes", "memory_store")  # may differ
@@ -22,17 +24,18 @@ FREE = ("num_segments", "dropout", "gradient", "replay", "keep_last", "budget_by
 class Stream:
     """`batch` sequences in step, at constant cost a segment and with a state that does not grow.
 
-    `feed(tokens [batch, n] int64)` for any n, `answer() -> logits [batch, classes]` at any time. A segment waits in the
-    state until the token after it comes, so that an answer is that of `model(tokens so far)`, bit for bit, whatever
-    the portions; dropout must be off (`model.eval()`), and no graph is kept. The state is the memory
-    [batch, M, width], at most one segment of tokens, the segment's number and, for the readout `pooled`, one sum
-    [batch, width].
+    `feed(tokens [batch, n])` for any n, of the types that the model takes; `answer() -> logits [batch, classes]` at any
+    time. A segment waits in the state until the token after it comes, so that an answer is that of
+    `model(tokens so far)`, bit for bit, whatever the portions; dropout must be off (`model.eval()`), and no graph is
+    kept. The state is the memory [batch, M, width], at most one segment of tokens, the segment's number and, for the
+    readout `pooled`, one sum [batch, width].
 
     Rules that know T (accumulate, multiply) need `num_segments` = T, and end there; with T unknown the rules leaky,
     geometric, none and reset go on for ever (`geometric` writes q^(t-1) of segment t: nothing, after some hundred).
     Raises `UserError` for tokens out of vocabulary or of another batch, for an end that is passed, for an answer before
-    the first token, for a model in training mode with dropout, and for a state that is not this stream's. Not modelled:
-    sequences of different lengths side by side; give each its own stream.
+    the first token, for a model in training mode with dropout, for a state that is not this stream's, and for a model
+    that gives no logits of a sample (output = tokens, features). Not modelled: sequences of different lengths side by
+    side; give each its own stream.
     """
 
     def __init__(self, model, batch: int = 1, num_segments: int | None = None):
@@ -40,6 +43,9 @@ class Stream:
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise UserError(f"{name} = {value!r}: must be a whole number of at least 1")
         config, device = model.config, model.initial_memory.device
+        if config.output != "classes":
+            raise UserError(f"output = {config.output}: a stream answers with the logits of a sample so far; give it a "
+                            "model with output = classes")
         if model.retention.needs_num_segments and num_segments is None:
             free = sorted(name for name, kind in RETENTION.items() if not kind.needs_num_segments)
             raise UserError(f"retention = {config.retention!r} needs the number of segments, which a stream does not "
@@ -48,7 +54,7 @@ class Stream:
         if num_segments not in (None, config.num_segments):  # the same weights under a rule of another T
             self.model = copy.copy(model)
             self.model._modules = dict(model._modules)
-            self.model.retention = RETENTION[config.retention](model.biology, num_segments).to(device)
+            self.model.retention = config.retention_class(model.biology, num_segments).to(device)
         self._parameters, self._prepared = None, None
         self.memory = model.start(batch).detach().clone()
         self.total = torch.zeros(batch, config.width, dtype=self.memory.dtype, device=device)
@@ -59,7 +65,7 @@ class Stream:
         self.places = tokens.shape[1]
 
     @torch.no_grad()
-    def feed(self, tokens: Int[Tensor, "batch n"]) -> None:
+    def feed(self, tokens: Integer[Tensor, "batch n"]) -> None:
         """Take the next tokens of every sequence; a refusal leaves the state as it was."""
         self._check(tokens)
         size, start = self.model.config.segment_length, 0
@@ -75,8 +81,7 @@ class Stream:
         config = self.model.config
         if self.model.blocks.training and config.dropout:
             raise UserError("the model is in training mode and would drop out; call model.eval() before it streams")
-        if tokens.ndim != 2 or tokens.is_floating_point():
-            raise UserError(f"tokens {tuple(tokens.shape)} {tokens.dtype}: give whole numbers of shape [batch, n]")
+        check_tokens(tokens)
         if tokens.shape[0] != len(self.memory):
             raise UserError(f"tokens for {tokens.shape[0]} sequences; this stream has {len(self.memory)}")
         end = None if self.num_segments is None else self.num_segments * config.segment_length
@@ -84,19 +89,15 @@ class Stream:
         if end is not None and fed + tokens.shape[1] > end:
             raise UserError(f"{fed} tokens and {tokens.shape[1]} more do not fit num_segments = {self.num_segments} "
                             f"segments of {config.segment_length}; give stream() a larger number, or a rule without T")
-        self._check_vocabulary(tokens)
-
-    def _check_vocabulary(self, tokens: Tensor) -> None:
-        size = self.model.config.vocab_size
-        if tokens.numel() and (int(tokens.min()) < 0 or int(tokens.max()) >= size):
-            raise UserError(f"a token is out of vocabulary; vocab_size = {size} allows 0 to {size - 1}")
+        check_vocabulary(config, tokens)
 
     def _run(self, reads: bool) -> tuple[Tensor | None, Tensor]:
         """The pending tokens as a segment: its features' sum, where read, and the memory after it."""
         parameters = [(p.data_ptr(), p._version) for p in self.model.parameters()]
         if parameters != self._parameters:  # no longer those of the last segment
             self._parameters, self._prepared = parameters, self.model.prepare()
-        return self.model.run(reads)((torch.cat(self.pending, 1), None, self.segment), self.memory, self._prepared)
+        segment = Segment(torch.cat(self.pending, 1), None, self.segment)
+        return self.model.run(reads)(segment, self.memory, self._prepared)
 
     def _pass_on(self) -> None:
         """The pending segment is over: into the memory."""
@@ -138,7 +139,7 @@ class Stream:
                 or pending.shape[1] > size or segment < 1 or segment > (self.num_segments or segment):
             raise UserError(f"state pending {tuple(pending.shape)} in segment {segment}: at most {size} tokens for "
                             f"{len(self.memory)} sequences, in segment 1 to {self.num_segments or 'any'}")
-        self._check_vocabulary(pending)
+        check_vocabulary(self.model.config, pending)
         device = self.memory.device
         self.memory, self.total = (state[name].detach().clone().to(device) for name in ("memory", "total"))
         self._set_pending(pending.clone().to(device), segment)
@@ -169,7 +170,8 @@ class Stream:
         return self.restore(tensors)
 
     def _shape(self) -> dict:
-        return {name: value for name, value in dataclasses.asdict(self.model.config).items() if name not in FREE}
+        return {name: reference(value) if isinstance(value, type) else value
+                for name, value in dataclasses.asdict(self.model.config).items() if name not in FREE}
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

@@ -31,7 +31,7 @@ def inspect(model: RMAAT, tokens: Int[Tensor, "batch length"], lengths: Int[Tens
     exact = RMAAT(model.config, model.biology)
     exact.load_state_dict(model.state_dict())
     exact = exact.double().eval()
-    segments = exact.split(tokens, lengths)
+    segments = exact.cut(tokens, lengths)
     memories, inputs, loss = _forward(exact, segments, tokens, lengths, labels)
     gradients = torch.autograd.grad(loss, memories + inputs, allow_unused=True)
     sizes = [0. if gradient is None else float(gradient.norm()) for gradient in gradients]

@@ -12,17 +12,19 @@ from foundation.errors import UserError
 from rmaat.attention import ATTENTION
 from rmaat.attention.astromorphic import Astromorphic
 from rmaat.attention.kernel import AnyKernel, ExponentialKernel, position_kernel, smooth
-from rmaat.attention.naive import astromorphic as naive
+from rmaat.attention.naive import coupling
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology.biology import Biology, Curve
 
 # Two float64 sums over at most some hundred terms in another order: a few hundred roundings of 1e-16, on values near 1.
 EXACT = {"rtol": 1e-11, "atol": 1e-12}
 
+SCALE = records.load().entry("relative_position").constants["scale"].value
 PLAIN = {"calcium_response": "drive", "feedback": "1/calcium"}
 BOUND = {"calcium_response": "drive**0.25", "feedback": "0.5/(0.5+calcium)"}
 VARIANTS = [("softmax", "none"), ("linear", "none"), *(("astromorphic", rel_pos) for rel_pos in REL_POS)]
 GAUSSIAN = {"relative_position": "exp(-distance*distance/50)"}
+CURVES = {str(BOUND): {"exponent": .25, "half_level": .5}}  # what the naive twin is told of the formulas
 
 
 def biology(**formulas):
@@ -36,7 +38,13 @@ def biology(**formulas):
 
 def build(kind="astromorphic", width=12, heads=3, places=63, rel_pos="positional", record=PLAIN):
     torch.manual_seed(0)
-    return ATTENTION[kind](width, heads, places, biology(**record), rel_pos).double()
+    options = {"rel_pos": rel_pos} if "rel_pos" in ATTENTION[kind].reads else {}
+    return ATTENTION[kind](width, heads, places, biology=biology(**record), **options).double()
+
+
+def gaussian(places):
+    place = torch.arange(places, dtype=torch.float64)
+    return torch.exp(-(place[:, None] - place).square() / 50)
 
 
 def lengths_mask(lengths, places, num_memory_tokens):
@@ -47,21 +55,22 @@ def lengths_mask(lengths, places, num_memory_tokens):
 @pytest.mark.parametrize("rel_pos", REL_POS)
 @pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("record", [PLAIN, BOUND, GAUSSIAN], ids=["plain", "bound", "gaussian"])
-def test_agrees_with_the_naive_twin(rel_pos, heads, record):
+def test_agrees_with_the_naive_twin(rel_pos, heads, record, twin):
     module, num_memory_tokens = build(heads=heads, rel_pos=rel_pos, record=record), 3
     x = torch.randn(3, 63 + num_memory_tokens, 12, dtype=torch.float64)
     mask = lengths_mask([63, 40, 0], 63, num_memory_tokens)
     fast = module(x, num_memory_tokens, mask)
+    r = gaussian(63) if record is GAUSSIAN else coupling(63, SCALE)
     for sample, row, present in zip(x, fast, mask, strict=True):
-        slow = naive(module, biology(**record), sample, num_memory_tokens, present)
+        slow = twin(module, sample, num_memory_tokens, present, r=r, **CURVES.get(str(record), {}))
         torch.testing.assert_close(row[present], slow[present], **EXACT)
 
 
 @pytest.mark.parametrize(("rows", "num_memory_tokens"), [(1, 0), (1, 1), (17, 4), (63, 0)])
-def test_short_segments_and_no_mask_agree_with_the_naive_twin(rows, num_memory_tokens):
+def test_short_segments_and_no_mask_agree_with_the_naive_twin(rows, num_memory_tokens, twin):
     module = build()
     x = torch.randn(1, rows + num_memory_tokens, 12, dtype=torch.float64)
-    slow = naive(module, biology(**PLAIN), x[0], num_memory_tokens, torch.ones(x.shape[1], dtype=torch.bool))
+    slow = twin(module, x[0], num_memory_tokens, None, r=coupling(63, SCALE))
     torch.testing.assert_close(module(x, num_memory_tokens)[0], slow, **EXACT)
 
 
@@ -188,9 +197,9 @@ def test_autocast_keeps_sums_finite(kind, rel_pos):
 
 def test_heads_must_divide_the_width():
     with pytest.raises(UserError, match="heads = 5 does not divide width = 12"):
-        Astromorphic(12, 5, 8, biology())
+        Astromorphic(12, 5, 8, biology=biology())
     with pytest.raises(UserError, match="choose one of: content, none, positional"):
-        Astromorphic(12, 3, 8, biology(), "relative")
+        Astromorphic(12, 3, 8, biology=biology(), rel_pos="relative")
 
 
 def test_shapes_in_signatures_are_checked_in_tests():

@@ -15,7 +15,7 @@ from rmaat.attention.astromorphic import Astromorphic
 from rmaat.attention.curves import scale_free
 from rmaat.attention.feature_map import Elu
 from rmaat.attention.kernel import AnyKernel
-from rmaat.attention.naive import astromorphic as naive
+from rmaat.attention.naive import coupling
 from rmaat.attention.projection import Values
 from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import FromRecord, collect, orphans
@@ -25,6 +25,10 @@ from rmaat.resources import measure
 
 # Two float64 sums over at most some hundred terms in another order: a few hundred roundings of 1e-16, on values near 1.
 EXACT = {"rtol": 1e-11, "atol": 1e-12}
+SCALE, DIFFUSIVE, FITTED = (records.load().entry(entry).constants[name].value for entry, name in (
+    ("relative_position", "scale"), ("relative_position_diffusive", "scale"), ("calcium_response_fitted", "exponent")))
+K = 3.  # half level of the bound feedback in the record of these tests
+EXPONENT = {"record": 1., "1": 1., "0.25": .25, "fitted": FITTED}
 CHOICES = [{name: choice} for name in ("feature_map", "calcium_exponent", "feedback", "kernel")
            for choice in PARTS[name]] + [{"feature_map": "softmax", "calcium_exponent": "0.25", "feedback": "bound",
                                           "kernel": "diffusive", "rel_pos": "content"}]
@@ -36,7 +40,7 @@ def biology(gaussian=False):
     source = records.load()
     entries = dict(source.entries)
     entries["feedback_bound"] = replace(entries["feedback_bound"], parameters=(),
-                                        constants={"K": records.Constant(3., "level of half occupancy")})
+                                        constants={"K": records.Constant(K, "level of half occupancy")})
     place, far = entries["relative_position"], entries["relative_position_diffusive"]
     entries["relative_position_diffusive"] = replace(far, formula="exp(-2*scale*distance)")
     if gaussian:
@@ -47,7 +51,7 @@ def biology(gaussian=False):
 
 def build(places=9, width=12, heads=3, gaussian=False, **parts):
     torch.manual_seed(0)
-    return Astromorphic(width, heads, places, biology(gaussian), **parts).double()
+    return Astromorphic(width, heads, places, biology=biology(gaussian), **parts).double()
 
 
 def names(parts):
@@ -61,14 +65,17 @@ def present(lengths, places, num_memory_tokens):
 
 @pytest.mark.parametrize("parts", CHOICES, ids=names)
 @pytest.mark.parametrize("size", [0.1, 40.0])
-def test_agrees_with_the_naive_twin(parts, size):
+def test_agrees_with_the_naive_twin(parts, size, twin):
     """Large inputs too: queries far below 0 in all features are where a plain elu + 1 would divide 0 by 0."""
     module = build(**parts)
     x = size * torch.randn(3, 11, 12, dtype=torch.float64)
     mask = present([9, 5, 1], 9, 2)
-    spoken = {name: value for name, value in parts.items() if name not in ("kernel", "rel_pos")}
+    curves = {"feature_map": parts.get("feature_map", "elu"),
+              "exponent": EXPONENT[parts.get("calcium_exponent", "record")],
+              "half_level": K if parts.get("feedback") == "bound" else None}
+    r = coupling(9, 2 * DIFFUSIVE if parts.get("kernel") == "diffusive" else SCALE)
     for sample, row, here in zip(x, module(x, 2, mask), mask, strict=True):
-        slow = naive(module, biology(), sample, 2, here, **spoken)
+        slow = twin(module, sample, 2, here, r=r, **curves)
         torch.testing.assert_close(row[here], slow[here], rtol=1e-11, atol=1e-12 * float(slow.detach().abs().max()))
 
 
@@ -148,7 +155,7 @@ def test_a_choice_needs_a_record_with_its_entry(entry, option):
     entries = dict(records.load().entries)
     del entries[entry]
     with pytest.raises(UserError, match=f"no entry '{entry}'; choose record"):
-        Astromorphic(12, 3, 9, Biology.of(records.make(entries, {})), **option)
+        Astromorphic(12, 3, 9, biology=Biology.of(records.make(entries, {})), **option)
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -197,7 +204,7 @@ def test_for_the_calcium_of_a_network_the_bound_feedback_is_the_papers():
     results = []
     for feedback in ("inverse", "bound"):
         torch.manual_seed(0)
-        module = Astromorphic(32, 1, 12, Biology.load(), feedback=feedback).double()
+        module = Astromorphic(32, 1, 12, biology=Biology.load(), feedback=feedback).double()
         torch.manual_seed(1)
         results.append(module(torch.randn(3, 16, 32, dtype=torch.float64), 4))
     assert not torch.equal(*results)

@@ -44,7 +44,7 @@ def gradients(model, algorithm, loss, tokens, lengths):
     """Loss, gradients by name and the next random number, after one run from a fixed random state."""
     model = copy.deepcopy(model)
     torch.manual_seed(2)
-    segments = model.split(tokens, lengths)
+    segments = model.cut(tokens, lengths)
     outs, memory = GRADIENT[algorithm](model.step, segments, model.start(len(tokens)), list(model.parameters()))
     value = LOSSES[loss](outs, memory)
     value.backward()
@@ -98,7 +98,7 @@ def test_dropout_is_restored_not_drawn_anew():
     one = gradients(model, "amrb", "end", tokens, lengths)[1]
     model = copy.deepcopy(model)
     torch.manual_seed(4)
-    _, memory = amrb(model.step, model.split(tokens, lengths), model.start(2), list(model.parameters()))
+    _, memory = amrb(model.step, model.cut(tokens, lengths), model.start(2), list(model.parameters()))
     memory.square().sum().backward()
     other = model.initial_memory.grad
     assert (other - one["initial_memory"]).norm() > .01 * other.norm()

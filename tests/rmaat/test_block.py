@@ -21,9 +21,11 @@ def build(**fields):
     return RMAAT(replace(CONFIG, **fields), BIOLOGY).eval()
 
 
-@pytest.mark.parametrize("attention", ATTENTION)
-@pytest.mark.parametrize("fields", [{}, {"heads": 1}, {"rel_pos": "content"}, {"feature_map": "softmax"},
-                                    {"unread": "full", "feedback": "bound"}], ids=str)
+@pytest.mark.parametrize(("attention", "fields"), [
+    *((name, fields) for name in ATTENTION for fields in ({}, {"heads": 1}, {"unread": "full"})),
+    ("astromorphic", {"rel_pos": "content"}), ("astromorphic", {"feature_map": "softmax"}),
+    ("astromorphic", {"feedback": "bound"}),
+    ("linear", {"feature_map": "softmax"})], ids=str)
 @pytest.mark.parametrize("lengths", [[15, 15], [15, 4]], ids=str)
 @pytest.mark.parametrize("half", [None, torch.bfloat16], ids=str)
 def test_with_and_without_a_graph_the_same_bits(attention, fields, lengths, half):

@@ -121,8 +121,9 @@ def test_what_the_tracker_sees():
 @pytest.mark.parametrize(("fields", "message"), [
     ({"budget_bytes": -1}, "budget_bytes = -1: must be a whole number of at least 0"),
     ({"keep_last": -1}, "keep_last = -1: must be a whole number of at least 0"),
-    ({"keep_last": 3, "budget_bytes": 10}, "budget_bytes = 10 chooses keep_last; leave keep_last = 3 away"),
-    ({"keep_last": 2, "gradient": "bptt"}, "options of gradient = amrb; leave them away with gradient = bptt"),
+    ({"keep_last": 3, "budget_bytes": 10}, "keep_last = 3: budget_bytes = 10 chooses it; leave one of them out"),
+    ({"keep_last": 2, "gradient": "bptt"},
+     "keep_last = 2: gradient = bptt reads no keep_last; leave it out or choose one of: amrb"),
     ({"replay": "block"}, "unknown replay 'block'; choose one of: layer, segment"),
     ({"memory_store": "disk"}, "unknown memory_store 'disk'; choose one of: device, host"),
     ({"unread": "none"}, "unknown unread 'none'; choose one of: full, pruned")])

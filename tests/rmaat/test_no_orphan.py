@@ -145,7 +145,7 @@ FILES = [f"{room}/{path.name}" for room in ("model", "attention")
          for path in sorted((RMAAT_FOLDER / room).glob("*.py"))]
 # Calls whose whole numbers are axes or shapes, never a quantity.
 SHAPES = {"permute", "transpose", "unflatten", "flatten", "unbind", "stack", "cat", "pad", "expand", "sum", "amax",
-          "any", "linear", "Linear", "zeros", "softmax", "slice", "squeeze", "unsqueeze", "flip", "split"}
+          "any", "linear", "Linear", "zeros", "softmax", "slice", "squeeze", "unsqueeze", "flip", "split", "chunk"}
 SIZES = {"width", "places"}  # half or twice of which is a size again
 
 

@@ -79,7 +79,7 @@ def run(case, algorithm, replay):
     model = RMAAT(replace(CONFIG, replay=replay, **fields), BIOLOGY)
     model.to(torch.float64 if case["precision"] == "float64" else torch.float32)
     tokens, lengths = torch.randint(20, (len(case["lengths"]), max(case["lengths"]))), torch.tensor(case["lengths"])
-    segments = model.split(tokens, lengths)
+    segments = model.cut(tokens, lengths)
     loss, reads = LOSSES[case["loss"]]
     unread = getattr(model, UNREAD[case["unread"]])
     parts = [(model.step if t in reads(len(segments)) else unread, x) for t, x in enumerate(segments)]

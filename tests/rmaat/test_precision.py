@@ -28,7 +28,7 @@ def relative(found, exact):
 def test_attention_of_half_precision_queries_keys_and_values(places, dtype, rel_pos):
     """State and sums are float32: result and all gradients differ from float64's by their own rounding."""
     torch.manual_seed(places)
-    module = Astromorphic(32, 2, places, BIOLOGY, rel_pos)
+    module = Astromorphic(32, 2, places, biology=BIOLOGY, rel_pos=rel_pos)
     x = torch.randn(1, places, 32)
     q, k, v, grad = (torch.randn(2, places + 4, 16).to(dtype) for _ in range(4))
     results = {}
@@ -55,7 +55,7 @@ def test_a_module_in_half_precision(places, dtype, rel_pos):
     again; gradients pass three roundings and two rounded factors, sqrt(5) * 1.5e-3 (measured 1.7e-3 to 3.7e-3, 2.3e-4
     to 4.8e-4)."""
     torch.manual_seed(0)
-    module = Astromorphic(32, 2, places, BIOLOGY, rel_pos).to(dtype)
+    module = Astromorphic(32, 2, places, biology=BIOLOGY, rel_pos=rel_pos).to(dtype)
     exact_module = copy.deepcopy(module).double()
     x, grad = (torch.randn(1, places + 4, 32).to(dtype) for _ in range(2))
     x.requires_grad_()
@@ -77,7 +77,7 @@ def test_a_small_exponent_makes_weights_that_float16_still_holds(exponent):
     a subnormal number in float16, which was 4.5e-4 off here."""
     for seed in range(2):
         torch.manual_seed(seed)
-        module = Astromorphic(16, 1, 16_384, BIOLOGY, "none", calcium_exponent=exponent).half()
+        module = Astromorphic(16, 1, 16_384, biology=BIOLOGY, rel_pos="none", calcium_exponent=exponent).half()
         x = torch.randn(1, 16_384, 16).half()
         with torch.no_grad():
             assert relative(module(x, 0), copy.deepcopy(module).double()(x.double(), 0)) < .85 * BOUND[torch.float16]
@@ -88,7 +88,7 @@ def test_a_small_exponent_makes_weights_that_float16_still_holds(exponent):
 def test_small_and_large_inputs(dtype, size):
     """Values of 30 make queries and keys of some hundred: nothing overflows, and no row turns to zeros."""
     torch.manual_seed(0)
-    module = Astromorphic(32, 2, 4097, BIOLOGY).to(dtype)
+    module = Astromorphic(32, 2, 4097, biology=BIOLOGY).to(dtype)
     x = (size * torch.randn(1, 4101, 32)).to(dtype)
     y, exact = module(x, 4), copy.deepcopy(module).double()(x.double(), 4)
     assert torch.isfinite(y).all() and y.any(-1).all()
@@ -104,7 +104,7 @@ def test_small_and_large_inputs(dtype, size):
 def test_keys_far_below_zero_everywhere(parts, level, dtype):
     """phi(K) is 1e-26 or 0 in float32: the sum is held at 1e-18, so results and gradients are finite."""
     torch.manual_seed(0)
-    module = Astromorphic(8, 2, 30, BIOLOGY, **parts)
+    module = Astromorphic(8, 2, 30, biology=BIOLOGY, **parts)
     q, k, v = (torch.randn(2, 33, 4, requires_grad=True) for _ in range(3))
     R = module.rel_pos(torch.randn(1, 30, 8))
     process = None if R is None else module.feature_map(R)
@@ -116,7 +116,7 @@ def test_keys_far_below_zero_everywhere(parts, level, dtype):
 def test_the_floor_is_not_felt_above_it():
     """Keys of -40 in every feature sum to more than 1e-18: the result is that of float64 without a floor."""
     torch.manual_seed(0)
-    module = Astromorphic(8, 2, 30, BIOLOGY, "none", feedback="inverse", calcium_exponent="1")
+    module = Astromorphic(8, 2, 30, biology=BIOLOGY, rel_pos="none", feedback="inverse", calcium_exponent="1")
     q, k, v = (torch.randn(2, 30, 4) - shift for shift in (0., 40., 0.))
     phi_q, phi_k = (torch.where(x > 0, x + 1, x.exp()) for x in (q.double(), k.double()))
     weights = phi_q @ phi_k.transpose(-1, -2)

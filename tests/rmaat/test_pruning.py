@@ -40,13 +40,13 @@ def rows_of_the_last_feedforward(model):
     return rows
 
 
-@pytest.mark.parametrize("attention", ATTENTION)
-@pytest.mark.parametrize("rel_pos", ["positional", "content"])
+@pytest.mark.parametrize("fields", [{"attention": "astromorphic"}, {"rel_pos": "content"}, {"attention": "linear"},
+                                    {"attention": "softmax"}], ids=str)
 @pytest.mark.parametrize("lengths", RAGGED, ids=["whole", "ragged", "one"])
-def test_write_is_the_memory_of_step(attention, rel_pos, lengths):
-    model, (tokens, lengths) = build(attention=attention, rel_pos=rel_pos), batch(lengths)
+def test_write_is_the_memory_of_step(fields, lengths):
+    model, (tokens, lengths) = build(**fields), batch(lengths)
     memory = model.start(len(tokens))
-    for segment in model.split(tokens, lengths):
+    for segment in model.cut(tokens, lengths):
         out, after = model.write(segment, memory)
         _, memory = model.step(segment, memory)
         assert out is None
@@ -117,7 +117,8 @@ def wanted_rows(module, x, places, mask, readers):
 def test_a_handful_of_readers_read_what_all_rows_would(attention, rel_pos, heads, readers, padded):
     """On both sides of where it pays to leave V out: at width 12 below 12 readers of one head, below 4 of three."""
     torch.manual_seed(readers)
-    module = ATTENTION[attention](12, heads, 19, BIOLOGY, rel_pos).double()
+    options = {"rel_pos": rel_pos} if attention == "astromorphic" else {}
+    module = ATTENTION[attention](12, heads, 19, biology=BIOLOGY, **options).double()
     x = torch.randn(3, 19 + readers, 12, dtype=torch.float64)
     mask = None
     if padded:
@@ -135,7 +136,7 @@ def test_where_the_readers_are_few():
 def test_a_pruned_layer_multiplies_for_its_keys_and_little_else():
     """Products of an unread segment's last layer by torch's counter: K of all rows, and what M rows need beyond."""
     rows, M, width, batch = 500, 4, 64, 2
-    module = ATTENTION["astromorphic"](width, 1, rows - M, BIOLOGY)
+    module = ATTENTION["astromorphic"](width, 1, rows - M, biology=BIOLOGY)
     x = torch.randn(batch, rows, width)
     counted = {}
     for wanted in (slice(-M, None), slice(None)):
@@ -155,7 +156,7 @@ def test_a_pruned_layer_multiplies_for_its_keys_and_little_else():
 @pytest.mark.parametrize("rel_pos", ["positional", "content", "none"])
 def test_few_readers_in_half_precision_are_as_exact_as_the_whole_result(dtype, rel_pos):
     torch.manual_seed(0)
-    module = ATTENTION["astromorphic"](32, 2, 1000, BIOLOGY, rel_pos).to(dtype)
+    module = ATTENTION["astromorphic"](32, 2, 1000, biology=BIOLOGY, rel_pos=rel_pos).to(dtype)
     x, wanted = torch.randn(1, 1004, 32).to(dtype), slice(-4, None)
     exact = copy.deepcopy(module).double()(x.double(), 4, None, wanted)
     assert (module(x, 4, None, wanted).double() - exact).norm() < .85 * HALF[dtype] * exact.norm()
