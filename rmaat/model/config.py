@@ -128,8 +128,6 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
         yield unread("unread", "output", ["classes"])
     if config.output == "features":
         yield "num_classes", "output = features has no classes; give num_classes = 0, or output = tokens", (0,)
-    if config.readout == "pooled":
-        yield unread("unread", "readout", READOUT.keys() - {"pooled"})
     if not config.num_memory_tokens and retention not in (RETENTION["none"], RETENTION["reset"]):
         yield "retention", "num_memory_tokens = 0 leaves nothing to retain; leave it out or choose none", ()
 
