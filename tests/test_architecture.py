@@ -1,6 +1,7 @@
 """The house: who may import whom, what a help text may load, what a public name says of itself."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,26 +83,56 @@ def test_training_needs_no_simulator(module):
     assert all("sympy" not in name.split(".") for path in source_files("rmaat") for name in imports_of(path))
 
 
-def test_no_import_circle():
+def run_imports():
+    """Module -> the modules of ours that it imports when it runs, at any depth; not what only type checkers read."""
     graph = {}
     for package in PACKAGES:
         for path in source_files(package):
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             graph[name] = set(imports_of(path, only_run=True))
-    graph = {name: targets & graph.keys() - {name} for name, targets in graph.items()}
+    return {name: targets & graph.keys() - {name} for name, targets in graph.items()}
+
+
+def circle_in(graph):
+    """One circle of a graph (name -> names), as names, or None."""
     done, path = set(), []
 
     def visit(name):
-        assert name not in path, f"import circle: {' -> '.join([*path[path.index(name):], name])}"
+        if name in path:
+            return [*path[path.index(name):], name]
         if name not in done:
             path.append(name)
-            for target in sorted(graph[name]):
-                visit(target)
+            for target in sorted(graph.get(name, ())):
+                if found := visit(target):
+                    return found
             path.pop()
             done.add(name)
+        return None
 
-    for name in sorted(graph):
-        visit(name)
+    return next((found for name in sorted(graph) if (found := visit(name))), None)
+
+
+def test_a_circle_is_found():
+    assert circle_in({"a": {"b", "c"}, "b": set(), "c": {"d"}, "d": {"c"}}) == ["c", "d", "c"]
+    assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+def test_no_import_circle():
+    assert circle_in(run_imports()) is None
+
+
+@pytest.mark.parametrize(("floor", "most"), [("astro_sim", 15), ("derivation", 12), ("rmaat", 12)])
+def test_a_floor_has_no_more_rooms_than_one_can_see_at_once(floor, most):
+    entries = [path.name for path in (ROOT / floor).iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= most, sorted(entries)
+
+
+@pytest.mark.parametrize("folder", sorted(
+    {path.parent.relative_to(ROOT) for name in PACKAGES for path in source_files(name)}), ids=str)
+def test_every_room_says_what_it_is_for(folder):
+    """In the first line, a sentence."""
+    said = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text("utf-8")))
+    assert said and re.fullmatch(r"[A-Z].{15,}[.;:]", said.splitlines()[0]), said
 
 
 @pytest.mark.parametrize("program", ["astro_sim", "derivation", "rmaat", "figures"])

@@ -2,13 +2,15 @@
 
 import errno
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from foundation import errors, files
+from foundation import checkout, errors, files, usage
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,6 +77,60 @@ def test_errors_are_one_line_and_an_exit_code(raised, code, shown):
     assert (done.returncode, done.stderr) == (code, shown)
     debug = python("-c", program, "--debug")
     assert ("Traceback" in debug.stderr) == (code != 130)
+
+
+def program(body, *words, **environment):
+    """A program of one verb whose body is given, run as its own process."""
+    code = ("import sys; from foundation import cli\n"
+            "app = cli.program('x', verbs=False)\n"
+            f"@app.command()\ndef verb(version: cli.Version = False):\n    {body}\n"
+            "cli.run(app)")
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=ROOT, check=False,
+                          env=os.environ | environment)
+
+
+def test_progress_is_a_line_in_a_log_and_can_be_turned_off():
+    long = "[cli.Progress('work', 4, every_seconds=0).update(3, 'parts')]"
+    assert re.fullmatch(r"work: 75 % after \d+ s parts\n", program(long, ASTRO_PROGRESS="1").stderr)
+    assert program(long, ASTRO_PROGRESS="0").stderr == ""
+    quiet = "[cli.Progress('work', 4, every_seconds=0, quiet=True).update(3)]"
+    assert program(quiet, ASTRO_PROGRESS="1").stderr == ""
+
+
+def test_the_version_says_what_results_depend_on():
+    done = program("pass", "--version")
+    assert re.fullmatch(r"astro-rmaat \d+\.\d+\.\d+(, commit [0-9a-f]{40}(-dirty)?)?, Python 3\.\d+\.\d+, brian2 \S+, "
+                        r"torch \S+\n", done.stdout), done.stdout
+    assert done.returncode == 0
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    done = subprocess.run(f"{sys.executable} -m astro_sim list | true", shell=True, capture_output=True, text=True,
+                          cwd=ROOT, check=False)
+    assert done.stderr == ""
+
+
+def test_debug_shows_where_an_error_of_the_command_line_arose():
+    assert program("pass", "--nothing").stderr.startswith("error: unknown option '--nothing'")
+    assert "Traceback" in program("pass", "--nothing", "--debug").stderr
+
+
+def test_a_commit_is_that_of_the_repository_that_tracks_the_code(tmp_path):
+    assert checkout.commit() == checkout.commit(ROOT / "foundation" / "checkout.py")
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "checkout.py").write_text("")
+    assert checkout.commit(tmp_path / "checkout.py") is None, "inside a repository that does not track it"
+    git = ["git", "-C", tmp_path, "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "add", "."], check=True)
+    subprocess.run([*git, "commit", "-qm", "x"], check=True)
+    assert re.fullmatch("[0-9a-f]{40}", checkout.commit(tmp_path / "checkout.py"))
+
+
+@pytest.mark.parametrize(("words", "says"), [
+    (["/usr/bin/rmaat"], "rmaat train recall"), (["/x/rmaat/__main__.py"], "python -m rmaat train recall")])
+def test_a_program_is_named_as_it_was_called(monkeypatch, words, says):
+    monkeypatch.setattr(sys, "argv", words)
+    assert usage.as_called("python -m rmaat train recall") == says
 
 
 def test_doctor_names_what_is_missing_and_the_line_that_mends_it():
