@@ -1,1 +1,37 @@
-"""The network: attention, memory and gradients that take their numbers from the record and from nowhere else."""
+"""The network: attention, memory and gradients that take their numbers from the record and from nowhere else.
+
+    from rmaat import RMAAT, ModelConfig
+
+    model = RMAAT(ModelConfig(vocab_size=256, num_classes=10, segment_length=128, num_segments=8))
+    logits = model(tokens)
+
+Nothing is loaded before it is asked for.
+"""
+
+from typing import TYPE_CHECKING
+
+from foundation.lazy import face
+
+if TYPE_CHECKING:
+    from rmaat.attention.astromorphic import Astromorphic
+    from rmaat.attention.base import Attention
+    from rmaat.biology.biology import Biology
+    from rmaat.gradient.backprop import amrb, bptt, checkpointed
+    from rmaat.gradient.budget import Budget
+    from rmaat.model.config import ModelConfig
+    from rmaat.model.memory import Retention
+    from rmaat.model.model import RMAAT
+    from rmaat.model.stream import Stream
+    from rmaat.tasks.registry import TASKS
+    from rmaat.training.configs import CONFIGS
+    from rmaat.training.evaluation import evaluate
+    from rmaat.training.trainer import train
+
+__getattr__, __dir__, __all__ = face(__name__, {
+    "RMAAT": "rmaat.model.model", "ModelConfig": "rmaat.model.config", "Stream": "rmaat.model.stream",
+    "Retention": "rmaat.model.memory", "Astromorphic": "rmaat.attention.astromorphic",
+    "Attention": "rmaat.attention.base", "Biology": "rmaat.biology.biology", "Budget": "rmaat.gradient.budget",
+    **dict.fromkeys(("amrb", "bptt", "checkpointed"), "rmaat.gradient.backprop"),
+    "CONFIGS": "rmaat.training.configs", "TASKS": "rmaat.tasks.registry", "train": "rmaat.training.trainer",
+    "evaluate": "rmaat.training.evaluation",
+})

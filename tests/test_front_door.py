@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FACES = ("astro_sim", "derivation",)
+FACES = ("astro_sim", "derivation", "rmaat")
 HEAVY = ("brian2", "sympy", "torch", "xarray", "pandas", "matplotlib", "scipy", "numpy")
 
 
@@ -59,3 +59,18 @@ def test_the_simulator_as_the_design_writes_it():
     assert {analysis.__name__, dynamics.__name__} == {"astro_sim.analysis", "astro_sim.dynamics"}
     recording = simulate("li_rinzel:AM", constant("ip3", "0.5 umolar"), duration="60 s", dt="20 ms")
     assert isinstance(recording, Recording)
+
+
+def test_the_network_as_the_design_writes_it():
+    import torch
+
+    from rmaat import CONFIGS, RMAAT, Astromorphic, Biology, ModelConfig, amrb, bptt, train
+
+    tokens, x = torch.randint(256, (2, 200)), torch.randn(2, 100, 64)
+    logits = RMAAT(ModelConfig(vocab_size=256, num_classes=10, segment_length=128, num_segments=8))(tokens)
+    assert logits.shape == (2, 10)
+    assert Astromorphic(width=64, heads=4, places=128)(x).shape == x.shape
+    assert "recall" in CONFIGS and callable(train) and Biology.load().q < 1
+    memories = [algorithm(lambda x_t, memory: (None, memory + x_t), [1., 2.], torch.zeros(2))[1]
+                for algorithm in (amrb, bptt)]
+    assert torch.equal(*memories)
