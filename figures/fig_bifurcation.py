@@ -1,47 +1,56 @@
-"""The bifurcation diagram of calcium over IP3: all branches of equilibria, Hopf points by kind, folds, where two stable
-states stand side by side, the range of the oscillations and their period."""
+"""Bifurcation diagram of calcium over IP3 in two parameter sets, and the period; AM's window of two stable states, an
+equilibrium and an oscillation, enlarged."""
 
-from itertools import groupby
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from astro_sim.dynamics.scanning import scan
+from astro_sim.dynamics import Diagram, scan
+from astro_sim.dynamics.diagram_plot import BLUE, GREEN, named
 from figures import style
 from figures.sources import Sources
 
-HOPF = {"supercritical": ("o", "Hopf point, supercritical"), "subcritical": ("s", "Hopf point, subcritical")}
+SETS = ("AM", "FM")
+WINDOW = (0.6355, 0.6395)  # umolar: about the upper Hopf point of AM
 
 
-def draw(sources: Sources):
-    figure, axes = style.subplots(2, 2, width=8.4, height=5.4, sharex=True)
-    labels = {}
-    for column, name in enumerate(("AM", "FM")):
-        diagram = scan(f"li_rinzel:{name}", "ip3", 0, 1, points=80)
+def draw(sources: Sources) -> Figure:
+    figure, axes = style.subplots(2, 2, width=9.0, height=7.4, sharex=True, height_ratios=(2, 1))
+    for column, name in enumerate(SETS):
+        diagram = scan(f"li_rinzel:{name}", over="ip3", low="0 umolar", high="1 umolar", points=80)
         top, bottom = axes[:, column]
-        _equilibria(top, diagram)
-        at = [row["input"] for row in diagram.oscillations]
-        for end in ("low", "high"):
-            top.plot(at, [row[end] for row in diagram.oscillations], ".", ms=4, color=style.BLUE, zorder=2,
-                     label="oscillation: lowest and highest")
-        for row in diagram.special:
-            marker, label = HOPF.get(row.get("kind"), ("^", "fold"))
-            top.plot(row["input"], row["C"], marker, ms=6, mew=1.2, color=style.RED, zorder=4, label=label,
-                     mfc="white" if marker != "o" else style.RED)
-        for axis in (top, bottom):
-            for row in diagram.bistable:
-                axis.axvspan(row["low"], row["high"], color=style.SKY, alpha=0.25, lw=0, label="two stable states")
-        top.set(title=f"li_rinzel:{name}", ylabel="calcium (µM)")
-        bottom.plot(at, [row["period"] for row in diagram.oscillations], ".-", ms=4, color=style.BLUE)
-        bottom.set(xlabel="IP3 (µM)", ylabel="period (s)")
-        labels |= {label: handle for handle, label in zip(*top.get_legend_handles_labels(), strict=True)}
-    figure.legend(labels.values(), labels.keys(), loc="outside upper center", ncols=4, fontsize=8)
+        diagram.plot(top)
+        _period(bottom, diagram)
+        top.set(xlabel="", ylim=(0, None))
+    _enlarge(axes[0, 0])
+    handles = named(*axes.ravel())
+    for axis in axes.ravel():
+        if axis.get_legend():
+            axis.get_legend().remove()
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2, fontsize=8)
     return figure
 
 
-def _equilibria(axis, diagram) -> None:
-    """Each stretch of one branch and one stability as a line, which begins where the last ended."""
-    before = None
-    for (branch, stable), rows in groupby(diagram.equilibria, lambda row: (row["branch"], row["stable"])):
-        found = list(rows)
-        joined = [before, *found] if before and before["branch"] == branch else found
-        axis.plot([row["input"] for row in joined], [row["C"] for row in joined], "-" if stable else "--",
-                  color=style.BLACK, label=f"{'stable' if stable else 'unstable'} equilibrium", zorder=3)
-        before = found[-1]
+def _period(axis: Axes, diagram: Diagram) -> None:
+    for rows, look, color, label in ((diagram.oscillations, ".-", BLUE, "stable oscillation: period"),
+                                     (diagram.unstable_oscillations, ":", GREEN, "")):
+        for born in dict.fromkeys(row.get("born") for row in rows):
+            part = [row for row in rows if row.get("born") == born]
+            axis.plot([row["input"] for row in part], [row["period"] for row in part], look, ms=4, color=color,
+                      label=label)
+    for row in diagram.bistable:
+        axis.axvspan(row["low"], row["high"], color=style.SKY, alpha=0.3, lw=0.4)
+    axis.set(xlabel="IP3 concentration (µM)", ylabel="period (s)", ylim=(0, 60))
+
+
+def _enlarge(axis: Axes) -> None:
+    """The window in which two states are stable, as an inset on a scale of its own."""
+    inset = axis.inset_axes((0.10, 0.66, 0.42, 0.32))
+    diagram = scan("li_rinzel:AM", over="ip3", low=WINDOW[0], high=WINDOW[1], points=33)
+    diagram.plot(inset)
+    inset.get_legend().remove()
+    row, = diagram.bistable
+    inset.set(title="", xlabel="", ylabel="", xlim=WINDOW, ylim=(0.15, 0.5), xticks=[row["low"], row["high"]],
+              xticklabels=[f"{row['low']:.4f}", f"{row['high']:.4f}"])
+    inset.tick_params(labelsize=7)
+    axis.indicate_inset_zoom(inset, edgecolor="0.4", alpha=0.35)
+    axis.set_ylim(0, 1.0)

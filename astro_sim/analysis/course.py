@@ -4,84 +4,81 @@
     print(found.period, found.duty, found.rise_time)
 
 Times are seconds, values in the unit of the variable. Where there is no oscillation `UserError` says why, in words.
-Equilibria of a model are in equilibria.py, waves in waves.py, events in events.py, AM and FM in encoding.py.
+Waves are in waves.py, events in events.py, AM and FM in levels.py; what a model does is in dynamics/.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from astro_sim.analysis import measures
+from astro_sim.analysis.measures import PROMINENCE
 from astro_sim.parameter import read
 from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
 
-PROMINENCE = 0.25  # of the range: a peak stands out from the lower of its two sides by at least so much
-SUSTAINED = 0.5    # of the first swing: what falls below it by the last is dying out
-SILENT = 2.0       # longest intervals between peaks: no peak for so long at the end, and the oscillation is over
-FLAT = 1e-9        # of the size: a smaller range is rounding
 
+def crossings(recording: Recording, variable: str, element: int = 0, *, after: float | str = 0.0,
+              level: float | str | None = None) -> np.ndarray:
+    """Times (s, float64 (crossing,)) when a variable rises through `level`, after `after` s.
 
-def crossings(recording: Recording, variable: str, element: int = 0, after: float = 0.0, level: float | None = None):
-    """Times (s, float64) when a variable rises through `level` (default: the middle of its range after `after` s).
-
-    Between two records the course is taken as a cubic through four of them: the error falls with the fourth power of
-    the recording step, as that of rk4 does.
+    The level is the middle of the variable's range there by default, else in its unit or text with one. Between
+    two records the course is taken as a cubic through four of them: the error falls with the fourth power of the
+    recording step, as that of rk4 does.
     """
-    import numpy as np
-    from scipy.interpolate import CubicSpline
-
-    time, values = _settled(recording, variable, element, after)
-    if _flat(values):
+    time, values = _settled(recording, variable, element, after=after)
+    if measures.flat(values):
         return np.array([])
     unit = recording[variable].unit
     middle = (values.min() + values.max()) / 2 if level is None else read(level, unit, "level")
-    passed, rising = _passes(CubicSpline(time, values - middle), time, values - middle)
+    passed, rising = measures.passes(CubicSpline(time, values - middle), time, values - middle)
     return passed[rising]
 
 
-def period(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> float:
+def period(recording: Recording, variable: str, element: int = 0, *, after: float | str | None = None) -> float:
     """Mean time (s) between upward crossings of the middle, after a first part (default: half) that may be transient.
 
-    Errors: `UserError` with fewer than two crossings: no oscillation, or too short a recording.
+    Errors: `UserError` where there is no sustained oscillation, in the words of `oscillation`.
     """
     start = _start(recording, after)
-    found = crossings(recording, variable, element, start)
-    if len(found) < 2:
-        raise UserError(f"period: {variable} rises {len(found)} times through its middle after {start:g} s, not "
-                        "twice; simulate longer, or it does not oscillate")
-    return float((found[-1] - found[0]) / (len(found) - 1))
+    return float(_intervals(recording, variable, element, after=start, times=_oscillating(
+        variable, *_settled(recording, variable, element, after=start))[0]).mean())
 
 
-def amplitude(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> tuple[float, float]:
+def amplitude(recording: Recording, variable: str, element: int = 0, *,
+              after: float | str | None = None) -> tuple[float, float]:
     """(lowest, highest) value in the variable's unit, after a first part (default: half) that may be transient.
 
     Extrema between records come from a cubic spline, where the course is smooth; at a jump the record counts.
     """
-    time, values = _settled(recording, variable, element, _start(recording, after))
-    return -_turning(time, -values, int(values.argmin()))[1], _turning(time, values, int(values.argmax()))[1]
+    time, values = _settled(recording, variable, element, after=_start(recording, after))
+    return (-measures.turning(time, -values, int(values.argmin()))[1],
+            measures.turning(time, values, int(values.argmax()))[1])
 
 
-def peaks(recording: Recording, variable: str, element: int = 0, after: float | None = None,
-          prominence: float = PROMINENCE):
+def peaks(recording: Recording, variable: str, element: int = 0, *, after: float | str | None = None,
+          prominence: float = PROMINENCE) -> tuple[np.ndarray, np.ndarray]:
     """Times (s) and heights (the variable's unit) of the peaks, two float64 arrays, after `after` s (default: half).
 
     A peak stands out from the lower of its two sides by `prominence` of the range. What is highest at the first or
     last record is no peak: it may go on rising. Errors: `UserError` for a prominence that is not above 0 and below 1.
     """
-    return _peaks(*_settled(recording, variable, element, _start(recording, after)), prominence)
+    return measures.peaks(*_settled(recording, variable, element, after=_start(recording, after)), prominence)
 
 
-def duty(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> float:
+def duty(recording: Recording, variable: str, element: int = 0, *, after: float | str | None = None) -> float:
     """Share of the period that the variable spends above the middle of its range: 1/2 for a sine; no unit."""
-    return _duty(*_settled(recording, variable, element, _start(recording, after)))
+    return measures.duty(*_settled(recording, variable, element, after=_start(recording, after)))
 
 
-def rise_time(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> float:
+def rise_time(recording: Recording, variable: str, element: int = 0, *, after: float | str | None = None) -> float:
     """Mean time (s) from 10 to 90 % of the way from each trough to the peak after it.
 
     Not finer than the recording step: a jump within one step has 0.8 of it.
     """
-    time, values = _settled(recording, variable, element, _start(recording, after))
-    return _rise_time(time, values, _peaks(time, values, PROMINENCE)[0])
+    time, values = _settled(recording, variable, element, after=_start(recording, after))
+    return measures.rise_time(time, values, measures.peaks(time, values)[0])
 
 
 @dataclass(frozen=True)
@@ -108,29 +105,42 @@ class Oscillation:
         return 1 / self.period
 
 
-def oscillation(recording: Recording, variable: str, element: int = 0, after: float | None = None) -> Oscillation:
+def oscillation(recording: Recording, variable: str, element: int = 0, *,
+                after: float | str | None = None) -> Oscillation:
     """All measures of a sustained oscillation after `after` s (default: half).
 
     Errors: `UserError` that says in words why there is none: it stays, moves without two peaks, dies out or is over.
     """
     start = _start(recording, after)
-    time, values = _settled(recording, variable, element, start)
-    times, heights = _peaks(time, values, PROMINENCE)
-    why_not = _no_oscillation(time, values, times)
+    time, values = _settled(recording, variable, element, after=start)
+    times, heights = _oscillating(variable, time, values)
+    intervals = _intervals(recording, variable, element, after=start, times=times)
+    low, high = amplitude(recording, variable, element, after=start)
+    return Oscillation(float(intervals.mean()), float(intervals.std()), low, high, measures.duty(time, values),
+                       measures.rise_time(time, values, times), tuple(map(float, times)), tuple(map(float, heights)))
+
+
+def _oscillating(variable: str, time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Times and heights of the peaks of a sustained oscillation; `UserError` says why there is none."""
+    times, heights = measures.peaks(time, values)
+    why_not = measures.no_oscillation(time, values, times)
     if why_not:
         raise UserError(f"no oscillation: {variable} {why_not}; simulate longer, or look at another part")
-    rises = crossings(recording, variable, element, start)
-    intervals = rises[1:] - rises[:-1] if len(rises) > 2 else times[1:] - times[:-1]
-    low, high = amplitude(recording, variable, element, start)
-    return Oscillation(float(intervals.mean()), float(intervals.std()), low, high, _duty(time, values),
-                       _rise_time(time, values, times), tuple(map(float, times)), tuple(map(float, heights)))
+    return times, heights
 
 
-def _start(recording: Recording, after: float | None) -> float:
+def _intervals(recording: Recording, variable: str, element: int, *, after: float, times: np.ndarray) -> np.ndarray:
+    """From rise to rise through the middle; from peak to peak where there are but two rises."""
+    rises = crossings(recording, variable, element, after=after)
+    return np.diff(rises) if len(rises) > 2 else np.diff(times)
+
+
+def _start(recording: Recording, after: float | str | None) -> float:
     return float(recording.time[-1]) / 2 if after is None else read(after, "second", "after")
 
 
-def _settled(recording: Recording, variable: str, element: int, after: float):
+def _settled(recording: Recording, variable: str, element: int, *,
+             after: float | str) -> tuple[np.ndarray, np.ndarray]:
     series, after = recording[variable], read(after, "second", "after")
     kept = recording.time >= after
     if not 0 <= element < series.values.shape[1] or kept.sum() < 4:
@@ -151,7 +161,7 @@ def _peaks(time, values, prominence: float):
 
     if not 0 < prominence < 1:
         raise UserError(f"prominence: {prominence} is not allowed; it is a share of the range, above 0 and below 1")
-    if _flat(values):
+    if measures.flat(values):
         return np.empty(0), np.empty(0)
     at = find_peaks(values, prominence=prominence * np.ptp(values))[0]
     return np.array([_turning(time, values, int(k)) for k in at]).reshape(-1, 2).T
@@ -159,9 +169,6 @@ def _peaks(time, values, prominence: float):
 
 def _turning(time, values, k: int) -> tuple[float, float]:
     """(time, value) of the maximum at record k: between records where the course is smooth, else the record itself."""
-    import numpy as np
-    from scipy.interpolate import CubicSpline
-
     bend = -np.diff(values[max(k - 2, 0): k + 3], 2)  # at k - 1, k, k + 1
     if len(bend) < 3 or bend.min() <= 0.5 * bend.max():  # a jump, an edge of an input, or an end of the recording
         return float(time[k]), float(values[k])
@@ -176,7 +183,7 @@ def _no_oscillation(time, values, times) -> str | None:
     """Why there is none, in words; None where there is one."""
     import numpy as np
 
-    if _flat(values):
+    if measures.flat(values):
         return f"stays at {values[-1]:.6g}"
     if len(times) < 2:
         return f"has {len(times)} peaks, not two"

@@ -1,9 +1,13 @@
 """Events of single elements, such as spikes or releases: when, how often, how regularly.
 
     found = releases(recording)
-    print(found.times, rate_of(recording, found))
+    print(found.times, rates(recording, found))
 """
 
+import numpy as np
+
+from astro_sim.analysis.course import crossings
+from astro_sim.plan import plan_of
 from astro_sim.recording.recording import Recording
 from astro_sim.recording.series import Events
 from foundation.errors import UserError, choose
@@ -19,10 +23,6 @@ def releases(recording: Recording, variable: str = "C", threshold: str = "C_Thet
 
     `threshold` is a parameter in the unit of the variable. Errors: `UserError` for a model without it.
     """
-    import numpy as np
-
-    from astro_sim.analysis.course import crossings
-
     if "releases" in recording.events:
         return recording.events["releases"]
     if threshold not in recording.meta["parameters"] or variable not in recording.variables:
@@ -35,10 +35,8 @@ def releases(recording: Recording, variable: str = "C", threshold: str = "C_Thet
                   f"{variable} rises through {threshold}")
 
 
-def rates(recording: Recording, events: Events, after: float = 0.0):
+def rates(recording: Recording, events: Events, after: float = 0.0) -> np.ndarray:
     """Events per second of every element, float64 (element,), from `after` s to the end."""
-    import numpy as np
-
     lasts = float(recording.time[-1]) - after
     if lasts <= 0:
         raise UserError(f"after: {after:g} s is not before the end at {recording.time[-1]:g} s; give an earlier time")
@@ -51,8 +49,6 @@ def irregularity(events: Events, after: float = 0.0) -> float:
 
     Errors: `UserError` with fewer than three intervals.
     """
-    import numpy as np
-
     times, elements = np.asarray(events.times), np.asarray(events.elements)
     intervals = [np.diff(times[(elements == element) & (times > after)]) for element in np.unique(elements)]
     each = [part / part.mean() for part in intervals if len(part)]  # elements of other rates are as regular
@@ -64,8 +60,6 @@ def irregularity(events: Events, after: float = 0.0) -> float:
 
 def _size(recording: Recording, events: Events) -> int:
     """How many elements the population of the events has, silent ones included."""
-    from astro_sim.plan import plan_of
-
     for series in recording.variables.values():
         if series.population == events.population:
             return series.values.shape[1]

@@ -9,6 +9,9 @@ Lengths are in the unit of the places: neighbouring astrocytes of astrocyte_netw
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from scipy.stats import linregress
+
 from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
 
@@ -35,13 +38,11 @@ class Wave:
     distance: tuple[float, ...]
 
 
-def first_rises(values, time, level: float):
+def first_rises(values: np.ndarray, time: np.ndarray, level: float) -> np.ndarray:
     """Times (s) of the first upward crossing of `level`, float64 (element,); NaN where there is none.
 
     Between two records the course is taken as a straight line.
     """
-    import numpy as np
-
     rising = (values[:-1] <= level) & (values[1:] > level)
     k, element = rising.argmax(axis=0), np.arange(values.shape[1])
     before, after = values[k, element], values[k + 1, element]
@@ -55,9 +56,6 @@ def wave(recording: Recording, variable: str = "C", *, level: float | None = Non
     `level` is in the variable's unit; the middle of its range over all elements by default. Distances go the shortest
     way round where ends meet. Errors: `UserError` that says in words why there is no wave.
     """
-    import numpy as np
-    from scipy.stats import linregress
-
     time, values = _kept(recording, variable, after)
     low, high = float(values.min()), float(values.max())
     if high - low <= ALIKE * max(abs(low), abs(high)):
@@ -82,13 +80,11 @@ def wave(recording: Recording, variable: str = "C", *, level: float | None = Non
                 tuple(np.where(there, distance, math.nan).tolist()))
 
 
-def distances(recording: Recording, variable: str, source: int):
+def distances(recording: Recording, variable: str, source: int) -> np.ndarray:
     """Distances (places) of all elements from one, float64 (element,); the shortest way where ends meet.
 
     Errors: `UserError` where the variable's elements have no places.
     """
-    import numpy as np
-
     places, options = recording[variable].positions, recording.meta.get("options", {})
     if places is None:
         raise UserError(f"no wave: the elements of {variable} have no places")
@@ -102,7 +98,7 @@ def distances(recording: Recording, variable: str, source: int):
     return np.linalg.norm(apart, axis=1)
 
 
-def _kept(recording: Recording, variable: str, after: float):
+def _kept(recording: Recording, variable: str, after: float) -> tuple[np.ndarray, np.ndarray]:
     series = recording[variable]
     kept = recording.time >= after
     if kept.sum() < 4:

@@ -1,76 +1,141 @@
-"""Stable oscillations of a model over one input, by LSODA: what the unstable parts of its equilibria lead to."""
+"""The stable oscillation that a model comes to: found by following its flow, its period then refined to 1e-9.
 
-import math
+By scipy's LSODA, from the ODE text that Brian2 runs: independent of the simulator's integrator.
+"""
 
-CYCLES, STRETCHES = 8, 30
-SETTLED = 1e-3  # of the range, a stretch: what is found is good to some of that
-RESTS = 1e-6    # per second and value: at an equilibrium
-DIED = 1e-3     # a range of less than this share of the value is a spiral into the equilibrium
-FARTHEST = 300.0  # logarithm of the smallest and largest number that the solver may try
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from astro_sim.dynamics.frame import Frame
+from astro_sim.dynamics.local import Local
+from foundation.errors import UserError
+
+COUNTED, STRETCHES = 8, 30  # guessed periods that a stretch lasts; most stretches
+SETTLED = 1e-3   # of the range, a stretch: what is found is good to some of that
+RESTS = 1e-5     # change of a coordinate in a guessed period: at an equilibrium
+DIED = 1e-3      # a range of less than this share of the value, or of its size, is a spiral into the equilibrium
+OFF = 0.05       # how far from an equilibrium a course begins, in coordinates
+
+CYCLES = 3       # averaged for a precise period
+SOLVER = {"method": "LSODA", "rtol": 1e-10, "atol": 1e-15}  # SI base values
+MOVING = 1e-3    # of the largest value: a smaller range is rest
+EVEN = 1e-4      # of the period: intervals that differ by more belong to what dies away
+LONGEST = 50.0   # times the first span: the period is looked for in no longer course
 
 
-def oscillations(chosen, origins, grid) -> list[dict]:
-    """Rows {input, low, high, period} of the first state, by input; chosen: `equilibria.Local`.
+@dataclass(frozen=True)
+class Found:
+    """A stable oscillation to about a thousandth: `low`, `high` of one state (SI base values), `seconds` a period.
 
-    origins: (unstable equilibrium in logarithms, angular frequency it is left with). From each the input
-    of `grid` (its unit, rising) that is nearest is simulated, where no oscillation is known yet, then its neighbours
-    outwards, each from where the last ended, until the oscillation dies.
+    `point`: coordinates of the states on it, float64 (state,).
     """
-    import numpy as np
 
-    found: dict[int, dict] = {}
-    for origin, frequency in origins if len(chosen.states) > 1 else ():
-        nearest = int(np.abs(grid - chosen.input_of(origin)).argmin())
-        if nearest in found:
-            continue
-        for order in (range(nearest, len(grid)), range(nearest - 1, -1, -1)):
-            state = origin[:-1] + 0.05 * np.arange(1, len(origin))  # off the equilibrium, in no special way
-            for n in order:
-                row, state = _settled_cycle(chosen, float(grid[n]), state, 2 * np.pi / frequency)
-                if row is None:
-                    break
-                found.setdefault(n, row)
-    return [found[n] for n in sorted(found)]
+    low: float
+    high: float
+    seconds: float
+    point: np.ndarray
 
 
-def _settled_cycle(chosen, value: float, start, guess: float):
-    """(row, last state) of the oscillation that `start` leads to; (None, state) where it dies out or does not settle.
-
-    Stretches of `CYCLES` guessed periods, until the range of the first state changes by less than SETTLED of itself.
+@dataclass(frozen=True)
+class Cycle:
+    """A stable oscillation: its period in seconds, and a state on it (SI base values) from which others nearby start.
     """
-    import numpy as np
-    from scipy.integrate import solve_ivp
 
-    rates, before = _rates(chosen, value * chosen.input_scale), 0.0
-    events = [lambda t, y: rates(t, y)[0], chosen.leaving()]
+    seconds: float
+    state: np.ndarray
+
+
+def find(frame: Frame, level: float, start: np.ndarray, *, guess: float, seen: int = 0) -> Found | None:
+    """The oscillation of state number `seen` that the flow from `start` (coordinates) leads to at a level (SI).
+
+    `guess` is about a period in seconds. Stretches of `COUNTED` guessed periods, until the range changes by less than
+    SETTLED of itself; None where the oscillation dies out, leaves the box or does not settle.
+    """
+    flow, before, logarithmic = frame.plain_flow(level), 0.0, bool(frame.logarithmic[seen])
+    size = float(frame.sizes[seen])
+    events = [lambda t, y: flow(t, y)[seen], frame.leaving()]
     for _ in range(STRETCHES):
-        course = solve_ivp(rates, (0, CYCLES * guess), start, "LSODA", events=events, rtol=1e-7, atol=1e-9)
+        course = solve_ivp(flow, (0, COUNTED * guess), start, "LSODA", events=events, rtol=1e-7, atol=1e-9)
         if course.status != 0:  # out of the box: no oscillation
-            return None, start
+            return None
         times, start = course.t_events[0], course.y[:, -1]
         late = times > course.t[-1] / 2
         if late.sum() < 4:
-            if np.abs(rates(0, start)).max() < RESTS:
-                return None, start
+            if np.abs(flow(0, start)).max() * guess < RESTS:
+                return None
             guess *= 2
             continue
-        values = np.exp(course.y_events[0][late, 0]) / chosen.scales[0]
+        turns = course.y_events[0][late, seen]
+        values = np.exp(turns) if logarithmic else turns * size
         low, high = float(values.min()), float(values.max())
-        if high - low < DIED * high:
-            return None, start
+        if high - low < DIED * (high if logarithmic else max(size, abs(low), abs(high))):
+            return None
         if abs(high - low - before) < SETTLED * (high - low):
             tops = times[late][values > (low + high) / 2]
-            return {"input": value, "low": low, "high": high, "period": float(np.diff(tops).mean())}, start
+            return Found(low, high, float(np.diff(tops).mean()), start)
         before = high - low
-    return None, start
+    return None
 
 
-def _rates(chosen, level: float):
-    """The flow in logarithms for solve_ivp: on plain numbers, five times as fast as on those of numpy."""
-    rates = chosen.rates({"exp": math.exp, "tanh": math.tanh, "sqrt": math.sqrt, "log": math.log})
+def refine(local: Local, level: float, start: np.ndarray, *, transient: float, span: float, seen: int = 0) -> Cycle:
+    """The oscillation that `start` (SI base values) has come to after `transient` seconds at a level (SI).
 
-    def flow(t, logarithms):
-        states = [math.exp(max(-FARTHEST, min(FARTHEST, one))) for one in logarithms.tolist()]
-        return [rate / state for rate, state in zip(rates(states, level), states, strict=True)]
+    Its period is the mean of CYCLES between rises of state number `seen` through the middle of its range, looked for in
+    twice `span` seconds, and in longer courses where that is too short. Relative error about 1e-9.
+    Errors: `UserError` where there is no oscillation.
+    """
+    derivative = local.derivative()
 
-    return flow
+    def flow(t: float, y: np.ndarray) -> np.ndarray:
+        return derivative(y, level)
+
+    settled = solve_ivp(flow, (0, transient), start, dense_output=True, **SOLVER)
+    late = settled.sol(np.linspace(transient / 2, transient, 4000))[seen]
+    middle = (late.min() + late.max()) / 2
+
+    def rises(t: float, y: np.ndarray) -> float:
+        return y[seen] - middle
+
+    rises.direction = 1
+    times, longest = np.array([]), LONGEST * span
+    moving = np.ptp(late) > MOVING * np.abs(late).max()
+    while moving and times.size <= CYCLES and span < longest:
+        span *= 2
+        times = solve_ivp(flow, (0, span), settled.y[:, -1], events=rises, **SOLVER).t_events[0]
+    # one that dies away crosses the middle ever less, or ever sooner
+    if times.size <= CYCLES or np.ptp(np.diff(times)) > EVEN * np.diff(times).mean():
+        raise UserError(f"{local.name} does not oscillate at {local.over} = {level / local.unit_value:g} {local.unit}")
+    return Cycle(float((times[CYCLES] - times[0]) / CYCLES), settled.y[:, -1])
+
+
+def refine_near(local: Local, level: float, near: Cycle, *, seen: int = 0) -> Cycle:
+    """The oscillation of almost the same model, or at almost the same level, as that of `near`; as `refine`."""
+    return refine(local, level, near.state, transient=5 * near.seconds, span=(CYCLES + 1.2) * near.seconds / 2,
+                  seen=seen)
+
+
+def over_grid(frame: Frame, origins: list[tuple[np.ndarray, float]], grid: np.ndarray, *,
+              seen: int = 0) -> dict[int, Found]:
+    """Number of the value in `grid` (units of what is scanned, rising) -> the oscillation there.
+
+    origins: (unstable equilibrium in coordinates, angular frequency it is left with). From each the value of the grid
+    that is nearest is followed, where no oscillation is known yet, then its neighbours outwards, each from where the
+    last ended, until the oscillation dies.
+    """
+    found: dict[int, Found] = {}
+    for origin, frequency in origins if len(frame.states) > 1 else ():
+        nearest = int(np.abs(grid - frame.input_of(origin)).argmin())
+        if nearest in found:
+            continue
+        for order in (range(nearest, len(grid)), range(nearest - 1, -1, -1)):
+            start = origin[:-1] + OFF * np.arange(1, len(origin))  # off the equilibrium, in no special way
+            for n in order:
+                one = find(frame, float(grid[n]) * frame.local.unit_value, start, guess=2 * np.pi / frequency,
+                           seen=seen)
+                if one is None:
+                    break
+                start = one.point
+                found.setdefault(n, one)
+    return {n: found[n] for n in sorted(found)}

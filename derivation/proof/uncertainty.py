@@ -14,8 +14,8 @@ from functools import cache, lru_cache
 import numpy as np
 from scipy.stats import norm
 
-from astro_sim.dynamics.equilibria import hopf_points
-from astro_sim.dynamics.limit_cycle import with_parameter
+from astro_sim.dynamics import hopf_points
+from astro_sim.dynamics.local import with_parameter
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, convert
 from derivation.proof.recomputation import parameters, with_parameters
@@ -93,8 +93,8 @@ def oscillating_range(parameter_set: str, moved: tuple[tuple[str, float], ...]) 
     """The Hopf points of calcium (umolar of IP3), some parameters of a set at other values."""
     model = MODELS[CALCIUM]
     for name, value in moved:
-        model = with_parameter(model, parameter_set, name, value)
-    low, high = hopf_points(model, parameter_set=parameter_set)
+        model = with_parameter(model, parameter_set, name, value=value)
+    low, high = hopf_points(model, "ip3", low="0.1 umolar", high="1 umolar", parameter_set=parameter_set)
     return low, high
 
 

@@ -10,12 +10,13 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq, root
 
-from astro_sim.dynamics import limit_cycle
-from astro_sim.dynamics.equilibria import Local
+from astro_sim.dynamics.local import Local, with_parameter
+from astro_sim.dynamics.oscillations import SOLVER
 from astro_sim.dynamics.periodic_orbit import POINTS, Orbit, orbit
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
 from derivation.reductions import resting
+from derivation.reductions.cycle import oscillation
 from derivation.reductions.reduction import REST_STEP, Changes, Held, Reduction, Valid, assumed
 from foundation.errors import UserError
 
@@ -41,7 +42,7 @@ def owners() -> dict[str, str]:
 def _local(changes: Changes) -> Local:
     model = MODELS[MODEL]
     for name, value in (changes or {}).items():
-        model = limit_cycle.with_parameter(model, SET, name, value)
+        model = with_parameter(model, SET, name, value=value)
     return Local(model, SET, "glutamate")
 
 
@@ -59,10 +60,10 @@ def _base() -> tuple[Orbit, ...]:
     """The oscillation at every drive: the first by following the flow, the others one from the other."""
     first = GLUTAMATE[0] * UNIT
     local = _local(None)
-    cycle = limit_cycle.limit_cycle(local.model, SET, "glutamate", assumed(GLUTAMATE[0], "umolar", "glutamate, held"))
+    cycle = oscillation(local.model, SET, "glutamate", level=assumed(GLUTAMATE[0], "umolar", "glutamate, held"))
     right_side = local.derivative()
     course = solve_ivp(lambda t, y: right_side(y, first), (0, 2 * cycle.seconds), cycle.state, dense_output=True,
-                       **limit_cycle.SOLVER)
+                       **SOLVER)
     time = np.linspace(0, cycle.seconds, 2001)
     top = time[course.sol(time)[0].argmax()]
     one = orbit(local, first, Orbit(course.sol(top + cycle.seconds * np.arange(POINTS) / POINTS), cycle.seconds))

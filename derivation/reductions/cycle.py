@@ -6,8 +6,9 @@ from functools import cache
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from astro_sim.dynamics import limit_cycle
-from astro_sim.dynamics.equilibria import Local
+from astro_sim.dynamics.local import Local, with_parameter
+from astro_sim.dynamics.oscillations import Cycle, refine, refine_near
+from astro_sim.model import Model
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, split_quantity
 from derivation.reductions.reduction import PERIOD_STEP, WITHIN, Changes, Held, Reduction, Valid, assumed, values
@@ -15,6 +16,7 @@ from derivation.simulation.simulations import CALCIUM_MODEL, CALCIUM_SET, IP3
 from foundation.errors import UserError
 
 FULL_MODEL = "gchi"  # IP3 made at held glutamate
+SETTLING, SPAN = 300.0, 20.0  # seconds: from the initial values to the oscillation; in which its period is looked for
 GLUTAMATE = (0.03, 0.04, 0.05, 0.06, 0.08, 0.12, 0.2, 0.4, 0.7)  # umolar, over the range that oscillates
 
 
@@ -30,15 +32,24 @@ def tau_cycle(changes: Changes = None) -> float:
     given = values(table, changes)
     model, level = MODELS[CALCIUM_MODEL], dataclasses.replace(table["ip3"], value=given["ip3"])
     for name in (changes or {}).keys() - {"ip3"}:
-        model = limit_cycle.with_parameter(model, CALCIUM_SET, name, given[name])
+        model = with_parameter(model, CALCIUM_SET, name, value=given[name])
     near = _base_cycle() if changes else None
     # (E3.1) tau_cycle = period of E2.1, E2.2 at a held IP3
-    return limit_cycle.limit_cycle(model, CALCIUM_SET, "ip3", level, near).seconds
+    return oscillation(model, CALCIUM_SET, "ip3", level=level, near=near).seconds
+
+
+def oscillation(model: Model, parameter_set: str, drive: str, *, level: Parameter, near: Cycle | None = None) -> Cycle:
+    """The oscillation at an input `drive` held at a level, from the initial values or from that of almost the same
+    model, `near`. Errors: `UserError` where there is none."""
+    local, held = Local(model, parameter_set, drive), float(level.quantity())
+    if near is not None:
+        return refine_near(local, held, near)
+    return refine(local, held, local.start(), transient=SETTLING, span=SPAN)
 
 
 @cache
-def _base_cycle() -> limit_cycle.Cycle:
-    return limit_cycle.limit_cycle(MODELS[CALCIUM_MODEL], CALCIUM_SET, "ip3", parameters()["ip3"])
+def _base_cycle() -> Cycle:
+    return oscillation(MODELS[CALCIUM_MODEL], CALCIUM_SET, "ip3", level=parameters()["ip3"])
 
 
 @cache
@@ -49,7 +60,7 @@ def full_cycles() -> list[tuple[float, float]]:
     for level in GLUTAMATE:
         held = assumed(level, "umolar", "glutamate, held")
         try:
-            one = limit_cycle.limit_cycle(model, CALCIUM_SET, "glutamate", held)
+            one = oscillation(model, CALCIUM_SET, "glutamate", level=held)
         except UserError:  # at rest, or calcium constant
             continue
         glutamate, time = float(held.quantity()), np.linspace(0, one.seconds, 401)

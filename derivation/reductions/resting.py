@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from astro_sim.dynamics.equilibria import STEP, Local
+from astro_sim.dynamics.derivatives import STEP
+from astro_sim.dynamics.local import Local
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
 from derivation.reductions.reduction import Changes, values

@@ -5,10 +5,9 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from astro_sim import analysis
-from astro_sim.analysis import events
-from astro_sim.analysis.encoding import encoding, modulation, of_diagram
-from astro_sim.analysis.waves import wave
-from astro_sim.dynamics.scanning import scan
+from astro_sim.analysis import encoding, events, wave
+from astro_sim.dynamics import scan
+from astro_sim.dynamics.am_fm import modulation
 from astro_sim.recording.recording import Recording
 from astro_sim.recording.series import Events, Series
 from astro_sim.run.simulation import simulate
@@ -224,7 +223,7 @@ def test_glutamate_is_encoded_in_amplitude_or_in_frequency():
 
 
 def test_a_diagram_says_how_ip3_is_encoded():
-    found = of_diagram(scan("li_rinzel:AM", "ip3", 0.3, 0.7, points=10))
+    found = scan("li_rinzel:AM", "ip3", low=0.3, high=0.7, points=10).encoding()
     # the amplitude is born at zero size at the Hopf points, the frequency is not
     assert found.word == "AM" and found.depth_am > 2 * found.depth_fm
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from astro_sim.dynamics.diagram import text
-from astro_sim.dynamics.equilibria import all_equilibria, followed, local, settle
+from astro_sim.dynamics import equilibria, scan
+from astro_sim.dynamics.boxes import framed
 from astro_sim.dynamics.hopf import hopf
-from astro_sim.dynamics.scanning import scan
+from astro_sim.dynamics.local import local
+from astro_sim.dynamics.newton import settle
+from astro_sim.dynamics.resting import followed
 from astro_sim.model import Input, Model, Observable, Population
 from astro_sim.parameter import Parameter
 
@@ -33,7 +35,7 @@ def crossings(diagram, level: float) -> int:
 
 def test_hysteresis_has_its_two_folds_and_is_bistable_between_them():
     """x' = (u - 2) + y - y^3, y = x - 3: folds at u = 2 +- 2/sqrt(27), y = -+ 1/sqrt(3)."""
-    found = scan(small("dx/dt = (u - 2 + (x - 3) - (x - 3)**3)/tau : 1", x=1.0), "u", 1, 3, points=40)
+    found = scan(small("dx/dt = (u - 2 + (x - 3) - (x - 3)**3)/tau : 1", x=1.0), "u", low=1, high=3, points=40)
     assert found.folds == pytest.approx([2 - 2 / 27**0.5, 2 + 2 / 27**0.5], abs=1e-10)
     assert [row["x"] for row in found.special] == pytest.approx([3 + 3**-0.5, 3 - 3**-0.5], abs=1e-8)
     assert (len(found.branches), found.hopf, found.oscillations) == (1, [], [])
@@ -46,32 +48,32 @@ def test_hysteresis_has_its_two_folds_and_is_bistable_between_them():
 
 def test_a_closed_loop_of_equilibria_is_found_and_followed_once_round():
     """x' = 1/4 - (u - 2)^2 - (x - 2)^2 rests on a circle that no continuation from an end of the range meets."""
-    found = scan(small("dx/dt = (0.25 - (u - 2)**2 - (x - 2)**2)/tau : 1", x=1.0), "u", 1, 3, points=30)
+    found = scan(small("dx/dt = (0.25 - (u - 2)**2 - (x - 2)**2)/tau : 1", x=1.0), "u", low=1, high=3, points=30)
     assert found.folds == pytest.approx([1.5, 2.5], abs=1e-10)
     assert [(row["begins"], row["ends"]) for row in found.branches] == [("closed", "closed")]
     around = np.unwrap([np.arctan2(row["x"] - 2, row["input"] - 2) for row in found.equilibria])
     assert abs(around[-1] - around[0]) == pytest.approx(2 * np.pi, abs=1e-6)
     assert all(row["stable"] == (row["x"] > 2) for row in found.equilibria[1:-1])
-    assert "a closed loop" in text(found)
+    assert "a closed loop" in str(found)
 
 
 def test_branches_that_cross_exchange_their_stability_there():
     """x' = (x - 1)(u - x): x = 1 and x = u cross at u = 1 (transcritical)."""
-    found = scan(small("dx/dt = (x - 1)*(u - x)/tau : 1", x=1.5), "u", 0.51, 1.52, points=20)
+    found = scan(small("dx/dt = (x - 1)*(u - x)/tau : 1", x=1.5), "u", low=0.51, high=1.52, points=20)
     assert [row["what"] for row in found.special] == ["crossing"] * 2
     assert [row["input"] for row in found.special] == pytest.approx([1.0, 1.0], abs=1e-7)
     for row in found.equilibria:
         assert min(abs(row["x"] - 1), abs(row["x"] - row["input"])) < 1e-9
         assert row["stable"] == (abs(row["x"] - max(1.0, row["input"])) < 1e-9)
-    assert "crossings of branches: 1.0" in text(found)
+    assert "crossings of branches: 1.0" in str(found)
 
 
 def test_a_branch_that_runs_out_of_the_box_says_so():
     """x = 1/(u - 1) grows beyond all bounds as u falls to 1."""
-    found = scan(small("dx/dt = (1 - (u - 1)*x)/tau : 1", x=1.0), "u", 0.5, 3, points=30)
+    found = scan(small("dx/dt = (1 - (u - 1)*x)/tau : 1", x=1.0), "u", low=0.5, high=3, points=30)
     assert [(row["begins"], row["ends"]) for row in found.branches] in ([("box", "high")], [("high", "box")])
     assert min(row["input"] for row in found.equilibria) == pytest.approx(1, abs=1e-5)
-    assert "the end of the box" in text(found)
+    assert "the end of the box" in str(found)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -80,11 +82,12 @@ def test_the_normal_form_of_a_hopf_point_has_its_own_coefficient(sign):
     text = "".join(f"d{a}/dt = ((u - 2)*({a} - 3) {turn} 1.7*({b} - 3) - ({sign})*({a} - 3)*((x - 3)**2 + (y - 3)**2))"
                    f"/tau : 1\n" for a, b, turn in (("x", "y", "-"), ("y", "x", "+")))
     model = small(text, x=2.0, y=2.5)
-    found = scan(model, "u", 1, 3, points=20)
+    found = scan(model, "u", low=1, high=3, points=20)
     point, = found.special
     assert (point["what"], point["kind"]) == ("hopf", "supercritical" if sign > 0 else "subcritical")
     assert (point["input"], point["frequency"]) == pytest.approx((2.0, 1.7), abs=1e-10)
-    form = hopf(local(model, "u"), np.log([3.0, 3.0, 2.0]))
+    frame = framed(local(model, "u"), 1.0, 3.0)
+    form = hopf(frame, np.append(frame.coordinates(np.array([3.0, 3.0])), frame.level(2.0)))
     assert form.cubic.real == pytest.approx(-sign * (2 * abs(form.direction[0]) * 3) ** 2, rel=1e-9)
     assert form.lyapunov == pytest.approx(form.cubic.real / 1.7, rel=1e-12)
     if sign > 0:  # r = sqrt(u - 2)
@@ -136,19 +139,19 @@ def resting_under(glutamate, **constants):
 
 @pytest.mark.parametrize(("name", "K_P"), [("AM", 0.1), ("FM", 0.05), ("DePitta2008_FM", 0.051)])
 def test_branches_over_ip3_hold_all_that_brute_force_finds(name, K_P):
-    found = scan(f"li_rinzel:{name}", "ip3", 0.05, 0.95, points=12)
+    found = scan(f"li_rinzel:{name}", "ip3", low=0.05, high=0.95, points=12)
     levels = np.linspace(0.06, 0.94, 89)
     counts = [len(resting(K_P, level)) for level in levels]
     assert set(counts) == ({1} if name == "AM" else {1, 3})
     assert [crossings(found, level) for level in levels] == counts
     for level in levels[::20]:
-        assert [row["C"] for row in all_equilibria(f"li_rinzel:{name}", level)] == pytest.approx(
+        assert [row["C"] for row in equilibria(f"li_rinzel:{name}", {"ip3": level})] == pytest.approx(
             resting(K_P, level), rel=1e-6)  # a straight piece of 1e-3: its error is some of the square of that
 
 
 @pytest.fixture(scope="module")
 def fm():
-    return scan("gchi:FM", "glutamate", 0.002, 3, points=20)
+    return scan("gchi:FM", "glutamate", low=0.002, high=3, points=20)
 
 
 def test_branches_under_glutamate_hold_all_that_brute_force_finds(fm):
@@ -159,13 +162,13 @@ def test_branches_under_glutamate_hold_all_that_brute_force_finds(fm):
     assert [crossings(fm, level) for level in levels] == counts
     assert [(row["begins"], row["ends"]) for row in fm.branches] == [("low", "low"), ("low", "high")]
     for name, level in (("FM", 0.01), ("FM", 1.0), ("AM", 0.05), ("AM", 3.0)):
-        rows = all_equilibria(f"gchi:{name}", level, input="glutamate")
+        rows = equilibria(f"gchi:{name}", {"glutamate": level})
         assert [row["C"] for row in rows] == pytest.approx(resting_under(level, **CLAMPED[name]), rel=1e-6)
 
 
 def test_hopf_points_under_glutamate_have_an_imaginary_pair_by_differences(fm):
     points = [("FM", row) for row in fm.special if row["what"] == "hopf"]
-    am = scan("gchi:AM", "glutamate", 0.005, 5, points=10)
+    am = scan("gchi:AM", "glutamate", low=0.005, high=5, points=10)
     points += [("AM", row) for row in am.special]
     assert [name for name, _ in points] == ["FM"] * 3 + ["AM"] * 2
     for name, row in points:
@@ -180,9 +183,9 @@ def test_hopf_points_under_glutamate_have_an_imaginary_pair_by_differences(fm):
 def test_the_upper_oscillation_of_fm_is_there_beside_a_stable_equilibrium(fm):
     assert fm.oscillations[0]["input"] < 0.4 and fm.oscillations[-1]["input"] == 3.0
     side, = fm.bistable
-    assert side["between"] == "equilibrium and oscillation" and side["high"] == 3.0
-    assert 0 < side["low"] - fm.hopf[-1] < 0.16  # the first input of the grid beyond the subcritical Hopf point
-    said = text(fm)
+    assert side["between"] == "equilibrium and oscillation" and side["high"] == pytest.approx(3.0, rel=1e-12)
+    assert side["low"] == fm.hopf[-1]  # the oscillation is there on both sides of it
+    said = str(fm)
     assert "1.311843 (subcritical, period 7.427 s, branch 2)" in said and "stable side by side" in said
     assert "not followed: unstable oscillations" in said
 
@@ -217,8 +220,9 @@ def by_the_planar_formula(K_P, c, h, ip3):
 @pytest.mark.parametrize(("name", "K_P", "kinds"), [("AM", 0.1, ["supercritical", "subcritical"]),
                                                     ("FM", 0.05, ["subcritical", "subcritical"])])
 def test_first_lyapunov_coefficients_are_those_of_the_planar_formula(name, K_P, kinds):
-    chosen = local(f"li_rinzel:{name}")
-    points = [one.point for one in followed(chosen, settle(chosen, 1e-4), 0.1, 1, 60).specials() if one.kind == "hopf"]
+    chosen = framed(local(f"li_rinzel:{name}"), 1e-4, 1e-3)
+    branch = followed(chosen, settle(chosen, 1e-4), 1e-4, high=1e-3, points=60)
+    points = [one.point for one in branch.specials() if one.kind == "hopf"]
     assert [hopf(chosen, point).kind for point in points] == kinds
     for point in points:
         form, state = hopf(chosen, point), chosen.state_of(point)
@@ -230,14 +234,15 @@ def test_first_lyapunov_coefficients_are_those_of_the_planar_formula(name, K_P, 
 def test_beside_a_hopf_point_courses_keep_to_the_amplitude_that_it_foretells():
     """gchi:AM, three states. Supercritical: from the foretold oscillation on nothing changes. Subcritical: it is the
     border between what dies out and what grows."""
-    low, high = (row for row in scan("gchi:AM", "glutamate", 0.005, 5, points=10).special if row["what"] == "hopf")
+    found = scan("gchi:AM", "glutamate", low=0.005, high=5, points=10)
+    low, high = (row for row in found.special if row["what"] == "hopf")
     assert (low["kind"], high["kind"]) == ("supercritical", "subcritical")
-    chosen = local("gchi:AM", "glutamate")
+    chosen = framed(local("gchi:AM", "glutamate"), 5e-6, 5e-3)
 
     def amplitudes(row, factor, share):
         """Of C, at the start and after 300 s, from `share` of the foretold oscillation at `factor` times the input."""
         value = factor * row["input"]
-        rest, = all_equilibria("gchi:AM", value, input="glutamate")
+        rest, = equilibria("gchi:AM", {"glutamate": value})
         form = hopf(chosen, np.log([*(row[name] * 1e-3 ** (name != "h") for name in ("C", "h", "I")),
                                     row["input"] * 1e-3]))
         size = share * np.sqrt(-rest["growth"] / form.cubic.real)

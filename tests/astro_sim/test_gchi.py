@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from astro_sim import analysis
-from astro_sim.dynamics import equilibria
+from astro_sim import analysis, dynamics
 from astro_sim.models import MODELS
 from astro_sim.run.simulation import simulate
 from foundation.errors import UserError
@@ -81,7 +80,7 @@ def test_order_of_convergence():
 
 
 def test_am_oscillates_in_a_window_of_glutamate_only():
-    low, high = equilibria.hopf_points("gchi:AM", "0.001 umolar", "50 umolar", input="glutamate")
+    low, high = dynamics.hopf_points("gchi:AM", "glutamate", low="0.001 umolar", high="50 umolar")
     levels = (low / 2, low * 2, high, high * 3)
     drives = [f"constant:input=glutamate,value={level} umolar,elements={k}" for k, level in enumerate(levels)]
     course = simulate("gchi:AM", drives, options={"n": 4}, duration="240 s", dt="100 ms", record_every="500 ms")

@@ -78,4 +78,4 @@ def test_times_and_levels_of_an_analysis_may_have_units():
         analysis.period(recording, "C", after=float("nan"))
     with pytest.raises(UserError, match="after: -1 s is before the start"):
         from astro_sim.analysis import summarise
-        summarise.summarise(recording, -1.0)
+        summarise(recording, -1.0)

@@ -7,9 +7,8 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from astro_sim import analysis
-from astro_sim.analysis.encoding import modulation
-from astro_sim.dynamics import equilibria
+from astro_sim import analysis, dynamics
+from astro_sim.dynamics.am_fm import modulation
 from astro_sim.models import MODELS
 from astro_sim.run.simulation import simulate
 from foundation.errors import UserError
@@ -48,7 +47,7 @@ def test_agrees_with_an_independent_solution(parameter_set, ip3, K_P):
 
 
 def test_hopf_points_of_am():
-    found = equilibria.hopf_points("li_rinzel:AM")
+    found = dynamics.hopf_points("li_rinzel:AM", low=0.1, high=1)
     assert found == pytest.approx([0.354534, 0.636882], abs=1e-6)  # published for this project to six digits
 
 
@@ -67,7 +66,7 @@ def independent_equilibria(ip3, K_P):
 
 @pytest.mark.parametrize(("parameter_set", "K_P", "count"), [("AM", 0.1, 2), ("FM", 0.05, 2)])
 def test_hopf_points_are_where_an_independent_pair_is_imaginary(parameter_set, K_P, count):
-    found = equilibria.hopf_points(f"li_rinzel:{parameter_set}")
+    found = dynamics.hopf_points(f"li_rinzel:{parameter_set}", "ip3", low="0.1 umolar", high="1 umolar")
     assert len(found) == count
     for ip3 in found:
         pairs = []
@@ -81,7 +80,7 @@ def test_hopf_points_are_where_an_independent_pair_is_imaginary(parameter_set, K
 
 def test_equilibrium_is_at_rest_in_the_independent_equations():
     for ip3 in (0.1, 0.5, 0.9):
-        rest = equilibria.equilibrium("li_rinzel:AM", f"{ip3} umolar")
+        rest = dynamics.equilibrium("li_rinzel:AM", {"ip3": f"{ip3} umolar"})
         assert np.abs(independent_rates(0, (rest["C"], rest["h"]), ip3)).max() < 1e-10
 
 
@@ -99,10 +98,14 @@ def test_period_and_extrema(oscillation):
     assert high == pytest.approx(0.4446, abs=5e-5)
 
 
-def test_period_needs_an_oscillation():
-    still = simulate("li_rinzel:AM", "constant:input=ip3,value=0.1 umolar", duration="20 s", dt="20 ms")
-    with pytest.raises(UserError, match="not twice"):
+@pytest.mark.parametrize(("ip3", "says"), [(0.1, "has 0 peaks, not two"), (0.68, "is over: its last peak")])
+def test_period_and_oscillation_refuse_a_course_that_does_not_oscillate_in_the_same_words(ip3, says):
+    still = simulate("li_rinzel:AM", f"constant:input=ip3,value={ip3} umolar", duration="120 s", dt="50 ms")
+    with pytest.raises(UserError, match=f"no oscillation: C {says}") as by_period:
         analysis.period(still, "C")
+    with pytest.raises(UserError) as by_oscillation:
+        analysis.oscillation(still, "C")
+    assert str(by_period.value) == str(by_oscillation.value)
 
 
 @pytest.mark.parametrize(("method", "order", "steps"), [("rk4", 4, (0.1, 0.05, 0.025, 0.0125)),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astro_sim import plan
-from astro_sim.analysis import spiking, summarise
+from astro_sim.analysis import spiking, summary
 from astro_sim.brian import backend, network
 from astro_sim.models.neuron_glia_network import model, wiring
 from astro_sim.recording.recording import Recording
@@ -170,7 +170,7 @@ def test_neurons_without_synapses_spike_at_the_rate_of_the_closed_form():
     assert rates["excitatory"]["mean_hertz"] == pytest.approx(sum(len(one) for one in found[:3]) / 3 / 0.4)
     assert rates["inhibitory"]["mean_hertz"] == pytest.approx(len(found[3]) / 0.4)
     assert (rates["excitatory"]["neurons"], rates["excitatory"]["active"]) == (3, 2)
-    said = summarise.text(summarise.summarise(recording, after=0.0))  # what the verb analyse prints
+    said = summary.text(summary.summarise(recording, after=0.0))  # what the verb analyse prints
     assert re.search(r"excitatory +\d.* Hz \(0 to .*, 2 of 3 neurons active", said)
     with pytest.raises(UserError, match="spikes"):
         spiking.firing_rates(simulate("li_rinzel", duration="0.1 s", dt="10 ms"))

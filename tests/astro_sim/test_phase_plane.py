@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from astro_sim.dynamics.equilibria import equilibrium
-from astro_sim.dynamics.phase_plane import phase_plane
+from astro_sim.dynamics import equilibrium, phase_plane
 from astro_sim.model import Input, Model, Observable, Population
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
@@ -27,7 +26,7 @@ def h_where_calcium_rests(c, ip3, k_p):
 
 @pytest.mark.parametrize(("name", "k_p", "ip3"), [("AM", 0.1, 0.5), ("FM", 0.05, 0.51)])
 def test_nullclines_are_the_closed_forms(name, k_p, ip3):
-    plane = phase_plane(f"li_rinzel:{name}", f"{ip3} umolar")
+    plane = phase_plane(f"li_rinzel:{name}", {"ip3": f"{ip3} umolar"})
     calcium, inactive = plane.nullclines["C"], plane.nullclines["h"]
     assert len(inactive) == 400 and len(calcium) > 100
     assert inactive[:, 1] == pytest.approx(h_inf(inactive[:, 0], ip3), rel=1e-10)
@@ -45,10 +44,10 @@ def test_all_equilibria_and_what_they_are(name, k_p, ip3, kinds):
 
     grid = np.geomspace(1e-3, 1.6, 5000)
     wanted = [brentq(gap, a, b, xtol=1e-15) for a, b in pairwise(grid) if gap(a) * gap(b) < 0]
-    plane = phase_plane(f"li_rinzel:{name}", f"{ip3} umolar")
+    plane = phase_plane(f"li_rinzel:{name}", {"ip3": f"{ip3} umolar"})
     assert [row["C"] for row in plane.equilibria] == pytest.approx(wanted, rel=1e-9)
     assert [("stable " if row["stable"] else "unstable ") + row["kind"] for row in plane.equilibria] == kinds
-    rest = equilibrium(f"li_rinzel:{name}", f"{ip3} umolar")
+    rest = equilibrium(f"li_rinzel:{name}", {"ip3": f"{ip3} umolar"})
     assert any(row["C"] == pytest.approx(rest["C"], rel=1e-9) for row in plane.equilibria)
     for row in plane.equilibria:  # eigenvalues by central differences of the same flow
         at = np.array([row["C"], row["h"]])
@@ -71,7 +70,7 @@ def folded(**changes):
 
 
 def test_a_folded_nullcline_is_whole():
-    plane = phase_plane(folded(), 0.0, input="u")
+    plane = phase_plane(folded(), {"u": 0.0})
     points = plane.nullclines["a"]
     assert points[:, 0] == pytest.approx((points[:, 1] - 1) ** 3 - 0.3 * (points[:, 1] - 1) + 1, abs=1e-9)
     counts = np.unique(np.round(points[:, 0], 9), return_counts=True)
@@ -84,15 +83,25 @@ def test_a_folded_nullcline_is_whole():
     assert plane.flow(0.5, 1.5) == pytest.approx([(0.125 - 0.15 + 0.5) / 2, -0.5])
 
 
+def test_states_without_bounds_are_looked_for_where_a_course_leads_or_in_the_box_that_is_given():
+    """a = b = 1 and 1 -+ sqrt(1.3), by the cubic; the flow leads away above the largest, so nothing bounds them."""
+    model = folded(observables={name: Observable("cell", "1", name) for name in "ab"})
+    plane, whole = phase_plane(model, {"u": 0.0}), phase_plane(model, {"u": 0.0}, box={"a": (-1, 3), "b": (-1.0, "3")})
+    wanted = [1 - 1.3**0.5, 1.0, 1 + 1.3**0.5]
+    assert [row["a"] for row in plane.equilibria] == pytest.approx(wanted[:2], abs=1e-12)
+    assert [row["b"] for row in whole.equilibria] == pytest.approx(wanted, abs=1e-12)
+    assert whole.ranges == ((-1, 3), (-1, 3))
+
+
 @pytest.mark.parametrize(("given", "says"), [
-    (("gchi", "0.5 umolar", {"input": "glutamate"}), "needs two states; it has C, h, I"),
-    (("li_rinzel", "0.5 s", {}), "wrong dimension"), (("li_rinzel", "0.5", {}), "no unit"),
-    (("li_rinzel", "1 umolar", {"input": "calcium"}), "unknown input"),
-    (("li_rinzel", 0.5, {"ranges": (("0 umolar", "0 umolar"), (0, 1))}), "C: 0 to 0 is no range"),
-    (("li_rinzel", 0.5, {"ranges": ((0, 1), (-1, 1))}), "h: -1 to 1 is no range"),
-    ((folded(observables={name: Observable("cell", "1", name) for name in "ab"}), 0.1, {"input": "u"}),
-     "a: has no bound of its own")])
+    (("gchi", {"glutamate": "0.5 umolar"}, {}), "needs two states; it has C, h, I"),
+    (("li_rinzel", {"ip3": "0.5 s"}, {}), "wrong dimension"), (("li_rinzel", {"ip3": "0.5"}, {}), "no unit"),
+    (("li_rinzel", {"calcium": "1 umolar"}, {}), "unknown input"),
+    (("li_rinzel", {"ip3": 0.5}, {"box": {"C": ("0 umolar", "0 umolar")}}), "C: 0 to 0 is no range"),
+    (("li_rinzel", {"ip3": 0.5}, {"box": {"h": (-1, 1)}}), "h: -1 to 1 is no range"),
+    (("li_rinzel", {"ip3": 0.5}, {"box": {"x": (0, 1)}}), "unknown state of li_rinzel 'x'"),
+    (("li_rinzel", 0.5, {}), "inputs: 0.5 is not allowed; give a dictionary")])
 def test_bad_requests_are_refused(given, says):
-    model, value, others = given
+    model, inputs, others = given
     with pytest.raises(UserError, match=says):
-        phase_plane(model, value, **others)
+        phase_plane(model, inputs, **others)

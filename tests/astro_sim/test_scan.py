@@ -8,10 +8,13 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from astro_sim import analysis
-from astro_sim.analysis import summarise
-from astro_sim.dynamics import equilibria
-from astro_sim.dynamics.equilibria import followed, local, settle
-from astro_sim.dynamics.scanning import parse_over, scan
+from astro_sim.analysis import summary
+from astro_sim.dynamics import equilibrium, scan
+from astro_sim.dynamics.boxes import framed
+from astro_sim.dynamics.local import local
+from astro_sim.dynamics.newton import settle
+from astro_sim.dynamics.resting import followed
+from astro_sim.dynamics.scanning import parse_over
 from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import simulate
 from foundation.errors import UserError
@@ -28,7 +31,7 @@ def independent_rates(t, state, ip3, K_P=0.1):
 
 @pytest.fixture(scope="module")
 def diagram():
-    return scan("li_rinzel:AM", "ip3", 0, 1, points=21)
+    return scan("li_rinzel:AM", "ip3", low=0, high=1, points=21)
 
 
 def test_stability_changes_at_the_hopf_points_only(diagram):
@@ -64,7 +67,7 @@ def independent_equilibria(ip3, K_P):
 
 
 def test_fm_has_three_equilibria_between_its_folds_and_oscillates_beyond():
-    found = scan("li_rinzel:FM", "ip3", 0.3, 1, points=15)
+    found = scan("li_rinzel:FM", "ip3", low=0.3, high=1, points=15)
     assert len(found.folds) == 2
     for fold, inside in zip(found.folds, (1, -1), strict=True):
         assert independent_equilibria(fold + inside * 1e-4, 0.05) == 3
@@ -105,7 +108,7 @@ def test_scan_verb(astro_sim, tmp_path):
 
 @pytest.mark.parametrize(("words", "says"), [
     (("scan", "li_rinzel", "--over", "ip3=0-1"), "--over: 'ip3=0-1' cannot be read"),
-    (("scan", "li_rinzel", "--over", "calcium=0:1:20"), "unknown input of li_rinzel 'calcium'"),
+    (("scan", "li_rinzel", "--over", "calcium=0:1:20"), "unknown input or parameter of li_rinzel 'calcium'"),
     (("scan", "li_rinzel", "--over", "ip3=1:0:20"), "ip3: 1:0:20 is not allowed"),
     (("scan", "li_rinzel", "--over", "ip3=0:1:3"), "ip3: 0:1:3 is not allowed"),
     (("scan", "li_rinzel", "--over", "ip3=0:1 s:20"), "ip3: '1 s' has the wrong dimension"),
@@ -129,46 +132,46 @@ def test_analyse_says_what_the_recording_holds(astro_sim):
     code, out, _ = astro_sim("analyse", "c.nc")
     assert code == 0
     assert "period 11.49" in out and "unstable focus" in out
-    summary = json.loads(astro_sim("analyse", "c.nc", "--json")[1])
-    row = summary["variables"]["C"]["elements"][0]
+    printed = json.loads(astro_sim("analyse", "c.nc", "--json")[1])
+    row = printed["variables"]["C"]["elements"][0]
     assert row["period_s"] == pytest.approx(analysis.period(Recording.load("c.nc"), "C"), rel=1e-12)
     assert (row["low"], row["high"]) == pytest.approx((0.1077, 0.4446), abs=5e-5)
-    assert summary["variables"]["C"]["unit"] == "umolar"
-    assert summary["equilibria"]["rows"][0]["C"] == pytest.approx(equilibria.equilibrium("li_rinzel:AM", 0.5)["C"])
-    changed = summarise.summarise(simulate("li_rinzel:AM", "constant:input=ip3,value=0.6 umolar", duration="1 s",
+    assert printed["variables"]["C"]["unit"] == "umolar"
+    assert printed["equilibria"]["rows"][0]["C"] == pytest.approx(equilibrium("li_rinzel:AM", {"ip3": 0.5})["C"])
+    changed = summary.summarise(simulate("li_rinzel:AM", "constant:input=ip3,value=0.6 umolar", duration="1 s",
                                            dt="10 ms", parameters={"K_P": "0.05 uM"}))
-    assert changed["equilibria"]["rows"][0]["C"] == pytest.approx(equilibria.equilibrium("li_rinzel:FM", 0.6)["C"])
-    still = summarise.summarise(simulate("li_rinzel:AM", "constant:input=ip3,value=0.1 umolar", duration="20 s",
+    assert changed["equilibria"]["rows"][0]["C"] == pytest.approx(equilibrium("li_rinzel:FM", {"ip3": 0.6})["C"])
+    still = summary.summarise(simulate("li_rinzel:AM", "constant:input=ip3,value=0.1 umolar", duration="20 s",
                                          dt="20 ms"))
     assert still["variables"]["C"]["elements"][0]["no_oscillation"] == "has 0 peaks, not two"
     assert "period_s" not in still["variables"]["C"]["elements"][0]
     with pytest.raises(UserError, match="after: 60 s leaves 1 records"):
-        summarise.summarise(recording, 60.0)
+        summary.summarise(recording, 60.0)
 
 
 def test_analyse_finds_what_applies_and_says_what_is_not_there():
     levels = [f"constant:input=glutamate,value={level} umolar,elements={k}"
               for k, level in enumerate((0.1, 1.0, 0.001))]
-    told = summarise.summarise(simulate("gchi:FM", levels, options={"n": 3}, duration="90 s", dt="100 ms"))
+    told = summary.summarise(simulate("gchi:FM", levels, options={"n": 3}, duration="90 s", dt="100 ms"))
     assert told["encoding"]["word"] == "FM" and told["encoding"]["silent"] == (0.001,)
     assert not {"wave", "no_wave", "equilibria", "events"} & set(told)
-    assert "encoding: FM" in summarise.text(told)
+    assert "encoding: FM" in summary.text(told)
     ring = simulate("astrocyte_network", options={"n_columns": 5}, duration="1 s", dt="50 ms")
-    told = summarise.summarise(ring)
+    told = summary.summarise(ring)
     assert told["no_wave"].startswith("C rises nowhere") and "encoding" not in told
-    assert "no wave: C rises nowhere" in summarise.text(told)
+    assert "no wave: C rises nowhere" in summary.text(told)
     loop = simulate("tripartite", "spikes:input=release,times=0.1s", options={"loop": "open"}, duration="1 s",
                     dt="10 ms", initial={"C": "0.6 umolar"})
-    told = summarise.summarise(loop)
+    told = summary.summarise(loop)
     assert told["events"]["releases"]["count"] == len(loop.events["releases"].times)
-    assert "no_irregularity" in told["events"]["releases"] and "releases: " in summarise.text(told)
+    assert "no_irregularity" in told["events"]["releases"] and "releases: " in summary.text(told)
     json.dumps(told, allow_nan=False)
 
 
 def test_a_coarse_scan_keeps_to_its_branch():
     """Twelve points over two orders of glutamate: steps along the branch are shortened where it bends."""
-    chosen = local("gchi:FM", "glutamate")
-    coarse, fine = (followed(chosen, settle(chosen, 1e-5), 0.01, 3.0, points) for points in (12, 60))
+    chosen = framed(local("gchi:FM", "glutamate"), 1e-5, 3e-3)
+    coarse, fine = (followed(chosen, settle(chosen, 1e-5), 1e-5, high=3e-3, points=points) for points in (12, 60))
     inputs = [[(one.kind, chosen.input_of(one.point)) for one in branch.specials()] for branch in (coarse, fine)]
     assert [kind for kind, _ in inputs[1]] == ["hopf", "fold", "hopf"]
     assert inputs[0] == [(kind, pytest.approx(value, rel=1e-9)) for kind, value in inputs[1]]
@@ -178,6 +181,6 @@ def test_a_coarse_scan_keeps_to_its_branch():
 
 def test_a_state_that_starts_at_zero_has_its_equilibrium():
     """Receptors start unbound; at rest what binds equals what unbinds: .3 y (1 - G) = .5 (1 + 10 C/(C + .5)) G."""
-    rest = equilibria.equilibrium("gchi_receptor", "0.2 umolar", input="glutamate")
+    rest = equilibrium("gchi_receptor", {"glutamate": "0.2 umolar"})
     unbinding = 0.5 * (1 + 10 * rest["C"] / (rest["C"] + 0.5))
     assert rest["Gamma_A"] == pytest.approx(0.06 / (0.06 + unbinding), rel=1e-9)

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 from scipy.optimize import curve_fit
 
-from astro_sim.dynamics import limit_cycle
-from astro_sim.dynamics.equilibria import Local
+from astro_sim.dynamics.local import Local
 from astro_sim.models import MODELS
 from derivation.forms import feedback
 from derivation.forms.feedback import K, affinity, calcium, half_level, level
@@ -20,6 +19,7 @@ from derivation.forms.ode import text_of
 from derivation.record import record
 from derivation.record.closed_form import evaluate
 from derivation.reductions import calcium_curve, gliotransmitter
+from derivation.reductions.cycle import oscillation
 from derivation.reductions.reduction import assumed
 from foundation.errors import UserError
 
@@ -101,7 +101,7 @@ def test_the_curve_is_that_of_the_flow():
     """Mean calcium at one drive by following the ODE over whole periods, without collocation."""
     level, k = calcium_curve.GLUTAMATE[5], 5
     model = MODELS["gchi"]
-    cycle = limit_cycle.limit_cycle(model, "AM", "glutamate", assumed(level, "umolar", "glutamate"))
+    cycle = oscillation(model, "AM", "glutamate", level=assumed(level, "umolar", "glutamate"))
     flow = Local(model, "AM", "glutamate").derivative()
 
     def with_integral(t, y):

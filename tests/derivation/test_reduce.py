@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from astro_sim.dynamics import limit_cycle
+from astro_sim.dynamics.local import with_parameter
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
 from derivation.__main__ import reduce_verb
+from derivation.reductions.cycle import oscillation
 from derivation.reductions.registry import ASSUMED, CONVENTIONS, REDUCTIONS
 from foundation.errors import UserError
 
@@ -87,7 +88,7 @@ def test_the_period_is_the_public_one():
 
 def test_no_oscillation_is_said():
     with pytest.raises(UserError, match=r"does not oscillate at ip3 = 0\.2 umolar"):
-        limit_cycle.limit_cycle(MODEL, "AM", "ip3", Parameter(0.2, "umolar", "IP3", "assumed here", "assumed"))
+        oscillation(MODEL, "AM", "ip3", level=Parameter(0.2, "umolar", "IP3", "assumed here", "assumed"))
 
 
 def test_time_and_concentration_scale_out(of_the_period):
@@ -103,9 +104,9 @@ def test_time_and_concentration_scale_out(of_the_period):
 
 def test_the_derivatives_predict_a_period_computed_anew(of_the_period):
     """One parameter up and down by 1 %: what is left of the central difference is third order, some 1e-4."""
-    base = limit_cycle.limit_cycle(MODEL, "AM", "ip3", IP3)
+    base = oscillation(MODEL, "AM", "ip3", level=IP3)
     for name in ("d5", "K_P"):
         value = MODEL.parameters("AM")[name].value
-        up, down = (limit_cycle.limit_cycle(limit_cycle.with_parameter(MODEL, "AM", name, value * factor), "AM", "ip3",
-                                            IP3, base).seconds for factor in (1.01, 0.99))
+        up, down = (oscillation(with_parameter(MODEL, "AM", name, value=value * factor), "AM", "ip3", level=IP3,
+                                near=base).seconds for factor in (1.01, 0.99))
         assert up - down == pytest.approx(0.02 * of_the_period[name] * base.seconds, rel=1e-3)

@@ -1,25 +1,27 @@
-"""The verb scan: what a model does over one input."""
+"""The verb scan: what a model does over one input or parameter."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from astro_sim.show.verbs.options import Force, Json, ModelName, SetName, check_out
-from foundation.cli import print_json
+from astro_sim.show.verbs.options import Force, Json, Many, ModelName, SetName, check_out, pairs
 
 
 def scan_model(
     model: ModelName,
-    over: Annotated[str, typer.Option(help="INPUT=LOW:HIGH:POINTS, in the input's unit or with one.")],
+    over: Annotated[str, typer.Option(help="NAME=LOW:HIGH:POINTS: an input or a parameter, in its unit or with one.")],
     out: Annotated[Path | None, typer.Option(help="The diagram to write (.json or .nc).")] = None,
     set_name: SetName = None,
+    held: Annotated[Many, typer.Option("--input", help="NAME=VALUE UNIT: another input, held there.")] = None,
+    box: Annotated[Many, typer.Option("--box", help="STATE=LOW:HIGH UNIT: where to search, for a state without bounds "
+                                      "of its own.")] = None,
+    variable: Annotated[str | None, typer.Option(help="The state whose oscillations are measured; the first by "
+                                                 "default.")] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Bifurcation diagram over one input: all branches of equilibria, stability, Hopf points, folds, oscillations."""
-    from dataclasses import asdict
-
+    """Bifurcation diagram: all branches of equilibria, stability, Hopf points, folds, oscillations."""
     from astro_sim.dynamics import diagram as diagrams
     from astro_sim.dynamics import scanning
 
@@ -27,7 +29,8 @@ def scan_model(
         check_out(out, force)
         diagrams.check_ending(out)
     name, low, high, points = scanning.parse_over(over)
-    diagram = scanning.scan(model, name, low, high, points=points, parameter_set=set_name)
+    found = scanning.scan(model, name, low=low, high=high, points=points, parameter_set=set_name,
+                          inputs=pairs("input", held), box=scanning.parse_box(box or []), variable=variable)
     if out is not None:
-        diagram.save(out)
-    return print_json(asdict(diagram)) if as_json else print(diagrams.text(diagram))
+        found.save(out)
+    print(found.to_json() if as_json else found)

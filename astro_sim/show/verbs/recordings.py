@@ -20,7 +20,7 @@ def analyse(
     as_json: Json = False,
 ) -> None:
     """Ranges and oscillations of every variable; waves, equilibria, AM/FM encoding and events where they apply."""
-    from astro_sim.analysis import summarise
+    from astro_sim.analysis.summary import summarise, text
     from astro_sim.parameter import read
     from astro_sim.recording.recording import PartialRecording, Recording
 
@@ -29,8 +29,8 @@ def analyse(
         recording = Recording.load(file)
     if recording.partial:
         print(f"note: {recording.said_partial}", file=sys.stderr)
-    summary = summarise.summarise(recording, start)
-    return print_json(summary) if as_json else print(summarise.text(summary))
+    summary = summarise(recording, start)
+    return print_json(summary) if as_json else print(text(summary))
 
 
 def plot(

@@ -3,11 +3,15 @@
 from contextlib import suppress
 from dataclasses import asdict, replace
 
+import numpy as np
+
 from astro_sim.analysis import events
 from astro_sim.analysis.course import amplitude, crossings, oscillation
-from astro_sim.analysis.encoding import constant_levels, encoding
+from astro_sim.analysis.levels import constant_levels, encoding
 from astro_sim.analysis.spiking import firing_rates
 from astro_sim.analysis.waves import wave
+from astro_sim.dynamics import phase_plane
+from astro_sim.plan import plan_of
 from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
 
@@ -23,8 +27,6 @@ def summarise(recording: Recording, after: float | None = None) -> dict:
     "wave", "equilibria", "encoding" and "events" are there where they apply; a wave is looked for from the start on
     unless `after` is given. Errors: `UserError` for an `after` that leaves fewer than four records.
     """
-    import numpy as np
-
     start = float(recording.time[-1]) / 2 if after is None else after
     if start < 0:
         raise UserError(f"after: {start:g} s is before the start; give 0 s or later")
@@ -44,16 +46,16 @@ def summarise(recording: Recording, after: float | None = None) -> dict:
 
 
 def _element(recording: Recording, name: str, n: int, start: float) -> dict:
-    low, high = amplitude(recording, name, n, start)
+    low, high = amplitude(recording, name, n, after=start)
     row = {"label": recording[name].labels[n], "low": low, "high": high, "amplitude": high - low}
     try:
-        found = oscillation(recording, name, n, start)
+        found = oscillation(recording, name, n, after=start)
     except UserError as why:
         return row | {"no_oscillation": str(why).removeprefix(f"no oscillation: {name} ").partition(";")[0]}
     return row | {"period_s": found.period, "period_spread_s": found.period_spread, "frequency_hertz": found.frequency,
                   "duty": found.duty, "rise_time_s": found.rise_time, "peaks_s": list(found.peak_times),
                   "peak_heights": list(found.peak_heights),
-                  "rises_s": [float(t) for t in crossings(recording, name, n, start)]}
+                  "rises_s": [float(t) for t in crossings(recording, name, n, after=start)]}
 
 
 def _wave(recording: Recording, after: float) -> dict:
@@ -72,9 +74,6 @@ def _wave(recording: Recording, after: float) -> dict:
 def _equilibria(recording: Recording) -> dict:
     """All equilibria of a model of two states at the one level that its input was held at, with the run's parameters.
     """
-    from astro_sim.dynamics.phase_plane import phase_plane
-    from astro_sim.plan import plan_of
-
     try:
         plan = plan_of(recording.meta)
     except UserError as why:
@@ -86,7 +85,7 @@ def _equilibria(recording: Recording) -> dict:
     level = next(iter(held))[0] if held else target.default
     run = replace(plan.model, parameter_sets={plan.parameter_set: dict(plan.parameters)})
     with suppress(UserError):  # a model that is coupled, or without bounds of its own
-        plane = phase_plane(run, level, input=name, parameter_set=plan.parameter_set)
+        plane = phase_plane(run, {name: level}, parameter_set=plan.parameter_set)
         return {"equilibria": {"input": name, "level": plane.level, "unit": target.unit, "rows": plane.equilibria}}
     return {}
 

@@ -1,0 +1,112 @@
+"""Measures of one course as arrays: where it turns, where it passes a level, whether it oscillates.
+
+`time` and `values` are float64 (record,), times rising, in seconds; values in whatever unit they have.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.interpolate import CubicSpline, PchipInterpolator
+from scipy.signal import find_peaks
+
+from foundation.errors import UserError
+
+PROMINENCE = 0.25  # of the range: a peak stands out from the lower of its two sides by at least so much
+SUSTAINED = 0.5    # of the first swing: what falls below it by the last is dying out
+SILENT = 2.0       # longest intervals between peaks: no peak for so long at the end, and the oscillation is over
+FLAT = 1e-9        # of the size: a smaller range is rounding
+Course = np.ndarray  # float64 (record,)
+
+
+def flat(values: Course) -> bool:
+    """Whether a course stays where it is, but for rounding."""
+    return bool(np.ptp(values) <= FLAT * max(np.abs(values).max(), 1e-300))
+
+
+def peaks(time: Course, values: Course, prominence: float = PROMINENCE) -> tuple[np.ndarray, np.ndarray]:
+    """Times and heights of the peaks. Errors: `UserError` for a prominence that is not above 0 and below 1."""
+    if not 0 < prominence < 1:
+        raise UserError(f"prominence: {prominence} is not allowed; it is a share of the range, above 0 and below 1")
+    if flat(values):
+        return np.empty(0), np.empty(0)
+    at = find_peaks(values, prominence=prominence * np.ptp(values))[0]
+    times, heights = np.array([turning(time, values, int(k)) for k in at]).reshape(-1, 2).T
+    return times, heights
+
+
+def turning(time: Course, values: Course, k: int) -> tuple[float, float]:
+    """(time, value) of the maximum at record k: between records where the course is smooth, else the record itself."""
+    bend = -np.diff(values[max(k - 2, 0): k + 3], 2)  # at k - 1, k, k + 1
+    if len(bend) < 3 or bend.min() <= 0.5 * bend.max():  # a jump, an edge of an input, or an end of the recording
+        return float(time[k]), float(values[k])
+    near = slice(max(k - 3, 0), k + 4)
+    spline = CubicSpline(time[near], values[near])
+    at = spline.derivative().roots(extrapolate=False)
+    at = np.append(at[np.abs(at - time[k]) <= time[k + 1] - time[k]], time[k])
+    return max(zip(at.tolist(), spline(at).tolist(), strict=True), key=lambda turn: turn[1])
+
+
+def no_oscillation(time: Course, values: Course, times: np.ndarray) -> str | None:
+    """Why there is no sustained oscillation with peaks at `times`, in words; None where there is one."""
+    if flat(values):
+        return f"stays at {values[-1]:.6g}"
+    if len(times) < 2:
+        return f"has {len(times)} peaks, not two"
+    cycles = [values[(time >= a) & (time <= b)] for a, b in pairwise(times)]
+    first, last = (np.ptp(cycle) for cycle in (cycles[0], cycles[-1]))
+    if last < SUSTAINED * first:
+        return f"dies out: its swings fall from {first:.6g} to {last:.6g}"
+    if time[-1] - times[-1] > SILENT * np.diff(times).max():
+        return f"is over: its last peak is at {times[-1]:.6g} s, {time[-1] - times[-1]:.3g} s before the end"
+    return None
+
+
+def passes(course: CubicSpline | PchipInterpolator, time: Course,
+           values: Course) -> tuple[np.ndarray, np.ndarray]:
+    """Times (s) at which a course through `values` changes sign, one between two records, and whether it rises there.
+
+    The sides are those of the records: where a course is flat, the roots of its polynomials are not to be trusted.
+    """
+    side = (values > 0).astype(int)
+    k = np.flatnonzero(np.diff(side))
+    roots = course.roots(extrapolate=False)
+    at = np.append(roots, np.inf)[np.searchsorted(roots, time[k])]
+    straight = time[k] - values[k] * (time[k + 1] - time[k]) / (values[k + 1] - values[k])
+    return np.where(at <= time[k + 1], at, straight), side[k + 1] == 1
+
+
+def _monotone(time: Course, values: Course) -> PchipInterpolator:
+    """The course without overshoot at jumps, for times at which it passes a level."""
+    return PchipInterpolator(time, values)
+
+
+def duty(time: Course, values: Course) -> float:
+    """Share of the time above the middle, in whole periods: from the first rise through the middle to the last."""
+    beyond = values - (values.min() + values.max()) / 2
+    at, rising = passes(_monotone(time, beyond), time, beyond)
+    up = np.flatnonzero(rising)
+    if len(up) < 2:
+        raise UserError(f"duty: the variable rises {len(up)} times through its middle, not twice; simulate longer")
+    lengths = np.diff(at[up[0]: up[-1] + 1])
+    return float(lengths[::2].sum() / lengths.sum())
+
+
+def rise_time(time: Course, values: Course, times: np.ndarray) -> float:
+    """Mean time from 10 to 90 % of the way from each trough between two peaks (at `times`) to the second of them."""
+    if len(times) < 2:
+        raise UserError(f"rise time: {len(times)} peaks, not two; simulate longer, or it does not oscillate")
+    found = []
+    for a, b in pairwise(np.abs(time[:, None] - times).argmin(axis=0)):
+        trough = a + int(values[a: b + 1].argmin())
+        low, high = -turning(time, -values, trough)[1], turning(time, values, b)[1]
+        part = slice(trough, b + 2)  # from the trough: on the way down a ripple may rise through either level too
+        early, late = (_up(time[part], values[part] - low - share * (high - low)) for share in (0.1, 0.9))
+        end = late[0] if len(late) else time[b]
+        early = early[early < end]
+        found.append(end - (early[-1] if len(early) else time[trough]))
+    return float(np.mean(found))
+
+
+def _up(time: Course, beyond: Course) -> np.ndarray:
+    at, rising = passes(_monotone(time, beyond), time, beyond)
+    return at[rising]
