@@ -86,11 +86,10 @@ def train_recall(record_file: Path, out: Path) -> dict:
     """The result of `recall` and of its control, trained in a process of its own on one thread."""
     import torch
 
-    from rmaat.training.configs import CONFIGS
     from rmaat.training.trainer import train
 
     torch.set_num_threads(1)
-    return train(CONFIGS["recall"](), out / "recall", record=record_file, control=True, quiet=True)
+    return train("recall", out / "recall", record=record_file, control=True, quiet=True).to_json()
 
 
 def _simulated(derived: "Derivation") -> list["Check"]:
@@ -127,15 +126,12 @@ def _measured() -> list["Check"]:
 
 def _listops(record_file: Path, out: Path) -> "Check":
     from figures import outcome
-    from rmaat.training import run_folder
-    from rmaat.training.configs import CONFIGS
-    from rmaat.training.experiment import change
     from rmaat.training.trainer import train
 
     _say("train a few steps of ListOps")
-    result = train(change(CONFIGS["listops_small"](), LISTOPS), out / "listops", record=record_file, quiet=True)
-    losses = [line["loss"] for line in run_folder.read_metrics(out / "listops" / run_folder.METRICS) if "loss" in line]
-    return outcome.listops(result["steps"], losses[-1])
+    result = train("listops_small", out / "listops", changes=LISTOPS, record=record_file, quiet=True)
+    losses = [line["loss"] for line in result.metrics if "loss" in line]
+    return outcome.listops(result.evaluation.steps, losses[-1])
 
 
 def _traced(derived: "Derivation") -> "Check":
@@ -151,11 +147,11 @@ def _traced(derived: "Derivation") -> "Check":
 def _chain(derived: "Derivation") -> list[str]:
     from figures import outcome
     from rmaat.trace.report import trace
-    from rmaat.trace.text import text
+    from rmaat.trace.text import chains
     from rmaat.training.configs import CONFIGS
 
     report = trace(CONFIGS["recall"]().model, derived.record, "retention")
-    return outcome.clipped(["  " + line for line in text(report).splitlines()[2:]], CHAIN_LINES)
+    return outcome.clipped(["  " + line for line in chains(report).splitlines()], CHAIN_LINES)
 
 
 def _draw(record_file: Path, out: Path, recall: Future) -> list[str]:

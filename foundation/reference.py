@@ -37,6 +37,11 @@ def reference(thing: str | type) -> str:
     return f"{_whole(file)}:{name}"
 
 
+def is_session(text: str) -> bool:
+    """Whether a reference names what was typed into a notebook or a session, which no file holds."""
+    return text.startswith(f"{SESSION}:")
+
+
 def fingerprints(text: str) -> dict[str, str]:
     """SHA-256 by file: the file of a reference, and the files beside it that it imports.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from foundation.cli import print_json, program, run
-from foundation.errors import DamagedFileError, UserError, choose
+from foundation.errors import DamagedFileError, UserError
 from rmaat.benchmark import verbs as benchmark_verbs
 
 app = program(
@@ -33,16 +33,14 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Same as --set train.se
 
 
 def _experiment(config: str, settings: list[str] | None, seed: int | None):
-    from rmaat.training.configs import CONFIGS
-    from rmaat.training.experiment import change
+    from rmaat.training.configs import find_experiment
 
-    return change(choose("config", config, CONFIGS)(),
-                  [*(settings or []), *([] if seed is None else [f"train.seed={seed}"])])
+    return find_experiment(config, [*(settings or []), *([] if seed is None else [f"train.seed={seed}"])])
 
 
 @app.command()
 def train(
-    config: Annotated[str, typer.Argument(help="A name from 'configs'.")],
+    config: Annotated[str, typer.Argument(help="A name from 'configs', or file.py:NAME of your own.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run; new or empty.")] = None,
     data: Data = None, record: RecordFile = None, sample: Sample = None, settings: Settings = None, seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or begin it.")] = False,
@@ -57,6 +55,7 @@ def train(
     python -m rmaat train recall --out runs/recall --control
     python -m rmaat train listops --out runs/listops --data lra_release --set train.batch_size=16
     python -m rmaat train recall --out runs/draw7 --record-sample 7
+    python -m rmaat train my.py:CONFIG --out runs/mine --set model.attention=my.py:Attention
     torchrun --nproc-per-node 2 -m rmaat train recall --out runs/recall
     """
     experiment = _experiment(config, settings, seed)
@@ -75,16 +74,8 @@ def train(
     given = None if record is None and sample is None else source
     result = run_training(experiment, out, data=data, record=given, resume=resume, device=device, control=control)
     if result is not None:  # under torchrun one process speaks for all
-        print_json(result) if json else print(_summary(result, out))
+        print_json(result.to_json()) if json else print(result)
     leave()
-
-
-def _summary(result: dict, out: Path) -> str:
-    from rmaat.training.evaluation import table
-
-    return (f"{table(result)}\n  {result['parameters']:,} parameters; {result['timed_steps']} steps in "
-            f"{result['seconds']:.0f} s ({result['cpu_seconds']:.0f} CPU-seconds), peak {result['peak_bytes']:,} bytes "
-            f"a step; in {out}")
 
 
 def _record(file: Path | None, sample: str | None):
@@ -139,8 +130,8 @@ def evaluate(
     """
     from rmaat.training import evaluation
 
-    result = evaluation.evaluate(folder, split, data, device, controls)
-    print_json(result) if json else print(evaluation.table(result))
+    result = evaluation.evaluate(folder, split, data=data, device=device, controls=controls)
+    print_json(result.to_json()) if json else print(result)
 
 
 @app.command()
@@ -161,41 +152,41 @@ def trace(
     python -m rmaat trace --check
     """
     from rmaat.trace import report as tracing
-    from rmaat.trace.text import text
     from rmaat.training import run_folder
 
     if folder is None:
         model, source = _experiment(config, settings, None).model, _record(record, sample)
     elif record or sample or settings:
-        raise UserError("a run brings its own record and config; leave --record, --record-sample and --set away, or "
-                        "leave DIR away")
+        raise UserError("a run brings its own record and config; leave out --record, --record-sample and --set, or "
+                        "leave out DIR")
     else:
-        found = run_folder.read(folder)
-        model, source = found.experiment.model, found.record
+        run = run_folder.read(folder)
+        model, source = run.experiment.model, run.record
     if check:
         _check_trace(model, source, json)
         return
     report = tracing.trace(model, source, tensor)
-    print_json(report) if json else print(text(report))
+    print_json(report.to_json()) if json else print(report)
 
 
 def _check_trace(model, record, json: bool) -> None:
     """Print the matrix; raise where something is wrong."""
     import dataclasses
 
-    from rmaat.trace import matrix as matrices
+    from rmaat.trace.matrix import matrix
+    from rmaat.trace.soundness import complaints
 
-    found = matrices.matrix(model, record)
-    wrong = matrices.complaints(model, record, found)
+    effects = matrix(model, record)
+    wrong = complaints(model, record, effects)
     if json:
-        body = dataclasses.asdict(found) | {"unread": sorted(found.unread)}
+        body = dataclasses.asdict(effects) | {"unread": sorted(effects.unread)}
         print_json({"record": record.hash, "wrong": wrong, "matrix": body})
     else:
-        print(f"record {record.hash[:12]}\n\n{matrices.text(found)}\n")
+        print(f"record {record.hash[:12]}\n\n{effects}\n")
     if wrong:
         raise DamagedFileError("the trace is not sound:\n  " + "\n  ".join(wrong))
     if not json:
-        print(f"{len(found.parameters)} parameters; no number of this network is without origin, every chain moves "
+        print(f"{len(effects.parameters)} parameters; no number of this network is without origin, every chain moves\n"
               "what it leads to, constants and derivatives are those of their formulas")
 
 
@@ -213,32 +204,31 @@ def inspect(
     python -m rmaat inspect runs/recall
     python -m rmaat inspect --config recall --set retention=multiply --json
     """
+    from derivation.record import record as records
     from rmaat.trace import inspection
+    from rmaat.training import run_folder
 
-    if folder is not None and (record or settings or seed is not None):
-        raise UserError("a run brings its own record and config; leave --record, --set and --seed away, or leave RUN "
-                        "away")
-    chosen = None if folder is not None else _experiment(config, settings, seed)
-    report = inspection.inspect(*inspection.model_and_batch(folder, chosen, record, data, samples))
-    print_json(report) if json else print(inspection.text(report))
+    if folder is None:
+        report = inspection.of_experiment(_experiment(config, settings, seed), records.load(record), data=data,
+                                          samples=samples)
+    elif record or settings or seed is not None:
+        raise UserError("a run brings its own record and config; leave out --record, --set and --seed, or leave out "
+                        "RUN")
+    else:
+        report = inspection.of_run(run_folder.read(folder), data=data, samples=samples)
+    print_json(report.to_json()) if json else print(report)
 
 
 @app.command()
-def tasks(json: Json = False) -> None:
-    """List the tasks and their dials."""
-    import dataclasses
-
+def tasks(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One alone, or file.py:NAME.")] = None,
+          json: Json = False) -> None:
+    """List the tasks: classes, vocabulary, lengths, source, licence, dials."""
+    from rmaat.tasks.describe import describe, text
     from rmaat.tasks.registry import TASKS
+    from rmaat.training.settings import find_task
 
-    rows = {name: {"summary": task.summary, "classes": task.num_classes, "vocabulary": task.vocab_size,
-                   "max_length": task().max_length, "dials": dataclasses.asdict(task())}
-            for name, task in TASKS.items()}
-    if json:
-        print_json(rows)
-        return
-    for name, row in rows.items():
-        print(f"{name:8}  {row['summary']}\n{'':8}  {row['classes']} classes, vocabulary {row['vocabulary']}, up to "
-              f"{row['max_length']} tokens; " + ", ".join(f"task.{key}={value}" for key, value in row["dials"].items()))
+    found = {each: describe(find_task(each)) for each in ([name] if name else TASKS)}
+    print_json(found) if json else print("\n\n".join(text(each, about) for each, about in found.items()))
 
 
 @app.command()
@@ -251,7 +241,7 @@ def configs(json: Json = False) -> None:
         print_json({name: to_json(make()) for name, make in CONFIGS.items()})
         return
     for name, make in CONFIGS.items():
-        print(f"{name:14}  {' '.join(make.__doc__.split())}")
+        print(f"{name:19}  {' '.join(make.__doc__.split())}")
 
 
 def main() -> None:

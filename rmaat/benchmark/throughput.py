@@ -11,7 +11,7 @@ from foundation.shapes import Tensor
 from rmaat.attention import ATTENTION
 from rmaat.benchmark.measure import Bench, copy_bandwidth, in_turns
 from rmaat.benchmark.report import Table
-from rmaat.training.variants import BASELINES
+from rmaat.training.variants import VARIANTS
 
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16_384, 65_536)
 # attention and its options by column; "no R" is astromorphic without the astrocytes' write
@@ -102,7 +102,7 @@ def throughput(bench: Bench, segment_lengths: Sequence[int] = (128, 256, 512, 10
         for num_segments in segments:
             config = replace(bench.shape, segment_length=segment_length, num_segments=num_segments)
             networks = {"rmaat amrb": config, "rmaat bptt": replace(config, gradient="bptt"),
-                        "rmt": BASELINES["rmt"](config), "rlt": BASELINES["rlt"](config)}
+                        "rmt": VARIANTS["rmt"](config), "rlt": VARIANTS["rlt"](config)}
             runs = {name: replace(bench, shape=made).step(num_segments) for name, made in networks.items()}
             tokens = bench.batch * config.max_length
             speed = {name: tokens / min(found) for name, found in in_turns(runs, bench.repeats, bench.device).items()}

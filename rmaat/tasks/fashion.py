@@ -14,7 +14,9 @@ from typing import ClassVar
 import numpy as np
 
 from foundation.errors import DamagedFileError, UserError
-from rmaat.tasks.task import ArraySplit, Split, check_split
+from rmaat.tasks.checks import check_split
+from rmaat.tasks.splits import ArraySplit
+from rmaat.tasks.task import Split, Task
 
 DEFAULT_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FILES = {"train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
@@ -24,11 +26,14 @@ MAX_VALUES = 1 << 30  # more than any file of this kind: a damaged header must n
 
 
 @dataclass(frozen=True)
-class Fashion:
+class Fashion(Task):
     """10 classes of clothing; 60,000 training images, `validation` of them set aside, and 10,000 test images."""
 
     name: ClassVar[str] = "fashion"
     summary: ClassVar[str] = "Fashion-MNIST in row order, 1024 grey values; IDX files in --data or Debian's place"
+    vocabulary: ClassVar[str] = "grey values 0..255 in row order, an image of 28 x 28 framed with 0 to 32 x 32"
+    source: ClassVar[str] = "Fashion-MNIST (Zalando)"
+    licence: ClassVar[str] = "MIT"
     pixels: ClassVar[bool] = True
     vocab_size: ClassVar[int] = 256
     num_classes: ClassVar[int] = 10
@@ -40,6 +45,11 @@ class Fashion:
         if not 1 <= self.validation < 60_000:
             raise UserError(f"task.validation = {self.validation} of task fashion is not in 1..59999 "
                             "(images set aside from the 60,000 of the training file)")
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """All images have as many tokens."""
+        return self.max_length, self.max_length
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """Images as tokens [samples, 1024] with labels; "validation" is the end of the training file."""

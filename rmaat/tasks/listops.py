@@ -15,7 +15,9 @@ from foundation.cli import Progress
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import cache_folder, canonical_json, replacing, sha256_bytes
 from rmaat.tasks import listops_trees as generator
-from rmaat.tasks.task import SPLITS, RaggedSplit, Split, check_positive, check_seed, check_split
+from rmaat.tasks.checks import check_positive, check_seed, check_split
+from rmaat.tasks.splits import RaggedSplit
+from rmaat.tasks.task import SPLITS, Split, Task
 
 OFFICIAL = {"train": "basic_train.tsv", "validation": "basic_val.tsv", "test": "basic_test.tsv"}
 OFFICIAL_FOLDERS = (".", "listops-1000", "lra_release/listops-1000", "lra_release/lra_release/listops-1000")
@@ -24,12 +26,14 @@ PARALLEL_FROM = 2_000  # starting workers takes longer than making fewer samples
 
 
 @dataclass(frozen=True)
-class ListOps:
+class ListOps(Task):
     """Trees with `min_length` < tokens < `max_length`; every split generated from `seed`, no tree twice."""
 
     name: ClassVar[str] = "listops"
     summary: ClassVar[str] = "nested MIN, MAX, MED, SM over digits; generated, or --data with the official basic_*.tsv"
-    pixels: ClassVar[bool] = False
+    vocabulary: ClassVar[str] = "0 padding, 1..10 the values 0..9, 11..14 MIN MAX MED SM, 15 the closing bracket"
+    source: ClassVar[str] = "Nangia2018; as in Long Range Arena (Tay2021)"
+    licence: ClassVar[str] = "generated; the official files: Apache-2.0"
     vocab_size: ClassVar[int] = 1 + len(generator.VOCABULARY)
     num_classes: ClassVar[int] = 10
 
@@ -50,6 +54,11 @@ class ListOps:
                                  ("max_depth", 1, 100)):
             if not low <= getattr(self, field) <= high:
                 raise UserError(f"task.{field} = {getattr(self, field)} of task listops is not in {low}..{high}")
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Of generated trees."""
+        return self.min_length + 1, self.max_length - 1
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """Generated and kept in the cache, or read from the official files under `data`."""

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from foundation.errors import UserError
-from rmaat.tasks.task import SPLITS, Batch, Split, check_positive, check_seed, check_split
+from rmaat.tasks.checks import check_positive, check_seed, check_split
+from rmaat.tasks.task import SPLITS, Batch, Split, Task
 
 SYMBOLS = 10
 NOISE = (64, 256)  # noise tokens are 64..255
@@ -31,12 +32,14 @@ def scatter(key: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Recall:
+class Recall(Task):
     """Sequences of `num_segments * segment` tokens; label = the symbol (0-9) hidden in the first `segment` of them."""
 
     name: ClassVar[str] = "recall"
     summary: ClassVar[str] = "one of 10 symbols in segment 1, noise after it, asked for after the last segment"
-    pixels: ClassVar[bool] = False
+    vocabulary: ClassVar[str] = "0..9 the symbols, 64..255 noise; 10..63 never occur"
+    source: ClassVar[str] = "this project"
+    licence: ClassVar[str] = "generated"
     vocab_size: ClassVar[int] = NOISE[1]
     num_classes: ClassVar[int] = SYMBOLS
 
@@ -56,6 +59,11 @@ class Recall:
     def max_length(self) -> int:
         """Tokens of every sequence."""
         return self.num_segments * self.segment
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """All sequences have as many tokens."""
+        return self.max_length, self.max_length
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """Generated on the fly; raises `UserError` for a `data` folder, which would not be looked at."""

@@ -3,5 +3,6 @@
 from rmaat.tasks.fashion import Fashion
 from rmaat.tasks.listops import ListOps
 from rmaat.tasks.recall import Recall
+from rmaat.tasks.task import Task
 
-TASKS = {"recall": Recall, "listops": ListOps, "fashion": Fashion}
+TASKS: dict[str, type[Task]] = {"recall": Recall, "listops": ListOps, "fashion": Fashion}

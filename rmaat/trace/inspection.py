@@ -1,5 +1,7 @@
 """The inspect verb: what a retention rule leaves of each segment, and how much gradient reaches it."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -7,32 +9,73 @@ from torch.nn import functional
 
 from derivation.record import record as records
 from foundation.shapes import Int, Tensor
+from foundation.table import Table
 from rmaat.biology.biology import Biology
 from rmaat.model.model import RMAAT
 from rmaat.model.readout import READOUT
-from rmaat.tasks.task import check_batch, evaluation_batches
-from rmaat.training import run_folder
+from rmaat.tasks.splits import evaluation_batches
+from rmaat.training.data import load_splits
 from rmaat.training.evaluation import load_model
 from rmaat.training.experiment import Experiment
+from rmaat.training.run_folder import Run
 
-COLUMNS = ("segment", "distance", "retention", "kept", "written", "identity", "identity_product", "gradient_memory",
-           "gradient_input")
+HEADS = {"segment": "segment", "distance": "distance", "retention": "retention", "kept": "kept", "written": "written",
+         "identity": "identity", "identity_product": "product", "gradient_memory": "|dL/dmemory|",
+         "gradient_input": "|dL/dinput|"}
 
 
-def inspect(model: RMAAT, tokens: Int[Tensor, "batch length"], lengths: Int[Tensor, "batch"],
-            labels: Int[Tensor, "batch"]) -> dict:
-    """One row a segment, as JSON values; computed in float64, without dropout.
+@dataclass(frozen=True, repr=False)
+class Inspection:
+    """What `inspect` found; a table in a notebook.
 
-    `retention` RF(t, T) where the rule has it; `kept` and `written` d mem_next / d mem and d mem'; `identity` their
-    sum, d mem_next / d mem where mem' = mem + something (what residual blocks give); `identity_product` its product
-    over the later segments; `gradient_memory` |d loss / d memory after segment t|; `gradient_input` |d loss / d
-    embeddings of segment t|. The loss is the mean cross entropy of the batch.
+    Each of `rows` is a segment: `retention` RF(t, T) where the rule has it; `kept` and `written` d mem_next / d mem and
+    d mem'; `identity` their sum, d mem_next / d mem where mem' = mem + something (what residual blocks give);
+    `identity_product` its product over the later segments; `gradient_memory` |d loss / d memory after segment t|;
+    `gradient_input` |d loss / d embeddings of segment t|.
+    """
+
+    retention: str
+    num_segments: int
+    loss: float
+    retention_product: float
+    identity_path: float
+    rows: Sequence[Mapping[str, float | int | None]]
+    gradient_reaches_first_segment: bool
+
+    def to_json(self) -> dict:
+        """All of it as JSON values."""
+        return asdict(self)
+
+    def table(self) -> Table:
+        """A row a segment."""
+        verdict = "reaches" if self.gradient_reaches_first_segment else "does NOT reach"
+        title = (f"retention {self.retention}, T = {self.num_segments}; the gradient {verdict} the first segment\n"
+                 f"product of the factors RF {self.retention_product:.3g}; identity path through all segments "
+                 f"{self.identity_path:.3g}; loss {self.loss:.4f}")
+        return Table(tuple(HEADS.values()), [["-" if row[name] is None else format(row[name], ".4g") for name in HEADS]
+                                             for row in self.rows], title)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def __repr__(self) -> str:
+        return f"<inspection: {str(self).splitlines()[0]}>"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def inspect(model: RMAAT, tokens: Int[Tensor, "batch length"], lengths: Int[Tensor, "batch"], *,
+            labels: Int[Tensor, "batch"]) -> Inspection:
+    """How much of each segment is left, and how much gradient reaches it; in float64, without dropout.
+
+    The loss is the mean cross entropy of the batch.
     """
     exact = RMAAT(model.config, model.biology)
     exact.load_state_dict(model.state_dict())
     exact = exact.double().eval()
     segments = exact.cut(tokens, lengths)
-    memories, inputs, loss = _forward(exact, segments, tokens, lengths, labels)
+    memories, inputs, loss = _forward(exact, segments, tokens, lengths=lengths, labels=labels)
     gradients = torch.autograd.grad(loss, memories + inputs, allow_unused=True)
     sizes = [0. if gradient is None else float(gradient.norm()) for gradient in gradients]
     rows, product = [], 1.
@@ -44,25 +87,31 @@ def inspect(model: RMAAT, tokens: Int[Tensor, "batch length"], lengths: Int[Tens
                      "kept": kept, "written": written, "identity": kept + written, "identity_product": product,
                      "gradient_memory": sizes[t - 1], "gradient_input": sizes[len(segments) + t - 1]})
         product *= kept + written
-    return {"retention": model.config.retention, "num_segments": model.config.num_segments, "loss": loss.item(),
-            "retention_product": _product(model.biology, len(segments)), "identity_path": product, "rows": rows[::-1],
-            "gradient_reaches_first_segment": rows[-1]["gradient_input"] > 0}
+    return Inspection(retention=str(model.config.retention), num_segments=model.config.num_segments, loss=loss.item(),
+                      retention_product=_product(model.biology, len(segments)), identity_path=product, rows=rows[::-1],
+                      gradient_reaches_first_segment=rows[-1]["gradient_input"] > 0)
 
 
-def model_and_batch(folder: Path | None, chosen: Experiment | None, record: Path | None, data: Path | None,
-                    samples: int) -> tuple[RMAAT, Tensor, Tensor, Tensor]:
-    """The model of a run's checkpoint, or an untrained one, with the first samples of its task's validation split."""
-    if folder is not None:
-        run = run_folder.read(folder)
-        chosen, (model, _) = run.experiment, load_model(run, torch.device("cpu"))
-        data = data or (Path(run.environment["data"]) if run.environment["data"] else None)
-        split = run_folder.load_splits(run.environment, chosen, data, ("validation",))["validation"]
-    else:
-        torch.manual_seed(chosen.train.seed)
-        model = RMAAT(chosen.model, Biology.of(records.load(record)))
-        split = chosen.task.split("validation", data)
-    batch = check_batch(next(iter(evaluation_batches(split, samples, samples))), chosen.task)
-    return model, batch.tokens, batch.lengths, batch.labels
+def of_run(run: Run, *, data: Path | None = None, samples: int = 32) -> Inspection:
+    """The model of a run's checkpoint, on the first samples of its validation split."""
+    model, _ = load_model(run, torch.device("cpu"))
+    return _on_validation(model, run.experiment, data=data or run.data, samples=samples,
+                          fingerprints=run.environment["fingerprints"])
+
+
+def of_experiment(experiment: Experiment, record: records.Record, *, data: Path | None = None,
+                  samples: int = 32) -> Inspection:
+    """The untrained model of an experiment, on the first samples of its validation split."""
+    torch.manual_seed(experiment.train.seed)
+    model = RMAAT(experiment.model, Biology.of(record))
+    return _on_validation(model, experiment, data=data, samples=samples, fingerprints=None)
+
+
+def _on_validation(model: RMAAT, experiment: Experiment, *, data: Path | None, samples: int,
+                   fingerprints: dict | None) -> Inspection:
+    split = load_splits(experiment, data, ("validation",), fingerprints=fingerprints)["validation"]
+    tokens, lengths, labels = next(iter(evaluation_batches(split, samples, samples)))
+    return inspect(model, tokens, lengths, labels=labels)
 
 
 def _product(biology: Biology, num_segments: int) -> float:
@@ -70,7 +119,7 @@ def _product(biology: Biology, num_segments: int) -> float:
     return float(biology.retention(num_segments).prod())
 
 
-def _forward(model: RMAAT, segments: list, tokens: Tensor, lengths: Tensor,
+def _forward(model: RMAAT, segments: list, tokens: Tensor, *, lengths: Tensor,
              labels: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
     """Memory after each segment, embeddings of each, and the loss, in one graph."""
     inputs: list[Tensor] = []
@@ -97,15 +146,3 @@ def coefficients(model: RMAAT, t: int) -> tuple[float, float]:
     if model.config.retention == "reset":  # mem' starts from the initial tokens: nothing of it is the memory
         return float(kept), 0.
     return float(kept), float(written)
-
-
-def text(report: dict) -> str:
-    """The report as a table."""
-    verdict = "reaches" if report["gradient_reaches_first_segment"] else "does NOT reach"
-    lines = [f"retention {report['retention']}, T = {report['num_segments']}; the gradient {verdict} the first segment",
-             f"product of the factors RF {report['retention_product']:.3g}; identity path through all segments "
-             f"{report['identity_path']:.3g}; loss {report['loss']:.4f}",
-             "".join(f"{name:>17}" for name in COLUMNS)]
-    for row in report["rows"]:
-        lines.append("".join(f"{'-' if row[name] is None else format(row[name], '.4g'):>17}" for name in COLUMNS))
-    return "\n".join(lines)

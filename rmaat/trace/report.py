@@ -16,6 +16,7 @@ from rmaat.biology.biology import Biology, Curve
 from rmaat.biology.provenance import Analogy, Engineering, FromRecord, Start, Traced, collect
 from rmaat.model.config import ModelConfig
 from rmaat.model.model import RMAAT
+from rmaat.trace.text import TraceReport
 
 NUDGE = 1e-4  # of a constant, up and down: off by 1e-8 of a tensor's change, large against rounding
 SAMPLE = (.5, 1., 8., 64.)  # where curves are compared
@@ -28,8 +29,8 @@ def build(config: ModelConfig, record: Record) -> RMAAT:
         return RMAAT(config, Biology.of(record))
 
 
-def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> dict:
-    """What `config` built from `record` takes from biology, as JSON values.
+def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> TraceReport:
+    """What `config` built from `record` takes from biology.
 
     `tensor` keeps the items of that name or path alone. Raises `UserError` listing the names when there is none.
     """
@@ -44,17 +45,19 @@ def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> dic
     effects = influences(config, record, derived)
     used = {item.origin.entry for item in derived}
     unread = record.entries.keys() - {item.origin.entry for item in found if isinstance(item.origin, FromRecord)}
-    report = {"record": record.hash, "changed": record.versions.get("changed"),
-              "tensors": [_tensor(record, item, effects) for item in derived],
-              "without_influence": without_influence(record, used, unread if tensor is None else set(), effects),
-              "not_known": not_known(record, used), "outside": outside(config, record, used)}
-    if tensor is None:
-        report["analogies"] = _unique({"equation": item.origin.equation, "says": item.origin.says} for item in found
-                                      if isinstance(item.origin, Analogy))
-        for key, kind in (("engineering", Engineering), ("starts", Start)):
-            report[key] = [{"path": path_of(item), "file": item.file, "value": summary(item.value),
-                            "reason": item.origin.reason} for item in found if isinstance(item.origin, kind)]
-    return report
+    without_biology = {} if tensor is not None else {
+        "analogies": _unique({"equation": item.origin.equation, "says": item.origin.says} for item in found
+                             if isinstance(item.origin, Analogy)),
+        "engineering": _declared(found, Engineering), "starts": _declared(found, Start)}
+    return TraceReport(
+        record.hash, record.versions.get("changed"), [_tensor(record, item, effects) for item in derived],
+        without_influence=without_influence(record, used, unread if tensor is None else set(), effects=effects),
+        not_known=not_known(record, used), outside=outside(config, record, used), **without_biology)
+
+
+def _declared(found: list[Traced], kind: type) -> list[dict]:
+    return [{"path": path_of(item), "file": item.file, "value": summary(item.value), "reason": item.origin.reason}
+            for item in found if isinstance(item.origin, kind)]
 
 
 def path_of(item: Traced) -> str:
@@ -128,7 +131,7 @@ def warnings(config: ModelConfig, record: Record) -> list[str]:
     return told
 
 
-def without_influence(record: Record, used: set[str], unread: set[str],
+def without_influence(record: Record, used: set[str], unread: set[str], *,
                       effects: dict[tuple[str, str], float]) -> list[dict]:
     """What does nothing here, with the reason: what cancels, what moves no tensor, what is behind unread entries."""
     moving = {name for (_, name), effect in effects.items() if effect}
@@ -160,7 +163,7 @@ def influences(config: ModelConfig, record: Record, items: list[Traced]) -> dict
     for key in sorted({item.origin.entry for item in items}):
         entry = record.entry(key)
         for name in entry.constants:
-            slopes = _slopes(config, record, key, name, before.keys())
+            slopes = _slopes(config, record, key, constant=name, paths=before.keys())
             for use in entry.parameters:  # one that acts through several constants stands there several times
                 for path, slope in slopes.items():
                     step = slope * use.sensitivity.get(name, 0.) * use.value
@@ -169,18 +172,18 @@ def influences(config: ModelConfig, record: Record, items: list[Traced]) -> dict
             for (path, name), change in changes.items()}
 
 
-def _slopes(config: ModelConfig, record: Record, entry: str, constant: str,
+def _slopes(config: ModelConfig, record: Record, entry: str, *, constant: str,
             paths: Iterable[str]) -> dict[str, torch.Tensor]:
     """d(tensor)/d(constant) of every tensor, from two networks built anew."""
     value = record.entry(entry).constants[constant].value
     step = NUDGE * (abs(value) or 1.)
     up, down = ({path_of(item): item.value for item in collect(build(config, moved))
                  if isinstance(item.origin, FromRecord)}
-                for moved in (with_constant(record, entry, constant, value + change) for change in (step, -step)))
+                for moved in (with_constant(record, entry, constant, value=value + change) for change in (step, -step)))
     return {path: (numbers(up[path]) - numbers(down[path])) / (2 * step) for path in paths}
 
 
-def with_constant(record: Record, entry: str, constant: str, value: float) -> Record:
+def with_constant(record: Record, entry: str, constant: str, *, value: float) -> Record:
     """`record` with one constant of one entry at another value."""
     old = record.entry(entry)
     constants = {**old.constants, constant: replace(old.constants[constant], value=value)}

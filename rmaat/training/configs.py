@@ -1,12 +1,16 @@
 """The experiments by name: each a function that returns one complete frozen config. An ablation is `replace` on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 
+from foundation.errors import UserError
+from foundation.outside import find
 from rmaat.tasks.fashion import Fashion
 from rmaat.tasks.listops import ListOps
 from rmaat.tasks.recall import Recall
 from rmaat.training.experiment import Experiment, TrainConfig, experiment
-from rmaat.training.variants import BASELINES, baseline
+from rmaat.training.settings import change
+from rmaat.training.variants import VARIANTS, variant
 
 
 def recall() -> Experiment:
@@ -53,4 +57,19 @@ def fashion_smoke() -> Experiment:
 CONFIGS: dict[str, Callable[[], Experiment]] = {
     "recall": recall, "recall_small": recall_small, "listops": listops, "listops_small": listops_small,
     "fashion_small": fashion_small, "fashion_smoke": fashion_smoke,
-    **{f"recall_{name}": baseline(name, recall) for name in BASELINES}}
+    **{f"recall_{name}": variant(name, recall) for name in VARIANTS}}
+
+
+def find_experiment(given: str | Experiment | Callable[[], Experiment],
+                    changes: Iterable[str] | Mapping[str, object] = ()) -> Experiment:
+    """An experiment from itself, from a function that returns one, or from the name of a config or `file.py:NAME`.
+
+    `changes` are as `change` takes them. Raises `UserError` for an unknown name and for what is no experiment.
+    """
+    if isinstance(given, str):
+        given = find("config", given, CONFIGS, of=(Experiment, FunctionType))
+    made = given if isinstance(given, Experiment) else given() if callable(given) else given
+    if not isinstance(made, Experiment):
+        raise UserError(f"{getattr(given, '__name__', given)!r} gives a {type(made).__name__}; a config is an "
+                        "Experiment, or a function without arguments that returns one")
+    return change(made, changes) if changes else made

@@ -1,18 +1,26 @@
 """Accuracy on a split, and the control rows beside it: memory reset, majority, linear classifiers."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
 from foundation.errors import ResourceError, UserError
+from foundation.table import Table
 from rmaat.biology.biology import Biology
 from rmaat.model.model import RMAAT
 from rmaat.tasks.controls import Row, control_rows
-from rmaat.tasks.task import Split, Task, check_batch, evaluation_batches
+from rmaat.tasks.splits import evaluation_batches
+from rmaat.tasks.task import Split
 from rmaat.training import checkpoint, run_folder
+from rmaat.training.data import load_splits
 from rmaat.training.run_folder import Run
+
+if TYPE_CHECKING:
+    from rmaat.training.result import Result
 
 DEVICES = ("auto", "cpu", "cuda")
 EVALUATION_BATCH = 128
@@ -28,6 +36,54 @@ class Score:
     samples: int
 
 
+@dataclasses.dataclass(frozen=True, repr=False)
+class Evaluation:
+    """A run's accuracy on one split: `rows`, the model's first, then those that it is held against."""
+
+    config: str
+    run: str
+    split: str
+    step: int
+    steps: int
+    record: str
+    seed: int
+    device: str
+    rows: tuple[Row, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correct labels, of the trained model."""
+        return self.rows[0].accuracy
+
+    def to_json(self) -> dict:
+        """All of it as JSON values."""
+        return dataclasses.asdict(self) | {"rows": [dataclasses.asdict(row) for row in self.rows]}
+
+    def table(self) -> Table:
+        """The rows, accuracy in percent."""
+        title = (f"{self.config}, {self.split} split, step {self.step} of {self.steps}, record {self.record[:12]}, "
+                 f"seed {self.seed}, {self.device}")
+        return Table(("what", "accuracy, %", "samples", "note"),
+                     [(row.name, f"{100 * row.accuracy:.2f}", row.samples, row.note) for row in self.rows], title)
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def __repr__(self) -> str:
+        others = ", ".join(f"{row.name} {row.accuracy:.1%}" for row in self.rows[1:])
+        return f"<{self.config} on {self.split}: {self.accuracy:.1%} ({others})>"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+def evaluation_of(run: Run, rows: Sequence[Row], *, split: str, step: int, device: torch.device) -> Evaluation:
+    """The rows of a split beside what they were made by."""
+    experiment = run.experiment
+    return Evaluation(experiment.name, str(run.folder), split, step, experiment.train.steps, run.record.hash,
+                      experiment.train.seed, device.type, tuple(rows))
+
+
 def find_device(name: str) -> torch.device:
     """The device of a name; auto is the GPU where there is one. Raises `ResourceError` when it is not there."""
     kind = name.partition(":")[0]
@@ -39,14 +95,14 @@ def find_device(name: str) -> torch.device:
 
 
 @torch.no_grad()
-def score(model: RMAAT, split: Split, task: Task, device: torch.device, limit: int | None = None,
+def score(model: RMAAT, split: Split, device: torch.device, *, limit: int | None = None,
           batch_size: int = EVALUATION_BATCH) -> Score:
     """Loss and accuracy of `model` on `split` (its first `limit` samples), without dropout."""
     training = model.training
     model.eval()
     loss, correct, samples = 0., 0, 0
     for batch in evaluation_batches(split, batch_size, limit):
-        tokens, lengths, labels = check_batch(batch, task).to(device)
+        tokens, lengths, labels = batch.to(device)
         logits = model(tokens, lengths)
         loss += functional.cross_entropy(logits, labels, reduction="sum").item()
         correct += (logits.argmax(1) == labels).sum().item()
@@ -65,55 +121,41 @@ def with_memory_reset(model: RMAAT) -> RMAAT:
 
 def load_model(run: Run, device: torch.device) -> tuple[RMAAT, int]:
     """The model of the run's checkpoint and its step; nothing in the folder is trusted unverified."""
-    saved = checkpoint.load(run.folder, run.experiment.hash, run.record.hash)
+    saved = checkpoint.load(run.folder, run.config, run.record.hash)
     model = RMAAT(run.experiment.model, Biology.of(run.record))
     checkpoint.fill(model, saved, run.folder)
     return model.to(device), saved.step
 
 
-def model_rows(model: RMAAT, split: Split, task: Task, device: torch.device) -> list[Row]:
+def model_rows(model: RMAAT, split: Split, device: torch.device) -> list[Row]:
     """The trained model and, free of charge, the same weights with the memory reset at every segment."""
-    kept, reset = (score(each, split, task, device) for each in (model, with_memory_reset(model)))
+    kept, reset = (score(each, split, device) for each in (model, with_memory_reset(model)))
     return [Row("model", kept.accuracy, kept.samples, f"loss {kept.loss:.4f}"),
             Row("model, memory reset", reset.accuracy, reset.samples, "the same weights, evaluated")]
-
-
-def evaluate(folder: str | Path, split: str = "test", data: Path | None = None, device: str = "auto",
-             controls: bool = True) -> dict:
-    """Evaluate a run's checkpoint on a split of its task, with the control rows unless `controls` is false.
-
-    Raises `UserError` or `DamagedFileError` for a folder that is no whole run, or for other data than it was
-    trained with.
-    """
-    run, target = run_folder.read(folder), find_device(device)
-    task = run.experiment.task
-    if data is None and run.environment["data"]:
-        data = Path(run.environment["data"])
-    samples = run_folder.load_splits(run.environment, run.experiment, data, (split,))[split]
-    model, step = load_model(run, target)
-    rows = model_rows(model, samples, task, target)
-    control = run.folder / CONTROL
-    if controls and checkpoint.exists(control):
-        rows.append(control_row(run_folder.read(control), samples, target))
-    if controls:
-        rows += control_rows(task, split, run.experiment.model.segment_length, data)
-    return {"config": run.experiment.name, "run": str(run.folder), "split": split, "step": step,
-            "steps": run.experiment.train.steps, "record": run.record.hash, "seed": run.experiment.train.seed,
-            "device": target.type, "rows": [dataclasses.asdict(row) for row in rows]}
 
 
 def control_row(run: Run, samples: Split, device: torch.device) -> Row:
     """The row of the same config trained with the memory reset."""
     model, step = load_model(run, device)
-    trained = score(model, samples, run.experiment.task, device)
+    trained = score(model, samples, device)
     return Row("trained with memory reset", trained.accuracy, trained.samples, f"{step} steps, loss {trained.loss:.4f}")
 
 
-def table(result: dict) -> str:
-    """The rows as aligned text."""
-    width = max(len(row["name"]) for row in result["rows"])
-    lines = [f"{result['config']}, {result['split']} split, step {result['step']} of {result['steps']}, "
-             f"record {result['record'][:12]}, seed {result['seed']}, {result['device']}"]
-    lines += [f"  {row['name']:{width}}  {100 * row['accuracy']:6.2f} %  of {row['samples']:6d}  {row['note']}".rstrip()
-              for row in result["rows"]]
-    return "\n".join(lines)
+def evaluate(run: "str | Path | Run | Result", split: str = "test", *, data: str | Path | None = None,
+             device: str = "auto", controls: bool = True) -> Evaluation:
+    """Evaluate a run's checkpoint on a split of its task, with the control rows unless `controls` is false.
+
+    `run` is a folder, or what `train` and `load_run` return. Raises `UserError` or `DamagedFileError` for a folder that
+    is no whole run, or for other data than it was trained with.
+    """
+    run, target = getattr(run, "run", run), find_device(device)  # a result brings its run
+    run = run if isinstance(run, Run) else run_folder.read(run)
+    data = Path(data) if data else run.data
+    samples = load_splits(run.experiment, data, (split,), fingerprints=run.environment["fingerprints"])[split]
+    model, step = load_model(run, target)
+    rows = model_rows(model, samples, target)
+    if controls:
+        if checkpoint.exists(run.folder / CONTROL):
+            rows.append(control_row(run_folder.read(run.folder / CONTROL, run.experiment.control()), samples, target))
+        rows += control_rows(run.experiment.task, split, run.experiment.model.segment_length, data=data)
+    return evaluation_of(run, rows, split=split, step=step, device=target)

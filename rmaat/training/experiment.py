@@ -1,14 +1,17 @@
-"""An experiment is one complete frozen config: task, model, training. Changing one, and its JSON, strictly checked."""
+"""An experiment is one complete frozen config: task, model, training. Its JSON is what a run's folder keeps of it."""
 
 import dataclasses
+import json
 import math
-import typing
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from foundation.errors import DamagedFileError, UserError, choose, unknown
+from foundation.errors import UserError
 from foundation.files import canonical_json, sha256_bytes
+from foundation.outside import is_outside
+from foundation.reference import fingerprints, reference
 from rmaat.model.config import ModelConfig
+from rmaat.tasks.checks import check_task
 from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import Task
 
@@ -62,17 +65,24 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One complete config. `ablation` is `dataclasses.replace` on one of its parts."""
+    """One complete config. An ablation is `dataclasses.replace` on one of its parts.
+
+    Task, attention and retention may be of a user's own. Raises `UserError` for a task that is not what `Task` asks
+    for.
+    """
 
     name: str
     task: Task
     model: ModelConfig
     train: TrainConfig
 
+    def __post_init__(self):
+        check_task(self.task)
+
     @property
     def hash(self) -> str:
-        """SHA-256 of everything that decides a run."""
-        return sha256_bytes(canonical_json(to_json(self)).encode())
+        """SHA-256 of everything that decides a run, the files of a user's own among it."""
+        return hash_of(to_json(self))
 
     def control(self) -> "Experiment":
         """The same experiment with the memory reset at every segment."""
@@ -80,104 +90,46 @@ class Experiment:
                                    model=dataclasses.replace(self.model, retention="reset"))
 
 
-def experiment(name: str, task: Task, train: TrainConfig, segment_length: int, **model) -> Experiment:
+def experiment(name: str, task: Task, train: TrainConfig, *, segment_length: int, **model) -> Experiment:
     """Puts the parts together; what the task decides about the model is filled in here."""
+    check_task(task)
     sizes = ModelConfig(vocab_size=task.vocab_size, num_classes=task.num_classes, segment_length=segment_length,
                         num_segments=-(-task.max_length // max(1, segment_length)), **model)
     return Experiment(name, task, sizes, train)
 
 
-# ---------------------------------------------------------------------------------------------- field=value
-
-
-def change(base: Experiment, settings: Iterable[str]) -> Experiment:
-    """`base` with settings such as `train.steps=100` or, where the name is in one part only, `width=64`.
-
-    Raises `UserError` naming field, value and what is allowed.
-    """
-    changes: dict[str, dict] = {"task": {}, "model": {}, "train": {}}
-    for setting in settings:
-        field, equals, text = setting.partition("=")
-        if not equals:
-            raise UserError(f"--set {setting}: write field=value, for example train.steps=100")
-        part, name = _find(base, field.strip())
-        changes[part][name] = _typed(f"{part}.{name}", _fields(getattr(base, part))[name], text.strip())
-    task = dataclasses.replace(base.task, **changes["task"])
-    model = {name: getattr(base.model, name) for name in _fields(base.model) if name not in FOLLOWS}
-    return experiment(base.name, task, dataclasses.replace(base.train, **changes["train"]), **model | changes["model"])
-
-
-def _fields(part) -> dict[str, type]:
-    """Names and types of a config's fields; `part` may be the class."""
-    hints = typing.get_type_hints(part if isinstance(part, type) else type(part))
-    return {field.name: hints[field.name] for field in dataclasses.fields(part)}
-
-
-def _find(base: Experiment, field: str) -> tuple[str, str]:
-    free = {part: [name for name in _fields(getattr(base, part)) if part != "model" or name not in FOLLOWS]
-            for part in ("task", "model", "train")}
-    part, _, name = field.rpartition(".")
-    homes = [home for home, names in free.items() if name in names and part in ("", home)]
-    if not homes and name in FOLLOWS and part in ("", "model"):
-        raise UserError(f"model.{name} cannot be set: it follows from the task and model.segment_length")
-    if len(homes) > 1:
-        raise UserError(f"--set {field}: more than one part has it; write {' or '.join(f'{h}.{field}' for h in homes)}")
-    if not homes:
-        raise unknown("field", field, [f"{home}.{name}" if part else name for home in free for name in free[home]])
-    return homes[0], name
-
-
-def _typed(field: str, kind: type, text: str):
-    try:
-        if kind is bool:
-            return {"true": True, "false": False}[text.lower()]
-        value = kind(text)
-        if kind is float and not math.isfinite(value):
-            raise ValueError
-    except (ValueError, KeyError):
-        wanted = {int: "a whole number", float: "a number", bool: "true or false"}[kind]
-        raise UserError(f"{field} = {text!r}: give {wanted}") from None
-    return value
-
-
-# ---------------------------------------------------------------------------------------------- JSON
-
-
 def to_json(value: Experiment) -> dict:
-    """The experiment as JSON."""
-    return {"name": value.name, "task": {"name": value.task.name} | dataclasses.asdict(value.task),
-            "model": dataclasses.asdict(value.model), "train": dataclasses.asdict(value.train)}
+    """The experiment as JSON: what is of a user's own by its reference, with the SHA-256 of the files behind it."""
+    model, task = ({name: _plain(field) for name, field in dataclasses.asdict(part).items()}
+                   for part in (value.model, value.task))
+    task = {"name": task_name(value.task)} | task
+    files: dict[str, str] = {}
+    for text in (task["name"], *model.values()):
+        if isinstance(text, str) and is_outside(text):
+            files |= fingerprints(text)
+    return {"name": value.name, "task": task, "model": model, "train": dataclasses.asdict(value.train), "files": files}
 
 
-def from_json(body, where: str) -> Experiment:
-    """The experiment that `to_json` wrote. Raises `DamagedFileError` naming what is missing, unknown or mistyped."""
-    _keys(body, ("name", "task", "model", "train"), where)
-    if not isinstance(body["task"], Mapping) or not isinstance(body["task"].get("name"), str):
-        raise DamagedFileError(f"{where}: task.name is missing")
-    try:
-        task = choose("task", body["task"]["name"], TASKS)
-        options = {name: value for name, value in body["task"].items() if name != "name"}
-        return Experiment(str(body["name"]), _build(task, options, f"{where}: task"),
-                          _build(ModelConfig, body["model"], f"{where}: model"),
-                          _build(TrainConfig, body["train"], f"{where}: train"))
-    except DamagedFileError:
-        raise
-    except UserError as error:
-        raise DamagedFileError(f"{where}: {error}") from error
+def hash_of(body: dict) -> str:
+    """SHA-256 of an experiment's JSON; in which folder the files of a user's own lie decides nothing."""
+    return sha256_bytes(canonical_json(without_folders(body)).encode())
 
 
-def _keys(body, names: Iterable[str], where: str) -> None:
-    if not isinstance(body, Mapping):
-        raise DamagedFileError(f"{where}: expected an object, found {type(body).__name__}")
-    if wrong := sorted(set(names) ^ set(body)):
-        raise DamagedFileError(f"{where}: {wrong[0]!r} is {'unknown' if wrong[0] in body else 'missing'}; "
-                               f"known are {', '.join(names)}")
+def without_folders(body: dict) -> dict:
+    """An experiment's JSON with the names of the user's files alone, as it is compared."""
+    text = json.dumps(body)
+    for file in body["files"]:
+        text = text.replace(json.dumps(file)[1:-1], Path(file).name)
+    return json.loads(text)
 
 
-def _build(kind: type, body, where: str):
-    fields = _fields(kind)
-    _keys(body, fields, where)
-    for name, value in body.items():
-        if type(value) is not fields[name] and not (fields[name] is float and type(value) is int):
-            raise DamagedFileError(f"{where}.{name}: expected {fields[name].__name__}, found {value!r}")
-    return kind(**body)
+def task_name(task: Task) -> str:
+    """The task's name among `TASKS`, or the reference of a class of a user's own."""
+    return task.name if TASKS.get(task.name) is type(task) else reference(type(task))
+
+
+def _plain(value):
+    """As JSON has it: a class becomes its reference, a tuple a list."""
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return reference(value) if isinstance(value, (str, type)) else value

@@ -1,11 +1,12 @@
 """The folder of one training run: config, record and environment under a manifest; metrics; checkpoint; result."""
 
-import hashlib
 import json
 import os
 import platform
+import sys
 import time
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -15,31 +16,38 @@ from derivation.record import record as records
 from foundation.checkout import commit
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import MANIFEST, canonical_json, sha256_bytes, verify_manifest, write_manifest, write_text
-from rmaat.tasks.task import SPLITS, Split
-from rmaat.training.experiment import Experiment, from_json, to_json
+from rmaat.training.experiment import Experiment, hash_of, to_json, without_folders
+from rmaat.training.stored import from_json
 
-CONFIG, RECORD, ENVIRONMENT = "config.json", "record.json", "environment.json"
-METRICS, RESULT = "metrics.jsonl", "result.json"
+CONFIG, RECORD, ENVIRONMENT, RESULT = "config.json", "record.json", "environment.json", "result.json"
 STATIC = (CONFIG, RECORD, ENVIRONMENT)
+FORMAT = 2  # of the folder; a run of another one is not read
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run as its folder says: everything that does not change while it trains."""
+    """One run as its folder says: everything that does not change while it trains. `config` is its config's hash."""
 
     folder: Path
     experiment: Experiment
     record: records.Record
     environment: dict
+    config: str = ""
+
+    @property
+    def data(self) -> Path | None:
+        """The folder with the task's files that the run began with."""
+        return Path(self.environment["data"]) if self.environment["data"] else None
 
 
-def create(folder: Path, experiment: Experiment, record: records.Record, environment: dict) -> Run:
+def create(folder: Path, experiment: Experiment, record: records.Record, *, environment: dict) -> Run:
     """Begin a run in `folder`, which must be new, empty or hold a beginning without a manifest."""
-    write_text(folder / CONFIG, json.dumps(to_json(experiment), indent=1) + "\n")
+    body = to_json(experiment)
+    write_text(folder / CONFIG, json.dumps(body, indent=1) + "\n")
     records.save(record, folder / RECORD)
     write_text(folder / ENVIRONMENT, json.dumps(environment, indent=1) + "\n")
     write_manifest(folder, list(STATIC))  # last: a folder with a manifest holds a run
-    return Run(folder, experiment, record, environment)
+    return Run(folder, experiment, record, environment, hash_of(body))
 
 
 def begun(folder: Path) -> bool:
@@ -56,22 +64,23 @@ def begun(folder: Path) -> bool:
     return False
 
 
-def read(folder: str | os.PathLike) -> Run:
-    """The run in `folder`, verified.
+def read(folder: str | os.PathLike, experiment: Experiment | None = None) -> Run:
+    """The run in `folder`, verified; with an `experiment`, which must be the run's, the objects are those of it.
 
-    Raises `UserError` when there is none and `DamagedFileError` when one of its files is missing, cut or altered.
+    Raises `UserError` when there is none, when it is of another version or experiment, and when a file of the user's
+    own is missing or was changed; `DamagedFileError` when one of the folder's files is missing, cut or altered.
     """
     folder = Path(folder)
     if not (folder / MANIFEST).exists():
         raise UserError(f"no run in {folder}: {MANIFEST} is missing; make one with 'train CONFIG --out {folder}'")
     verify_manifest(folder, STATIC)
-    surroundings = read_json(folder / ENVIRONMENT)
-    try:
-        experiment = from_json(read_json(folder / CONFIG), str(folder / CONFIG))
-    except DamagedFileError as error:
-        raise DamagedFileError(f"{error}. The file is as it was written, so by another version of this program: take "
-                               f"that one (commit {surroundings.get('commit') or 'unknown'})") from error
-    return Run(folder, experiment, records.load(folder / RECORD), surroundings)
+    body, surroundings = read_json(folder / CONFIG), read_json(folder / ENVIRONMENT)
+    _check_version(folder, surroundings)
+    if experiment is not None:
+        check_same(folder, body, experiment)
+    else:
+        experiment = _experiment(folder, body, surroundings)
+    return Run(folder, experiment, records.load(folder / RECORD), surroundings, hash_of(body))
 
 
 def read_json(path: Path) -> dict:
@@ -82,16 +91,42 @@ def read_json(path: Path) -> dict:
         raise DamagedFileError(f"{path}: unreadable ({error})") from error
 
 
-def check_same(run: Run, experiment: Experiment, record: records.Record | None) -> None:
-    """Raises `UserError` unless `experiment` (and `record`, where given) are those of `run`; names what differs."""
-    ours, given = (_flat(to_json(value)) for value in (run.experiment, experiment))
-    for field in sorted(ours.keys() | given.keys()):
-        if ours.get(field) != given.get(field):
-            raise UserError(f"{run.folder} holds another run: {field} is {ours.get(field)} there, {given.get(field)} "
-                            "here; give the same config to resume, or another --out")
+def _experiment(folder: Path, body: dict, surroundings: dict) -> Experiment:
+    try:
+        return from_json(body, str(folder / CONFIG))
+    except DamagedFileError as error:  # the manifest has just said that the file is as it was written
+        raise DamagedFileError(f"{error}. {_other_version(folder, surroundings)}") from error
+
+
+def _check_version(folder: Path, surroundings: dict) -> None:
+    if not isinstance(surroundings, dict) or surroundings.get("format") != FORMAT:
+        raise UserError(_other_version(folder, surroundings if isinstance(surroundings, dict) else {}))
+
+
+def _other_version(folder: Path, written: dict) -> str:
+    return (f"{folder} was written by version {written.get('version', 'unknown')} "
+            f"({written.get('commit') or 'commit unknown'}), this is {program_version()} "
+            f"({commit() or 'commit unknown'}): train anew, or use that version")
+
+
+def check_same(folder: Path, body: dict, experiment: Experiment) -> None:
+    """Raises `UserError` unless the run in `folder`, with the JSON `body`, is of `experiment`; names what differs."""
+    stored, given = (_flat(without_folders(value)) for value in (body, to_json(experiment)))
+    for field in sorted(stored.keys() | given.keys()):
+        if stored.get(field) == given.get(field):
+            continue
+        if field.startswith("files.") and field in stored and field in given:
+            raise UserError(f"{folder} holds a run of your file {field.removeprefix('files.')} as it was then; it was "
+                            "changed since: take the file of then to resume, or give another --out")
+        raise UserError(f"{folder} holds another run: {field} is {stored.get(field)} there, {given.get(field)} here; "
+                        "give the same config to resume, or another --out")
+
+
+def check_record(run: Run, record: records.Record | None) -> None:
+    """Raises `UserError` where a `record` is given that is not the run's."""
     if record is not None and record.hash != run.record.hash:
         raise UserError(f"{run.folder} was trained with record {run.record.hash[:12]}, given is {record.hash[:12]}; "
-                        "leave --record away to resume, or give another --out")
+                        "leave --record out to resume, or give another --out")
 
 
 def _flat(body: dict, prefix: str = "") -> dict:
@@ -121,11 +156,20 @@ def _hash(result: dict) -> str:
 # ---------------------------------------------------------------------------------------------- environment
 
 
+def program_version() -> str:
+    """The version of this program as installed, "unknown" where it is only on the path."""
+    try:
+        return version("astro-rmaat")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 def environment(device: torch.device, data: Path | None, fingerprints: dict[str, str]) -> dict:
     """Versions, threads, device, commit, fingerprints of the data: what a number needs to be compared with another."""
     import safetensors
 
-    return {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "commit": commit(),
+    return {"format": FORMAT, "version": program_version(), "commit": commit(),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
             "safetensors": safetensors.__version__, "platform": platform.platform(), "threads": torch.get_num_threads(),
             "device": device.type, "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else
@@ -133,55 +177,11 @@ def environment(device: torch.device, data: Path | None, fingerprints: dict[str,
             "fingerprints": fingerprints}
 
 
-def fingerprint(split: Split) -> str:
-    """SHA-256 over all labels and the tokens of up to 64 samples: enough to notice other data."""
-    batch = split.batch(np.unique(np.linspace(0, len(split) - 1, 64).astype(np.int64)))
-    digest = hashlib.sha256(split.all_labels().astype("<i8").tobytes())
-    digest.update(batch.tokens.numpy().astype("<i8").tobytes())
-    return digest.hexdigest()
-
-
-def load_splits(run_environment: dict | None, experiment: Experiment, data: Path | None,
-                names: tuple[str, ...] = SPLITS) -> dict[str, Split]:
-    """The task's splits; with an environment, checked against its fingerprints (`UserError` where they differ)."""
-    splits = {name: experiment.task.split(name, data) for name in names}
-    for name, split in splits.items():
-        if run_environment is not None and run_environment["fingerprints"].get(name) != fingerprint(split):
-            raise UserError(f"the {name} data {f'under {data} ' if data else ''}is not what the run was trained with; "
-                            "give the same folder with --data")
-    return splits
-
-
-# ---------------------------------------------------------------------------------------------- metrics
-
-
-class Metrics:
-    """JSON lines, appended; lines after `step` (written by a process that was killed) are dropped at the start."""
-
-    def __init__(self, path: Path, step: int):
-        self.path = path
-        lines = [line for line in read_metrics(path) if line["step"] <= step]
-        write_text(path, "".join(canonical_json(line) + "\n" for line in lines))
-
-    def write(self, **values) -> None:
-        """Append one line of JSON."""
-        with open(self.path, "a", encoding="utf-8") as stream:
-            stream.write(canonical_json(values) + "\n")
-
-
-def read_metrics(path: Path) -> list[dict]:
-    """All whole lines of a metrics file; a half line, as a kill leaves it, is left out."""
-    lines = []
-    for text in path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
-            lines.append(line)
-    return lines
-
-
-def peak_bytes(path: Path) -> int:
-    """The largest peak that the metrics file reports, 0 where it reports none."""
-    return max((line.get("peak_bytes", 0) for line in read_metrics(path)), default=0)
+def note_differences(began: dict, device: torch.device, processes: int) -> None:
+    """On stderr: what is other than when the run began and may change the last bits of what it computes."""
+    now = {"threads": torch.get_num_threads(), "torch": torch.__version__, "device": device.type,
+           "processes": processes}
+    for name, value in now.items():
+        if began[name] != value:
+            print(f"note: the run began with {name} {began[name]}, now {value}; the result may differ in the "
+                  "last bits from an uninterrupted run", file=sys.stderr)

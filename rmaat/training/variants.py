@@ -1,4 +1,4 @@
-"""The networks that RMAAT is compared with, by name: each turns an experiment into the same one with another network.
+"""Variants, the networks that RMAAT is compared with: each turns an experiment into the same with another network.
 
 Task, training, width, layers and heads stay; the differences are what the names stand for in Mia2026.
 """
@@ -53,13 +53,13 @@ def last_segment(model: ModelConfig) -> ModelConfig:
     return dataclasses.replace(model, retention="reset", readout="last")
 
 
-BASELINES: dict[str, Change] = {"at": at, "transformer": transformer, "rmt": rmt, "rlt": rlt, "rmt_amrb": rmt_amrb,
-                                "rlt_amrb": rlt_amrb, "last_segment": last_segment}
+VARIANTS: dict[str, Change] = {"at": at, "transformer": transformer, "rmt": rmt, "rlt": rlt, "rmt_amrb": rmt_amrb,
+                               "rlt_amrb": rlt_amrb, "last_segment": last_segment}
 
 
-def baseline(name: str, make: Callable[[], Experiment]) -> Callable[[], Experiment]:
-    """The config `<config>_<name>`: `make()` with the network of one of the baselines."""
-    change = BASELINES[name]
+def variant(name: str, make: Callable[[], Experiment]) -> Callable[[], Experiment]:
+    """The config `<config>_<name>`: `make()` with the network of one of the variants."""
+    change = VARIANTS[name]
 
     def build() -> Experiment:
         base = make()

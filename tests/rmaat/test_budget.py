@@ -16,7 +16,7 @@ from rmaat.gradient.budget import Budget, Tracker
 from rmaat.model.config import ModelConfig
 from rmaat.model.model import RMAAT
 from rmaat.resources import measure
-from rmaat.training.variants import BASELINES
+from rmaat.training.variants import VARIANTS
 
 BIOLOGY = Biology.load()
 SMALL = replace(SHAPE, segment_length=64, width=32, num_segments=4)
@@ -68,7 +68,7 @@ def test_the_peak_is_predicted_before_the_run(fields):
 
 @pytest.mark.parametrize(("shape", "precision"), [
     (ModelConfig(50, 7, 37, 5, 24, 3, 3, num_memory_tokens=5, feedforward=3, rel_pos="content"), "fp32"),
-    (replace(BASELINES["rmt_amrb"](SMALL), unread="full"), "fp32"), (BASELINES["rlt_amrb"](SMALL), "fp32"),
+    (replace(VARIANTS["rmt_amrb"](SMALL), unread="full"), "fp32"), (VARIANTS["rlt_amrb"](SMALL), "fp32"),
     (SMALL, "bf16")], ids=["odd", "rmt", "rlt", "bf16"])
 def test_the_prediction_holds_for_other_networks(shape, precision):
     bench = Bench(shape, batch=3, precision=precision)

@@ -22,9 +22,11 @@ from rmaat.model.config import ModelConfig
 from rmaat.model.model import RMAAT
 from rmaat.training.configs import recall
 from rmaat.training.distributed import World, join
-from rmaat.training.experiment import change
-from rmaat.training.run_folder import Run, read_metrics
-from rmaat.training.trainer import Trainer, train
+from rmaat.training.metrics import read_metrics
+from rmaat.training.run_folder import Run
+from rmaat.training.settings import change
+from rmaat.training.steps import Trainer
+from rmaat.training.trainer import train
 
 ROOT = Path(__file__).parents[2]
 # 11 samples in batches of 5: parts of 3 and 2 samples, and a last batch of 1 that leaves the other process without any
@@ -43,13 +45,14 @@ from torch.distributed.fsdp import fully_shard
 from derivation.record import record as records
 from foundation.cli import run
 from foundation.errors import UserError
-from rmaat.biology import Biology
-from rmaat.configs import recall
-from rmaat.distributed import join
-from rmaat.experiment import change
-from rmaat.model import RMAAT, ModelConfig
-from rmaat.run_folder import Run
-from rmaat.train import Trainer
+from rmaat.biology.biology import Biology
+from rmaat.model.config import ModelConfig
+from rmaat.model.model import RMAAT
+from rmaat.training.configs import recall
+from rmaat.training.distributed import join
+from rmaat.training.run_folder import Run
+from rmaat.training.settings import change
+from rmaat.training.steps import Trainer
 
 settings, config, folder = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
 
@@ -57,7 +60,7 @@ settings, config, folder = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Pat
 def three_steps(world):
     experiment = change(recall(), settings)
     splits = {"train": experiment.task.split("train")}
-    trainer = Trainer(Run(folder, experiment, records.load(), {}), splits, world.device, world).connect()
+    trainer = Trainer(Run(folder, experiment, records.load(), {}), splits, world.device, world=world).connect()
     buckets, steps = [], []
 
     def hook(group, bucket):
@@ -216,7 +219,8 @@ def test_torchrun_stopped_by_ctrl_c_and_resumed_by_one_process(tmp_path):
     stopped = json.loads((tmp_path / "run" / "checkpoint.json").read_text())["step"]
     assert stopped == read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["step"] < 60
     experiment = change(recall(), [*TINY, *MORE])
-    assert train(experiment, tmp_path / "run", device="cpu", resume=True, quiet=True)["timed_steps"] == 60 - stopped
+    resumed = train(experiment, tmp_path / "run", device="cpu", resume=True, quiet=True)
+    assert resumed.costs["timed_steps"] == 60 - stopped
     train(experiment, tmp_path / "one", device="cpu", quiet=True)
     one, two = ([(line["step"], line["loss"]) for line in read_metrics(tmp_path / name / "metrics.jsonl")
                  if "loss" in line] for name in ("one", "run"))

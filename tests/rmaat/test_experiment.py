@@ -8,7 +8,9 @@ import pytest
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks.registry import TASKS
 from rmaat.training.configs import CONFIGS, listops_small, recall
-from rmaat.training.experiment import TrainConfig, change, experiment, from_json, to_json
+from rmaat.training.experiment import TrainConfig, experiment, to_json
+from rmaat.training.settings import change
+from rmaat.training.stored import from_json
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -76,8 +78,8 @@ def without(body, *path):
     (lambda body: without(body, "train", "steps"), "train: 'steps' is missing"),
     (lambda body: without(body, "task", "name"), "task.name is missing"),
     (lambda body: body["model"].update(extra=1), "model: 'extra' is unknown"),
-    (lambda body: body["model"].update(width="64"), "model.width: expected int, found '64'"),
-    (lambda body: body["model"].update(width=True), "model.width: expected int, found True"),
+    (lambda body: body["model"].update(width="64"), "model.width: expected a whole number, found '64'"),
+    (lambda body: body["model"].update(width=True), "model.width: expected a whole number, found True"),
     (lambda body: body["train"].update(steps=-1), "train.steps = -1"),
     (lambda body: body["task"].update(name="recal"), "unknown task 'recal'"),
     (lambda body: body.update(model=[]), "model: expected an object, found list"),

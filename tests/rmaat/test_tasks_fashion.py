@@ -10,7 +10,7 @@ from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks import fashion
 from rmaat.tasks.controls import control_rows, fit_logistic
 from rmaat.tasks.fashion import FILES, Fashion, read_idx
-from rmaat.tasks.task import ArraySplit
+from rmaat.tasks.splits import ArraySplit
 
 
 def write_idx(path, values: np.ndarray) -> None:

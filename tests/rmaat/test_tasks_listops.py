@@ -7,9 +7,9 @@ import pytest
 
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks import listops_trees
+from rmaat.tasks.controls import majority
 from rmaat.tasks.listops import ListOps, generated, read_official
 from rmaat.tasks.listops_trees import VOCABULARY, Shape, generate, sample
-from rmaat.tasks.task import majority
 
 WORDS = {token: word for word, token in VOCABULARY.items()}
 

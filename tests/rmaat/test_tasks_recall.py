@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from foundation.errors import UserError
+from rmaat.tasks.controls import majority
 from rmaat.tasks.recall import NOISE, SYMBOLS, Recall
 from rmaat.tasks.registry import TASKS
-from rmaat.tasks.task import ArraySplit, Batch, RaggedSplit, check_batch, evaluation_batches, majority, training_indices
+from rmaat.tasks.splits import ArraySplit, RaggedSplit, evaluation_batches, training_indices
 
 
 def test_the_symbol_stands_once_in_the_first_segment_and_nowhere_else():
@@ -89,18 +90,6 @@ def test_ragged_samples_are_padded_to_the_longest_of_the_batch():
     batch = split.batch(np.array([1, 2]))
     assert batch.tokens.tolist() == [[4, 0], [5, 6]]
     assert batch.lengths.tolist() == [1, 2] and batch.labels.tolist() == [1, 2]
-
-
-def test_a_token_out_of_the_vocabulary_is_named_but_padding_is_not_looked_at():
-    task = Recall(num_segments=1, segment=4)
-    good = Batch(torch.tensor([[1, 70, 900]]), torch.tensor([2]), torch.tensor([1]))
-    assert check_batch(good, task) is good
-    with pytest.raises(UserError, match=r"sample 0 of the batch, place 2: token 900 is not in 0\.\.255"):
-        check_batch(good._replace(lengths=torch.tensor([3])), task)
-    with pytest.raises(UserError, match=r"label 10 is not in 0\.\.9"):
-        check_batch(good._replace(labels=torch.tensor([10])), task)
-    with pytest.raises(UserError, match=r"length 5 is not in 1\.\.4"):
-        check_batch(good._replace(tokens=torch.ones(1, 5, dtype=torch.int64), lengths=torch.tensor([5])), task)
 
 
 def test_a_data_folder_is_refused(tmp_path):

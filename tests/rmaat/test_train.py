@@ -19,10 +19,15 @@ from rmaat.tasks.recall import Recall
 from rmaat.tasks.registry import TASKS
 from rmaat.training import checkpoint, run_folder
 from rmaat.training.configs import recall
+from rmaat.training.data import load_splits
 from rmaat.training.evaluation import evaluate, find_device, score, with_memory_reset
-from rmaat.training.experiment import TrainConfig, change, experiment
-from rmaat.training.run_folder import read_metrics
-from rmaat.training.trainer import Trainer, begin, fit, train
+from rmaat.training.experiment import TrainConfig, experiment
+from rmaat.training.loop import fit
+from rmaat.training.metrics import Metrics, read_metrics
+from rmaat.training.opening import begin
+from rmaat.training.settings import change
+from rmaat.training.steps import Trainer
+from rmaat.training.trainer import train
 
 ROOT = Path(__file__).parents[2]
 TINY = ["task.num_segments=3", "task.segment=4", "task.train=10", "task.validation=6", "task.test=7",
@@ -85,10 +90,10 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_pa
     assert "note:" not in err  # equal threads, torch and device
     assert json.loads(out)["timed_steps"] == steps - at
     whole = train(tiny(f"train.steps={steps}"), tmp_path / "whole", device="cpu", quiet=True)
-    assert whole["timed_steps"] == steps
+    assert whole.costs["timed_steps"] == steps
     assert checkpoint_files(tmp_path / "killed") == checkpoint_files(tmp_path / "whole")
     assert values(tmp_path / "killed") == values(tmp_path / "whole")
-    assert json.loads(out)["rows"] == whole["rows"]
+    assert json.loads(out)["rows"] == whole.to_json()["rows"]
 
 
 def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path):
@@ -123,7 +128,7 @@ def test_a_trainer_restored_in_another_process_state_goes_on_exactly(tmp_path, a
 def test_metrics_written_after_the_last_checkpoint_are_dropped_on_resume(tmp_path):
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step":1,"loss":1.0}\n{"step":2,"loss":2.0}\n{"step":3,"loss":3.0}\n[1]\n{"ste')
-    run_folder.Metrics(path, 2).write(step=3, loss=4.)
+    Metrics(path, 2).write(step=3, loss=4.)
     assert [line["loss"] for line in read_metrics(path)] == [1., 2., 4.]
 
 
@@ -147,7 +152,7 @@ def test_a_run_is_never_overwritten(tmp_path):
 def test_resuming_a_finished_run_gives_its_result_again(tmp_path):
     config = tiny("train.steps=2")
     result = train(config, tmp_path, device="cpu", quiet=True)
-    assert train(config, tmp_path, device="cpu", resume=True, quiet=True) == result
+    assert train(config, tmp_path, device="cpu", resume=True, quiet=True).to_json() == result.to_json()
     path = tmp_path / "result.json"
     path.write_text(path.read_text().replace('"accuracy": 0.', '"accuracy": 1.', 1))
     with pytest.raises(DamagedFileError, match=r"result\.json does not match its own hash"):
@@ -161,7 +166,13 @@ def test_a_run_of_another_version_says_so(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(path.read_text().replace('"kernel"', '"coupling"'))
     write_manifest(tmp_path, list(run_folder.STATIC))
-    with pytest.raises(DamagedFileError, match=r"model: 'coupling' is unknown; .* another version of this program"):
+    with pytest.raises(DamagedFileError, match=r"model: 'coupling' is unknown; .* was written by version"):
+        evaluate(tmp_path, device="cpu")
+    path = tmp_path / "environment.json"
+    written = json.loads(path.read_text())
+    path.write_text(json.dumps({"commit": "abc", "torch": written["torch"]}))
+    write_manifest(tmp_path, list(run_folder.STATIC))
+    with pytest.raises(UserError, match=r"by version unknown \(abc\), this is .*: train anew, or use that version"):
         evaluate(tmp_path, device="cpu")
 
 
@@ -183,7 +194,7 @@ def test_the_record_belongs_to_the_run(tmp_path):
     other = records.make(dict(ours.entries) | {"retention": entry}, dict(ours.versions))
     records.save(other, tmp_path / "other.json")
     result = train(config, tmp_path / "run", device="cpu", record=tmp_path / "other.json", quiet=True)
-    assert result["record"] == other.hash == evaluate(tmp_path / "run", device="cpu")["record"]
+    assert result.evaluation.record == other.hash == evaluate(tmp_path / "run", device="cpu").record
     with pytest.raises(UserError, match="was trained with record " + other.hash[:12]):
         begin(config, tmp_path / "run", resume=True, record=ours)
     records.save(ours, tmp_path / "run" / "record.json")
@@ -238,8 +249,8 @@ def test_odd_lengths_and_a_single_segment_train_and_evaluate(tmp_path, length, s
     config = experiment("odd", task, steps, segment_length=length, width=8, layers=1)
     assert config.model.num_segments == segments
     result = train(config, tmp_path, device="cpu", quiet=True)
-    assert [row["samples"] for row in result["rows"]] == [7, 7, 7]
-    assert result["rows"] == evaluate(tmp_path, device="cpu")["rows"]
+    assert [row.samples for row in result.evaluation.rows] == [7, 7, 7]
+    assert result.evaluation.rows == evaluate(tmp_path, device="cpu").rows
 
 
 def test_trees_of_different_lengths_train_and_evaluate(tmp_path, monkeypatch):
@@ -248,14 +259,14 @@ def test_trees_of_different_lengths_train_and_evaluate(tmp_path, monkeypatch):
     train_config = TrainConfig(steps=4, batch_size=4, checkpoint_every=4)
     config = experiment("short", task, train_config, segment_length=30, width=8, layers=1)
     result = train(config, tmp_path / "run", device="cpu", quiet=True)
-    assert result["rows"][0]["samples"] == 5 and 0 < result["peak_bytes"] < 100e6
+    assert result.evaluation.rows[0].samples == 5 and 0 < result.costs["peak_bytes"] < 100e6
     # a sample's score does not depend on its company, though a batch is padded to its longest
     run = run_folder.read(tmp_path / "run")
-    trainer = Trainer(run, run_folder.load_splits(run.environment, config, None), torch.device("cpu"))
+    trainer = Trainer(run, load_splits(config, None), torch.device("cpu"))
     trainer.restore()
     split = trainer.splits["test"]
-    together = score(trainer.model, split, task, torch.device("cpu"))
-    apart = score(trainer.model, split, task, torch.device("cpu"), batch_size=1)
+    together = score(trainer.model, split, torch.device("cpu"))
+    apart = score(trainer.model, split, torch.device("cpu"), batch_size=1)
     assert together.accuracy == apart.accuracy and together.loss == pytest.approx(apart.loss, rel=1e-5)  # float32
 
 
@@ -269,17 +280,17 @@ def test_a_resumed_run_takes_all_its_data_from_the_folder_that_it_began_with(tmp
     config = experiment("short", task, TrainConfig(steps=2, batch_size=4), segment_length=4, width=8, layers=1)
     begin(config, tmp_path / "run", data=tmp_path)
     result = train(config, tmp_path / "run", device="cpu", resume=True, control=True, quiet=True)
-    assert {row["name"]: row["samples"] for row in result["rows"]} == dict.fromkeys(
+    assert {row.name: row.samples for row in result.evaluation.rows} == dict.fromkeys(
         ("model", "model, memory reset", "trained with memory reset", "majority"), 3)
 
 
 def test_the_control_run_is_trained_beside(tmp_path):
     result = train(tiny("train.steps=3"), tmp_path, device="cpu", control=True, quiet=True)
-    assert [row["name"] for row in result["rows"]] == ["model", "model, memory reset", "trained with memory reset",
+    assert [row.name for row in result.evaluation.rows] == ["model", "model, memory reset", "trained with memory reset",
                                                        "majority"]
     assert json.loads((tmp_path / "control" / "config.json").read_text())["model"]["retention"] == "reset"
-    assert evaluate(tmp_path, device="cpu")["rows"] == result["rows"]
-    assert len(evaluate(tmp_path, device="cpu", controls=False)["rows"]) == 2
+    assert evaluate(tmp_path, device="cpu").rows == evaluate(result, device="cpu").rows == result.evaluation.rows
+    assert len(evaluate(tmp_path, device="cpu", controls=False).rows) == 2
 
 
 def test_memory_reset_sees_the_last_segment_alone(tmp_path):
@@ -298,10 +309,11 @@ def test_training_learns_the_task_when_memory_is_not_needed(tmp_path):
     config = change(recall(), ["task.num_segments=1", "task.segment=4", "model.segment_length=4", "train.steps=60",
                                "train.learning_rate=.01", "task.test=500", "train.evaluate_samples=100"])
     result = train(config, tmp_path, device="cpu", quiet=True)
-    assert result["rows"][0]["accuracy"] > .9
+    assert result.accuracy > .9
     lines = read_metrics(tmp_path / "metrics.jsonl")
     assert [line["step"] for line in lines if "loss" in line] == list(range(1, 61))
-    assert lines[0]["loss"] > 2 and lines[0]["peak_bytes"] == result["peak_bytes"] > 4 * result["parameters"]
+    assert lines[0]["loss"] > 2
+    assert lines[0]["peak_bytes"] == result.costs["peak_bytes"] > 4 * result.costs["parameters"]
 
 
 def test_a_run_that_diverges_says_so(tmp_path):
@@ -338,7 +350,7 @@ def test_a_token_out_of_the_vocabulary_stops_training(tmp_path, monkeypatch):
     batch = trainer.splits["train"].batch(np.arange(4))
     batch.tokens[2, 5] = 256
     monkeypatch.setattr(type(trainer.splits["train"]), "batch", lambda self, indices: batch)
-    with pytest.raises(UserError, match=r"task recall: sample 2 of the batch, place 5: token 256 is not in 0\.\.255"):
+    with pytest.raises(UserError, match="token 256 is out of vocabulary; vocab_size = 256 allows 0 to 255"):
         trainer.advance()
 
 

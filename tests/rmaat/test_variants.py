@@ -1,4 +1,4 @@
-"""The baselines: each is the network that its name says, and each trains."""
+"""The variants: each is the network that its name says, and each trains."""
 
 import dataclasses
 
@@ -10,9 +10,9 @@ from rmaat.biology.biology import Biology
 from rmaat.model.model import RMAAT
 from rmaat.trace.report import trace
 from rmaat.training.configs import CONFIGS, recall
-from rmaat.training.experiment import change
+from rmaat.training.settings import change
 from rmaat.training.trainer import train
-from rmaat.training.variants import BASELINES, baseline
+from rmaat.training.variants import VARIANTS, variant
 
 BIOLOGY = Biology.load()
 TINY = ["task.num_segments=3", "task.segment=4", "task.train=16", "task.validation=4", "task.test=6", "model.width=8",
@@ -34,25 +34,26 @@ def tiny():
 
 def build(name):
     torch.manual_seed(0)
-    return RMAAT(BASELINES[name](tiny().model), BIOLOGY).double()
+    return RMAAT(VARIANTS[name](tiny().model), BIOLOGY).double()
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_each_is_what_its_name_says_and_trains(name, tmp_path):
-    made = baseline(name, tiny)()
+    made = variant(name, tiny)()
     assert {field: getattr(made.model, field) for field in SAYS[name]} == SAYS[name]
     assert made.model.max_length == tiny().model.max_length and made.task == tiny().task and made.train == tiny().train
     result = train(made, tmp_path / "run", quiet=True, device="cpu")
-    assert result["step"] == 3 and result["config"] == f"recall_{name}"
+    assert result.evaluation.step == 3 and result.evaluation.config == f"recall_{name}"
     before, after = RMAAT(made.model, BIOLOGY), train(made, tmp_path / "run", resume=True, device="cpu")
-    assert after == result and sum(p.numel() for p in before.parameters()) == result["parameters"]
+    assert after.to_json() == result.to_json()
+    assert sum(p.numel() for p in before.parameters()) == result.costs["parameters"]
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", VARIANTS)
 def test_each_is_a_config_that_can_be_traced(name):
     made = CONFIGS[f"recall_{name}"]()
     assert made.name == f"recall_{name}" and made.train == recall().train
-    entries = {tensor["entry"] for tensor in trace(made.model, records.load())["tensors"]}
+    entries = {tensor["entry"] for tensor in trace(made.model, records.load()).tensors}
     assert bool(entries) == (made.model.attention == "astromorphic")
     assert "retention" not in entries
 
@@ -78,10 +79,10 @@ def test_the_control_sees_its_last_segment_alone():
 
 
 @pytest.mark.parametrize("name", ["rmt", "rlt"])
-def test_amrb_gives_the_baseline_its_own_gradient(name):
+def test_amrb_gives_a_variant_its_own_gradient(name):
     tokens, lengths, gradients = torch.randint(60, (3, 12)), torch.tensor([12, 7, 9]), []
-    for variant in (name, f"{name}_amrb"):
-        model = build(variant)
+    for network in (name, f"{name}_amrb"):
+        model = build(network)
         model(tokens, lengths).square().sum().backward()
         gradients.append([p.grad for p in model.parameters()])
     for plain, replayed in zip(*gradients, strict=True):

@@ -1,0 +1,87 @@
+"""Data that lies in memory as arrays, and the order in which it is gone through."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from rmaat.tasks.task import Batch, Split
+
+
+@dataclass(frozen=True)
+class ArraySplit:
+    """Samples of one length held as small integers: tokens uint8 [samples, length], labels int64 [samples]."""
+
+    tokens: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Samples by index, all of one length."""
+        tokens = torch.from_numpy(self.tokens[indices].astype(np.int64))
+        return Batch(tokens, torch.full((len(indices),), tokens.shape[1]), torch.from_numpy(self.labels[indices]))
+
+    def all_labels(self) -> np.ndarray:
+        """Labels of all samples, int64 [samples]."""
+        return self.labels
+
+
+@dataclass(frozen=True)
+class RaggedSplit:
+    """Samples of different lengths, end to end: sample i is `tokens[offsets[i]:offsets[i + 1]]`."""
+
+    tokens: np.ndarray   # uint8 [sum of lengths]
+    offsets: np.ndarray  # int64 [samples + 1]
+    labels: np.ndarray   # int64 [samples]
+
+    @classmethod
+    def join(cls, sequences: Sequence[bytes], labels: Sequence[int]) -> "RaggedSplit":
+        """A split of byte sequences of any length."""
+        offsets = np.cumsum([0] + [len(sequence) for sequence in sequences], dtype=np.int64)
+        tokens = np.frombuffer(b"".join(sequences), dtype=np.uint8)
+        return cls(tokens, offsets, np.asarray(labels, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def sample(self, index: int) -> np.ndarray:
+        """Tokens of one sample, uint8 [length]."""
+        return self.tokens[self.offsets[index]:self.offsets[index + 1]]
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """Samples by index, padded with 0 to the longest of them."""
+        lengths = (self.offsets[1:] - self.offsets[:-1])[indices]
+        tokens = np.zeros((len(indices), lengths.max()), dtype=np.int64)
+        for row, index in enumerate(indices.tolist()):
+            tokens[row, :lengths[row]] = self.sample(index)
+        return Batch(torch.from_numpy(tokens), torch.from_numpy(lengths), torch.from_numpy(self.labels[indices]))
+
+    def all_labels(self) -> np.ndarray:
+        """Labels of all samples, int64 [samples]."""
+        return self.labels
+
+
+def training_indices(samples: int, batch_size: int, seed: int, *, step: int) -> np.ndarray:
+    """Indices of the batch of `step` (from 0): every epoch a new order, its last batch as long as what is left.
+
+    A pure function of its arguments: a resumed run sees what the uninterrupted one would have seen.
+    """
+    epoch, batch = divmod(step, -(-samples // batch_size))
+    return _order(samples, seed, epoch)[batch * batch_size:(batch + 1) * batch_size]
+
+
+@lru_cache(maxsize=2)
+def _order(samples: int, seed: int, epoch: int) -> np.ndarray:
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.randperm(samples, generator=generator).numpy()
+
+
+def evaluation_batches(split: Split, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
+    """All samples (or the first `limit`) once, in order; the last batch may be smaller."""
+    samples = len(split) if limit is None else min(limit, len(split))
+    for start in range(0, samples, batch_size):
+        yield split.batch(np.arange(start, min(start + batch_size, samples)))

@@ -1,0 +1,55 @@
+"""The loop: step after step, with metrics, progress, evaluations and checkpoints when they fall due."""
+
+import sys
+import time
+
+from foundation.cli import Progress
+from rmaat.resources import measure, resource_errors
+from rmaat.training.evaluation import score
+from rmaat.training.metrics import METRICS, Metrics
+from rmaat.training.steps import Trainer
+from rmaat.training.stop_request import StopRequest
+
+
+def fit(trainer: Trainer, quiet: bool = False) -> None:
+    """Run the remaining steps with metrics, progress and checkpoints, all of them by the process that leads.
+
+    Raises `KeyboardInterrupt` after a checkpoint when asked to stop, `ResourceError` when memory or disk runs out.
+    """
+    config, run, world, peak = trainer.config, trainer.run, trainer.world, 0
+    with (StopRequest() as stop, resource_errors(f"training {run.experiment.name}"),
+          Progress(f"train {run.experiment.name}", config.steps, quiet=quiet or not world.leads) as progress):
+        metrics = Metrics(run.folder / METRICS, trainer.step) if world.leads else None
+        while trainer.step < config.steps:
+            started, values = time.perf_counter(), {}
+            if world.leads and peak == 0:
+                peak = measure(lambda values=values: values.update(trainer.advance(lambda: stop.asked)), trainer.device)
+            else:
+                values = trainer.advance(lambda: stop.asked)
+            speed, stopping = values.pop("tokens") / (time.perf_counter() - started), values.pop("stop") > 0
+            if metrics:
+                metrics.write(step=trainer.step, **values, tokens_per_second=round(speed), peak_bytes=peak)
+                progress.update(trainer.step, f"loss {values['loss']:.3f} accuracy {values['accuracy']:.1%} "
+                                              f"{speed:,.0f} tokens/s peak {peak / 1e6:.0f} MB")
+            _evaluate_and_save(trainer, metrics, stopping)
+            if stopping and trainer.step < config.steps:
+                if world.leads:
+                    print(f"stopped after step {trainer.step} of {config.steps}; checkpoint in {run.folder}, "
+                          "go on with --resume", file=sys.stderr)
+                raise world.said_once(KeyboardInterrupt())
+
+
+def _evaluate_and_save(trainer: Trainer, metrics: Metrics | None, stopping: bool) -> None:
+    """What falls due after a step; the other processes wait for the one that leads."""
+    config, last = trainer.config, trainer.step == trainer.config.steps
+    evaluates = last or trainer.step % config.evaluate_every == 0
+    saves = last or stopping or trainer.step % config.checkpoint_every == 0
+    if not evaluates and not saves:
+        return
+    with trainer.world.together():
+        if metrics and evaluates:
+            validation = score(trainer.model, trainer.splits["validation"], trainer.device,
+                               limit=config.evaluate_samples)
+            metrics.write(step=trainer.step, validation_loss=validation.loss, validation_accuracy=validation.accuracy)
+        if metrics and saves:
+            trainer.save()

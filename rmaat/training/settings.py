@@ -1,0 +1,104 @@
+"""Changing an experiment by the names of its fields, from a command line's texts or from Python's values."""
+
+import dataclasses
+import math
+import typing
+from collections.abc import Iterable, Mapping
+
+from foundation.errors import UserError, unknown
+from foundation.outside import find
+from rmaat.tasks.checks import check_task
+from rmaat.tasks.registry import TASKS
+from rmaat.tasks.task import Task
+from rmaat.training.experiment import FOLLOWS, Experiment, experiment
+
+PARTS = ("task", "model", "train")
+WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def change(base: Experiment, settings: Iterable[str] | Mapping[str, object]) -> Experiment:
+    """`base` with other fields; what follows from the task is made anew.
+
+    `settings` are texts, `"train.steps=100"`, or a mapping, `{"train.steps": 100}`; where the name is in one part only,
+    `width` is enough. `task` itself may be another one: `"task=listops"`. Raises `UserError` naming field, value and
+    what is allowed.
+    """
+    values = dict(settings) if isinstance(settings, Mapping) else dict(_split(setting) for setting in settings)
+    task = find_task(values.pop("task")) if "task" in values else base.task
+    changes: dict[str, dict] = {part: {} for part in PARTS}
+    for field, value in values.items():
+        part, name = _find(base, task, field)
+        kind = fields_of(task if part == "task" else getattr(base, part))[name]
+        changes[part][name] = typed(f"{part}.{name}", kind, value)
+    model = {name: getattr(base.model, name) for name in fields_of(base.model) if name not in FOLLOWS}
+    return experiment(base.name, dataclasses.replace(task, **changes["task"]),
+                      dataclasses.replace(base.train, **changes["train"]), **model | changes["model"])
+
+
+def _split(setting: str) -> tuple[str, str]:
+    field, equals, text = setting.partition("=")
+    if not equals:
+        raise UserError(f"--set {setting}: write field=value, for example train.steps=100")
+    return field.strip(), text.strip()
+
+
+def find_task(given: str | type[Task] | Task) -> Task:
+    """A task, from itself, its class, its name or `file.py:NAME`. Raises `UserError` for what is none."""
+    task = find("task", given, TASKS, of=Task) if isinstance(given, str) else given
+    return check_task(task() if isinstance(task, type) else task)
+
+
+def fields_of(part) -> dict[str, object]:
+    """Names and types of a config's fields; `part` may be the class."""
+    hints = typing.get_type_hints(part if isinstance(part, type) else type(part))
+    return {field.name: hints[field.name] for field in dataclasses.fields(part)}
+
+
+def _find(base: Experiment, task: Task, field: str) -> tuple[str, str]:
+    """The part of the experiment that has the field, and its name there."""
+    parts = {"task": task, "model": base.model, "train": base.train}
+    free = {home: [name for name in fields_of(part) if home != "model" or name not in FOLLOWS]
+            for home, part in parts.items()}
+    part, _, name = field.rpartition(".")
+    homes = [home for home, names in free.items() if name in names and part in ("", home)]
+    if not homes and name in FOLLOWS and part in ("", "model"):
+        raise UserError(f"model.{name} cannot be set: it follows from the task and model.segment_length")
+    if len(homes) > 1:
+        raise UserError(f"--set {field}: more than one part has it; write {' or '.join(f'{h}.{field}' for h in homes)}")
+    if not homes:
+        raise unknown("field", field, [f"{home}.{name}" if part else name for home in free for name in free[home]])
+    return homes[0], name
+
+
+def typed(field: str, kind: object, value: object):
+    """`value` as a field's type asks for it; a text is read. Raises `UserError` naming the field and what to give."""
+    kinds = [one for one in typing.get_args(kind) or (kind,) if one in WANTED]
+    if not isinstance(value, str):
+        if fits(value, kind):
+            return value
+    elif str in kinds:
+        return value
+    else:
+        for one in kinds:
+            try:
+                return _read(one, value)
+            except (ValueError, KeyError):
+                continue
+    wanted = " or ".join(WANTED[one] for one in kinds) or "it in Python: no text says it"
+    raise UserError(f"{field} = {value!r}: give {wanted}")
+
+
+def _read(kind: type, text: str):
+    if kind is bool:
+        return {"true": True, "false": False}[text.lower()]
+    value = kind(text)
+    if kind is float and not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def fits(value: object, kind: object) -> bool:
+    """Whether `value` is of a field's type, where that is a plain one; whole numbers are numbers too."""
+    if kind is float:
+        return type(value) in (int, float)
+    return type(value) is kind if kind in WANTED else True

@@ -1,0 +1,101 @@
+"""One step of training: every step is a function of (config, record, step), so that resume is bit-exact.
+
+Bit-exact holds on one machine and torch version at an equal number of threads; a note says when those differ. Under
+torchrun each process takes its part of the same global batches; docs/distributed.md says what is equal then.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+
+from foundation.errors import DamagedFileError, UserError
+from rmaat.biology.biology import Biology
+from rmaat.model.model import RMAAT
+from rmaat.resources import resource_errors
+from rmaat.tasks.splits import training_indices
+from rmaat.tasks.task import Split
+from rmaat.training import checkpoint
+from rmaat.training.distributed import ALONE, World
+from rmaat.training.run_folder import Run
+
+
+class Trainer:
+    """Model, optimizer and step of one run; `advance` does one step, `save` and `restore` are exact inverses."""
+
+    def __init__(self, run: Run, splits: dict[str, Split], device: torch.device, *, world: World = ALONE):
+        self.run, self.splits, self.device, self.world = run, splits, device, world
+        self.config, self.step = run.experiment.train, 0
+        torch.manual_seed(self.config.seed)
+        self.model = self.network = RMAAT(run.experiment.model, Biology.of(run.record)).to(device)
+        decays = [p for p in self.model.parameters() if p.ndim > 1]  # neither biases nor the scales of the norms
+        spared = [p for p in self.model.parameters() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decays, "weight_decay": self.config.weight_decay}, {"params": spared, "weight_decay": 0.}],
+            lr=self.config.learning_rate, betas=(self.config.beta1, self.config.beta2))
+
+    def connect(self) -> "Trainer":
+        """Train with the other processes, all of which must call this in the same state."""
+        self.network = self.world.connect(self.model)
+        return self
+
+    def advance(self, asked: Callable[[], bool] = lambda: False) -> dict:
+        """One optimizer step; returns loss, accuracy, gradient norm, learning rate and tokens of its global batch.
+
+        `stop` among them says whether `asked()` was true on any process. Raises `UserError` when the loss is not
+        finite.
+        """
+        rate = self.config.rate(self.step)
+        torch.manual_seed(self.world.seed(self.config.seed, self.step))  # dropout's
+        with (self.world.together("loss", "accuracy", "tokens", "stop") as told,
+              resource_errors(f"training {self.run.experiment.name}")):
+            loss, share, told["accuracy"], told["tokens"] = self._forward()
+            told["loss"], told["stop"] = loss.item() * share, asked()
+        self.optimizer.zero_grad()
+        self.world.backward(loss, share)
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip).item()
+        if not math.isfinite(told["loss"] + norm):
+            raise self.world.said_once(UserError(
+                f"training diverged at step {self.step + 1}: loss {told['loss']}, gradient norm {norm}; lower "
+                f"train.learning_rate ({self.config.learning_rate})"))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.step += 1
+        return told | {"gradient_norm": norm, "learning_rate": rate, "tokens": round(told["tokens"])}
+
+    def _forward(self) -> tuple[torch.Tensor, float, float, int]:
+        """Mean loss of this process' part of the batch, its share of the samples, their correct share, its tokens."""
+        train = self.splits["train"]
+        part, share = self.world.share(training_indices(len(train), self.config.batch_size, self.config.seed,
+                                                        step=self.step))
+        batch = train.batch(part)
+        tokens, lengths, labels = batch.to(self.device)
+        logits = self.network(tokens, lengths)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        correct = (logits.argmax(1) == labels).float().mean().item()
+        return loss, share, correct * share, int(batch.lengths.sum()) * bool(share)
+
+    def save(self) -> None:
+        """Write a checkpoint of model and optimizer, with the hashes of experiment and record."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for number, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
+        checkpoint.save(self.run.folder, checkpoint.Checkpoint(self.step, tensors, self.run.config,
+                                                               self.run.record.hash))
+
+    def restore(self) -> None:
+        """Take the state from the run's checkpoint. Raises `DamagedFileError` when it is not whole."""
+        saved = checkpoint.load(self.run.folder, self.run.config, self.run.record.hash)
+        checkpoint.fill(self.model, saved, self.run.folder)
+        state: dict[int, dict] = {}
+        for name, value in saved.tensors.items():
+            if name.startswith("optimizer."):
+                _, number, key = name.split(".")
+                state.setdefault(int(number), {})[key] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        if sum(len(group["params"]) for group in groups) != len(state):
+            raise DamagedFileError(f"the checkpoint in {self.run.folder} lacks the optimizer's state")
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        self.step = saved.step
