@@ -67,7 +67,7 @@ def _tutorial(path: Path) -> tuple[str, dict[str, bytes]]:
 
 
 def on_page_markdown(markdown, page, config, files):
-    """Links are written as they work in the repository; on the site, other pages are elsewhere and code is not there."""
+    """Links are written as they work in the repository; on the site pages are elsewhere, and code is not there."""
     up = "../" * page.file.src_uri.count("/")
     markdown = LINK.sub(lambda link: f"]({up}{_place(link[1])})", markdown)
     return SOURCE.sub(r"\1", markdown)

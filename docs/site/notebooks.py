@@ -40,8 +40,10 @@ def page(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, byt
 
 
 def _shown(output: nbformat.NotebookNode, file: str, pictures: dict[str, bytes]) -> str:
-    """One output as Markdown: a picture, a table as HTML, or text. What a library says on stderr, and the name of the axes
-    beside a picture, are left out."""
+    """One output as Markdown: a picture, a table as HTML, or text.
+
+    What a library says on stderr, and the name of the axes beside a picture, are left out.
+    """
     if output.output_type == "stream":
         return _text(output.text) if output.name == "stdout" else ""
     data = output.get("data", {})
