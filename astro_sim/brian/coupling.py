@@ -10,9 +10,12 @@ coupling is stiff (fast diffusion) the step may be at most half as long as with 
 """
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from astro_sim.model import Connection, Model, Options, Population
 from astro_sim.model.equation_text import evaluator, lines
+from astro_sim.plan import Plan
 from foundation.errors import UserError
 
 MIDDLE = """
@@ -22,7 +25,7 @@ fresh = {name}
 """
 
 
-def grid_operation(plan, connection: Connection, group, clock):
+def grid_operation(plan: Plan, connection: Connection, group: Any, *, clock: Any) -> Any:
     """A Brian2 operation that sums a connection by FFT, in the place of its Synapses and in their order of the step."""
     import brian2
 
@@ -66,7 +69,7 @@ def extrapolated(model: Model, options: Options, population: Population) -> dict
     return {line.name: line.unit for line in lines(population.equations) if line.name in filled}
 
 
-def extrapolate(group, names) -> None:
+def extrapolate(group: Any, names: Iterable[str]) -> None:
     """Let a Brian2 group move its sums to the middle of the step, when all sums are there and before any state moves.
 
     The group must have a variable NAME_before for each. Works on every backend.

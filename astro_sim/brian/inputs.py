@@ -1,7 +1,7 @@
 """What drives the inputs of a population, as Brian2 takes it: lines of ODE text and the numbers that belong to them."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,12 +33,13 @@ class Inputs:
     columns: dict[str, Int[np.ndarray, "element"]] = field(default_factory=dict)
     constants: dict[str, Float[np.ndarray, "element"]] = field(default_factory=dict)
 
-    def timed_arrays(self, dt: float) -> dict[str, Any]:
-        """The tables as Brian2 takes them; dt in seconds."""
+    def timed_arrays(self, dt: float, before: str = "") -> dict[str, Any]:
+        """The tables as Brian2 takes them; dt in seconds; `before` is put before their names in Brian2."""
         import brian2
 
-        return {name: brian2.TimedArray(brian2.Quantity(table, dim=brian2.get_dimensions(unit(self.units[name]))),
-                                        dt=dt * brian2.second, name=name) for name, table in self.tables.items()}
+        dimensions = {name: brian2.get_dimensions(unit(written)) for name, written in self.units.items()}
+        return {name: brian2.TimedArray(brian2.Quantity(table, dim=dimensions[name]), dt=dt * brian2.second,
+                                        name=f"{before}{name}") for name, table in self.tables.items()}
 
     def add(self, name: str, table: Float[np.ndarray, "step column"], written: str, *, room: int = 0) -> None:
         """Add a table of numbers of the unit `written`, with columns for `room` courses at least."""
@@ -47,15 +48,17 @@ class Inputs:
 
 
 def inputs_of(plan: Plan, population: Population, open_courses: Mapping[tuple[str, str], int], *,
-              open_parts: Mapping[str, tuple[int, int]]) -> Inputs:
-    """The inputs of a population. open_courses, open_parts: see `network.LeftOpen`.
+              open_parts: Mapping[str, tuple[int, int]], linked: Container[str] = ()) -> Inputs:
+    """The inputs of a population. open_courses, open_parts: see `LeftOpen`; linked: variables that another group sets.
 
     An input that never changes is a constant of the group: cheaper than a course, and the same numbers.
     """
     made, moving = Inputs(population.equations, plan.method), {}
     for variable, course in plan.courses(population.name).items():
         values = course.held
-        if values is None or (population.name, variable) in open_courses:
+        if variable in linked:
+            made.text += f"\n{variable} : {unscaled(course.unit)} (linked)"
+        elif values is None or (population.name, variable) in open_courses:
             moving[variable] = course
         else:
             made.constants[variable] = values * float(unit(course.unit))

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from astro_sim.brian.inputs import cut_shape, inputs_of
-from astro_sim.brian.network import LEFT_OPEN, Built, LeftOpen, build
+from astro_sim.brian.left_open import LEFT_OPEN, LeftOpen
+from astro_sim.brian.network import Built, build
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
 from astro_sim.protocols import Drive

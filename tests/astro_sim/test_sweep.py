@@ -11,7 +11,8 @@ import pytest
 from astro_sim.__main__ import app
 from astro_sim.brian import backend
 from astro_sim.brian.backend import Standalone
-from astro_sim.brian.network import LeftOpen, build
+from astro_sim.brian.left_open import LeftOpen
+from astro_sim.brian.network import build
 from astro_sim.brian.program import Program, what_differs
 from astro_sim.model import Connection, Input, Model, Observable, Pairs, Population
 from astro_sim.parameter import Parameter
