@@ -19,6 +19,8 @@ import torch
 from torch import nn
 
 from derivation.record.record import Record
+from foundation.errors import UserError
+from foundation.reference import reference
 from rmaat.biology.biology import Biology, Curve
 
 ROOT = Path(__file__).parents[2]
@@ -129,7 +131,7 @@ def collect(model: nn.Module) -> Iterator[Traced]:
     for file in sorted(source_files(model)):
         for name, origin in getattr(sys.modules[file], "origins", {}).items():
             value = origin.value if isinstance(origin, Engineering) else None
-            yield Traced("", name, value, origin, file.replace(".", "/") + ".py")
+            yield Traced("", name, value, origin, _path_of(file))
 
 
 def value_of(module: nn.Module, name: str, origin: Origin) -> object:
@@ -154,17 +156,31 @@ def _part(value: object, name: str) -> object:
 
 
 def source_file(kind: type) -> str:
-    """File and class, for a reader."""
-    if not _ours(kind):
+    """File and class, for a reader; of a class that stands in no file its Python module."""
+    if _ours(kind):
+        return f"{Path(inspect.getsourcefile(kind)).relative_to(ROOT).as_posix()}:{kind.__qualname__}"
+    try:
+        return reference(kind)
+    except UserError:  # inside a function, say
         return f"{kind.__module__}:{kind.__qualname__}"
-    return f"{Path(inspect.getsourcefile(kind)).relative_to(ROOT).as_posix()}:{kind.__qualname__}"
 
 
 def source_files(model: nn.Module) -> set[str]:
-    """Names of this package's Python modules whose classes the model is made of, and of those that they call."""
-    files = {type(module).__module__ for module in model.modules() if _ours(type(module))}
-    return files | {value.__module__ for file in files for value in vars(sys.modules[file]).values()
+    """Names of the Python modules that may declare origins: this package's whose classes the model is made of and those
+    that they call, and a user's own with declarations."""
+    kinds = {type(module) for module in model.modules()}
+    files = {kind.__module__ for kind in kinds if _ours(kind)}
+    own = {kind.__module__ for kind in kinds if not _ours(kind) and kind.__module__ in sys.modules
+           and isinstance(getattr(sys.modules[kind.__module__], "origins", None), MappingProxyType)}
+    return files | own | {value.__module__ for file in files for value in vars(sys.modules[file]).values()
                     if isinstance(value, (type, types.FunctionType)) and _ours(value)}
+
+
+def _path_of(file: str) -> str:
+    """The path of a Python module by name: of this package's within the project, of others as it is."""
+    if file.partition(".")[0] == PACKAGE:
+        return file.replace(".", "/") + ".py"
+    return getattr(sys.modules[file], "__file__", None) or file
 
 
 def _ours(kind: type | types.FunctionType) -> bool:
@@ -218,7 +234,7 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
 
 
 def orphans(model: nn.Module) -> list[str]:
-    """Paths of the numbers that nothing declares an origin for; a model of this package has none."""
+    """Paths of the numbers that nothing declares an origin for; only parts of a user's own can have some."""
     known = declared(model)
     return [path for path, _ in numbers_of(model) if not any(start in known for start in _prefixes(path))]
 

@@ -4,6 +4,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_module
 
+from foundation.errors import UserError
 from foundation.shapes import Bool, Float, Tensor
 from rmaat.attention.projection import ALL
 
@@ -43,8 +44,11 @@ class Block(nn.Module):
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
                 mask: Bool[Tensor, "batch rows"] | None, wanted: slice = ALL,
                 prepared: Tensor | None = None) -> Float[Tensor, "batch wanted width"]:
-        attended = self.attention(self.before_attention(x), num_memory_tokens, mask, wanted, prepared)
-        x = x[:, wanted] + self._drop(attended)
+        attended, x = self.attention(self.before_attention(x), num_memory_tokens, mask, wanted, prepared), x[:, wanted]
+        if attended.shape != x.shape:  # one of a user's own; a sum with x might go well and be wrong
+            raise UserError(f"{type(self.attention).__name__} gives the shape {tuple(attended.shape)} for wanted rows "
+                            f"of shape {tuple(x.shape)}; its forward must give one vector for each wanted row")
+        x = x + self._drop(attended)
         fed = self.feedforward(self.before_feedforward(x))
         if fed.dtype == x.dtype and not self.dropout.p and self.feedforward.unshared():
             return fed.add_(x)

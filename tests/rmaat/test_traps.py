@@ -1,6 +1,7 @@
 """What a user's step may do that a replay could get silently wrong: either the gradient is BPTT's, or it is refused."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -38,6 +39,59 @@ def grow(w, x, m):
 def lengthen(w, x, m):
     """One tensor that becomes longer."""
     return None, torch.cat([m, torch.sin(w * m[-2:])])
+
+
+class Cell(NamedTuple):
+    h: object
+    count: int
+
+
+class Looked(NamedTuple):
+    value: torch.Tensor
+    cell: Cell
+
+
+class Sub(Cell):
+    """Under a named tuple, with nothing of its own."""
+
+
+class Odd(tuple):
+    """A tuple, but no named one: how to build it anew is not known."""
+
+
+@pytest.mark.parametrize("keep_last", [0, 1, 3])
+def test_named_tuples_stay_what_they_are(keep_last):
+    """In x_t, out_t and memory, one inside another: the step reads names, and so does the caller."""
+    found = []
+    for algorithm, options in ((bptt, {}), (amrb, {"keep_last": keep_last})):
+        w, x = weight(), weight()
+
+        def step(x_t, memory, w=w):
+            assert isinstance(x_t, Looked) and isinstance(x_t.cell, Cell) and isinstance(memory, Cell)
+            after = Cell(torch.sin(w * memory.h + x_t.value), memory.count + x_t.cell.count)
+            return Looked(after.h.square(), after), after
+
+        segments = [Looked(k * x, Cell(None, 2)) for k in range(5)]
+        outs, memory = algorithm(step, segments, Cell(ones(), 0), [w], **options)
+        assert isinstance(memory, Cell) and memory.count == 10
+        assert all(isinstance(out, Looked) and isinstance(out.cell, Cell) for out in outs)
+        (memory.h.sum() + sum(out.value.sum() + out.cell.h.sum() for out in outs)).backward()
+        found.append((w.grad, x.grad))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-13, atol=0)
+
+
+def test_a_class_under_a_named_tuple_stays_what_it_is():
+    w = weight()
+    _, memory = amrb(lambda x, m: (None, Sub(torch.sin(w * m.h), m.count + 1)), [0] * 3, Sub(ones(), 0), [w])
+    memory.h.sum().backward()
+    assert isinstance(memory, Sub) and memory.count == 3 and w.grad.all()
+
+
+def test_a_class_under_tuple_is_refused():
+    """Its tensors would pass unseen."""
+    w = weight()
+    with pytest.raises(UserError, match="the memory holds an object of type Odd; allowed are tensors"):
+        amrb(lambda x, m: (None, Odd((torch.sin(w * m[0]),))), [0] * 3, Odd((ones(),)), [w])
 
 
 @pytest.mark.parametrize("keep_last", [0, 1, 3])
