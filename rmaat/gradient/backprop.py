@@ -4,9 +4,10 @@
 
 `step(x_t, memory) -> (out_t, memory)` is any function of yours; `segments` is a list of x_t; x_t, out_t and memory are
 tensors or tuples (named ones, too), lists and dicts of them. `parameters` are all tensors that need a gradient and that
-`step` uses. What is computed from parameters alone may be computed once and stand in every x_t: its gradient is summed over the
-segments before it goes further. `outs` is the list of all out_t. A loss may read any of the outs and the memory;
-`loss.backward()`, gradient clipping and `torch.autograd.grad` work as usual. The memory may hold numbers, and may grow.
+`step` uses. What is computed from parameters alone may be computed once and stand in every x_t: its gradient is summed
+over the segments before it goes further. `outs` is the list of all out_t. A loss may read any of the outs and the
+memory; `loss.backward()`, gradient clipping and `torch.autograd.grad` work as usual. The memory may hold numbers, and
+may grow.
 
 Not modelled by `amrb`, and refused: second derivatives; random numbers that are not torch's own; steps that change
 their input in place; tensors inside objects that are no tuple, list or dict; parameters that are computed from one
