@@ -38,9 +38,7 @@ def test_editors_see_the_same_names(package):
     module = importlib.import_module(package)
     tree = ast.parse((ROOT / package / "__init__.py").read_text("utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If))
-    seen = {}
-    for node in block.body:
-        seen |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
+    seen = {alias.asname or alias.name: (node.module, alias.name) for node in block.body for alias in node.names}
     assert sorted(seen) == sorted(module.__all__)
     for name, (where, inside) in seen.items():
         if where == package:
@@ -59,6 +57,16 @@ def test_the_simulator_as_the_design_writes_it():
     assert {analysis.__name__, dynamics.__name__} == {"astro_sim.analysis", "astro_sim.dynamics"}
     recording = simulate("li_rinzel:AM", constant("ip3", "0.5 umolar"), duration="60 s", dt="20 ms")
     assert isinstance(recording, Recording)
+    assert repr(recording["C"].at("30 s")).endswith(" µM at 30 s")
+    assert recording["C"].plot().axes[0].get_ylabel().endswith("(µM)")
+    assert recording._repr_html_().startswith("<table>")
+
+
+def test_the_derivation_as_the_design_writes_it():
+    from derivation import derive, load_record, whatif
+
+    assert callable(derive) and callable(whatif)
+    assert "retention" in load_record().entries
 
 
 def test_the_network_as_the_design_writes_it():

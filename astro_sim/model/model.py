@@ -20,12 +20,14 @@ from astro_sim.model.parts import (
     Population,
     SpikeInput,
 )
+from astro_sim.model.tables import ParameterSet, model_table
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError, choose
 from foundation.outside import modules_of_files
+from foundation.table import Table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """Everything that says what is simulated. Variables are named uniquely over all populations.
 
@@ -58,6 +60,18 @@ class Model:
         self._check_names()
         self._check_symbols()
         self._check_variables()
+        sets = {name: ParameterSet(table, f"{self.name}:{name}") for name, table in self.parameter_sets.items()}
+        object.__setattr__(self, "parameter_sets", sets)
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {self.summary}; parameter sets {', '.join(self.parameter_sets)}>"
+
+    def table(self) -> Table:
+        """What can be driven, what can be chosen, what is recorded, and the names of the parameter sets."""
+        return model_table(self)
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     def __reduce__(self) -> tuple[Callable, tuple]:
         """A built-in model travels to other processes as its name, any other with the functions that it is made of."""
@@ -79,7 +93,7 @@ class Model:
         """A population by name. Errors: `UserError` for an unknown one."""
         return choose("population", name, {p.name: p for p in self.populations})
 
-    def parameters(self, parameter_set: str | None = None) -> Mapping[str, Parameter]:
+    def parameters(self, parameter_set: str | None = None) -> ParameterSet:
         """A parameter set by name, the default one without. Errors: `UserError` for an unknown one."""
         return choose(f"parameter set of {self.name}", parameter_set or self.default_set, dict(self.parameter_sets))
 

@@ -1,6 +1,7 @@
 """A model's declaration: symbols used are symbols declared, in every part; what Brian2 runs is what we read."""
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -147,3 +148,18 @@ def test_names_that_brian2_reads_as_noise_are_refused(changes):
 
 def test_names_that_only_begin_so_are_fine():
     assert decay("dx/dt = (u - x*xi2)*rate : 1\nxi2 = 1 : 1").states() == ["x"]
+
+
+def test_a_model_and_its_parameter_sets_are_tables():
+    from astro_sim.models import MODELS
+
+    model = MODELS["li_rinzel"]
+    page, table = model._repr_html_(), model.parameters("FM")._repr_html_()
+    for part in ("li_rinzel: ", "ip3", "umolar", *model.parameter_sets, model.observables["C"].long_name):
+        assert part in page, part
+    for name, parameter in model.parameters("FM").items():
+        assert f">{name}</td>" in table and f">{parameter.value:.10g}</td>" in table and parameter.source in table
+    assert "<caption>li_rinzel:FM</caption>" in table
+    for shown in (repr(model), repr(model.parameters())):
+        assert "\n" not in shown and len(shown) < 300
+    assert pickle.loads(pickle.dumps(model.parameters("FM"))) == model.parameters("FM")
