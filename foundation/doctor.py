@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 EXTRAS = {
     "core": ("typer", "rich"),
-    "sim": ("brian2", "numpy", "scipy", "mpmath", "xarray", "h5netcdf", "h5py"),
+    "sim": ("brian2", "numpy", "scipy", "mpmath", "xarray", "h5netcdf", "h5py", "cloudpickle"),
     "fit": ("sympy",),
     "train": ("torch", "safetensors", "numpy"),
     "figures": ("matplotlib",),

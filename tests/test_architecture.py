@@ -121,6 +121,25 @@ def test_no_import_circle():
     assert circle_in(run_imports()) is None
 
 
+def room_of(name):
+    """The folder that a module lies in; a file on the ground floor is a room of its own."""
+    parts = name.split(".")
+    is_folder = (ROOT / Path(*parts)).is_dir()
+    return name if is_folder or len(parts) == 2 else ".".join(parts[:-1])
+
+
+def test_no_circle_between_rooms():
+    """Data flow one way: a folder that uses another is not used by it. A floor's face is its door, not a room."""
+    graph = {}
+    for name, targets in run_imports().items():
+        here = room_of(name)
+        rooms = {room_of(target) for target in targets if target not in PACKAGES}
+        nested = {room for room in rooms if f"{room}.".startswith(f"{here}.") or f"{here}.".startswith(f"{room}.")}
+        if name not in PACKAGES:
+            graph.setdefault(here, set()).update(rooms - nested)
+    assert circle_in(graph) is None
+
+
 @pytest.mark.parametrize(("floor", "most"), [("astro_sim", 15), ("derivation", 12), ("rmaat", 12)])
 def test_a_floor_has_no_more_rooms_than_one_can_see_at_once(floor, most):
     entries = [path.name for path in (ROOT / floor).iterdir() if path.name != "__pycache__"]

@@ -32,6 +32,15 @@ def test_a_face_offers_what_it_says_and_loads_nothing_by_itself(package):
         module.no_such_name  # noqa: B018
 
 
+@pytest.mark.parametrize(("code", "unwanted"), [
+    ("from astro_sim import MODELS, Model, Parameter", {"brian2", "xarray", "pandas", "matplotlib", "torch"}),
+    ("from derivation import load_record; load_record()", {"brian2", "astro_sim", "torch", "sympy", "numpy"}),
+    ("from rmaat import RMAAT, Biology, CONFIGS, amrb, train", {"brian2", "astro_sim", "xarray", "matplotlib"}),
+])
+def test_a_name_loads_what_it_needs_and_no_more(code, unwanted):
+    assert not loaded_by(code) & unwanted
+
+
 @pytest.mark.parametrize("package", FACES)
 def test_editors_see_the_same_names(package):
     """What stands under TYPE_CHECKING is what the face offers, from the same modules."""
@@ -55,7 +64,7 @@ def test_the_simulator_as_the_design_writes_it():
     assert isinstance(MODELS["li_rinzel"], Model)
     assert isinstance(MODELS["li_rinzel"].parameters()["K_P"], Parameter)
     assert {analysis.__name__, dynamics.__name__} == {"astro_sim.analysis", "astro_sim.dynamics"}
-    recording = simulate("li_rinzel:AM", constant("ip3", "0.5 umolar"), duration="60 s", dt="20 ms")
+    recording = simulate("li_rinzel:AM", constant("ip3", "0.5 umolar"), duration="60 s")
     assert isinstance(recording, Recording)
     assert repr(recording["C"].at("30 s")).endswith(" µM at 30 s")
     assert recording["C"].plot().axes[0].get_ylabel().endswith("(µM)")
