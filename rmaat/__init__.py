@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from rmaat.model.model import RMAAT
     from rmaat.model.stream import Stream
     from rmaat.tasks.registry import TASKS
+    from rmaat.tasks.task import Batch, Task
     from rmaat.training.configs import CONFIGS
-    from rmaat.training.evaluation import evaluate
+    from rmaat.training.evaluation import Evaluation, evaluate
+    from rmaat.training.experiment import Experiment, TrainConfig, experiment
+    from rmaat.training.result import Result, load_run
+    from rmaat.training.settings import change
     from rmaat.training.trainer import train
 
 __getattr__, __dir__, __all__ = face(__name__, {
@@ -32,6 +36,9 @@ __getattr__, __dir__, __all__ = face(__name__, {
     "Retention": "rmaat.model.memory", "Astromorphic": "rmaat.attention.astromorphic",
     "Attention": "rmaat.attention.base", "Biology": "rmaat.biology.biology", "Budget": "rmaat.gradient.budget",
     **dict.fromkeys(("amrb", "bptt", "checkpointed"), "rmaat.gradient.backprop"),
-    "CONFIGS": "rmaat.training.configs", "TASKS": "rmaat.tasks.registry", "train": "rmaat.training.trainer",
-    "evaluate": "rmaat.training.evaluation",
+    "TASKS": "rmaat.tasks.registry", **dict.fromkeys(("Batch", "Task"), "rmaat.tasks.task"),
+    **dict.fromkeys(("Experiment", "TrainConfig", "experiment"), "rmaat.training.experiment"),
+    "CONFIGS": "rmaat.training.configs", "change": "rmaat.training.settings", "train": "rmaat.training.trainer",
+    **dict.fromkeys(("Evaluation", "evaluate"), "rmaat.training.evaluation"),
+    **dict.fromkeys(("Result", "load_run"), "rmaat.training.result"),
 })

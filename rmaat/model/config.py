@@ -1,7 +1,7 @@
 """Everything that shapes a network, checked when it is written down: `ModelConfig`."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from foundation.errors import UserError, choose
 from foundation.outside import find
@@ -130,6 +130,12 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
         yield "num_classes", "output = features has no classes; give num_classes = 0, or output = tokens", (0,)
     if not config.num_memory_tokens and retention not in (RETENTION["none"], RETENTION["reset"]):
         yield "retention", "num_memory_tokens = 0 leaves nothing to retain; leave it out or choose none", ()
+
+
+def without_unread(config: ModelConfig, attention: str, **fields) -> ModelConfig:
+    """`config` with another attention and the fields given; the options that it does not read are left out."""
+    unread = {name: _default(name) for name in PARTS if name not in ATTENTION[attention].reads}
+    return replace(config, attention=attention, **unread | fields)
 
 
 def _default(name: str) -> object:

@@ -5,7 +5,7 @@ is measured: each of the record's constants is moved, the network is built again
 record's stored derivatives say how far a parameter moves the constants.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 
 import torch
@@ -13,7 +13,17 @@ import torch
 from derivation.record.record import Entry, Record, in_order
 from foundation.errors import unknown
 from rmaat.biology.biology import Biology, Curve
-from rmaat.biology.provenance import Analogy, Engineering, FromRecord, Start, Traced, collect
+from rmaat.biology.provenance import (
+    Analogy,
+    Engineering,
+    FromRecord,
+    Start,
+    Traced,
+    collect,
+    numbers_of,
+    orphans,
+    source_file,
+)
 from rmaat.model.config import ModelConfig
 from rmaat.model.model import RMAAT
 from rmaat.trace.text import TraceReport
@@ -48,7 +58,7 @@ def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> Tra
     without_biology = {} if tensor is not None else {
         "analogies": _unique({"equation": item.origin.equation, "says": item.origin.says} for item in found
                              if isinstance(item.origin, Analogy)),
-        "engineering": _declared(found, Engineering), "starts": _declared(found, Start)}
+        "engineering": _declared(found, Engineering), "starts": _declared(found, Start), "nowhere": _nowhere(model)}
     return TraceReport(
         record.hash, record.versions.get("changed"), [_tensor(record, item, effects) for item in derived],
         without_influence=without_influence(record, used, unread if tensor is None else set(), effects=effects),
@@ -58,6 +68,19 @@ def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> Tra
 def _declared(found: list[Traced], kind: type) -> list[dict]:
     return [{"path": path_of(item), "file": item.file, "value": summary(item.value), "reason": item.origin.reason}
             for item in found if isinstance(item.origin, kind)]
+
+
+def _nowhere(model: RMAAT) -> list[dict]:
+    """The numbers that nothing declares, with the class that holds each."""
+    missing, holders = set(orphans(model)), dict(model.named_modules())
+    return [{"path": path, "file": source_file(type(holders[_holder(path, holders)])), "value": summary(value)}
+            for path, value in numbers_of(model) if path in missing]
+
+
+def _holder(path: str, modules: Mapping[str, object]) -> str:
+    while path not in modules:
+        path = path.rpartition(".")[0]
+    return path
 
 
 def path_of(item: Traced) -> str:

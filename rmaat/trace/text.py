@@ -17,7 +17,8 @@ class TraceReport:
 
     `tensors` are the derived ones with their chains, `without_influence` what does nothing and why, `not_known` what no
     paper stands behind, `outside` the ranges that the config leaves. `analogies`, `engineering` and `starts`, the
-    numbers without biology, are None where one tensor was asked for.
+    numbers without biology, and `nowhere`, those of a part of a user's own that nothing declares, are None where one
+    tensor was asked for.
     """
 
     record: str
@@ -29,6 +30,7 @@ class TraceReport:
     analogies: list[dict] | None = None
     engineering: list[dict] | None = None
     starts: list[dict] | None = None
+    nowhere: list[dict] | None = None
 
     def to_json(self) -> dict:
         """The report as JSON values."""
@@ -76,6 +78,9 @@ def text(report: TraceReport) -> str:
         lines += [f"  ({item['equation']}) {item['says']}" for item in report.analogies]
         lines += ["", "engineering (no biology)", *_declared(report.engineering)]
         lines += ["", "where learning starts (no biology)", *_declared(report.starts)]
+    if report.nowhere:
+        lines += ["", "declared nowhere (name them in the `origins` of their class)"]
+        lines += [f"  {item['path']} = {_short(item['value'])}   {item['file']}" for item in report.nowhere]
     return "\n".join(_wrapped(line) for line in lines)
 
 

@@ -6,16 +6,21 @@ Task, training, width, layers and heads stay; the differences are what the names
 import dataclasses
 from collections.abc import Callable
 
-from rmaat.model.config import ModelConfig
+from rmaat.model.config import ModelConfig, without_unread
 from rmaat.training.experiment import Experiment
 
 Change = Callable[[ModelConfig], ModelConfig]
 
 
+def with_bptt(model: ModelConfig) -> ModelConfig:
+    """The same under plain backpropagation, without the options of AMRB."""
+    return dataclasses.replace(model, gradient="bptt", keep_last=1, budget_bytes=0, memory_store="device")
+
+
 def one_segment(model: ModelConfig, **fields) -> ModelConfig:
     """The whole sequence at once, without memory tokens."""
-    return dataclasses.replace(model, segment_length=model.max_length, num_segments=1, num_memory_tokens=0,
-                               retention="none", gradient="bptt", **fields)
+    return dataclasses.replace(with_bptt(model), segment_length=model.max_length, num_segments=1, num_memory_tokens=0,
+                               retention="none", **fields)
 
 
 def at(model: ModelConfig) -> ModelConfig:
@@ -25,27 +30,27 @@ def at(model: ModelConfig) -> ModelConfig:
 
 def transformer(model: ModelConfig) -> ModelConfig:
     """Plain transformer: softmax attention over the whole sequence, no memory tokens."""
-    return one_segment(model, attention="softmax", rel_pos="none")
+    return without_unread(one_segment(model), "softmax", rel_pos="none")
 
 
 def rmt(model: ModelConfig) -> ModelConfig:
     """RMT (Bulatov2022): softmax attention, memory tokens without retention, BPTT."""
-    return dataclasses.replace(model, attention="softmax", rel_pos="none", retention="none", gradient="bptt")
+    return without_unread(with_bptt(model), "softmax", rel_pos="none", retention="none")
 
 
 def rlt(model: ModelConfig) -> ModelConfig:
     """RLT: linear attention, memory tokens without retention, BPTT."""
-    return dataclasses.replace(rmt(model), attention="linear")
+    return without_unread(with_bptt(model), "linear", rel_pos="none", retention="none")
 
 
 def rmt_amrb(model: ModelConfig) -> ModelConfig:
     """RMT trained with AMRB: the same gradient, one segment's activations."""
-    return dataclasses.replace(rmt(model), gradient="amrb")
+    return without_unread(model, "softmax", rel_pos="none", retention="none", gradient="amrb")
 
 
 def rlt_amrb(model: ModelConfig) -> ModelConfig:
     """RLT trained with AMRB: the same gradient, one segment's activations."""
-    return dataclasses.replace(rlt(model), gradient="amrb")
+    return without_unread(model, "linear", rel_pos="none", retention="none", gradient="amrb")
 
 
 def last_segment(model: ModelConfig) -> ModelConfig:

@@ -144,4 +144,8 @@ def test_numbers_without_origin_are_told_and_the_others_traced(own):
     assert found["", "LEVEL"].file == str(own)
     assert found["blocks.0.attention", "heads"].file == f"{own}:Mean"
     report = trace(config, records.load())
-    assert report
+    assert [(item["path"], item["file"]) for item in report.nowhere] == [
+        ("blocks.0.attention.scale", f"{own}:Mean"), ("blocks.0.attention.gain", f"{own}:Mean")]
+    assert f"blocks.0.attention.gain = 1.5   {own}:Mean" in str(report).replace("\n    ", " ")
+    assert report.to_json()["nowhere"][1]["value"] == 1.5
+    assert "nowhere" not in str(trace(CONFIG, records.load()))

@@ -50,6 +50,18 @@ def test_each_is_what_its_name_says_and_trains(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
+def test_each_leaves_out_what_it_does_not_read(name):
+    """Of a config with options of its own each variant keeps those that mean something to it."""
+    model = dataclasses.replace(tiny().model, feature_map="softmax", feedback="bound", kernel="diffusive", keep_last=2,
+                                memory_store="host")
+    made = VARIANTS[name](model)
+    reads = made.attention_class.reads
+    assert made.feature_map == ("softmax" if "feature_map" in reads else "elu")
+    assert made.feedback == ("bound" if "feedback" in reads else "record")
+    assert (made.keep_last, made.memory_store) == ((2, "host") if made.gradient == "amrb" else (1, "device"))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
 def test_each_is_a_config_that_can_be_traced(name):
     made = CONFIGS[f"recall_{name}"]()
     assert made.name == f"recall_{name}" and made.train == recall().train
