@@ -4,7 +4,8 @@ import numpy as np
 
 from derivation.entries.build import constant, parameter, simulated, with_fit
 from derivation.entries.workbench import Workbench
-from derivation.fitting.least_squares import NUMPY, fit
+from derivation.fitting.least_squares import fit
+from derivation.fitting.problem import NUMPY
 from derivation.fitting.rivals import compare
 from derivation.forms import feedback
 from derivation.forms.ode import text_of

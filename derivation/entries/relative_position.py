@@ -6,7 +6,8 @@ import sympy
 from astro_sim.models import MODELS
 from derivation.entries.build import constant, simulated, with_fit
 from derivation.entries.workbench import Workbench
-from derivation.fitting.least_squares import NUMPY, fit
+from derivation.fitting.least_squares import fit
+from derivation.fitting.problem import NUMPY
 from derivation.fitting.rivals import compare
 from derivation.forms import relative_position
 from derivation.forms.ode import parse, right_side, text_of

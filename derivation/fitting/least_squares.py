@@ -1,20 +1,21 @@
 """Least-squares fits of closed forms by scipy, with profile-likelihood intervals; what cannot be fitted is said."""
 
+import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, stats
 
-from derivation.record import closed_form
+from derivation.fitting.problem import ROUNDING, Problem, problem
 from foundation.errors import UserError
 
-NUMPY = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sqrt": np.sqrt}
 LEVEL = 0.95
+WELL_CONDITIONED = 1e6  # derivatives whose product with themselves float64 inverts to four digits
 WIDEST = 1e6  # standard errors: an interval that has no end there has none
 # When a fit is doubted: share of the variance explained, share of the range that data turn back by, chance of runs.
-LEAST_EXPLAINED, TURNS_BACK, RARE, FEWEST_RUNS, ROUNDING = 0.5, 0.1, 0.01, 8, 1e-12
+LEAST_EXPLAINED, TURNS_BACK, RARE, FEWEST_RUNS = 0.5, 0.1, 0.01, 8
 
 
 @dataclass(frozen=True)
@@ -32,34 +33,45 @@ class Fit:
     warnings: tuple[str, ...] = ()
 
 
-def fit(formula: str, arguments: Mapping[str, np.ndarray], observed: np.ndarray, start: Mapping[str, float],
+def fit(formula: str, arguments: Mapping[str, np.ndarray], observed: np.ndarray, start: Mapping[str, float], *,
         profile: bool = True) -> Fit:
     """Fit the constants named in `start` so that `formula` at `arguments` comes close to `observed` [n].
 
     Intervals are profile-likelihood ones for normal residuals of unknown size: a constant may move until the best fit
     that it leaves is worse by Student's criterion. For a recording without noise they measure how well the form can
-    follow it, not a sampling error. Without `profile` there are none: only the values and how close they come. Raises
-    `UserError` when there are too few points, when the data are constant or not finite, when the search does not
-    converge, or when the constants cannot be told apart.
-    """
-    observed = np.asarray(observed, dtype=np.float64)
-    names, n, k = list(start), observed.size, len(start)
-    _check_data(observed, k)
+    follow it, not a sampling error. Without `profile` there are none: only the values and how close they come.
 
-    residual = _residual(formula, arguments, observed, names)
-    values, found = _minimum(formula, residual, start)
-    size = np.maximum(np.abs(found.x), 1e-300)
-    singular = np.linalg.svd(found.jac * size, compute_uv=False)
-    if singular[-1] <= 1e-10 * singular[0]:
-        raise UserError(f"the constants {', '.join(names)} of {formula!r} cannot be told apart from these data")
-    rss = float(found.fun @ found.fun)
+    Raises `UserError` when data or form are not finite at a point, shapes differ, there are too few points, the data
+    are constant, the search does not converge, or the constants cannot be told apart.
+    """
+    to_fit = problem(formula, arguments, observed, names=tuple(start))
+    guess = np.array(list(start.values()), dtype=np.float64)
+    to_fit.check(guess)
+    n, k = to_fit.observed.size, guess.size
+    _check_data(to_fit.observed, k)
+    best = to_fit.minimum(guess)
+    rss = float(best.fun @ best.fun)
     intervals = {}
     if profile:
-        errors = np.sqrt(np.diag(np.linalg.inv(found.jac.T @ found.jac)) * rss / (n - k))
-        intervals = {name: _profile(residual, found.x, number, errors[number], rss, n - k)
-                     for number, name in enumerate(names)}
-    return Fit(values, intervals, rss, float(np.abs(found.fun).max()), math.sqrt(rss / n), aicc(rss, n, k),
-               tuple(doubts(observed, found.fun, intervals)))
+        errors = _standard_errors(best.jac, rss / (n - k))
+        width = stats.t.ppf((1 + LEVEL) / 2, n - k)
+        intervals = {name: (float(x - width * error), float(x + width * error))
+                     for name, x, error in zip(start, best.x, errors, strict=True)}
+        if not to_fit.is_exact(best.fun):  # rounding has no profile
+            intervals = {name: _profile(to_fit, best.x, number, error=errors[number], rss=rss)
+                         for number, name in enumerate(start)}
+    values = {name: float(x) for name, x in zip(start, best.x, strict=True)}
+    return Fit(values, intervals, rss=rss, max_error=float(np.abs(best.fun).max()), rms_error=math.sqrt(rss / n),
+               aicc=aicc(rss, n, k), warnings=tuple(doubts(to_fit.observed, best.fun, intervals)))
+
+
+def _standard_errors(slopes: np.ndarray, variance: float) -> np.ndarray:
+    """Of the constants, from derivatives [n, k]; these over their sizes where the sizes differ too much to invert."""
+    sizes = np.ones(slopes.shape[1])
+    if np.linalg.cond(slopes) > WELL_CONDITIONED:
+        sizes = np.linalg.norm(slopes, axis=0)
+    scaled = slopes / sizes
+    return np.sqrt(np.diag(np.linalg.inv(scaled.T @ scaled)) * variance) / sizes
 
 
 def doubts(observed: np.ndarray, residuals: np.ndarray, intervals: Mapping[str, tuple[float, float]]) -> Iterator[str]:
@@ -95,58 +107,28 @@ def _chance_of_runs(residuals: np.ndarray) -> float:
     return float(stats.norm.cdf((runs + 0.5 - mean) / spread)) if spread else 1.0
 
 
-def _residual(formula: str, arguments: Mapping[str, np.ndarray], observed: np.ndarray, names: list[str]):
-    def residual(constants: np.ndarray) -> np.ndarray:
-        values = dict(arguments) | dict(zip(names, constants, strict=True))
-        return closed_form.evaluate(formula, values, NUMPY) - observed
-
-    return residual
-
-
-def _minimum(formula: str, residual, start: Mapping[str, float]):
-    """(constants by name, scipy's result)."""
-    found = _search(residual, np.array(list(start.values()), dtype=np.float64))
-    if not found.success:
-        raise UserError(f"the fit of {formula!r} did not converge ({found.message}); start nearer or record more")
-    return {name: float(x) for name, x in zip(start, found.x, strict=True)}, found
-
-
 def _check_data(observed: np.ndarray, k: int) -> None:
     if observed.size < k + 2:
         raise UserError(f"{observed.size} points are too few to fit {k} constants with an interval; "
                         f"record at least {k + 2}")
-    if not np.isfinite(observed).all():
-        raise UserError("the data hold values that are not finite; look at the recording before fitting it")
     if np.ptp(observed) <= 1e-12 * np.abs(observed).max():
         raise UserError("the data are constant, so they say nothing about the form; check the drive and the range")
 
 
-def _search(residual: Callable[[np.ndarray], np.ndarray], guess: np.ndarray):
-    """Levenberg-Marquardt from `guess`, as far as float64 goes; a residual that is not finite is a wall."""
-
-    def guarded(constants: np.ndarray) -> np.ndarray:
-        with np.errstate(all="ignore"):
-            values = residual(constants)
-        return np.where(np.isfinite(values), values, 1e150)
-
-    return optimize.least_squares(guarded, guess, method="lm", x_scale=np.maximum(np.abs(guess), 1e-8),
-                                  ftol=1e-15, xtol=1e-15, gtol=1e-15, max_nfev=20_000)
-
-
-def _profile(residual: Callable[[np.ndarray], np.ndarray], best: np.ndarray, number: int, error: float, rss: float,
-             freedom: int) -> tuple[float, float]:
+def _profile(to_fit: Problem, best: np.ndarray, number: int, *, error: float, rss: float) -> tuple[float, float]:
     """Where the best fit with one constant held is worse by Student's criterion, below and above."""
+    freedom = to_fit.observed.size - best.size
     bound = rss * (1 + stats.t.ppf((1 + LEVEL) / 2, freedom) ** 2 / freedom)
     if error == 0:
         return float(best[number]), float(best[number])
-    others = np.delete(best, number)
+    others, name = np.delete(best, number), to_fit.names[number]
+    names = to_fit.names[:number] + to_fit.names[number + 1:]
 
     def excess(value: float) -> float:
-        def held(rest: np.ndarray) -> np.ndarray:
-            return residual(np.insert(rest, number, value))
-
-        remaining = _search(held, others).fun if others.size else np.nan_to_num(held(others), nan=1e150, posinf=1e150)
-        return float(remaining @ remaining) - bound
+        held = dataclasses.replace(to_fit, arguments={**to_fit.arguments, name: np.float64(value)}, names=names)
+        remaining = held.search(others, most=1000).fun if others.size else held.residuals(others)
+        with np.errstate(over="ignore"):
+            return float(remaining @ remaining) - bound
 
     ends = []
     for side in (-1, 1):

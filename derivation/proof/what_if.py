@@ -35,10 +35,10 @@ def meaning(source: Record) -> dict[str, float]:
             try:
                 means[words] = read(value)
             except (ArithmeticError, ValueError) as error:
-                limits = "; ".join(f"{limit.quantity} in [{_end(limit.low)}, {_end(limit.high)}]: {limit.reason}"
-                                   for limit in source.entries[name].validity)
-                raise UserError(f"{name}.{constant} = {value:g} has no {words.partition(' (')[0]}; the form holds for "
-                                f"{limits}; choose values nearer to the old ones") from error
+                limits = "".join(f"the form holds for {limit.quantity} in [{_end(limit.low)}, {_end(limit.high)}]: "
+                                 f"{limit.reason}; " for limit in source.entries[name].outside())
+                raise UserError(f"{name}.{constant} = {value:g} has no {words.partition(' (')[0]}; {limits}choose "
+                                "values nearer to the old ones") from error
     return means
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from derivation.fitting.least_squares import NUMPY
+from derivation.fitting.problem import NUMPY
 from derivation.record import closed_form
 from foundation.errors import DamagedFileError
 

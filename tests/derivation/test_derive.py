@@ -174,7 +174,7 @@ def test_the_verbs(derivation, kept):
     (("derive", "--out", "."), 2, "is a folder"),
     (("check", "--cache", "x", "--no-cache"), 2, "contradict each other"),
     (("show", "--record", "README.md"), 3, "not JSON"),
-    (("improve",), 2, "No such command"),
+    (("improve",), 2, "unknown verb 'improve'"),
 ])
 def test_bad_input_is_one_clear_line(arguments, code, message):
     done = program(*arguments)

@@ -5,6 +5,7 @@ import pytest
 from scipy import optimize, stats
 
 from derivation.fitting.least_squares import _chance_of_runs, aicc, fit, weights
+from derivation.fitting.problem import problem
 from derivation.fitting.rivals import compare
 from foundation.errors import UserError
 
@@ -206,3 +207,94 @@ def test_a_form_that_cannot_be_fitted_itself_has_no_rivals():
         compare("a decay", {"x": ("time", X)}, np.exp(-X), {
             "twins": ("A*B*exp(-x)", {"A": 1.0, "B": 1.0}), "exponential": ("A*exp(-k*x)", {"A": 1.0, "k": 0.5})},
             "twins")
+
+
+# ---------------------------------------------------------------------------------------------- refusals and scales
+
+
+@pytest.mark.parametrize(("formula", "arguments", "start", "message"), [
+    ("A*exp(-k*x)", {"x": np.where(np.arange(25) == 3, np.nan, X)}, {"A": 1.0, "k": 0.3},
+     r"argument x is not finite at point 3 \(nan\)"),
+    ("A*exp(-k*x)+s", {"x": X, "s": np.inf}, {"A": 1.0, "k": 0.3}, r"argument s is not finite at point 0 \(inf\)"),
+    ("A/x", {"x": X}, {"A": 1.0}, r"no finite value at point 0 \(x = 0\) with A = 1"),
+    ("A*log(x-1.1)", {"x": X}, {"A": 1.0}, r"no finite value at point 0 \(x = 0\)"),
+    ("A*sqrt(5-x)", {"x": X}, {"A": 1.0}, r"no finite value at point 21 \(x = 5.25\)"),
+    ("A*x", {"x": X[:20]}, {"A": 1.0}, r"argument x has the shape \[20\], the data \[25\]"),
+    ("A*x", {"x": X.reshape(5, 5)}, {"A": 1.0}, r"argument x has the shape \[5, 5\], the data \[25\]"),
+    ("A*x", {"x": ["one"] * 25}, {"A": 1.0}, "are no numbers"),
+    ("A*x+b", {"x": X}, {"A": 1.0}, "no argument and no constant b"),
+    ("A*x", {"x": X, "A": 2.0}, {"A": 1.0}, "A: both an argument and a constant"),
+    ("A*x", {"x": X}, {"A": np.nan}, "A starts from nan"),
+    ("A*x", {"x": X}, {"A": 1.0, "b": 2.0}, r"b of 'A\*x' cannot be told from these data"),
+])
+def test_data_and_forms_that_no_fit_can_use_are_said(formula, arguments, start, message):
+    """Where a start would have come back as the result, or a RuntimeError of the library."""
+    with pytest.raises(UserError, match=message) as caught:
+        fit(formula, arguments, np.exp(-0.5 * X), start)
+    assert caught.value.exit_code == 2
+
+
+def test_data_in_several_rows_are_refused():
+    with pytest.raises(UserError, match=r"the data have the shape \[5, 5\]"):
+        fit("A*x", {"x": X}, np.exp(-X).reshape(5, 5), {"A": 1.0})
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-12, 1e-6, 1e-2, 0.3])
+@pytest.mark.parametrize(("formula", "y", "start"), [
+    ("a*b*x", 2 * X, {"a": 1.0, "b": 1.0}),
+    ("a*exp(-(x+c)/t)", 2 * np.exp(-X / 3), {"a": 1.0, "c": 0.1, "t": 2.0}),
+    ("a*x+b*x+c", 2 * X + 1, {"a": 1.0, "b": 0.4, "c": 0.0}),
+    ("(a*(x+1))**b*d", 2 * np.sqrt(X + 1), {"a": 1.0, "b": 0.4, "d": 1.0}),
+    ("a*tanh(x/(b*c))", 2 * np.tanh(X / 3), {"a": 1.0, "b": 1.0, "c": 2.0}),
+])
+def test_constants_that_do_the_same_are_refused_whatever_the_noise(formula, y, start, noise):
+    """By exact derivatives: with differences the noise decided between values, words and a LinAlgError."""
+    with pytest.raises(UserError, match="cannot be told apart"):
+        fit(formula, {"x": X}, y + noise * NOISE, start)
+
+
+@pytest.mark.parametrize("start", [0.5, 0.0, -3.0])
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+def test_a_best_value_of_zero_can_be_told(start, noise):
+    """y = 0.4 x: the intercept is 0, and its interval Student's; by hand for exact data, by linregress for others."""
+    found = fit("a+b*x", {"x": X}, 0.4 * X + noise * NOISE, {"a": start, "b": 0.1})
+    line = stats.linregress(X, 0.4 * X + noise * NOISE)
+    assert found.values["a"] == pytest.approx(line.intercept, abs=1e-10)
+    low, high = found.intervals["a"]
+    half = stats.t.ppf(0.975, 23) * line.intercept_stderr
+    assert (low, high) == pytest.approx((line.intercept - half, line.intercept + half), abs=1e-9)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3, 0.1])
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e3, 1e6, 1e9])
+def test_the_unit_of_an_argument_does_not_decide(scale, noise):
+    """x in other units: the rate and its interval in the inverse ones, everything else as it was; started alike."""
+    y = 2 * np.exp(-0.7 * X) + noise * NOISE
+    plain = fit("A*exp(-k*x)", {"x": X}, y, {"A": 1.0, "k": 0.3})
+    found = fit("A*exp(-k*x)", {"x": scale * X}, y, {"A": 1.0, "k": 0.3 / scale})
+    # two searches stop at slightly different points of a flat valley: of the interval's width, or to rounding
+    width = max(plain.intervals["k"][1] - plain.intervals["k"][0], 1e-9)
+    assert found.values["k"] * scale == pytest.approx(plain.values["k"], abs=1e-2 * width)
+    assert found.values["A"] == pytest.approx(plain.values["A"], abs=1e-2 * width)
+    assert found.rss == pytest.approx(plain.rss, rel=1e-5, abs=1e-25)
+    assert np.multiply(found.intervals["k"], scale) == pytest.approx(plain.intervals["k"], abs=2e-2 * width)
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e6, 1e9])
+def test_a_start_of_another_size_gives_the_answer_or_words(scale):
+    """The start stayed that of other units: never the start itself, nor anything in between, as if it were a fit."""
+    y = 2 * np.exp(-0.7 * X) + 1e-3 * NOISE
+    try:
+        found = fit("A*exp(-k*x)", {"x": scale * X}, y, {"A": 1.0, "k": 0.3})
+    except UserError as error:
+        assert "start nearer" in str(error)
+    else:
+        assert found.values["k"] * scale == pytest.approx(0.7, rel=0.01)
+
+
+def test_derivatives_are_exact():
+    """Complex steps against the derivatives by hand, to rounding, for constants of any size."""
+    for size in (1e-9, 1.0, 1e9):
+        slopes = problem("A*exp(-k*x)", {"x": X / size}, X, names=("A", "k")).slopes(np.array([2.0, 0.7 * size]))
+        decay = np.exp(-0.7 * X)
+        np.testing.assert_allclose(slopes, np.stack([decay, -2 * X / size * decay], axis=1), rtol=1e-14)
