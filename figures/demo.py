@@ -25,7 +25,7 @@ app = cli.program(HELP, verbs=False)
 SEGMENTS_MEASURED = (1, 8, 16)
 MEASURED = ("bptt", "amrb")
 LISTOPS = ("train.steps=6", "task.train=100", "task.validation=20", "task.test=20", "train.evaluate_samples=20")
-FIGURES_DRAWN = ("cover", "retention", "kernel", "bifurcation", "training")
+FIGURES_DRAWN = ("cover", "retention", "kernel", "training")
 CHAIN_LINES = 10  # of the trace on the screen
 
 
