@@ -14,6 +14,7 @@ from astro_sim.dynamics.derivatives import character, eigenvalues
 from astro_sim.dynamics.frame import Frame
 from astro_sim.dynamics.local import at_level, local
 from astro_sim.dynamics.newton import search, settle
+from astro_sim.dynamics.special_points import specials
 from astro_sim.model import Model
 from foundation.errors import UserError
 
@@ -61,7 +62,7 @@ def hopf_points(model: str | Model, over: str | None = None, *, low: object, hig
     branch = followed(frame, settle(frame, ends[0]), ends[0], high=ends[1], points=points)
     if not set(branch.ends) <= {"low", "high"}:
         raise UserError(f"{chosen.over}: the branch of equilibria does not leave {low} to {high}; give another range")
-    return sorted(frame.input_of(one.point) for one in branch.specials() if one.kind == "hopf")
+    return sorted(frame.input_of(one.point) for one in specials(branch) if one.kind == "hopf")
 
 
 def followed(frame: Frame, start: np.ndarray, low: float, *, high: float, points: int) -> Branch:

@@ -14,6 +14,7 @@ from astro_sim.dynamics.hopf import hopf
 from astro_sim.dynamics.local import local
 from astro_sim.dynamics.newton import settle
 from astro_sim.dynamics.resting import followed
+from astro_sim.dynamics.special_points import specials
 from astro_sim.model import Input, Model, Observable, Population
 from astro_sim.parameter import Parameter
 
@@ -222,7 +223,7 @@ def by_the_planar_formula(K_P, c, h, ip3):
 def test_first_lyapunov_coefficients_are_those_of_the_planar_formula(name, K_P, kinds):
     chosen = framed(local(f"li_rinzel:{name}"), 1e-4, 1e-3)
     branch = followed(chosen, settle(chosen, 1e-4), 1e-4, high=1e-3, points=60)
-    points = [one.point for one in branch.specials() if one.kind == "hopf"]
+    points = [one.point for one in specials(branch) if one.kind == "hopf"]
     assert [hopf(chosen, point).kind for point in points] == kinds
     for point in points:
         form, state = hopf(chosen, point), chosen.state_of(point)

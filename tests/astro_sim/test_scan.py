@@ -10,11 +10,12 @@ from scipy.integrate import solve_ivp
 from astro_sim import analysis
 from astro_sim.analysis import summary
 from astro_sim.dynamics import equilibrium, scan
+from astro_sim.dynamics.asked import parse_over
 from astro_sim.dynamics.boxes import framed
 from astro_sim.dynamics.local import local
 from astro_sim.dynamics.newton import settle
 from astro_sim.dynamics.resting import followed
-from astro_sim.dynamics.scanning import parse_over
+from astro_sim.dynamics.special_points import specials
 from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import simulate
 from foundation.errors import UserError
@@ -172,7 +173,7 @@ def test_a_coarse_scan_keeps_to_its_branch():
     """Twelve points over two orders of glutamate: steps along the branch are shortened where it bends."""
     chosen = framed(local("gchi:FM", "glutamate"), 1e-5, 3e-3)
     coarse, fine = (followed(chosen, settle(chosen, 1e-5), 1e-5, high=3e-3, points=points) for points in (12, 60))
-    inputs = [[(one.kind, chosen.input_of(one.point)) for one in branch.specials()] for branch in (coarse, fine)]
+    inputs = [[(one.kind, chosen.input_of(one.point)) for one in specials(branch)] for branch in (coarse, fine)]
     assert [kind for kind, _ in inputs[1]] == ["hopf", "fold", "hopf"]
     assert inputs[0] == [(kind, pytest.approx(value, rel=1e-9)) for kind, value in inputs[1]]
     assert min(coarse.sizes) < coarse.step

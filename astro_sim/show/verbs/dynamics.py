@@ -23,14 +23,15 @@ def scan_model(
 ) -> None:
     """Bifurcation diagram: all branches of equilibria, stability, Hopf points, folds, oscillations."""
     from astro_sim.dynamics import diagram as diagrams
-    from astro_sim.dynamics import scanning
+    from astro_sim.dynamics import scan
+    from astro_sim.dynamics.asked import parse_box, parse_over
 
     if out is not None:
         check_out(out, force)
         diagrams.check_ending(out)
-    name, low, high, points = scanning.parse_over(over)
-    found = scanning.scan(model, name, low=low, high=high, points=points, parameter_set=set_name,
-                          inputs=pairs("input", held), box=scanning.parse_box(box or []), variable=variable)
+    name, low, high, points = parse_over(over)
+    found = scan(model, name, low=low, high=high, points=points, parameter_set=set_name,
+                          inputs=pairs("input", held), box=parse_box(box or []), variable=variable)
     if out is not None:
         found.save(out)
     print(found.to_json() if as_json else found)
