@@ -78,7 +78,7 @@ class Astromorphic(Attention):
         return None if R is None else self.feature_map(R)
 
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int = 0,
-                mask: Bool[Tensor, "batch rows"] | None = None, wanted: slice = ALL,
+                mask: Bool[Tensor, "batch rows"] | None = None, *, wanted: slice = ALL,
                 prepared: Float[Tensor, "heads line m"] | None = None) -> Float[Tensor, "batch wanted width"]:
         places = self.places_of(x, num_memory_tokens)
         if mask is not None:
@@ -89,10 +89,11 @@ class Astromorphic(Attention):
         else:
             process = prepared[:, :places]
         # (E5.1) K = X W_K, Q = X W_Q, V = X W_V
-        q, k, values = project_for_sums(self.qkv, x, self.heads, wanted, exactly=True)
+        q, k, values = project_for_sums(self.qkv, x, self.heads, wanted=wanted, exactly=True)
         with no_autocast(x):
-            read = join_heads(self._attend(at_least_float32(q), at_least_float32(k), values, process,
-                                           num_memory_tokens, mask), self.heads)
+            read = self._attend(at_least_float32(q), at_least_float32(k), values, process=process,
+                                num_memory_tokens=num_memory_tokens, mask=mask)
+            read = join_heads(read, self.heads)
         if read.dtype == q.dtype:
             return self.project(read)
         # 1/m and 1/N make the read small: float16 would lose its last bits, so it goes there scaled to about 1
@@ -100,8 +101,9 @@ class Astromorphic(Attention):
         return project_precisely(self.project.weight / scale, read * scale, q.dtype)
 
     def _attend(self, q: Float[Tensor, "cells wanted m"], k: Float[Tensor, "cells rows m"],
-                values: Values | FewReaders, process: Float[Tensor, "_ places m"] | None, num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None) -> Float[Tensor, "cells wanted m"]:
+                values: Values | FewReaders, *, process: Float[Tensor, "_ places m"] | None = None,
+                num_memory_tokens: int = 0,
+                mask: Bool[Tensor, "batch rows"] | None = None) -> Float[Tensor, "cells wanted m"]:
         q = self.feature_map.shifted(q) if self.scale_free else self.feature_map(q)
         k = self.feature_map(k)
         if mask is None:

@@ -46,7 +46,7 @@ class Attention(nn.Module):
         return None
 
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int = 0,
-                mask: Bool[Tensor, "batch rows"] | None = None, wanted: slice = ALL,
+                mask: Bool[Tensor, "batch rows"] | None = None, *, wanted: slice = ALL,
                 prepared: Tensor | None = None) -> Float[Tensor, "batch wanted width"]:
         """What the wanted rows have read, without the residual, which the block adds.
 

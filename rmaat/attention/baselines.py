@@ -21,7 +21,7 @@ class Softmax(Attention):
         self.project = nn.Linear(width, width, bias=False)
 
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int = 0,
-                mask: Bool[Tensor, "batch rows"] | None = None, wanted: slice = ALL,
+                mask: Bool[Tensor, "batch rows"] | None = None, *, wanted: slice = ALL,
                 prepared: None = None) -> Float[Tensor, "batch wanted width"]:
         self.places_of(x, num_memory_tokens)
         if mask is not None:
@@ -45,7 +45,7 @@ class Linear(Softmax):
         self.feature_map = choose("feature_map", feature_map, FEATURE_MAP)()
 
     def _attend(self, x: Tensor, mask: Tensor | None, wanted: slice) -> Float[Tensor, "batch wanted width"]:
-        q, k, values = project_for_sums(self.qkv, x, self.heads, wanted)
+        q, k, values = project_for_sums(self.qkv, x, self.heads, wanted=wanted)
         with no_autocast(x):
             q32 = self.feature_map.shifted(at_least_float32(q))
             k32 = self.feature_map(at_least_float32(k))

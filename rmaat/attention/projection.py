@@ -68,7 +68,7 @@ def project_rows(qkv: nn.Linear, x: Float[Tensor, "batch rows width"], wanted: s
     return q, *nn.functional.linear(x, qkv.weight[width:]).split(width, -1)
 
 
-def project_for_sums(qkv: nn.Linear, x: Float[Tensor, "batch rows width"], heads: int, wanted: slice,
+def project_for_sums(qkv: nn.Linear, x: Float[Tensor, "batch rows width"], heads: int, *, wanted: slice,
                      exactly: bool = False) -> tuple[Tensor, Tensor, Values | FewReaders]:
     """q [cells, wanted rows, m], k [cells, rows, m], and what is read with them in at least float32.
 

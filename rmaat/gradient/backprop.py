@@ -62,7 +62,7 @@ def amrb(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = 
     if not isinstance(keep_last, Budget) and (not isinstance(keep_last, int) or keep_last < 0):
         raise UserError(f"keep_last = {keep_last!r}: must be a whole number of at least 0, or a Budget")
     segments = list(segments)
-    run = Recurrence(step, segments, memory, parameters, store)
+    run = Recurrence(step, segments, memory, parameters=parameters, store=store)
     if not segments or not torch.is_grad_enabled() or not any(x.requires_grad for x in run.inputs):
         return bptt(step, segments, memory)
     run.keep_last = keep_last.plan(run).keep_last if isinstance(keep_last, Budget) else keep_last

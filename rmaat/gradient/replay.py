@@ -48,7 +48,7 @@ class Recurrence:
     where the memories wait.
     """
 
-    def __init__(self, step: Callable, segments: Sequence, memory, parameters: Iterable[Tensor],
+    def __init__(self, step: Callable, segments: Sequence, memory, *, parameters: Iterable[Tensor],
                  store: OnDevice | OnHost):
         self.step, self.store, self.keep_last = step, store, 1
         self.memory, shape = take_apart(memory)

@@ -35,16 +35,17 @@ class Block(nn.Module):
     no graph is kept the feed-forward works in place, to the same bits.
     """
 
-    def __init__(self, attention: nn.Module, width: int, hidden: int, dropout: float):
+    def __init__(self, attention: nn.Module, width: int, hidden: int, *, dropout: float = 0.):
         super().__init__()
         self.before_attention, self.before_feedforward = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention, self.feedforward = attention, FeedForward(width, hidden)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int,
-                mask: Bool[Tensor, "batch rows"] | None, wanted: slice = ALL,
+                mask: Bool[Tensor, "batch rows"] | None = None, *, wanted: slice = ALL,
                 prepared: Tensor | None = None) -> Float[Tensor, "batch wanted width"]:
-        attended, x = self.attention(self.before_attention(x), num_memory_tokens, mask, wanted, prepared), x[:, wanted]
+        attended = self.attention(self.before_attention(x), num_memory_tokens, mask, wanted=wanted, prepared=prepared)
+        x = x[:, wanted]
         if attended.shape != x.shape:  # one of a user's own; a sum with x might go well and be wrong
             raise UserError(f"{type(self.attention).__name__} gives the shape {tuple(attended.shape)} for wanted rows "
                             f"of shape {tuple(x.shape)}; its forward must give one vector for each wanted row")

@@ -1,16 +1,22 @@
 """How a segment runs through the blocks: what of it is kept for the backward pass.
 
-`run(call, layers, x) -> x` with `call(layer, x) -> x`; a layer is a block and what it has prepared for all segments.
+`run(call, layers, x) -> x` with `call(layer, x) -> x`.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from torch import nn
 
 from foundation.shapes import Float, Tensor
 from rmaat.gradient.backprop import amrb
 
-Layer = tuple[nn.Module, Tensor | None]
+
+class Layer(NamedTuple):
+    """A block, and what it has prepared for all segments."""
+
+    block: nn.Module
+    prepared: Tensor | None
 
 
 def whole(call: Callable, layers: Sequence[Layer], x: Float[Tensor, "batch rows width"]) -> Tensor:
@@ -25,7 +31,7 @@ def layer_by_layer(call: Callable, layers: Sequence[Layer], x: Float[Tensor, "ba
 
     With AMRB over segments the work is at most 5/3 of plain backpropagation's (forward pass, replay, replay by layers).
     """
-    parameters = [p for block, _ in layers for p in block.parameters()]
+    parameters = [p for layer in layers for p in layer.block.parameters()]
     return amrb(lambda layer, x: (None, call(layer, x)), layers, x, parameters)[1]
 
 

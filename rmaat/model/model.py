@@ -15,7 +15,7 @@ from rmaat.gradient.budget import Budget, Plan
 from rmaat.gradient.memory_store import MEMORY_STORE
 from rmaat.model.block import Block
 from rmaat.model.config import REASONS, UNREAD, ModelConfig
-from rmaat.model.layers import REPLAY
+from rmaat.model.layers import REPLAY, Layer
 from rmaat.model.output import OUTPUT
 from rmaat.model.readout import READOUT
 from rmaat.model.segments import Segment, Work, check_input, cut, join
@@ -83,7 +83,7 @@ class RMAAT(nn.Module):
         config, kind = self.config, self.config.attention_class
         options = {name: getattr(config, name) for name in kind.reads}
         attention = kind(config.width, config.heads, config.segment_length, biology=self.biology, **options)
-        return Block(attention, config.width, config.width * config.feedforward, config.dropout)
+        return Block(attention, config.width, config.width * config.feedforward, dropout=config.dropout)
 
     def prepare(self) -> Prepared:
         """What each block computes of its parameters alone, once for all segments of a pass; None for nothing."""
@@ -93,7 +93,7 @@ class RMAAT(nn.Module):
              prepared: Prepared | None = None,
              ) -> tuple[Float[Tensor, "batch *places width"], Float[Tensor, "batch tokens width"]]:
         """One segment: (features of its tokens, memory after it); with output = classes the sum of the features."""
-        x, after = self._pass(segment, memory, ALL, prepared)
+        x, after = self._pass(segment, memory, wanted=ALL, prepared=prepared)
         features = self.norm(x[:, :segment.tokens.shape[1]])
         if segment.mask is not None:
             features = features * segment.mask[..., None]
@@ -106,9 +106,10 @@ class RMAAT(nn.Module):
         The last block computes queries, projection and feed-forward of the memory tokens alone. Its dropout draws for
         those rows alone, so in training the random numbers are others than `step` would draw.
         """
-        return None, self._pass(segment, memory, slice(-self.config.num_memory_tokens, None), prepared)[1]
+        memory_tokens = slice(-self.config.num_memory_tokens, None)
+        return None, self._pass(segment, memory, wanted=memory_tokens, prepared=prepared)[1]
 
-    def _pass(self, segment: Segment, memory: Float[Tensor, "batch tokens width"], wanted: slice,
+    def _pass(self, segment: Segment, memory: Float[Tensor, "batch tokens width"], *, wanted: slice,
               prepared: Prepared | None,
               ) -> tuple[Float[Tensor, "batch wanted width"], Float[Tensor, "batch tokens width"]]:
         """The wanted rows (the memory tokens among them) after the last block, and the memory after the segment."""
@@ -118,9 +119,13 @@ class RMAAT(nn.Module):
         vectors = tokens.to(self.position.dtype) if tokens.is_floating_point() else self.embedding(tokens)
         x = torch.cat([vectors + self.position[:places], entering], 1)
         rows = None if mask is None else nn.functional.pad(mask, (0, num_memory), value=True)
-        x = REPLAY[self.config.replay](
-            lambda layer, x: layer[0](x, num_memory, rows, wanted if layer[0] is self.blocks[-1] else ALL, layer[1]),
-            list(zip(self.blocks, prepared or [None] * len(self.blocks), strict=True)), x)
+
+        def call(layer: Layer, x: Tensor) -> Tensor:
+            last = layer.block is self.blocks[-1]
+            return layer.block(x, num_memory, rows, wanted=wanted if last else ALL, prepared=layer.prepared)
+
+        layers = map(Layer, self.blocks, prepared or [None] * len(self.blocks))
+        x = REPLAY[self.config.replay](call, list(layers), x)
         after = self.retention(entering, x[:, x.shape[1] - num_memory:], t)
         return x, after if mask is None else torch.where(mask.any(1)[:, None, None], after, memory)
 

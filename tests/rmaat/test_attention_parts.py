@@ -134,7 +134,7 @@ def test_a_query_far_below_zero_is_neither_zero_nor_nan(feature_map, low):
         torch.manual_seed(1)
         q = (low + torch.randn(3, 11, 4, dtype=torch.float64)).to(dtype).requires_grad_()
         k, v = (torch.randn(3, 11, 4, dtype=torch.float64).to(dtype) for _ in range(2))
-        y = module._attend(q, k, Values(v), None, 2, None)
+        y = module._attend(q, k, Values(v), num_memory_tokens=2)
         (slope,) = torch.autograd.grad(y.square().sum(), q)
         results[dtype] = y.detach().double(), slope.double()
     for single, double in zip(*results.values(), strict=True):

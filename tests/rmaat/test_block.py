@@ -132,7 +132,7 @@ def test_an_attention_may_return_what_is_its_own():
             super().__init__()
             self.value = nn.Parameter(torch.ones(2, 7, 12))
 
-        def forward(self, x, *others):
+        def forward(self, x, *others, **more):
             return self.value
 
     block.attention = Constant()
@@ -146,7 +146,7 @@ def test_the_input_of_a_block_is_left_as_it_was():
     before = x.clone()
     with torch.no_grad():
         block(x, 2, None)
-        block(x, 2, None, slice(-2, None))
+        block(x, 2, None, wanted=slice(-2, None))
     assert torch.equal(x, before)
 
 

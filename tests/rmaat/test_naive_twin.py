@@ -62,10 +62,11 @@ def read_both_ways(case):
     named, mask = {"q": q, "k": k, "v": v, "R": R}, mask_of(lengths, places, num_memory_tokens)
     cells = mask.repeat_interleave(heads, 0)
     values = Values(v * cells[..., None])  # a layer projects rows that are not there to 0 before
-    fast = module._attend(q, k, values, module.feature_map(R), num_memory_tokens, mask) * cells[..., None]
+    fast = module._attend(q, k, values, process=module.feature_map(R), num_memory_tokens=num_memory_tokens, mask=mask)
     slow = torch.stack([naive.attend(q[c], k[c], v[c], R[c % heads], present=cells[c], **curves)
                         for c in range(2 * heads)])
-    return [gradients(result, cells, named) | {"result": result.detach()} for result in (fast, slow)]
+    return [gradients(result, cells, named) | {"result": (result * cells[..., None]).detach()}
+            for result in (fast, slow)]
 
 
 @pytest.mark.parametrize("name", ["result", "q", "k", "v", "R"])

@@ -38,7 +38,7 @@ def test_attention_of_half_precision_queries_keys_and_values(places, dtype, rel_
         inputs = [part.clone().requires_grad_() if name == "half" else part.double().requires_grad_()
                   for part in (q, k, v)]
         q_kind, k_kind, v_kind = (part.to(kind) for part in inputs)
-        read = module._attend(q_kind, k_kind, Values(v_kind), process, 4, None) * module.m
+        read = module._attend(q_kind, k_kind, Values(v_kind), process=process, num_memory_tokens=4) * module.m
         read = read.to(dtype) if name == "half" else read
         results[name] = [read.detach(), *torch.autograd.grad(read, inputs, grad.to(read.dtype))]
     for found, exact in zip(results["half"], results["exact"], strict=True):
@@ -108,7 +108,7 @@ def test_keys_far_below_zero_everywhere(parts, level, dtype):
     q, k, v = (torch.randn(2, 33, 4, requires_grad=True) for _ in range(3))
     R = module.rel_pos(torch.randn(1, 30, 8))
     process = None if R is None else module.feature_map(R)
-    read = module._attend(q, (k + level).to(dtype).float(), Values(v), process, 3, None)
+    read = module._attend(q, (k + level).to(dtype).float(), Values(v), process=process, num_memory_tokens=3)
     grads = torch.autograd.grad(read.sum(), (q, k, v))
     assert all(torch.isfinite(tensor).all() for tensor in (read, *grads))
 
@@ -121,7 +121,7 @@ def test_the_floor_is_not_felt_above_it():
     phi_q, phi_k = (torch.where(x > 0, x + 1, x.exp()) for x in (q.double(), k.double()))
     weights = phi_q @ phi_k.transpose(-1, -2)
     exact = weights @ v.double() / weights.sum(-1, keepdim=True) / module.m
-    assert relative(module._attend(q, k, Values(v), None, 0, None), exact) < 1e-5
+    assert relative(module._attend(q, k, Values(v)), exact) < 1e-5
 
 
 @pytest.mark.parametrize("dtype", BOUND, ids=str)

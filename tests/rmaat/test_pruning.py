@@ -104,7 +104,7 @@ def wanted_rows(module, x, places, mask, readers):
     found = []
     for wanted in (slice(-readers, None), slice(None)):
         x = x.detach().requires_grad_()
-        y = module(x, len(x[0]) - places, mask, wanted)[:, -readers:]
+        y = module(x, len(x[0]) - places, mask, wanted=wanted)[:, -readers:]
         weights = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)
         found.append([y.detach(), *torch.autograd.grad((y * weights).sum(), (x, *module.parameters()))])
     return zip(*found, strict=True)
@@ -141,7 +141,7 @@ def test_a_pruned_layer_multiplies_for_its_keys_and_little_else():
     counted = {}
     for wanted in (slice(-M, None), slice(None)):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
-            module(x, M, None, wanted, module.prepare())
+            module(x, M, wanted=wanted, prepared=module.prepare())
         counted[wanted.start] = counter.get_total_flops()
     with FlopCounterMode(display=False) as counter:
         module.prepare()
@@ -158,5 +158,5 @@ def test_few_readers_in_half_precision_are_as_exact_as_the_whole_result(dtype, r
     torch.manual_seed(0)
     module = ATTENTION["astromorphic"](32, 2, 1000, biology=BIOLOGY, rel_pos=rel_pos).to(dtype)
     x, wanted = torch.randn(1, 1004, 32).to(dtype), slice(-4, None)
-    exact = copy.deepcopy(module).double()(x.double(), 4, None, wanted)
-    assert (module(x, 4, None, wanted).double() - exact).norm() < .85 * HALF[dtype] * exact.norm()
+    exact = copy.deepcopy(module).double()(x.double(), 4, wanted=wanted)
+    assert (module(x, 4, wanted=wanted).double() - exact).norm() < .85 * HALF[dtype] * exact.norm()
