@@ -15,6 +15,7 @@ import numpy as np
 
 from astro_sim.benchmark import lsoda
 from astro_sim.benchmark.step_cost import NETWORKS, astrocytes, growth, step_costs
+from astro_sim.models.tripartite.release import regular_train
 from astro_sim.parameter import unit
 from astro_sim.plan import Plan, prepare
 from astro_sim.run.simulation import run, simulate
@@ -96,13 +97,9 @@ def _released(backend: str) -> float:
 
 
 def _released_in_theory() -> float:
-    import math
-
     rates = prepare("tripartite", options={"loop": "none"}).parameters
     start, facilitation, recovery = (rates[name].value for name in ("U_0_star", "Omega_f", "Omega_d"))
-    a, b = math.exp(-facilitation / 20), math.exp(-recovery / 20)
-    use = start / (1 - (1 - start) * a)
-    return use * (1 - b) / (1 - (1 - use) * b)
+    return regular_train(start, 20.0, Omega_f=facilitation, Omega_d=recovery)[2]
 
 
 # --- against bare Brian2

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
+from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
 from astro_sim.model.option import SCHEME
-from astro_sim.models.energy_law import rise_while_held
+from astro_sim.models.energy_law import Energy, require_symmetric
 from astro_sim.models.macro.model import ASSUMED_2026, NEURON, PROCESS, extremes
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
@@ -115,7 +115,7 @@ def overlaps(recording):
     return theta @ stored.T / stored.shape[1]
 
 
-def energy_terms(values, options, x, s, p, b, d):
+def energy_terms(values, options, *, x, s, p, b, d):
     """The parts of the energy, a list of float64 (time, element); their sum cannot rise while b and d are constant.
 
     values: parameters by name; x, b (time, neuron); s, p, d (time, process). Holds for w_g = 1 and s, p, d that are
@@ -135,22 +135,24 @@ def _log_cosh(values):
     return np.logaddexp(values, -values) - math.log(2)
 
 
-def _energy_gained(plan, recording):
-    """By how much the energy rises while inputs are held. It must not for symmetric synapses, processes and d, w_g = 1;
-    for others there is no such law: None.
+def _energy(plan, recording, b, d):
+    """The energy's terms where synapses, processes and d are symmetric in the two neurons, and w_g = 1.
+
+    Errors: `UserError` for others, which have no such energy.
     """
     n, (x, s, p) = plan.options["n"], (recording[name].values for name in ("x", "s", "p_s"))
-    mirror = np.arange(n * n).reshape(n, n).T.ravel()
+    values, mirror = {name: each.value for name, each in plan.parameters.items()}, np.arange(n * n).reshape(n, n).T
 
     def symmetric(values):
         # what starts symmetric stays so, to rounding; where rounding grows, the law ends with the symmetry
-        return np.abs(values - values[:, mirror]).max() <= SYMMETRIC * max(1.0, np.abs(values).max())
+        return np.abs(values - values[:, mirror.ravel()]).max() <= SYMMETRIC * max(1.0, np.abs(values).max())
 
-    values = {name: parameter.value for name, parameter in plan.parameters.items()}
+    require_symmetric(values, "w_g")
     which = plan.inputs["process", "d"].which
-    if values["w_g"] != 1 or not (symmetric(s) and symmetric(p) and (which == which[mirror]).all()):
-        return None
-    return rise_while_held(plan, recording, lambda b, d: energy_terms(values, plan.options, x, s, p, b, d))
+    if not (symmetric(s) and symmetric(p) and (which == which[mirror.ravel()]).all()):
+        raise UserError("energy: s, p_s or d differs between a synapse and that of the opposite direction; start them "
+                        "alike")
+    return energy_terms(values, plan.options, x=x, s=s, p=p, b=b, d=d)
 
 
 def _all_processes(options):
@@ -232,5 +234,5 @@ MODEL = Model(
              "coupling_scheme": SCHEME},
     sources=("Kozachkov2025", "Mia2026"),
     not_modelled="learning of the coupling, spikes, delays, noise; p_l does not act back",
-    laws=(Law("energy at constant input", "falls", _energy_gained),),
+    laws=(Energy(_energy).law(),),
 )

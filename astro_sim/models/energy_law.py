@@ -7,25 +7,80 @@ the speeds are. So a rise means that dt is too long. Sums that are extrapolated 
 of the speeds there, and may raise the energy by (dt rate)^2/4 of what was lost then, which is allowed to dt = 1/rate.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from astro_sim.model import Law
+from astro_sim.protocols.course import Course
+from foundation.errors import UserError
+from foundation.shapes import Array, Float
+
+if TYPE_CHECKING:  # both stand above the models
+    from astro_sim.plan import Plan
+    from astro_sim.recording.recording import Recording
+
 REMEMBERED = 0.25  # of the loss in the step before, with extrapolated sums
+Terms = list[Float[Array, "time element"]]
 
 
-def rise_while_held(plan, recording, terms):
-    """By how much the energy rose since the record before, a share of the size of its terms, float64 (time,).
+@dataclass(frozen=True)
+class Energy:
+    """The energy of a model that inputs b of its neurons and d of its processes drive, and how it may move.
 
-    terms(b, d) -> list of float64 (time, element) whose sum is the energy, for inputs b (time, neuron) and d (time,
-    process). Between two records in which an input moves nothing is claimed: 0. An energy has no zero of its own, and
-    its rounding is that of its terms: so the size of those is what a rise is compared with.
+    `terms(plan, recording, b, d)` are float64 (time, element) whose sum is the energy, at inputs b (time, neuron) and d
+    (time, process); it raises `UserError` for a run that has no such energy. As the quantity of a `Law`, an energy is
+    by how much it rose since the record before.
     """
-    time, held, inputs = np.asarray(recording.time), np.ones(max(0, len(recording.time) - 1), bool), []
-    for population, variable in (("neuron", "b"), ("process", "d")):
-        course = plan.inputs[population, variable]
-        inputs.append(course.at(time + plan.dt / 2))
+
+    terms: Callable[["Plan", "Recording", Float[Array, "time neuron"], Float[Array, "time process"]], Terms]
+
+    def law(self) -> Law:
+        """That it does not rise while inputs are held."""
+        return Law("energy at constant input", "falls", self)
+
+    def of(self, plan: "Plan", recording: "Recording") -> Float[Array, "time"]:
+        """The energy at each record, with the inputs as they are from there on. Errors: `UserError` where it is none.
+        """
+        return sum(part.sum(axis=1) for part in self._terms(plan, recording))
+
+    def __call__(self, plan: "Plan", recording: "Recording") -> Float[Array, "time"] | None:
+        """By how much it rose since the record before, a share of the size of its terms; None where it is none.
+
+        Between two records in which an input moves nothing is claimed: 0. An energy has no zero of its own, and its
+        rounding is that of its terms: so the size of those is what a rise is compared with.
+        """
+        try:
+            parts = self._terms(plan, recording)
+        except UserError:  # a run without an energy breaks no law
+            return None
+        return _rise(plan, np.asarray(recording.time), parts)
+
+    def _terms(self, plan: "Plan", recording: "Recording") -> Terms:
+        after = np.asarray(recording.time) + plan.dt / 2
+        return self.terms(plan, recording, *(course.at(after) for course in _driving(plan)))
+
+
+def require_symmetric(values: Mapping[str, float], *weights: str) -> None:
+    """Errors: `UserError` where a weight of a synapse on what drives it is not 1: then coupling is not symmetric."""
+    for name in weights:
+        if values[name] != 1:
+            raise UserError(f"energy: with {name} = {values[name]:g} coupling is not symmetric; set it to 1")
+
+
+def _driving(plan: "Plan") -> list[Course]:
+    return [plan.inputs["neuron", "b"], plan.inputs["process", "d"]]
+
+
+def _rise(plan: "Plan", time: Float[Array, "time"], parts: Sequence[Float[Array, "time element"]]
+          ) -> Float[Array, "time"]:
+    """See `Energy.__call__`."""
+    held = np.ones(max(0, len(time) - 1), bool)
+    for course in _driving(plan):
         for start, end in (moving for drive in course.drives for moving in drive.moving()):
             held &= ~((start < time[1:] + plan.dt / 2) & (end > time[:-1] + plan.dt / 2))
-    parts = terms(*inputs)
     size = np.maximum(sum(np.abs(part).sum(axis=1) for part in parts), np.finfo(float).tiny)
     rise = np.where(held, np.diff(sum(part.sum(axis=1) for part in parts)), 0.0)
     if plan.options.get("coupling_scheme") == "extrapolated" and len(rise):

@@ -117,7 +117,7 @@ def test_the_energy_without_pairs_is_that_with_all_pairs(coupling, layout):
     values = {name: rng.uniform(0.2, 2) for name in ("theta_half", "theta_width", "lambda_n", "beta", "gamma_s", "a",
                                                      "ell", "a_sheet", "ell_sheet", "D")}
     x, b, s, p, d = (rng.normal(size=(4, n)) for n in (8, 8, 15, 15, 15))
-    parts = macro_energy.energy_terms(values, options, x, s, p, b, d)
+    parts = macro_energy.energy_terms(values, options, x=x, s=s, p=p, b=b, d=d)
     assert sum(part.sum(axis=1) for part in parts) == pytest.approx(dense_energy(values, options, x, s, p, b, d),
                                                                    rel=1e-12)
 

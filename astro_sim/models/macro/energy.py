@@ -5,7 +5,7 @@ import numpy as np
 from astro_sim.models.macro.pairs import falling, neighbours, processes
 
 
-def energy_terms(values, options, x, s, p, b, d):
+def energy_terms(values, options, *, x, s, p, b, d):
     """The parts of the energy, a list of float64 (time, element); their sum cannot rise while b and d are constant.
 
     values: parameters by name; x, b (time, neuron); s, p, d (time, process). Holds for w_back = w_g = 1.

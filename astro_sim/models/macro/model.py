@@ -8,9 +8,9 @@ first order.
 
 import numpy as np
 
-from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Population
+from astro_sim.model import Connection, Input, Model, Observable, Option, Population
 from astro_sim.model.option import SCHEME
-from astro_sim.models.energy_law import rise_while_held
+from astro_sim.models.energy_law import Energy, require_symmetric
 from astro_sim.models.macro.energy import energy_terms
 from astro_sim.models.macro.pairs import (
     FFT_ABOVE,
@@ -147,15 +147,14 @@ def limits(plan) -> dict[str, float]:
             "x": max(start["x"], (fan * s + b) / value["lambda_n"])}
 
 
-def _energy_gained(plan, recording):
-    """By how much the energy rises while inputs are held. It must not where synapses act both ways, w_back = w_g = 1; a
-    feed-forward network (w_back = 0, the published one) has no such law: None.
+def _energy(plan, recording, b, d):
+    """The energy's terms where synapses act both ways, w_back = w_g = 1; a feed-forward network (w_back = 0, the
+    published one) has none. Errors: `UserError` for such.
     """
     values = {name: parameter.value for name, parameter in plan.parameters.items()}
-    if values["w_back"] != 1 or values["w_g"] != 1:
-        return None
+    require_symmetric(values, "w_back", "w_g")
     x, s, p = (recording[name].values for name in ("x", "s", "p_s"))
-    return rise_while_held(plan, recording, lambda b, d: energy_terms(values, plan.options, x, s, p, b, d))
+    return energy_terms(values, plan.options, x=x, s=s, p=p, b=b, d=d)
 
 
 def _observable(name: str, population: str, long_name: str) -> Observable:
@@ -210,5 +209,5 @@ MODEL = Model(
              "coupling_scheme": SCHEME},
     sources=("Mia2026", "Kozachkov2025", "GraupnerBrunel2012", "Stimberg2019", "DePitta2009"),
     not_modelled="spikes, transmission delays, noise, calcium inside a process; p_l does not act back",
-    laws=(Law("energy at constant input", "falls", _energy_gained),),
+    laws=(Energy(_energy).law(),),
 )
