@@ -5,11 +5,9 @@ Starting a process takes two seconds of CPU, so one pair of workers does all tha
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +18,8 @@ from foundation.errors import ResourceError, UserError
 from rmaat.biology.biology import Biology
 from rmaat.model.config import ModelConfig
 from rmaat.model.model import RMAAT
-from rmaat.training.configs import recall
+from rmaat.training.configs import find_experiment, recall
 from rmaat.training.distributed import World, join
-from rmaat.training.metrics import read_metrics
 from rmaat.training.run_folder import Run
 from rmaat.training.settings import change
 from rmaat.training.steps import Trainer
@@ -43,7 +40,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from derivation.record import record as records
-from foundation.cli import run
+from foundation.cli import program, run
 from foundation.errors import UserError
 from rmaat.biology.biology import Biology
 from rmaat.model.config import ModelConfig
@@ -55,6 +52,7 @@ from rmaat.training.settings import change
 from rmaat.training.steps import Trainer
 
 settings, config, folder = json.loads(sys.argv[1]), json.loads(sys.argv[2]), Path(sys.argv[3])
+del sys.argv[1:]
 
 
 def three_steps(world):
@@ -109,7 +107,9 @@ def main():
                 raise UserError("planned")
 
 
-run(main)
+app = program("One of a pair.", verbs=False)
+app.command()(main)
+run(app)
 """
 
 
@@ -127,7 +127,7 @@ def pair(tmp_path_factory):
         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {
             "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RANK": str(rank), "WORLD_SIZE": "2",
             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}) for rank in range(2)]
-    said = [worker.communicate(timeout=300) for worker in workers]
+    said = [worker.communicate() for worker in workers]
     assert all((folder / f"{rank}.json").exists() for rank in range(2)), said
     return ([json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)],
             [worker.returncode for worker in workers], [err for _, err in said])
@@ -193,38 +193,45 @@ def test_an_error_of_one_ends_both_with_its_code_and_is_said_once(pair):
 # ------------------------------------------------------------------------------------------ the command line
 
 
-MORE = ["model.layers=1", "train.learning_rate=1e-4", "train.steps=60", "train.evaluate_every=99",
+MORE = ["model.layers=1", "train.learning_rate=1e-4", "train.steps=20", "train.evaluate_every=99",
         "train.checkpoint_every=99"]
 
 
-def command(program, out, *more):
-    settings = [part for setting in [*TINY, *MORE]
-                for part in ("--set", setting)]
-    return [*program, "-m", "rmaat", "train", "recall", "--out", str(out), "--device", "cpu", *settings, *more]
+OWN = """
+from dataclasses import dataclass
+from rmaat.tasks.recall import Recall
+from rmaat.training.configs import find_experiment
+
+
+@dataclass(frozen=True)
+class Mine(Recall):
+    pass
+
+
+def CONFIG():
+    return find_experiment("recall", {"task": Mine})
+"""
 
 
 def test_torchrun_stopped_by_ctrl_c_and_resumed_by_one_process(tmp_path):
-    """The losses are those of an uninterrupted run of one process, before and after the change."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
-                "--rdzv-endpoint", "127.0.0.1:0"]
-    process = subprocess.Popen(command(torchrun, tmp_path / "run"), cwd=ROOT, stdout=subprocess.PIPE, text=True,
-                               stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    until = time.monotonic() + 120
-    while not any(line["step"] >= 5 for line in read_metrics(tmp_path / "run" / "metrics.jsonl")):
-        assert process.poll() is None and time.monotonic() < until, process.communicate()[1]
-        time.sleep(.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert err.count("stopped after step") == 1 and "lost contact" not in err, err
-    stopped = json.loads((tmp_path / "run" / "checkpoint.json").read_text())["step"]
-    assert stopped == read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["step"] < 60
-    experiment = change(recall(), [*TINY, *MORE])
+    """The losses are those of an uninterrupted run of one process, before and after the change; the task is an own."""
+    (tmp_path / "own.py").write_text(OWN)
+    settings = [part for setting in [*TINY, *MORE] for part in ("--set", setting)]
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
+         "--rdzv-endpoint", "127.0.0.1:0", str(Path(__file__).parent / "train_and_stop.py"), "SIGINT", "9", "parent",
+         "train", f"{tmp_path}/own.py:CONFIG", "--out", str(tmp_path / "run"), "--device", "cpu", *settings],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
+    assert done.stderr.count("stopped after step 10 of 20") == 1 and "lost contact" not in done.stderr, done.stderr
+    assert json.loads((tmp_path / "run" / "checkpoint.json").read_text())["step"] == 10
+    experiment = find_experiment(f"{tmp_path}/own.py:CONFIG", [*TINY, *MORE])
     resumed = train(experiment, tmp_path / "run", device="cpu", resume=True, quiet=True)
-    assert resumed.costs["timed_steps"] == 60 - stopped
-    train(experiment, tmp_path / "one", device="cpu", quiet=True)
-    one, two = ([(line["step"], line["loss"]) for line in read_metrics(tmp_path / name / "metrics.jsonl")
-                 if "loss" in line] for name in ("one", "run"))
-    assert [step for step, _ in two] == list(range(1, 61))
+    assert resumed.costs["timed_steps"] == 10 and type(resumed.run.experiment.task).__name__ == "Mine"
+    whole = train(experiment, tmp_path / "one", device="cpu", quiet=True)
+    one, two = ([(line["step"], line["loss"]) for line in result.metrics if "loss" in line]
+                for result in (whole, resumed))
+    assert [step for step, _ in two] == list(range(1, 21))
     # float32 sums over two parts: some roundings of 1e-7, which steps of 1e-4 do not carry far
     np.testing.assert_allclose(two, one, rtol=1e-5)
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -48,21 +47,14 @@ def tiny(*settings: str):
     return change(recall(), [*TINY, *settings])
 
 
-def command(out, *more: str, steps: int) -> list[str]:
+STOPPING = Path(__file__).parent / "train_and_stop.py"
+
+
+def program(out, *more: str, steps: int, begin: tuple = ("-m", "rmaat")) -> subprocess.CompletedProcess:
     settings = [part for setting in [*TINY, f"train.steps={steps}"] for part in ("--set", setting)]
-    return [sys.executable, "-m", "rmaat", "train", "recall", "--out", str(out), "--device", "cpu", *settings, *more]
-
-
-def start(arguments: list[str]) -> subprocess.Popen:
-    return subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env=os.environ | {"OMP_NUM_THREADS": "1"})
-
-
-def wait_for_step(folder: Path, step: int, process: subprocess.Popen) -> None:
-    until = time.monotonic() + 120
-    while not any(line["step"] >= step for line in read_metrics(folder / "metrics.jsonl")):
-        assert process.poll() is None and time.monotonic() < until, process.communicate()[1]
-        time.sleep(.01)
+    return subprocess.run([sys.executable, *map(str, begin), "train", "recall", "--out", str(out), "--device", "cpu",
+                           *settings, *more], cwd=ROOT, capture_output=True, text=True, check=False,
+                          env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)})
 
 
 def checkpoint_files(folder: Path) -> dict[str, bytes]:
@@ -76,35 +68,31 @@ def values(folder: Path) -> list[dict]:
 
 
 def test_a_killed_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path):
-    steps = 120
-    process = start(command(tmp_path / "killed", steps=steps))
-    wait_for_step(tmp_path / "killed", 20, process)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    steps = 40
+    killed = program(tmp_path / "killed", steps=steps, begin=(STOPPING, "SIGKILL", 20, "self"))
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     at = json.loads((tmp_path / "killed" / "checkpoint.json").read_text())["step"]
-    assert 0 < at < steps and not (tmp_path / "killed" / "result.json").exists()
-    resumed = start(command(tmp_path / "killed", "--resume", "--json", steps=steps))
-    out, err = resumed.communicate()
-    assert resumed.returncode == 0, err
-    assert "note:" not in err  # equal threads, torch and device
-    assert json.loads(out)["timed_steps"] == steps - at
+    assert at == 18 and not (tmp_path / "killed" / "result.json").exists()  # a checkpoint every 3 steps
+    assert read_metrics(tmp_path / "killed" / "metrics.jsonl")[-1]["step"] == 20
+    resumed = program(tmp_path / "killed", "--resume", "--json", steps=steps)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "note:" not in resumed.stderr  # equal threads, torch and device
+    told = json.loads(resumed.stdout)
+    assert told["timed_steps"] == steps - at
     whole = train(tiny(f"train.steps={steps}"), tmp_path / "whole", device="cpu", quiet=True)
     assert whole.costs["timed_steps"] == steps
     assert checkpoint_files(tmp_path / "killed") == checkpoint_files(tmp_path / "whole")
     assert values(tmp_path / "killed") == values(tmp_path / "whole")
-    assert json.loads(out)["rows"] == whole.to_json()["rows"]
+    assert told["rows"] == whole.to_json()["rows"]
 
 
 def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path):
-    process = start(command(tmp_path / "run", steps=100_000))
-    wait_for_step(tmp_path / "run", 5, process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and "Traceback" not in err and out == ""
-    assert "stopped after step" in err and "go on with --resume" in err
-    stopped = json.loads((tmp_path / "run" / "checkpoint.json").read_text())["step"]
-    assert stopped == read_metrics(tmp_path / "run" / "metrics.jsonl")[-1]["step"]  # nothing of the run is lost
+    stopped = program(tmp_path / "run", steps=100_000, begin=(STOPPING, "SIGINT", 4, "self"))
+    assert stopped.returncode == 130 and "Traceback" not in stopped.stderr and stopped.stdout == ""
+    assert "stopped after step 5 of 100000" in stopped.stderr and "go on with --resume" in stopped.stderr
+    assert json.loads((tmp_path / "run" / "checkpoint.json").read_text())["step"] == 5
+    steps = [line["step"] for line in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in line]
+    assert steps == [1, 2, 3, 4, 5]  # nothing of the run is lost
 
 
 @pytest.mark.parametrize("at", [1, 3, 7])
