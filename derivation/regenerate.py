@@ -12,19 +12,27 @@ from derivation.entries.workbench import Maker, Workbench
 from derivation.record import record
 from derivation.record.record import Record
 from derivation.simulation import cache
+from foundation.table import Table
 
 PACKAGES = ("brian2", "numpy", "scipy", "sympy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derivation:
     """The record, and the recordings that it was held against, by name."""
 
     record: Record
     recordings: Mapping[str, Recording]
 
+    def table(self) -> Table:
+        """The record's."""
+        return self.record.table()
+
     def _repr_html_(self) -> str:
-        return self.record._repr_html_()
+        return self.table()._repr_html_()
+
+    def __repr__(self) -> str:
+        return f"<Derivation of {self.record!r} from {', '.join(self.recordings) or 'no recording'}>"
 
 
 def derive(entries: Mapping[str, Maker] = ENTRIES, *, keep: Path | None = None,

@@ -10,6 +10,7 @@ from scipy import optimize, stats
 
 from derivation.fitting.problem import ROUNDING, Problem, problem
 from foundation.errors import UserError
+from foundation.table import Table
 
 LEVEL = 0.95
 WELL_CONDITIONED = 1e6  # derivatives whose product with themselves float64 inverts to four digits
@@ -31,6 +32,16 @@ class Fit:
     rms_error: float
     aicc: float
     warnings: tuple[str, ...] = ()
+
+    def table(self) -> Table:
+        """The constants with their intervals; below, how far the form is off and what to doubt."""
+        ends = {name: self.intervals.get(name, (math.nan, math.nan)) for name in self.values}
+        rows = [(name, f"{value:.6g}", *(f"{end:.6g}" for end in ends[name])) for name, value in self.values.items()]
+        note = f"off by at most {self.max_error:.2g}, root mean square {self.rms_error:.2g}"
+        return Table(("constant", "value", "from", "to (95 %)"), rows, note="\n".join([note, *self.warnings]))
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
 
 def fit(formula: str, arguments: Mapping[str, np.ndarray], observed: np.ndarray, start: Mapping[str, float], *,

@@ -29,7 +29,7 @@ class Draw:
     constants: Mapping[str, Mapping[str, float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ensemble:
     """`draws` at random, `published` one parameter set each; `rejected` says what has no record, and why.
 
@@ -43,6 +43,9 @@ class Ensemble:
     draws: tuple[Draw, ...]
     published: Mapping[str, Draw]
     rejected: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<Ensemble {self.hash[:12]}: {len(self.draws)} draws, {len(self.published)} published sets>"
 
     @property
     def hash(self) -> str:

@@ -10,7 +10,7 @@ import sympy
 import torch
 
 from astro_sim import Parameter
-from derivation import ENTRIES, Constant, Entry, Workbench, derive, load_record, save_record
+from derivation import ENTRIES, Constant, Entry, Workbench, derive, fit, load_ensemble, load_record, save_record
 from derivation import __main__ as verbs
 from derivation.entries.build import constant
 from derivation.record import record as records
@@ -135,6 +135,21 @@ def test_a_record_and_its_entries_are_tables():
         assert repr(entry).startswith(f"<Entry ({entry.equation}) ") and len(repr(entry)) < 70
     assert record._repr_html_().count("<tr>") == 1 + len(record.entries)
     assert repr(record).startswith(f"<Record {record.hash[:12]}: ") and "\n" not in repr(record)
+
+
+def test_what_is_derived_drawn_and_fitted_is_short_on_a_terminal_and_a_table():
+    derived = derive({"base": partial(plain, 3.0)})
+    assert repr(derived) == f"<Derivation of <Record {derived.record.hash[:12]}: base> from no recording>"
+    assert derived._repr_html_() == derived.record._repr_html_()
+    ensemble = load_ensemble(records.DEFAULT_PATH.with_suffix(".ensemble.json"))
+    assert repr(ensemble) == (f"<Ensemble {ensemble.hash[:12]}: {len(ensemble.draws)} draws, "
+                              f"{len(ensemble.published)} published sets>")
+    found = fit("a+b*x", {"x": [0, 1, 2, 3, 4]}, [1.1, 2.9, 5.1, 6.9, 9.1], {"a": 0.5, "b": 1.0})
+    row = next(line.split() for line in str(found.table()).splitlines() if line.startswith("b "))
+    # the line by hand: b = 2; 3 degrees of freedom, s^2 = .048/3, t = 3.18245, spread of x 10
+    half = 3.18245 * (0.048 / 3 / 10) ** 0.5
+    assert [float(number) for number in row[1:]] == pytest.approx([2, 2 - half, 2 + half], abs=1e-4)
+    assert found._repr_html_().startswith("<table>")
 
 
 def test_the_verbs_print_json(capsys):
