@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbclient
 import nbformat
+from traitlets.config import Config
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
@@ -22,7 +23,9 @@ def read(path: Path) -> nbformat.NotebookNode:
 def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
     """The notebook with the outputs of a run in `folder`. Raises `CellExecutionError` with the cell that failed."""
     notebook = read(path)
-    nbclient.NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}}).execute()
+    sockets = Config({"KernelManager": {"transport": "ipc"}})  # files of this user, no ports
+    nbclient.NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}},
+                            config=sockets).execute()
     return notebook
 
 
