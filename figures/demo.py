@@ -26,7 +26,6 @@ SEGMENTS_MEASURED = (1, 8, 16)
 MEASURED = ("bptt", "amrb")
 LISTOPS = ("train.steps=6", "task.train=100", "task.validation=20", "task.test=20", "train.evaluate_samples=20")
 FIGURES_DRAWN = ("cover", "retention", "kernel", "training")
-CHAIN_LINES = 10  # of the trace on the screen
 
 
 @app.command(help=HELP)
@@ -46,10 +45,10 @@ def demo(
     with _beside() as beside:  # two cores: one trains, the other does the rest
         _say("train on recall over 8 segments, then the same with the memory reset; meanwhile:")
         recall = beside.submit(train_recall, record_file, out)
-        checks = [*_simulated(derived), *_measured(), _listops(record_file, out), _traced(derived)]
+        checks, listops, traced = [*_simulated(derived), *_measured()], _listops(record_file, out), _traced(derived)
         chain = _chain(derived)
         figures = _draw(record_file, out, recall)
-        checks += outcome.recall(recall.result()["rows"])
+        checks += [*outcome.recall(recall.result()["rows"]), listops, traced]
     print("\n" + "\n".join(outcome.screen(checks, time.monotonic() - started)))
     print("\n" + "\n".join(["where the retention of the network comes from (all of it: python -m rmaat trace "
                             f"{out / 'recall'})", *chain]))
@@ -151,7 +150,7 @@ def _chain(derived: "Derivation") -> list[str]:
     from rmaat.training.configs import CONFIGS
 
     report = trace(CONFIGS["recall"]().model, derived.record, "retention")
-    return outcome.clipped(["  " + line for line in chains(report).splitlines()], CHAIN_LINES)
+    return outcome.chain(chains(report).splitlines())
 
 
 def _draw(record_file: Path, out: Path, recall: Future) -> list[str]:

@@ -1,6 +1,7 @@
 """What the demo found, judged: checks made of plain numbers, and the one screen that tells them."""
 
 import math
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ AGREES = 1e-3  # of the value: a form and its recording agree; above it the reco
 REPEATS = 1e-6  # of the value: derived anew, a number is the committed one to what processors differ by
 SOLVED, CHANCE = 0.99, 0.15  # of `recall`; its chance is 0.10, with a standard deviation of 0.007 over 2,000 samples
 FLAT, SMALLER = 1.05, 5.0  # AMRB's peak over that of one segment; BPTT's peak over AMRB's at the longest
+_CHAIN = re.compile(r"\s*(<- \S|parameter |\w+ = )")
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,6 @@ def verdict(checks: Sequence[Check], seconds: float) -> str:
     return textwrap.shorten(text, WIDTH, placeholder=" ...")
 
 
-def clipped(lines: Sequence[str], most: int) -> list[str]:
-    """The first `most` lines, each cut at the last gap between columns that fits the screen."""
-    return [line if len(line) <= WIDTH else line[:WIDTH].rpartition("  ")[0].rstrip() or line[:WIDTH]
-            for line in lines[:most]]
+def chain(lines: Sequence[str]) -> list[str]:
+    """Of a trace's lines: the tensor, its form, its constants, and what these rest on directly; cut to the screen."""
+    return [line[:WIDTH] for number, line in enumerate(lines) if number == 0 or _CHAIN.match(line)]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import nbclient
 import nbformat
-from traitlets.config import Config
 
 DOCS = Path(__file__).parents[1]
 ROOT = DOCS.parent
 TUTORIALS = sorted((DOCS / "tutorials").glob("*.ipynb"))
 SECONDS = 600  # a kernel that hangs is ended; a tutorial takes less than one minute
+QUIET = ["--log-level=ERROR"]  # of the kernel
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -23,9 +23,8 @@ def read(path: Path) -> nbformat.NotebookNode:
 def execute(path: Path, folder: Path) -> nbformat.NotebookNode:
     """The notebook with the outputs of a run in `folder`. Raises `CellExecutionError` with the cell that failed."""
     notebook = read(path)
-    sockets = Config({"KernelManager": {"transport": "ipc"}})  # files of this user, no ports
-    nbclient.NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(folder)}},
-                            config=sockets).execute()
+    nbclient.NotebookClient(notebook, timeout=SECONDS, startup_timeout=SECONDS, extra_arguments=QUIET,
+                            resources={"metadata": {"path": str(folder)}}).execute()
     return notebook
 
 

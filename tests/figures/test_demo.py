@@ -80,7 +80,9 @@ def test_a_difference_that_nothing_explains_is_not_fine():
     assert not check.ok
 
 
-def test_lines_of_the_trace_are_cut_between_columns():
-    wide = "  " + "  ".join(["twelve chars"] * 12)
-    (line,) = outcome.clipped([wide, "left out"], 1)
-    assert len(line) <= 100 and line.endswith("twelve chars")
+def test_the_chain_is_the_tensor_and_what_it_rests_on_directly():
+    lines = ["tensor  [8]", "  what it means", "  <- q*t   derived", "     holds for t from 1",
+             "     q = exp(-rate) = 0.7", "   parameter   value", "<- rate   1", "<-  below.it   2", "<- " + "wide " * 40]
+    kept = outcome.chain(lines)
+    assert kept[:5] == [lines[k] for k in (0, 2, 4, 5, 6)]
+    assert len(kept) == 6 and max(map(len, kept)) == 100
