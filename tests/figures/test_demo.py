@@ -82,7 +82,7 @@ def test_a_difference_that_nothing_explains_is_not_fine():
 
 def test_the_chain_is_the_tensor_and_what_it_rests_on_directly():
     lines = ["tensor  [8]", "  what it means", "  <- q*t   derived", "     holds for t from 1",
-             "     q = exp(-rate) = 0.7", "   parameter   value", "<- rate   1", "<-  below.it   2", "<- " + "wide " * 40]
+             "     q = exp(-rate) = 0.7", "   parameter   value", "<- rate   1", "<-  below   2", "<- " + "wide " * 40]
     kept = outcome.chain(lines)
     assert kept[:5] == [lines[k] for k in (0, 2, 4, 5, 6)]
     assert len(kept) == 6 and max(map(len, kept)) == 100
