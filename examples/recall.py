@@ -1,6 +1,6 @@
 """Sixteen neurons and 256 astrocyte processes recall a pattern from a cue with three wrong signs."""
 
-from astro_sim.analysis.energy import energy
+from astro_sim.analysis import energy
 from astro_sim.models.associative_memory import cue, overlaps
 from astro_sim.run.simulation import simulate
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from astro_sim.analysis.course import period as period
     from astro_sim.analysis.course import rise_time as rise_time
     from astro_sim.analysis.levels import encoding as encoding
+    from astro_sim.analysis.model_energy import energy as energy
     from astro_sim.analysis.spiking import firing_rates as firing_rates
     from astro_sim.analysis.summary import summarise as summarise
     from astro_sim.analysis.waves import wave as wave
@@ -35,7 +36,8 @@ _COURSE = "astro_sim.analysis.course"
 __getattr__, __dir__, __all__ = face(__name__, {
     **dict.fromkeys(("Oscillation", "amplitude", "crossings", "duty", "oscillation", "peaks", "period", "rise_time"),
                     _COURSE),
-    "encoding": "astro_sim.analysis.levels", "events": "astro_sim.analysis.events",
+    "encoding": "astro_sim.analysis.levels", "energy": "astro_sim.analysis.model_energy",
+    "events": "astro_sim.analysis.events",
     "firing_rates": "astro_sim.analysis.spiking", "summarise": "astro_sim.analysis.summary",
     "wave": "astro_sim.analysis.waves", "waves": "astro_sim.analysis.waves",
 })

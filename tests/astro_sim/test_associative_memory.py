@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from astro_sim.analysis.energy import energy
+from astro_sim.analysis import energy
 from astro_sim.models import associative_memory as memory
 from astro_sim.models.macro.model import NEURON
 from astro_sim.plan import prepare

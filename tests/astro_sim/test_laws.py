@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from astro_sim.analysis.energy import energy
+from astro_sim.analysis import energy
 from astro_sim.models import MODELS
 from astro_sim.models import associative_memory as memory
 from astro_sim.models.macro import energy as macro_energy

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from astro_sim.analysis.energy import energy
+from astro_sim.analysis import energy
 from astro_sim.models.macro import model as macro
 from astro_sim.run.simulation import simulate
 from foundation.errors import UserError
