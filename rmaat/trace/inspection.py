@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from derivation.record import record as records
+from foundation.reference import reference
 from foundation.shapes import Int, Tensor
 from foundation.table import Table
 from rmaat.biology.biology import Biology
@@ -87,9 +88,10 @@ def inspect(model: RMAAT, tokens: Int[Tensor, "batch length"], lengths: Int[Tens
                      "kept": kept, "written": written, "identity": kept + written, "identity_product": product,
                      "gradient_memory": sizes[t - 1], "gradient_input": sizes[len(segments) + t - 1]})
         product *= kept + written
-    return Inspection(retention=str(model.config.retention), num_segments=model.config.num_segments, loss=loss.item(),
-                      retention_product=_product(model.biology, len(segments)), identity_path=product, rows=rows[::-1],
-                      gradient_reaches_first_segment=rows[-1]["gradient_input"] > 0)
+    return Inspection(
+        retention=reference(model.config.retention), num_segments=model.config.num_segments, loss=loss.item(),
+        retention_product=_product(model.biology, len(segments)), identity_path=product, rows=rows[::-1],
+        gradient_reaches_first_segment=rows[-1]["gradient_input"] > 0)
 
 
 def of_run(run: Run, *, data: Path | None = None, samples: int = 32) -> Inspection:

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from beside import LENGTH
+from rmaat.attention.baselines import Softmax
+from rmaat.model.memory import Retention
 from rmaat.tasks.task import Batch, Task
 from rmaat.training.experiment import TrainConfig, experiment
 
@@ -64,7 +66,21 @@ def CONFIG():
 
 EXPERIMENT = CONFIG()
 NUMBER = 3
+
+
+class Mine(Softmax):
+    pass
+
+
+class Half(Retention):
+    def forward(self, memory, proposed, t):
+        return memory + .5 * (proposed - memory)
 '''
+
+
+SMALL = [part for setting in (
+    "task.num_segments=2", "task.segment=4", "task.train=8", "task.validation=4", "task.test=6", "model.width=8",
+    "model.segment_length=4", "model.layers=1", "train.batch_size=4", "train.steps=3") for part in ("--set", setting)]
 
 
 @pytest.fixture
@@ -110,6 +126,30 @@ def test_every_verb_takes_what_is_of_a_users_own(program, own, tmp_path):
     code, told, _ = program("train", "recall", "--set", f"task={own}:Parity", "--set", "segment_length=4", "--dry-run",
                             "--json")
     assert code == 0 and json.loads(told)["model"]["num_segments"] == 2
+
+
+def test_parts_of_a_network_of_a_users_own(program, own, tmp_path):
+    out, parts = tmp_path / "run", ("--set", f"model.attention={own}:Mine", "--set", f"retention={own}:Half")
+    code, told, err = program("train", "recall_small", "--out", out, "--device", "cpu", "--json", *parts, *SMALL)
+    assert code == 0, err
+    stored = json.loads((out / "config.json").read_text())
+    assert (stored["model"]["attention"], stored["model"]["retention"]) == (f"{own}:Mine", f"{own}:Half")
+    assert str(own) in stored["files"] and stored["task"]["name"] == "recall"
+    for again in (["evaluate", out], ["train", "recall_small", "--out", out, "--resume", *parts, *SMALL]):
+        code, other, err = program(*again, "--device", "cpu", "--json")
+        assert code == 0 and json.loads(other)["rows"] == json.loads(told)["rows"], err
+    code, told, _ = program("inspect", out, "--json")
+    assert code == 0 and [row["kept"] for row in json.loads(told)["rows"]] == [.5] * 2
+    assert "own.py:Half" in program("inspect", out)[1]
+    assert program("trace", out)[0] == 0
+    module = load_file(own)
+    result = train("recall_small", out, device="cpu", resume=True, quiet=True, changes={
+        "attention": module.Mine, "retention": module.Half,
+        **{setting.partition("=")[0]: int(setting.partition("=")[2]) for setting in SMALL[1::2]}})
+    assert type(result.model().blocks[0].attention) is module.Mine
+    own.write_text(OWN.replace(".5 *", ".25 *"))
+    code, _, err = program("evaluate", out)
+    assert code == 2 and f"your file {own} was changed" in err
 
 
 @pytest.mark.parametrize(("name", "says"), [
