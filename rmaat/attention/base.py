@@ -15,10 +15,11 @@ class Attention(nn.Module):
     """Rows that look at each other. An attention of your own is a class under this one with a `forward`:
 
         class Mean(Attention):
-            def forward(self, x, num_memory_tokens=0, mask=None, wanted=ALL, prepared=None):
-                mask = x.new_ones(x.shape[:2]) if mask is None else mask
-                ...
-                return result[:, wanted]
+            def forward(self, x, num_memory_tokens=0, mask=None, *, wanted=ALL, prepared=None):
+                if mask is not None:
+                    x = x.masked_fill(~mask[..., None], 0)
+                count = x.shape[1] if mask is None else mask.sum(1)[:, None, None]
+                return (x.sum(1, keepdim=True) / count).expand_as(x)[:, wanted]
 
     A network builds one for each of its blocks as `kind(width, heads, places, biology=biology, **options)`, where
     options are those fields of its config that the class names in `reads`; the config refuses the others. `places` is

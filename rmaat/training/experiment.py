@@ -68,7 +68,7 @@ class Experiment:
     """One complete config. An ablation is `dataclasses.replace` on one of its parts.
 
     Task, attention and retention may be of a user's own. Raises `UserError` for a task that is not what `Task` asks
-    for.
+    for, and for a network that gives no logits of a sample.
     """
 
     name: str
@@ -78,6 +78,9 @@ class Experiment:
 
     def __post_init__(self):
         check_task(self.task)
+        if self.model.output != "classes":
+            raise UserError(f"model.output = {self.model.output}: a task has one label a sample, so train with "
+                            "output = classes; put another head on the network in a loop of your own")
 
     @property
     def hash(self) -> str:

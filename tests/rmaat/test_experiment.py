@@ -110,3 +110,8 @@ def test_the_control_differs_in_the_retention_alone():
 def test_an_odd_length_gets_one_more_segment():
     made = experiment("odd", TASKS["recall"](num_segments=3, segment=5), TrainConfig(), segment_length=4)
     assert made.model.num_segments == 4
+
+
+def test_a_task_needs_the_logits_of_a_sample():
+    with pytest.raises(UserError, match="output = tokens: a task has one label a sample"):
+        change(recall(), ["output=tokens"])

@@ -1,5 +1,6 @@
 """An attention and a retention rule of a user's own in the network: as a class, by file and name, traced."""
 
+import inspect
 from dataclasses import replace
 from textwrap import dedent
 
@@ -149,3 +150,23 @@ def test_numbers_without_origin_are_told_and_the_others_traced(own):
     assert f"blocks.0.attention.gain = 1.5   {own}:Mean" in str(report).replace("\n    ", " ")
     assert report.to_json()["nowhere"][1]["value"] == 1.5
     assert "nowhere" not in str(trace(CONFIG, records.load()))
+
+
+class Mean(Attention):
+    """As the docstring of `Attention` has it."""
+
+    def forward(self, x, num_memory_tokens=0, mask=None, *, wanted=ALL, prepared=None):
+        if mask is not None:
+            x = x.masked_fill(~mask[..., None], 0)
+        count = x.shape[1] if mask is None else mask.sum(1)[:, None, None]
+        return (x.sum(1, keepdim=True) / count).expand_as(x)[:, wanted]
+
+
+def test_the_docstrings_example_is_that_of_the_tests_and_keeps_the_rules():
+    lines = [line.strip() for line in Attention.__doc__.splitlines()]
+    for line in inspect.getsource(Mean.forward).splitlines():
+        assert line.strip() in lines
+    model = RMAAT(replace(CONFIG, attention=Mean)).eval()
+    tokens, lengths = torch.arange(18).repeat(2, 1), torch.tensor([18, 9])
+    torch.testing.assert_close(model(tokens, lengths)[1:], model(tokens[1:, :9]), rtol=1e-5, atol=1e-6)
+    assert orphans(model) == []
