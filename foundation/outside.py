@@ -48,7 +48,9 @@ def find(kind: str, given: str, registry: Mapping[str, object], of: type | tuple
     found = getattr(module, name)
     if not _is(found, of):
         wanted = " or ".join(one.__name__ for one in (of if isinstance(of, tuple) else (of,)))
-        raise UserError(f"{kind} '{given}': {name} is of type {type(found).__name__}; give a {wanted}")
+        what = "another class" if isinstance(found, type) else f"of type {type(found).__name__}"
+        article = "an" if wanted[0] in "AEIOU" else "a"
+        raise UserError(f"{kind} '{given}': {name} is {what}; give {article} {wanted}")
     return found
 
 

@@ -97,9 +97,9 @@ def test_a_stream_takes_a_rule_of_ones_own(own, tmp_path):
 
 
 @pytest.mark.parametrize(("fields", "message"), [
-    ({"attention": "Half"}, "own.py:Half': Half is of type type; give a Attention"),
+    ({"attention": "Half"}, "own.py:Half': Half is another class; give an Attention"),
     ({"attention": "NUMBER"}, "NUMBER is of type int"),
-    ({"retention": "Mean"}, "own.py:Mean': Mean is of type type; give a Retention"),
+    ({"retention": "Mean"}, "own.py:Mean': Mean is another class; give a Retention"),
     ({"retention": "Halves"}, "has no 'Halves'; it has: .*Half"),
     ({"attention": "Mean", "kernel": "diffusive"}, "kernel = diffusive: attention = .*own.py:Mean reads no kernel")])
 def test_what_is_none_is_refused(own, fields, message):

@@ -153,7 +153,7 @@ def test_parts_of_a_network_of_a_users_own(program, own, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "says"), [
-    ("CONFG", "it has: CONFIG, EXPERIMENT"), ("NUMBER", "NUMBER is of type int; give a Experiment or function"),
+    ("CONFG", "it has: CONFIG, EXPERIMENT"), ("NUMBER", "NUMBER is of type int; give an Experiment or function"),
 ])
 def test_what_is_no_config_is_said(program, own, tmp_path, name, says):
     code, _, err = program("train", f"{own}:{name}", "--out", tmp_path / "run")
