@@ -62,7 +62,7 @@ def train(
     source = _record(record, sample)
     _warn(experiment.model, source)
     if dry_run:
-        _plan(experiment, source, device, json)
+        _plan(experiment, source, device, json=json)
         return
     if out is None:
         raise UserError("no --out given; name the folder of the run, for example --out runs/" + config)
@@ -98,7 +98,7 @@ def _warn(model, record) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
-def _plan(experiment, source, device: str, json: bool) -> None:
+def _plan(experiment, source, device: str, *, json: bool) -> None:
     """What would be trained, checked as far as that goes without data."""
     from rmaat.trace.report import build
     from rmaat.training.evaluation import find_device

@@ -72,7 +72,7 @@ def as_json(head: Mapping[str, Cell], tables: Sequence[Table], targets: Sequence
             "targets": [dataclasses.asdict(target) | {"met": target.met} for target in targets]}
 
 
-def as_markdown(title: str, head: Mapping[str, Cell], tables: Sequence[Table], targets: Sequence[Target]) -> str:
+def as_markdown(title: str, head: Mapping[str, Cell], tables: Sequence[Table], *, targets: Sequence[Target]) -> str:
     """A page for `results/`: how it was made, the targets, the tables."""
     told = [f"# {title}", "\n".join(f"- {name}: {f'`{value}`' if name == 'command' else value}"
                                     for name, value in head.items())]

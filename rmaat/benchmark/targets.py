@@ -86,7 +86,7 @@ def speed(bench: Bench, num_segments: int = 8) -> Iterator[Table | Target]:
     T = num_segments
     rows, targets = [], []
 
-    def compare(what: str, bound: float | None, ours: Mapping, theirs: Mapping, T: int = T) -> None:
+    def compare(what: str, bound: float | None, ours: Mapping, *, theirs: Mapping, T: int = T) -> None:
         told(what, bench.seconds(T, {"ours": ours, "theirs": theirs}), bound)
 
     def told(what: str, seconds: Mapping[str, Sequence[float]], bound: float | None = None) -> float:
@@ -102,18 +102,18 @@ def speed(bench: Bench, num_segments: int = 8) -> Iterator[Table | Target]:
     bptt, generic, full = ALGORITHMS["bptt"], ALGORITHMS["checkpointed"], ALGORITHMS["amrb not pruned"]
     again = told("a pass without graph, all segments, over BPTT", in_turns(
         {"ours": bench.forward(T, **full), "theirs": bench.step(T, **bptt)}, bench.repeats, bench.device))
-    compare(f"time over BPTT, plain (by arithmetic {_work(T, 1):.3f})", 1.25, full, bptt)
+    compare(f"time over BPTT, plain (by arithmetic {_work(T, 1):.3f})", 1.25, full, theirs=bptt)
     for other in sorted({4, 32} - {T}):
-        compare(f"the same, T = {other} (by arithmetic {_work(other, 1):.3f})", None, full, bptt, other)
-    compare(f"the same, keep_last = 3 (by arithmetic {_work(T, 3):.3f})", 1.25, full | {"keep_last": 3}, bptt)
-    compare("time over BPTT, pruned, 2 layers", 1.0, {}, bptt)
-    compare("time over BPTT, pruned, 4 layers", 1.2, FOUR, bptt | FOUR)
-    compare("both pruned, 2 layers", None, {}, ALGORITHMS["bptt pruned"])
+        compare(f"the same, T = {other} (by arithmetic {_work(other, 1):.3f})", None, full, theirs=bptt, T=other)
+    compare(f"the same, keep_last = 3 (by arithmetic {_work(T, 3):.3f})", 1.25, full | {"keep_last": 3}, theirs=bptt)
+    compare("time over BPTT, pruned, 2 layers", 1.0, {}, theirs=bptt)
+    compare("time over BPTT, pruned, 4 layers", 1.2, FOUR, theirs=bptt | FOUR)
+    compare("both pruned, 2 layers", None, {}, theirs=ALGORITHMS["bptt pruned"])
     for times in (1, 2, 4):
         size = {"segment_length": times * bench.shape.segment_length}
         what = f"time over torch.utils.checkpoint, segments of {size['segment_length']}"
-        compare(what, .9 if times == 1 else 1.02, size, generic | size)
-        compare(f"{what}, neither pruned", 1.02, full | size, generic | size)
+        compare(what, .9 if times == 1 else 1.02, size, theirs=generic | size)
+        compare(f"{what}, neither pruned", 1.02, full | size, theirs=generic | size)
     yield Table(f"Time of a training step, T = {T}: medians over turns", (
         "what", "AMRB, ms", "other, ms", "ratio", "middle half of turns"), rows, note=(
             "By arithmetic: a backward pass costs two forward passes, and all but the last keep_last segments run "

@@ -37,7 +37,7 @@ class Traffic(TorchDispatchMode):
         return result
 
 
-def attention(bench: Bench, lengths: Sequence[int] = LENGTHS, backward: bool = False,
+def attention(bench: Bench, lengths: Sequence[int] = LENGTHS, backward: bool = False, *,
               compiled: bool = False) -> Iterator[Table]:
     """Attention modules alone (projections and all) over N tokens, against torch's SDPA; batch, width, heads of bench.
 
@@ -49,7 +49,7 @@ def attention(bench: Bench, lengths: Sequence[int] = LENGTHS, backward: bool = F
     plain = list(MODULES)[1:]
     times, rates, best = [], [], copy_bandwidth(bench.device)
     for length in lengths:
-        runs = _attention_runs(bench, length, backward, compiled)
+        runs = _attention_runs(bench, length, backward, compiled=compiled)
         seconds = {name: min(found) for name, found in in_turns(runs, bench.repeats, bench.device).items()}
         times.append([length, *(1e3 * seconds[name] for name in names),
                       *(seconds[names[0]] / seconds[name] for name in names[1:])])
@@ -72,7 +72,7 @@ def _traffic(run: Callable[[], object]) -> int:
     return traffic.nbytes
 
 
-def _attention_runs(bench: Bench, length: int, backward: bool, compiled: bool) -> dict[str, Callable[[], None]]:
+def _attention_runs(bench: Bench, length: int, backward: bool, *, compiled: bool) -> dict[str, Callable[[], None]]:
     torch.manual_seed(0)
     x = torch.randn(bench.batch, length, bench.shape.width, device=bench.device, requires_grad=backward)
 

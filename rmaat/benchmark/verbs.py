@@ -51,7 +51,7 @@ def _counts(option: str, text: str) -> list[int]:
     return counts
 
 
-def _bench(batch: int, width: int, heads: int, repeats: int, threads: int, device: str, precision: str,
+def _bench(*, batch: int, width: int, heads: int, repeats: int, threads: int, device: str, precision: str,
            segment_length: int = 128) -> "Bench":
     import dataclasses
 
@@ -67,7 +67,7 @@ def _bench(batch: int, width: int, heads: int, repeats: int, threads: int, devic
     return Bench(shape, batch, repeats, find_device(device).type, precision)
 
 
-def _show(bench: "Bench", title: str, parts: Iterator, out: Path | None, json: bool) -> None:
+def _show(bench: "Bench", title: str, parts: Iterator, *, out: Path | None, json: bool) -> None:
     """Print tables as they come and the targets at the end; write the page if asked."""
     import datetime
 
@@ -89,7 +89,7 @@ def _show(bench: "Bench", title: str, parts: Iterator, out: Path | None, json: b
     elif targets:
         print(f"\n{target_table(targets).text()}")
     if out is not None:
-        write_text(out, as_markdown(title, head, tables, targets))
+        write_text(out, as_markdown(title, head, tables, targets=targets))
 
 
 @app.command()
@@ -102,10 +102,11 @@ def memory(segments: Segments = "1,2,4,8,16,32", batch: Batch = 8, width: Width 
     python -m rmaat benchmark memory --segments 1,8,32
     """
     counts = _counts("--segments", segments)
-    bench = _bench(batch, width, heads, 1, threads, device, precision, segment_length)
+    bench = _bench(batch=batch, width=width, heads=heads, repeats=1, threads=threads, device=device,
+                   precision=precision, segment_length=segment_length)
     from rmaat.benchmark import targets
 
-    _show(bench, "Memory of the gradient algorithms", targets.memory(bench, counts), out, json)
+    _show(bench, "Memory of the gradient algorithms", targets.memory(bench, counts), out=out, json=json)
 
 
 @app.command()
@@ -118,10 +119,11 @@ def speed(num_segments: Annotated[int, typer.Option("--num-segments", min=2, hel
     \b
     python -m rmaat benchmark speed --repeats 51
     """
-    bench = _bench(batch, width, heads, repeats, threads, device, precision, segment_length)
+    bench = _bench(batch=batch, width=width, heads=heads, repeats=repeats, threads=threads, device=device,
+                   precision=precision, segment_length=segment_length)
     from rmaat.benchmark import targets
 
-    _show(bench, "Speed of the gradient algorithms", targets.speed(bench, num_segments), out, json)
+    _show(bench, "Speed of the gradient algorithms", targets.speed(bench, num_segments), out=out, json=json)
 
 
 @app.command()
@@ -137,10 +139,12 @@ def attention(lengths: Annotated[str, typer.Option("--lengths", help="Numbers of
     python -m rmaat benchmark attention --lengths 256,1024,65536 --backward
     """
     counts = _counts("--lengths", lengths)
-    bench = _bench(batch, width, heads, repeats, threads, device, precision)
+    bench = _bench(batch=batch, width=width, heads=heads, repeats=repeats, threads=threads, device=device,
+                   precision=precision)
     from rmaat.benchmark import throughput as speeds
 
-    _show(bench, "Attention alone", speeds.attention(bench, counts, backward, compiled), out, json)
+    _show(bench, "Attention alone", speeds.attention(bench, counts, backward, compiled=compiled), out=out,
+          json=json)
 
 
 @app.command()
@@ -155,10 +159,11 @@ def throughput(segment_lengths: Annotated[str, typer.Option("--segment-lengths",
     python -m rmaat benchmark throughput --segment-lengths 128 --segments 2,4
     """
     sizes, counts = _counts("--segment-lengths", segment_lengths), _counts("--segments", segments)
-    bench = _bench(batch, width, heads, repeats, threads, device, precision)
+    bench = _bench(batch=batch, width=width, heads=heads, repeats=repeats, threads=threads, device=device,
+                   precision=precision)
     from rmaat.benchmark import throughput as speeds
 
-    _show(bench, "Throughput in training", speeds.throughput(bench, sizes, counts), out, json)
+    _show(bench, "Throughput in training", speeds.throughput(bench, sizes, counts), out=out, json=json)
 
 
 @app.command(name="all")
@@ -172,8 +177,9 @@ def everything(batch: Batch = 8, width: Width = 64, heads: Heads = 1, repeats: R
     python -m rmaat benchmark all --out results/speed_cpu.md
     python -m rmaat benchmark all --device cuda --precision bf16 --width 512 --heads 8 --out results/speed_gpu.md
     """
-    bench = _bench(batch, width, heads, repeats, threads, device, precision)
-    _show(bench, "Memory and speed", _all_parts(bench), out, json)
+    bench = _bench(batch=batch, width=width, heads=heads, repeats=repeats, threads=threads, device=device,
+                   precision=precision)
+    _show(bench, "Memory and speed", _all_parts(bench), out=out, json=json)
 
 
 def _all_parts(bench: "Bench") -> Iterator:

@@ -78,15 +78,15 @@ def check_data(split: Split, name: str, task: Task) -> Split:
     if labels.shape != (len(split),) or labels.dtype != np.int64:
         raise UserError(f"{where}: all_labels gives {labels.dtype} of shape {labels.shape}; give int64 of shape "
                         f"({len(split)},)")
-    _within(where, "label", torch.from_numpy(labels), (labels < 0) | (labels >= task.num_classes),
+    _within(where, "label", torch.from_numpy(labels), bad=(labels < 0) | (labels >= task.num_classes),
             allowed=(0, task.num_classes - 1))
     indices = look_at(split)
-    _check_samples(split, indices, where, task)
+    _check_samples(split, indices, where, task=task)
     _check_pure(split, indices, where)
     return split
 
 
-def _check_samples(split: Split, indices: np.ndarray, where: str, task: Task) -> None:
+def _check_samples(split: Split, indices: np.ndarray, where: str, *, task: Task) -> None:
     """Shapes and ranges of the samples at `indices`, whose labels `all_labels` knows."""
     tokens, lengths, labels = batch = split.batch(indices)
     shapes = [tuple(x.shape) for x in batch]
@@ -96,9 +96,9 @@ def _check_samples(split: Split, indices: np.ndarray, where: str, task: Task) ->
     if any(x.dtype != torch.int64 for x in batch):
         raise UserError(f"{where}: tokens, lengths and labels are of type {[str(x.dtype) for x in batch]}; give int64")
     top = min(task.max_length, tokens.shape[1])
-    _within(where, "length", lengths, (lengths < 1) | (lengths > top), allowed=(1, top), samples=indices)
+    _within(where, "length", lengths, bad=(lengths < 1) | (lengths > top), allowed=(1, top), samples=indices)
     inside = torch.arange(tokens.shape[1]) < lengths[:, None]
-    _within(where, "token", tokens, inside & ((tokens < 0) | (tokens >= task.vocab_size)),
+    _within(where, "token", tokens, bad=inside & ((tokens < 0) | (tokens >= task.vocab_size)),
             allowed=(0, task.vocab_size - 1), samples=indices)
     if not np.array_equal(labels.numpy(), split.all_labels()[indices]):
         raise UserError(f"{where}: the labels of batch are not those of all_labels; both should follow the indices")
@@ -114,7 +114,8 @@ def _check_pure(split: Split, indices: np.ndarray, where: str) -> None:
                         "function of its index alone, for example by a generator that is seeded with it")
 
 
-def _within(where: str, kind: str, values, bad, *, allowed: tuple[int, int], samples: np.ndarray | None = None) -> None:
+def _within(where: str, kind: str, values: torch.Tensor, *, bad, allowed: tuple[int, int],
+            samples: np.ndarray | None = None) -> None:
     bad = torch.as_tensor(bad)
     if not bad.any():
         return

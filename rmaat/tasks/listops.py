@@ -81,7 +81,7 @@ def generated(task: ListOps, workers: int | None = None) -> dict[str, RaggedSpli
     if workers is None:
         workers = (os.cpu_count() or 1) if total >= PARALLEL_FROM else 1
     with Progress(f"listops: generating {total} trees", total) as progress:
-        made = generator.generate(shape, task.seed, sizes, workers, progress.update)
+        made = generator.generate(shape, task.seed, sizes, workers=workers, report=progress.update)
     splits = {name: RaggedSplit.join(*zip(*samples, strict=True)) for name, samples in made.items()}
     _write_cache(path, key, splits)
     return splits

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 from foundation.errors import UserError
 
@@ -62,7 +62,7 @@ def grow(draw: Callable[[], float], shape: Shape, tokens: bytearray, depth: int 
     return APPLY[operator](values)
 
 
-def sample(shape: Shape, seed: int, split: str, index: int, redraw: int = 0) -> tuple[bytes, int]:
+def sample(shape: Shape, seed: int, split: str, *, index: int, redraw: int = 0) -> tuple[bytes, int]:
     """Token ids and value of one kept tree. Raises `UserError` when the shape keeps next to none."""
     draw = random.Random(f"{seed}/{split}/{index}/{redraw}").random  # seeded by SHA-512 of the text
     for _ in range(MAX_TRIES):
@@ -74,23 +74,33 @@ def sample(shape: Shape, seed: int, split: str, index: int, redraw: int = 0) -> 
                     f"depth {shape.max_depth}, at most {shape.max_arguments} arguments; widen the lengths or the tree")
 
 
-def _chunk(shape: Shape, seed: int, split: str, start: int, stop: int) -> list[tuple[bytes, int]]:
-    return [sample(shape, seed, split, index) for index in range(start, stop)]
+class Chunk(NamedTuple):
+    """The samples from `start` to `stop`, without it, of a split: what one worker makes."""
+
+    shape: Shape
+    seed: int
+    split: str
+    start: int
+    stop: int
+
+    def samples(self) -> list[tuple[bytes, int]]:
+        """Token ids and value of each."""
+        return [sample(self.shape, self.seed, self.split, index=index) for index in range(self.start, self.stop)]
 
 
-def generate(shape: Shape, seed: int, sizes: dict[str, int], workers: int = 1,
+def generate(shape: Shape, seed: int, sizes: dict[str, int], *, workers: int = 1,
              report: Callable[[int], None] = lambda done: None) -> dict[str, list[tuple[bytes, int]]]:
     """Samples of every split, no tree twice, neither within a split nor across splits.
 
     `sizes` maps split -> samples; where a tree repeats an earlier one (earlier splits first) it is drawn anew, in
     order, so the result depends on no worker. `report` is told the number of samples made so far.
     """
-    jobs = [(shape, seed, split, start, min(start + CHUNK, size))
+    jobs = [Chunk(shape, seed, split, start, min(start + CHUNK, size))
             for split, size in sizes.items() for start in range(0, size, CHUNK)]
     splits: dict[str, list[tuple[bytes, int]]] = {split: [] for split in sizes}
     seen: set[bytes] = set()
     for job, chunk in zip(jobs, _run(jobs, workers), strict=True):
-        split = splits[job[2]]
+        split = splits[job.split]
         for tokens, value in chunk:
             redraw = 0
             while tokens in seen:
@@ -98,18 +108,18 @@ def generate(shape: Shape, seed: int, sizes: dict[str, int], workers: int = 1,
                 if redraw > MAX_REDRAWS:
                     raise UserError(f"listops: {len(seen)} distinct trees are all that {MAX_REDRAWS} draws find with "
                                     f"{shape}; ask for fewer samples or longer trees")
-                tokens, value = sample(shape, seed, job[2], len(split), redraw)
+                tokens, value = sample(shape, seed, job.split, index=len(split), redraw=redraw)
             seen.add(tokens)
             split.append((tokens, value))
         report(sum(map(len, splits.values())))
     return splits
 
 
-def _run(jobs: list[tuple], workers: int) -> Iterator[list[tuple[bytes, int]]]:
+def _run(jobs: list[Chunk], workers: int) -> Iterator[list[tuple[bytes, int]]]:
     """The chunks in order. Workers are programs of their own: torch's threads must not be forked, and
     multiprocessing's "spawn" would run the caller's script again."""
     if workers == 1 or len(jobs) < 2:
-        yield from (_chunk(*job) for job in jobs)
+        yield from (job.samples() for job in jobs)
         return
     with ThreadPoolExecutor(min(workers, len(jobs))) as pool:
         try:
@@ -119,7 +129,7 @@ def _run(jobs: list[tuple], workers: int) -> Iterator[list[tuple[bytes, int]]]:
             raise
 
 
-def _ask_worker(job: tuple) -> list[tuple[bytes, int]]:
+def _ask_worker(job: Chunk) -> list[tuple[bytes, int]]:
     shape, *rest = job
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     done = subprocess.run([sys.executable, "-m", __name__], input=json.dumps([asdict(shape), *rest]), text=True,
@@ -135,7 +145,7 @@ def _work() -> None:
     """One chunk: the job as JSON on stdin, the samples as JSON on stdout."""
     shape, *rest = json.load(sys.stdin)
     try:
-        answer = {"samples": [(tokens.hex(), value) for tokens, value in _chunk(Shape(**shape), *rest)]}
+        answer = {"samples": [(tokens.hex(), value) for tokens, value in Chunk(Shape(**shape), *rest).samples()]}
     except UserError as error:
         answer = {"error": str(error)}
     json.dump(answer, sys.stdout)

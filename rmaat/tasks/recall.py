@@ -68,7 +68,7 @@ class Recall(Task):
     def split(self, name: str, data: Path | None = None) -> Split:
         """Generated on the fly; raises `UserError` for a `data` folder, which would not be looked at."""
         if data is not None:
-            raise UserError(f"task recall makes its own data; leave --data {data} away")
+            raise UserError(f"task recall makes its own data; leave out --data {data}")
         return RecallSplit(self, SPLITS.index(check_split(name)), getattr(self, name))
 
 

@@ -1,4 +1,15 @@
-"""No number of the network is without an origin: all that the built model holds, and all that its source spells out."""
+"""No number of the network is without an origin: all that the built model holds, and all that its source spells out.
+
+How it works, for whom it surprises. The first half builds networks and walks through everything that they hold:
+buffers, learned tensors, attributes, the arguments of partials, what functions close over. Each number must be named in
+an `origins` (see rmaat/biology/provenance.py). The second half reads the source of FILES as a syntax tree and looks at
+every number that is written there. Allowed are 0 and 1, an index, an axis or shape (SHAPES, SIZES), a field's default,
+and what an `origins` declares by the name of the constant. All else fails, also in a line that seems harmless.
+
+When it fails on your line: give the number a name at the top of the file, `LEVEL = .3`, and declare why it is what it
+is, `origins = declare(LEVEL=Engineering(LEVEL, "the reason"))`. Where it comes from biology it belongs into the record
+and is read by `FromRecord`. Where it is a shape that is taken for a quantity, add the call's name to SHAPES.
+"""
 
 import ast
 import dataclasses

@@ -87,7 +87,7 @@ def test_no_tree_twice_within_or_across_splits(trees):
     made = generate(tiny, 0, sizes)
     assert {name: len(samples) for name, samples in made.items()} == sizes
     assert len({tokens for samples in made.values() for tokens, _ in samples}) == 250
-    assert any(sample(tiny, 0, "train", k)[0] != made["train"][k][0] for k in range(150))  # some were drawn anew
+    assert any(sample(tiny, 0, "train", index=k)[0] != made["train"][k][0] for k in range(150))  # some were drawn anew
 
 
 def test_the_result_does_not_depend_on_the_number_of_workers(monkeypatch):
@@ -112,7 +112,7 @@ def test_the_test_split_does_not_depend_on_the_size_of_the_training_split():
 def test_impossible_shapes_are_refused_instead_of_drawn_for_ever(monkeypatch):
     monkeypatch.setattr(listops_trees, "MAX_TRIES", 2_000)
     with pytest.raises(UserError, match="no tree with 500 < length < 2000"):
-        sample(Shape(max_depth=3), 0, "test", 0)
+        sample(Shape(max_depth=3), 0, "test", index=0)
     with pytest.raises(UserError, match="distinct trees are all"):
         generate(Shape(min_length=0, max_length=2), 0, {"test": 11})
     with pytest.raises(UserError, match=r"task\.min_length = 1999"):

@@ -93,7 +93,7 @@ def test_ragged_samples_are_padded_to_the_longest_of_the_batch():
 
 
 def test_a_data_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="task recall makes its own data; leave --data"):
+    with pytest.raises(UserError, match="task recall makes its own data; leave out --data"):
         Recall().split("train", tmp_path)
 
 
