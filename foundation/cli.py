@@ -103,7 +103,7 @@ def _say(error: Exception) -> int:
     return said.exit_code
 
 
-def print_json(value) -> None:
+def print_json(value: object) -> None:
     """Print one JSON document."""
     print(json.dumps(value, indent=1, allow_nan=False))
 

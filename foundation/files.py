@@ -39,7 +39,7 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
-def canonical_json(value) -> str:
+def canonical_json(value: object) -> str:
     """One text for one value: sorted keys, no blanks, no NaN. What is hashed is this text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 

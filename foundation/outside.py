@@ -54,8 +54,11 @@ def find(kind: str, given: str, registry: Mapping[str, object], of: type | tuple
     return found
 
 
-def _is(value, of) -> bool:
-    return of is object or isinstance(value, of) or (isinstance(value, type) and issubclass(value, of))
+def _is(value: object, of: type | tuple[type, ...]) -> bool:
+    """Whether it is of the type, or a class of its own kind; the type itself, imported to derive from it, is not."""
+    bases = of if isinstance(of, tuple) else (of,)
+    return of is object or isinstance(value, of) or (
+        isinstance(value, type) and issubclass(value, of) and value not in bases)
 
 
 def _parts(text: str) -> tuple[str, str, str]:

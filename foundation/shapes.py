@@ -12,7 +12,7 @@ except ImportError:  # a machine that only runs needs no shape checker
     class _Shaped:
         """Stands in for jaxtyping's types: the shape is documentation only."""
 
-        def __class_getitem__(cls, item):
+        def __class_getitem__(cls, item: tuple[type, str]) -> type:
             return item[0]
 
     Bool = Float = Int = Integer = _Shaped

@@ -8,8 +8,12 @@ import difflib
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from foundation.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    import typer
 
 # module -> the console script that is installed for it
 SCRIPTS = {"astro_sim": "astro-sim", "derivation": "astro-derive", "rmaat": "rmaat", "figures": "astro-figures"}
@@ -52,7 +56,7 @@ def in_house_style(error: Exception) -> UserError:
     return UserError(f"{message[:1].lower()}{message[1:]}{see}")
 
 
-def _unknown_option(name: str, context, see: str) -> str:
+def _unknown_option(name: str, context: "typer.Context", see: str) -> str:
     known = [spelling for option in context.command.params for spelling in option.opts if spelling.startswith("-")]
     close = difflib.get_close_matches(name, [*known, "--debug", "--help"], n=1)
     return f"unknown option '{name}'" + (f"; did you mean '{close[0]}'?" if close else "") + see

@@ -16,7 +16,7 @@ REGISTRY = {"one": 1, "two": 2}
 def own(tmp_path):
     (tmp_path / "beside.py").write_text("VALUE = 40\n")
     file = tmp_path / "own.py"
-    file.write_text("from beside import VALUE\nCOUNT = VALUE + 2\nNAME = 'a'\nclass Kind(dict): pass\n")
+    file.write_text("from beside import VALUE\nCOUNT = VALUE + 2\nNAME = 'a'\nclass Kind(dict): pass\nWhole = int\n")
     return file
 
 
@@ -35,7 +35,8 @@ def test_a_name_of_the_registry_and_one_of_a_file(own):
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("tow", "did you mean 'two'"), ("{own}:CUONT", "it has: COUNT"), ("{own}:NAME", "of type str; give a int"),
+    ("tow", "did you mean 'two'"), ("{own}:Whole", "Whole is of type type; give a int"),
+    ("{own}:CUONT", "it has: COUNT, VALUE$"), ("{own}:NAME", "of type str; give a int"),
     ("{own}x.py:COUNT", "no file"), ("no_such.module:COUNT", "no module 'no_such.module'")])
 def test_what_cannot_be_found_is_said(own, text, said):
     with pytest.raises(UserError, match=said):

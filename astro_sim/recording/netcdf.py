@@ -7,15 +7,20 @@ dimensions up in the file again for every variable, which is most of what a shor
 """
 
 import json
-from pathlib import Path
+import os
+from typing import TYPE_CHECKING
 
 from astro_sim.recording.series import Assignment, Events, Series
+
+if TYPE_CHECKING:
+    import h5py
+    import xarray
 
 FORMAT = "astro_sim recording 1"
 BARE = b"This is a netCDF dimension but not a netCDF variable.%10d"  # the format's own words, and the size
 
 
-def write(dataset, path) -> None:
+def write(dataset: "xarray.Dataset", path: str | os.PathLike) -> None:
     """Write a Dataset of numbers and texts, whose attributes are texts, to `path`, which is replaced.
 
     An empty dimension becomes unlimited, as HDF5 has no other. Errors: `OSError` where `path` cannot be written.
@@ -26,7 +31,7 @@ def write(dataset, path) -> None:
     variables, attributes = conventions.cf_encoder(*conventions.encode_dataset_coordinates(dataset))
     with h5py.File(path, "w", track_order=True) as file:
         made = {name: _create(file, name, variable) for name, variable in variables.items()}
-        scales = [_scale(file, made.get(name), name, size, number)
+        scales = [_scale(file, made.get(name), name, size=size, number=number)
                   for number, (name, size) in enumerate(dataset.sizes.items())]
         numbers = {name: number for number, name in enumerate(dataset.sizes)}
         for name, variable in variables.items():
@@ -38,7 +43,7 @@ def write(dataset, path) -> None:
         file.attrs.update(attributes)
 
 
-def _create(file, name: str, variable):
+def _create(file: "h5py.File", name: str, variable: "xarray.Variable") -> "h5py.Dataset":
     """The variable's dataset: its numbers or texts, and its attributes."""
     import h5py
     import numpy as np
@@ -53,7 +58,8 @@ def _create(file, name: str, variable):
     return data
 
 
-def _scale(file, variable, name: str, size: int, number: int):
+def _scale(file: "h5py.File", variable: "h5py.Dataset | None", name: str, *, size: int, number: int
+           ) -> "h5py.Dataset":
     """The HDF5 dimension scale of a dimension: the variable of its name, or a dataset that only has its size."""
     if variable is None:
         scale = file.create_dataset(name, (size,), ">f4", maxshape=None if size else [None], track_order=True)
@@ -65,7 +71,7 @@ def _scale(file, variable, name: str, size: int, number: int):
     return scale
 
 
-def read(path: str | Path) -> tuple[dict[str, str], tuple | None]:
+def read(path: str | os.PathLike) -> tuple[dict[str, str], tuple | None]:
     """A recording's file: its attributes, and time, variables, meta, events, maps; None where the format is not ours.
 
     Through h5py, as NetCDF is HDF5: it fails cleanly on a damaged file, and loads in a third of the time.
@@ -92,7 +98,7 @@ def read(path: str | Path) -> tuple[dict[str, str], tuple | None]:
                             *_read_indices(file))
 
 
-def _read_indices(file) -> tuple[dict[str, Events], dict[str, Assignment]]:
+def _read_indices(file: "h5py.File") -> tuple[dict[str, Events], dict[str, Assignment]]:
     """Events and assignments of an open file: told by their attributes."""
     import numpy as np
 

@@ -8,6 +8,9 @@ from astro_sim.recording.labels import label
 from foundation.errors import UserError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from astro_sim.recording.recording import Recording
     from astro_sim.recording.series import Series
 
@@ -15,7 +18,8 @@ TIME = label("time", "second")
 ACROSS = 26  # letters of a label beside a panel
 
 
-def plot(recording: "Recording", names: str | Sequence[str] | None = None, ax=None):
+def plot(recording: "Recording", names: str | Sequence[str] | None = None,
+         ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
     """A matplotlib Figure: variables (default: all) over time; in the axes given, one a variable, or in a new picture.
 
     Up to six elements are lines; more are a picture of element against time. Events of a population are marked in its
@@ -37,7 +41,7 @@ def plot(recording: "Recording", names: str | Sequence[str] | None = None, ax=No
     return figure
 
 
-def plot_series(series: "Series", ax=None):
+def plot_series(series: "Series", ax: "Axes | None" = None) -> "Figure":
     """The same of one series, without events."""
     panel, = _axes(1, ax)
     _panel(panel, series)
@@ -45,7 +49,7 @@ def plot_series(series: "Series", ax=None):
     return panel.figure
 
 
-def _axes(count: int, given) -> list:
+def _axes(count: int, given: "Axes | Sequence[Axes] | None") -> "list[Axes]":
     """The axes given, or those of a new picture."""
     from foundation.pictures import panels
 
@@ -57,7 +61,7 @@ def _axes(count: int, given) -> list:
     return axes
 
 
-def _panel(panel, series: "Series") -> None:
+def _panel(panel: "Axes", series: "Series") -> None:
     from foundation.pictures import COLOURS, HEAT
 
     count, said = len(series.labels), textwrap.fill(label(series.long_name, series.unit), ACROSS)
@@ -75,7 +79,7 @@ def _panel(panel, series: "Series") -> None:
                      bbox_to_anchor=(1, 0.5))
 
 
-def _mark_events(panel, recording: "Recording", population: str, count: int) -> None:
+def _mark_events(panel: "Axes", recording: "Recording", population: str, count: int) -> None:
     """Few elements: a tick below the top for each event; many: a dot at the element."""
     from foundation.pictures import COLOURS
 

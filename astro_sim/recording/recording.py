@@ -2,8 +2,9 @@
 
 import hashlib
 import math
+import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ from foundation.table import Table
 if TYPE_CHECKING:
     import pandas
     import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 HASHED = 1 << 19  # numbers at a time
 
@@ -115,7 +118,7 @@ class Recording:
         """A DataFrame by time in seconds; columns NAME, or NAME[LABEL] where there are several; units in `attrs`."""
         return frames.frame(self.time, self.variables)
 
-    def plot(self, names=None, ax=None):
+    def plot(self, names: str | Sequence[str] | None = None, ax: "Axes | Sequence[Axes] | None" = None) -> "Figure":
         """A matplotlib Figure with a panel for each variable (default: all), words and units on the axes.
 
         names: which; ax: draw there instead, one axes a variable. Errors: `UserError` as in `recording.plot.plot`.
@@ -145,7 +148,7 @@ class Recording:
         end = f"{self.time[-1]:g} s, " if len(self.time) else ""
         return f"{self.meta['model']}{chosen}, {end}{len(self.time)} records" + (", partial" if self.partial else "")
 
-    def save(self, path) -> Path:
+    def save(self, path: str | os.PathLike) -> Path:
         """Write NetCDF, whole or not at all. Raises `UserError` where it cannot be written."""
         path = Path(path)
         if path.is_dir():
@@ -155,7 +158,7 @@ class Recording:
         return path
 
     @classmethod
-    def load(cls, path) -> "Recording":
+    def load(cls, path: str | os.PathLike) -> "Recording":
         """Read and verify; a partial recording is read with a `PartialRecording` warning.
 
         Errors: `UserError` for a missing file, `DamagedFileError` for one that is cut, altered or not ours.
@@ -183,7 +186,7 @@ class Recording:
 load = Recording.load
 
 
-def _update(digest, array, kind: str = "<f8") -> None:
+def _update(digest: "hashlib._Hash", array: Array, kind: str = "<f8") -> None:
     """Hash numbers by rows, little-endian; of a dataset of an open file little is read at a time."""
     rows = max(1, HASHED // max(1, math.prod(array.shape[1:])))
     for start in range(0, array.shape[0], rows):

@@ -14,6 +14,8 @@ from foundation.table import Table
 if TYPE_CHECKING:
     import pandas
     import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SHOWN = 20  # rows of a table; more are counted
 
@@ -33,7 +35,7 @@ class Reading:
             raise UserError(f"{self.long_name}: {len(self.values)} elements are not one number; take .values")
         return float(self.values[0])
 
-    def __array__(self, dtype=None, copy=None) -> Float[Array, "element"]:
+    def __array__(self, dtype: type | None = None, copy: bool | None = None) -> Float[Array, "element"]:
         return np.array(self.values, dtype)
 
     def __repr__(self) -> str:
@@ -82,7 +84,7 @@ class Series:
             self.values[after] if share == 1 else (1 - share) * self.values[after - 1] + share * self.values[after])
         return Reading(values, self.unit, self.long_name, self.labels, moment)
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
         """The course over time, axes with words and units: a new picture, or in the given matplotlib axes; a Figure.
 
         Up to six elements are lines; more are a picture of element against time.

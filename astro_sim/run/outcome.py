@@ -16,6 +16,8 @@ from foundation.table import Table
 if TYPE_CHECKING:
     import pandas
     import xarray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SHOWN = 30  # rows of a table; more are counted
 NAMED = 8  # lines that a legend names
@@ -96,7 +98,7 @@ class Outcome:
         coordinates = {key: ("point", [values.get(key) for values in varied]) for key in varied[0]}
         return xr.concat(sets, "point").assign_coords(coordinates)
 
-    def plot(self, name: str | None = None, ax=None):
+    def plot(self, name: str | None = None, ax: "Axes | None" = None) -> "Figure":
         """One variable (default: the first) of all points over time, in a new picture or the axes given; a Figure.
 
         Of several elements it is their mean. Errors: `UserError` where nothing was recorded, for an unknown variable,

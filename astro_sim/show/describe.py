@@ -1,6 +1,6 @@
 """Models, plans and recordings in words, for the command line."""
 
-from astro_sim.model import Model
+from astro_sim.model import Model, Option
 from astro_sim.plan import Plan
 from astro_sim.protocols import Drive
 from astro_sim.run import estimate
@@ -58,12 +58,12 @@ def as_text(model: Model, parameter_set: str) -> str:
     return "\n".join(parts)
 
 
-def default_text(option) -> str:
+def default_text(option: Option) -> str:
     """An option's default as it is written on the command line."""
     return "+".join(map(str, option.default)) or "-" if isinstance(option.default, tuple) else str(option.default)
 
 
-def allowed_text(option) -> str:
+def allowed_text(option: Option) -> str:
     """What an option may be, in words."""
     if isinstance(option.default, str):
         return ", ".join(option.allowed)

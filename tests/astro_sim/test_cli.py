@@ -109,6 +109,7 @@ BAD = [
     ((*RUN, "--method", "rk5"), "unknown method 'rk5'"),
     ((*RUN, "--backend", "fortran"), "unknown backend 'fortran'; choose one of: cpp, cython, numpy"),
     ((*RUN, "--seed", "-1"), "seed: -1 is not allowed"),
+    (("show", "li_rinzel", "--json", "--markdown"), "--json and --markdown contradict each other; give one"),
     (("run", "li_rinzel"), "--out is missing"),
     (("run", "li_rinzel", "--out", "."), "is a folder"),
     (("run", "li_rinzel", "--dt", "5 s", "--out", "new.nc"), "dt: 5 s is too large: C leaves its bounds"),

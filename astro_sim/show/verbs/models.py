@@ -6,6 +6,7 @@ import typer
 
 from astro_sim.show.verbs.options import Json, ModelName, SetName
 from foundation.cli import print_json
+from foundation.errors import UserError
 
 
 def list_models(as_json: Json = False) -> None:
@@ -35,6 +36,8 @@ def show(
     from astro_sim.plan import find_model
     from astro_sim.show import describe
 
+    if as_json and as_markdown:
+        raise UserError("--json and --markdown contradict each other; give one")
     shown, parameter_set = find_model(model, set_name)
     if as_json:
         return print_json(describe.as_dict(shown, parameter_set))
