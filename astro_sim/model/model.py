@@ -56,12 +56,12 @@ class Model:
     laws: tuple[Law, ...] = ()
 
     def __post_init__(self):
+        sets = {name: ParameterSet(table, f"{self.name}:{name}") for name, table in self.parameter_sets.items()}
+        object.__setattr__(self, "parameter_sets", sets)
         self._check_parameter_sets()
         self._check_names()
         self._check_symbols()
         self._check_variables()
-        sets = {name: ParameterSet(table, f"{self.name}:{name}") for name, table in self.parameter_sets.items()}
-        object.__setattr__(self, "parameter_sets", sets)
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.summary}; parameter sets {', '.join(self.parameter_sets)}>"

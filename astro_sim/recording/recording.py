@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from astro_sim.recording.netcdf import FORMAT
 from astro_sim.recording.series import Assignment, Events, Series, spread
 from foundation.errors import DamagedFileError, UserError, choose
 from foundation.files import canonical_json, replacing, sha256_bytes
-from foundation.shapes import Array, Float
+from foundation.shapes import Float
 from foundation.table import Table
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Recording:
     `events` and `maps` (assignments between populations) are there for models that have them.
     """
 
-    time: Float[Array, "time"]
+    time: Float[Any, "time"]
     variables: Mapping[str, Series]
     meta: dict
     events: Mapping[str, Events] = field(default_factory=dict)
@@ -186,7 +186,7 @@ class Recording:
 load = Recording.load
 
 
-def _update(digest: "hashlib._Hash", array: Array, kind: str = "<f8") -> None:
+def _update(digest: "hashlib._Hash", array: Any, kind: str = "<f8") -> None:
     """Hash numbers by rows, little-endian; of a dataset of an open file little is read at a time."""
     rows = max(1, HASHED // max(1, math.prod(array.shape[1:])))
     for start in range(0, array.shape[0], rows):

@@ -1,7 +1,7 @@
 """What a recording is made of: the course of one variable, events, and which element belongs to which."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,14 +60,14 @@ class Series:
     `name` and `time` (s) are those of the recording that it belongs to.
     """
 
-    values: Float[Array, "time element"]
+    values: Float[Any, "time element"]  # an array, or a dataset of an open file that is too large for one
     unit: str
     long_name: str
     population: str
     labels: tuple[str, ...]
     positions: Float[Array, "element axis"] | None = None
     name: str = ""
-    time: Float[Array, "time"] | None = None
+    time: Float[Any, "time"] | None = None
 
     def at(self, when: str | float) -> Reading:
         """The values at a time, "30 s" or seconds: as recorded, linearly between two records.
@@ -123,7 +123,7 @@ class Series:
         return (f"<Series {self.name}: {self.long_name}, {len(self.values)} records of {count} "
                 f"element{'s' * (count != 1)}, {spread(self)}>")
 
-    def _times(self) -> Float[Array, "time"]:
+    def _times(self) -> Float[Any, "time"]:
         if self.time is None:
             raise UserError(f"{self.long_name}: belongs to no recording, so it has no times; take it from one")
         return self.time

@@ -145,7 +145,7 @@ class Sink:
             self.file.close()
             xr.Dataset(event_columns(events)).to_netcdf(self.path, mode="a", engine="h5netcdf")
             self.file = h5py.File(self.path, "r+")
-        whole = Recording(self.file["time"], {name: replace(series, values=self.file[name])
+        whole = Recording(self.file["time"], {name: replace(series, values=self.file[name], time=None)
                                               for name, series in self.first.variables.items()},
                           self.plan.meta() | (stopped_at(last) if partial else {}), events, self.first.maps)
         for name, text in whole.attributes.items():
