@@ -17,10 +17,11 @@ from astro_sim.analysis.measures import PROMINENCE
 from astro_sim.parameter import read
 from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
+from foundation.shapes import Array, Float
 
 
 def crossings(recording: Recording, variable: str, element: int = 0, *, after: float | str = 0.0,
-              level: float | str | None = None) -> np.ndarray:
+              level: float | str | None = None) -> Float[Array, "crossing"]:
     """Times (s, float64 (crossing,)) when a variable rises through `level`, after `after` s.
 
     The level is the middle of the variable's range there by default, else in its unit or text with one. Between
@@ -58,7 +59,7 @@ def amplitude(recording: Recording, variable: str, element: int = 0, *,
 
 
 def peaks(recording: Recording, variable: str, element: int = 0, *, after: float | str | None = None,
-          prominence: float = PROMINENCE) -> tuple[np.ndarray, np.ndarray]:
+          prominence: float = PROMINENCE) -> tuple[Float[Array, "peak"], Float[Array, "peak"]]:
     """Times (s) and heights (the variable's unit) of the peaks, two float64 arrays, after `after` s (default: half).
 
     A peak stands out from the lower of its two sides by `prominence` of the range. What is highest at the first or

@@ -11,6 +11,7 @@ from astro_sim.plan import plan_of
 from astro_sim.recording.recording import Recording
 from astro_sim.recording.series import Events
 from foundation.errors import UserError, choose
+from foundation.shapes import Array, Float
 
 
 def of(recording: Recording, name: str) -> Events:
@@ -35,7 +36,7 @@ def releases(recording: Recording, variable: str = "C", threshold: str = "C_Thet
                   f"{variable} rises through {threshold}")
 
 
-def rates(recording: Recording, events: Events, after: float = 0.0) -> np.ndarray:
+def rates(recording: Recording, events: Events, after: float = 0.0) -> Float[Array, "element"]:
     """Events per second of every element, float64 (element,), from `after` s to the end."""
     lasts = float(recording.time[-1]) - after
     if lasts <= 0:

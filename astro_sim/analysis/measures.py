@@ -10,12 +10,14 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.signal import find_peaks
 
 from foundation.errors import UserError
+from foundation.shapes import Array, Float
 
 PROMINENCE = 0.25  # of the range: a peak stands out from the lower of its two sides by at least so much
 SUSTAINED = 0.5    # of the first swing: what falls below it by the last is dying out
 SILENT = 2.0       # longest intervals between peaks: no peak for so long at the end, and the oscillation is over
 FLAT = 1e-9        # of the size: a smaller range is rounding
-Course = np.ndarray  # float64 (record,)
+Course = Float[Array, "record"]
+Peaks = Float[Array, "peak"]
 
 
 def flat(values: Course) -> bool:
@@ -23,7 +25,7 @@ def flat(values: Course) -> bool:
     return bool(np.ptp(values) <= FLAT * max(np.abs(values).max(), 1e-300))
 
 
-def peaks(time: Course, values: Course, prominence: float = PROMINENCE) -> tuple[np.ndarray, np.ndarray]:
+def peaks(time: Course, values: Course, prominence: float = PROMINENCE) -> tuple[Peaks, Peaks]:
     """Times and heights of the peaks. Errors: `UserError` for a prominence that is not above 0 and below 1."""
     if not 0 < prominence < 1:
         raise UserError(f"prominence: {prominence} is not allowed; it is a share of the range, above 0 and below 1")
@@ -46,7 +48,7 @@ def turning(time: Course, values: Course, k: int) -> tuple[float, float]:
     return max(zip(at.tolist(), spline(at).tolist(), strict=True), key=lambda turn: turn[1])
 
 
-def no_oscillation(time: Course, values: Course, times: np.ndarray) -> str | None:
+def no_oscillation(time: Course, values: Course, times: Peaks) -> str | None:
     """Why there is no sustained oscillation with peaks at `times`, in words; None where there is one."""
     if flat(values):
         return f"stays at {values[-1]:.6g}"
@@ -91,7 +93,7 @@ def duty(time: Course, values: Course) -> float:
     return float(lengths[::2].sum() / lengths.sum())
 
 
-def rise_time(time: Course, values: Course, times: np.ndarray) -> float:
+def rise_time(time: Course, values: Course, times: Peaks) -> float:
     """Mean time from 10 to 90 % of the way from each trough between two peaks (at `times`) to the second of them."""
     if len(times) < 2:
         raise UserError(f"rise time: {len(times)} peaks, not two; simulate longer, or it does not oscillate")

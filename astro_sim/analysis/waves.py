@@ -14,6 +14,7 @@ from scipy.stats import linregress
 
 from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
+from foundation.shapes import Array, Float
 
 ALIKE = 1e-6  # of the largest value: a smaller range over the whole recording is no wave
 
@@ -38,7 +39,8 @@ class Wave:
     distance: tuple[float, ...]
 
 
-def first_rises(values: np.ndarray, time: np.ndarray, level: float) -> np.ndarray:
+def first_rises(values: Float[Array, "record element"], time: Float[Array, "record"],
+                level: float) -> Float[Array, "element"]:
     """Times (s) of the first upward crossing of `level`, float64 (element,); NaN where there is none.
 
     Between two records the course is taken as a straight line.
@@ -80,7 +82,7 @@ def wave(recording: Recording, variable: str = "C", *, level: float | None = Non
                 tuple(np.where(there, distance, math.nan).tolist()))
 
 
-def distances(recording: Recording, variable: str, source: int) -> np.ndarray:
+def distances(recording: Recording, variable: str, source: int) -> Float[Array, "element"]:
     """Distances (places) of all elements from one, float64 (element,); the shortest way where ends meet.
 
     Errors: `UserError` where the variable's elements have no places.

@@ -10,27 +10,30 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from foundation.shapes import Array, Float
+
 STEP = 1e-30  # of a complex step: no difference is taken, so it may be as small as one likes
 RESTS = 1e-8  # of the largest derivative: a smaller flow, in coordinates, is none
 Flow = Callable[[np.ndarray], np.ndarray]
 
 
-def jacobian(flow: Flow, point: np.ndarray) -> np.ndarray:
+def jacobian(flow: Flow, point: Float[Array, "coordinate"]) -> Float[Array, "state coordinate"]:
     """d(flow)/d(point), float64 (state, state + 1)."""
     return np.stack([flow(point + 1j * STEP * axis).imag / STEP for axis in np.eye(len(point))], axis=1)
 
 
-def rests(flow: Flow, point: np.ndarray, matrix: np.ndarray) -> bool:
+def rests(flow: Flow, point: Float[Array, "coordinate"], matrix: Float[Array, "state _"]) -> bool:
     """Whether no flow is left at a point, beside its derivatives there: fast and slow models alike."""
     return bool(np.abs(flow(point)).max() < RESTS * np.abs(matrix).max())
 
 
-def eigenvalues(flow: Flow, point: np.ndarray) -> np.ndarray:
+def eigenvalues(flow: Flow, point: Float[Array, "coordinate"]) -> np.ndarray:
     """Of the flow where what is scanned is held (1/second), complex128 (state,)."""
     return np.linalg.eigvals(jacobian(flow, point)[:, :-1]).astype(complex)
 
 
-def tangent(flow: Flow, point: np.ndarray, before: np.ndarray | None = None) -> np.ndarray:
+def tangent(flow: Flow, point: Float[Array, "coordinate"],
+            before: Float[Array, "coordinate"] | None = None) -> Float[Array, "coordinate"]:
     """Direction along the branch, of length 1, on the side of `before`; without it to higher values scanned."""
     direction = np.linalg.svd(jacobian(flow, point))[2][-1]
     along = direction[-1] if before is None else direction @ before

@@ -18,6 +18,7 @@ from astro_sim.dynamics.newton import search
 from astro_sim.dynamics.oscillations import OFF, SOLVER, Cycle, find, refine_near
 from astro_sim.model import Model
 from foundation.errors import UserError, choose
+from foundation.shapes import Array, Float
 from foundation.table import Table
 
 DRAWN = 400  # intervals of a period at which the course is given
@@ -34,8 +35,8 @@ class LimitCycle:
     parameter_set: str
     inputs: dict[str, float]
     period: float
-    time: np.ndarray = field(repr=False)
-    states: dict[str, np.ndarray] = field(repr=False)
+    time: Float[Array, "point"] = field(repr=False)
+    states: dict[str, Float[Array, "point"]] = field(repr=False)
     units: dict[str, str]
 
     @property

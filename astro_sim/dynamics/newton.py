@@ -10,6 +10,7 @@ from astro_sim.dynamics.continuation import SAME
 from astro_sim.dynamics.derivatives import RESTS, STEP, Flow, jacobian, rests
 from astro_sim.dynamics.frame import WIDE, Frame
 from foundation.errors import UserError
+from foundation.shapes import Array, Float
 
 STARTS = 2048     # of Newton's method at one value: a power of two, as Sobol's sequence wants
 LONGEST = 2.0     # largest change of a coordinate in a step of Newton's method
@@ -18,7 +19,7 @@ SETTLED = 1e-10   # change of the last of them
 SETTLING = 30.0   # times of the slowest rate: how long the flow is followed to where it leads
 
 
-def settle(frame: Frame, level: float) -> np.ndarray:
+def settle(frame: Frame, level: float) -> Float[Array, "coordinate"]:
     """A steady state (coordinates) at a level (SI): Newton from the initial values, from where the flow leads, or from
     many places.
 
@@ -53,7 +54,8 @@ def _newton(flow: Flow, guess: np.ndarray, last: float) -> np.ndarray | None:
         return point if np.isfinite(matrix).all() and rests(flow, point, matrix) else None
 
 
-def search(frame: Frame, levels: np.ndarray, starts: int = STARTS) -> list[list[np.ndarray]]:
+def search(frame: Frame, levels: Float[Array, "level"],
+           starts: int = STARTS) -> list[list[Float[Array, "coordinate"]]]:
     """The equilibria (coordinates), by the first state, at each of the levels (SI base values).
 
     Newton's method from `starts` places of Sobol's sequence in the coordinates of the box, for all levels at once.

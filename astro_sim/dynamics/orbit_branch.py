@@ -15,6 +15,7 @@ from astro_sim.dynamics.derivatives import STEP, Flow
 from astro_sim.dynamics.frame import Frame
 from astro_sim.dynamics.hopf import Hopf
 from astro_sim.dynamics.periodic_orbit import POINTS, differentiation
+from foundation.shapes import Array, Float
 
 SMALL = 0.02       # change of a coordinate in the first orbit
 FIRST, LARGEST, SHORTEST = 0.02, 0.1, 1e-5  # steps along the branch, in root mean squares of coordinates
@@ -32,7 +33,7 @@ class FoundOrbit:
     `growth` (1/second): leading Floquet exponent beside that along the orbit; above zero where it is unstable.
     """
 
-    course: np.ndarray
+    course: Float[Array, "state time"]
     seconds: float
     point: float
     growth: float

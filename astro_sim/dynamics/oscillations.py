@@ -11,6 +11,7 @@ from scipy.integrate import solve_ivp
 from astro_sim.dynamics.frame import Frame
 from astro_sim.dynamics.local import Local
 from foundation.errors import UserError
+from foundation.shapes import Array, Float
 
 COUNTED, STRETCHES = 8, 30  # guessed periods that a stretch lasts; most stretches
 SETTLED = 1e-3   # of the range, a stretch: what is found is good to some of that
@@ -35,7 +36,7 @@ class Found:
     low: float
     high: float
     seconds: float
-    point: np.ndarray
+    point: Float[Array, "state"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class Cycle:
     """
 
     seconds: float
-    state: np.ndarray
+    state: Float[Array, "state"]
 
 
-def find(frame: Frame, level: float, start: np.ndarray, *, guess: float, seen: int = 0) -> Found | None:
+def find(frame: Frame, level: float, start: Float[Array, "state"], *, guess: float, seen: int = 0) -> Found | None:
     """The oscillation of state number `seen` that the flow from `start` (coordinates) leads to at a level (SI).
 
     `guess` is about a period in seconds. Stretches of `COUNTED` guessed periods, until the range changes by less than
@@ -79,7 +80,8 @@ def find(frame: Frame, level: float, start: np.ndarray, *, guess: float, seen: i
     return None
 
 
-def refine(local: Local, level: float, start: np.ndarray, *, transient: float, span: float, seen: int = 0) -> Cycle:
+def refine(local: Local, level: float, start: Float[Array, "state"], *, transient: float, span: float,
+           seen: int = 0) -> Cycle:
     """The oscillation that `start` (SI base values) has come to after `transient` seconds at a level (SI).
 
     Its period is the mean of CYCLES between rises of state number `seen` through the middle of its range, looked for in
