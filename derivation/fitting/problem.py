@@ -7,7 +7,7 @@ import numpy as np
 from scipy import optimize
 
 from derivation.record import closed_form
-from foundation.errors import UserError
+from foundation.errors import DamagedFileError, UserError
 
 NUMPY = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sqrt": np.sqrt}
 WALL = 1e150  # what the search sees where the form has no finite value
