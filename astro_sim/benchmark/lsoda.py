@@ -11,13 +11,15 @@ from astro_sim.brian.network import pairs_of
 from astro_sim.model.equation_text import evaluator, lines, right_sides
 from astro_sim.parameter import unit
 from astro_sim.plan import Plan
+from astro_sim.recording.recording import Recording
+from foundation.shapes import Array, Float
 
 EXACT = 1e-10  # a tolerance far below every accuracy that is asked for
 STATES = ("C", "h", "I")
 SIZES = (1e-3, 1.0, 1e-3)  # mmolar, 1, mmolar
 
 
-def solve(plan: Plan, rtol: float):
+def solve(plan: Plan, rtol: float) -> Float[Array, "step cell state"]:
     """float64 (step, cell, state), SI base values; inputs must be held. A cell's states lie together, for the bands."""
     from scipy.integrate import solve_ivp
 
@@ -42,7 +44,7 @@ def _flow(plan: Plan) -> Callable:
     pairs = pairs_of(gaps, plan.options)
     source, target = np.asarray(pairs.source), np.asarray(pairs.target)
 
-    def flow(y):
+    def flow(y: Float[Array, "flat"]) -> Float[Array, "flat"]:
         C, h, I = y.reshape(-1, len(STATES)).T
         passed = flux({**values, "I_pre": I[source], "I_post": I[target]})
         given = rates({**values, "C": C, "h": h, "I": I, "J_coupling": np.bincount(target, passed, len(I))})
@@ -51,12 +53,12 @@ def _flow(plan: Plan) -> Callable:
     return flow
 
 
-def apart(found, truth) -> float:
+def apart(found: Float[Array, "step cell state"], truth: Float[Array, "step cell state"]) -> float:
     """The largest difference of any state, relative to its range over time and cells."""
     return float((np.abs(found - truth).max(axis=(0, 1)) / np.ptp(truth, axis=(0, 1))).max())
 
 
-def error(recording, plan: Plan, truth) -> float:
+def error(recording: Recording, plan: Plan, truth: Float[Array, "step cell state"]) -> float:
     """`apart` of a recording of the same course, at the times that both have; `truth` has every step of `plan`."""
     values = np.stack([recording[name].values * float(unit(recording[name].unit)) for name in STATES], axis=2)
     at = np.rint(recording.time / plan.dt).astype(int)

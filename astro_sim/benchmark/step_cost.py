@@ -24,7 +24,8 @@ GAPS = {"ring": "nonlinear", "sheet": "nonlinear", "line": "linear"}  # the line
 DRIVEN = "constant:input=glutamate,value=2 umolar"
 
 
-def astrocytes(layout: str, size: int, duration: float, backend: str, scheme: str = "extrapolated", **changes) -> Plan:
+def astrocytes(layout: str, size: int, duration: float, backend: str, scheme: str = "extrapolated",
+               **changes: object) -> Plan:
     """Astrocytes with calcium on its way, at 10 ms a step."""
     rows = max(2, round(size**0.5)) if layout == "sheet" else 1
     return prepare("astrocyte_network:AM", [DRIVEN, "constant:input=ip3_flux,value=0.2 umolar/second,elements=0"],
@@ -33,7 +34,7 @@ def astrocytes(layout: str, size: int, duration: float, backend: str, scheme: st
                    duration=duration, dt="10 ms", backend=backend, **changes)
 
 
-def _synapses(size: int, duration: float, backend: str, **changes) -> Plan:
+def _synapses(size: int, duration: float, backend: str, **changes: object) -> Plan:
     return prepare("tripartite", f"poisson:input=spikes,rate=10 hertz,stop={duration}s", duration=duration, dt="1 ms",
                    options={"n_synapses": size, "n_astrocytes": max(1, size // SYNAPSES_AN_ASTROCYTE)},
                    backend=backend, **changes)

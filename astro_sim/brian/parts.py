@@ -9,6 +9,7 @@ step take it whole. Models with noise keep the means: their order is 1, and a st
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -116,7 +117,7 @@ def text_of_parts(population: str, parts: int) -> str:
 def updater(method: str, parts: int, variables: Iterable[str]) -> Callable:
     """A state updater of Brian2 that takes the parts of a step one after the other by `method`."""
 
-    def advance(equations, known, method_options=None) -> str:
+    def advance(equations: Any, known: Any, method_options: dict | None = None) -> str:
         from brian2.stateupdaters.base import StateUpdateMethod
 
         code = StateUpdateMethod.apply_stateupdater(equations, known, method, method_options=method_options)

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from astro_sim.recording.collect import Columns, recorded
 from astro_sim.recording.recording import Recording
 from foundation.errors import ResourceError, UserError
 from foundation.files import canonical_json
+from foundation.shapes import Array, Float, Int
 
 SEED = "ASTRO_SIM_SEED"
 RECORDS = "records"
@@ -125,7 +127,7 @@ def _writing(network: Built) -> str:
     """
     import brian2
 
-    def name(monitor, variable: str) -> str:
+    def name(monitor: Any, variable: str) -> str:
         return f"brian::{brian2.device.get_array_name(monitor.variables[variable], access_data=False)}"
 
     def row(array: str) -> str:
@@ -145,27 +147,27 @@ def _writing(network: Built) -> str:
                       f'if (!records) {{ std::cerr << "cannot write {RECORDS}"; return 1; }}', "return 0;", "}"])
 
 
-def _columns(stream, names: Sequence[str], size: int) -> Columns:
+def _columns(stream: BinaryIO, names: Sequence[str], size: int) -> Columns:
     """A population's records, as `_writing` puts them."""
     count = int(_numbers(stream, "i8", 1)[0])
     time = _numbers(stream, "f8", count)
     return Columns(time, {name: _numbers(stream, "f8", count * size).reshape(count, size) for name in names})
 
 
-def _happened(stream) -> tuple:
+def _happened(stream: BinaryIO) -> tuple[Float[Array, "event"], Int[Array, "event"]]:
     """Times and elements of an event."""
     count = int(_numbers(stream, "i8", 1)[0])
     return _numbers(stream, "f8", count), _numbers(stream, "i4", count)
 
 
-def _numbers(stream, kind: str, count: int):
+def _numbers(stream: BinaryIO, kind: str, count: int) -> Array:
     found = np.fromfile(stream, kind, count)
     if len(found) < count:
         raise ResourceError(f"backend cpp: {count} numbers were to be read, {len(found)} were there; is the disk full?")
     return found
 
 
-def _argument(value, path: Path) -> str:
+def _argument(value: float | Array, path: Path) -> str:
     """A number as it is written on the command line, or the file that holds several."""
     if np.size(value) == 1:
         return repr(np.asarray(value).item())
@@ -173,7 +175,7 @@ def _argument(value, path: Path) -> str:
     return str(path)
 
 
-def _values(plan: Plan, left_open: LeftOpen) -> dict[str, object]:
+def _values(plan: Plan, left_open: LeftOpen) -> dict[str, float | Array]:
     """What the program is told: GROUP.VARIABLE -> number or array, in SI base units."""
     found = {f"{LEFT_OPEN}.{name}": float(plan.parameters[name].quantity()) for name in left_open.parameters}
     variables = plan.model.variables()
@@ -188,6 +190,6 @@ def _values(plan: Plan, left_open: LeftOpen) -> dict[str, object]:
     return found
 
 
-def _base(value, scale: float):
+def _base(value: Parameter | tuple[float, ...], scale: float) -> float | Array:
     return float(value.quantity()) if isinstance(value, Parameter) else np.array(value) * scale
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from astro_sim.protocols.text import chosen_elements
 from foundation.errors import UserError, unknown
@@ -20,7 +21,7 @@ class Option:
     allowed: tuple
     meaning: str
 
-    def read(self, name: str, given):
+    def read(self, name: str, given: Any) -> Any:
         """`given` (text or value) as an allowed value; raises `UserError` with what is allowed."""
         if isinstance(self.default, str):
             if given not in self.allowed:
@@ -38,7 +39,7 @@ class Option:
             raise UserError(f"option {name}: '{given}' is not allowed; give {words} from {low} to {high}")
         return value
 
-    def _whole_numbers(self, name: str, given) -> tuple[int, ...]:
+    def _whole_numbers(self, name: str, given: Any) -> tuple[int, ...]:
         low, high = self.allowed
         try:
             found = chosen_elements(given) if given is not None else ()

@@ -5,15 +5,22 @@ Process k = post*n + pre is that of the synapse from neuron pre to neuron post.
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
+from astro_sim.model import Connection, Input, Model, Observable, Option, Options, Pairs, Population
 from astro_sim.model.option import SCHEME
 from astro_sim.models.energy_law import Energy, require_symmetric
 from astro_sim.models.macro.model import ASSUMED_2026, NEURON, PROCESS, extremes
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
+from foundation.shapes import Array, Float, Int
+
+if TYPE_CHECKING:  # both stand above the models
+    from astro_sim.plan import Plan
+    from astro_sim.recording.recording import Recording
 
 SYMMETRIC = 1e-9  # of the largest: a difference between a synapse and its mirror that is rounding
 
@@ -56,7 +63,7 @@ class Signs(Option):
     As an option's value, and in a recording, they are text. Errors: `UserError` for anything else.
     """
 
-    def read(self, name: str, given) -> str:
+    def read(self, name: str, given: str | Sequence[Sequence[float]] | Array) -> str:
         """The option's value, "random" or rows of signs. Errors: `UserError` for anything else."""
         text = given.replace(" ", "") if isinstance(given, str) else _as_text(name, given)
         rows = text.split(",")
@@ -66,7 +73,7 @@ class Signs(Option):
         return text
 
 
-def _as_text(name: str, given) -> str:
+def _as_text(name: str, given: Sequence[Sequence[float]] | Array) -> str:
     try:
         signs = np.asarray(given, float)
     except (TypeError, ValueError):
@@ -76,7 +83,7 @@ def _as_text(name: str, given) -> str:
     return ",".join("".join("+" if sign > 0 else "-" for sign in row) for row in signs)
 
 
-def _n_patterns(options) -> int:
+def _n_patterns(options: Options) -> int:
     """How many there are; raises `UserError` where given patterns and the sizes contradict each other."""
     rows = options["patterns"].split(",")
     if options["patterns"] != "random" and (len(rows), len(rows[0])) != (options["n_patterns"], options["n"]):
@@ -85,7 +92,7 @@ def _n_patterns(options) -> int:
     return options["n_patterns"]
 
 
-def patterns(options):
+def patterns(options: Options) -> Float[Array, "pattern neuron"]:
     """The stored patterns, float64 [pattern, neuron] of +1 and -1: the given ones, else drawn from `pattern_seed`."""
     _n_patterns(options)
     if options["patterns"] != "random":
@@ -94,7 +101,7 @@ def patterns(options):
     return 2.0 * signs - 1.0
 
 
-def cue(pattern: int, flipped: int, *, seed: int = 0, **given) -> dict[str, list[float]]:
+def cue(pattern: int, flipped: int, *, seed: int = 0, **given: object) -> dict[str, list[float]]:
     """Initial values {"x": ...} that show `pattern` with `flipped` signs changed; `given` are the model's options.
 
     Errors: `UserError` for a pattern that is not stored or more signs than neurons.
@@ -108,14 +115,16 @@ def cue(pattern: int, flipped: int, *, seed: int = 0, **given) -> dict[str, list
     return {"x": (2.0 * shown).tolist()}
 
 
-def overlaps(recording):
+def overlaps(recording: "Recording") -> Float[Array, "time pattern"]:
     """How far the neurons' rates agree with each pattern, float64 (time, pattern): 1 is recalled, -1 its opposite."""
     stored = patterns(recording.meta["options"])
     theta = np.tanh(recording["x"].values / recording.parameter("theta_width"))
     return theta @ stored.T / stored.shape[1]
 
 
-def energy_terms(values, options, *, x, s, p, b, d):
+def energy_terms(values: Mapping[str, float], options: Options, *, x: Float[Array, "time neuron"],
+                 s: Float[Array, "time process"], p: Float[Array, "time process"], b: Float[Array, "time neuron"],
+                 d: Float[Array, "time process"]) -> list[Float[Array, "time element"]]:
     """The parts of the energy, a list of float64 (time, element); their sum cannot rise while b and d are constant.
 
     values: parameters by name; x, b (time, neuron); s, p, d (time, process). Holds for w_g = 1 and s, p, d that are
@@ -131,11 +140,12 @@ def energy_terms(values, options, *, x, s, p, b, d):
             values["gamma_s"] * (p * psi - _log_cosh(p)) / 2, -d * psi / 2, -values["T_0"] * n**2 * overlap**2 / 4]
 
 
-def _log_cosh(values):
+def _log_cosh(values: Float[Array, "*any"]) -> Float[Array, "*any"]:
     return np.logaddexp(values, -values) - math.log(2)
 
 
-def _energy(plan, recording, b, d):
+def _energy(plan: "Plan", recording: "Recording", *, b: Float[Array, "time neuron"], d: Float[Array, "time process"]
+            ) -> list[Float[Array, "time element"]]:
     """The energy's terms where synapses, processes and d are symmetric in the two neurons, and w_g = 1.
 
     Errors: `UserError` for others, which have no such energy.
@@ -143,7 +153,7 @@ def _energy(plan, recording, b, d):
     n, (x, s, p) = plan.options["n"], (recording[name].values for name in ("x", "s", "p_s"))
     values, mirror = {name: each.value for name, each in plan.parameters.items()}, np.arange(n * n).reshape(n, n).T
 
-    def symmetric(values):
+    def symmetric(values: Float[Array, "time process"]) -> bool:
         # what starts symmetric stays so, to rounding; where rounding grows, the law ends with the symmetry
         return np.abs(values - values[:, mirror.ravel()]).max() <= SYMMETRIC * max(1.0, np.abs(values).max())
 
@@ -155,11 +165,11 @@ def _energy(plan, recording, b, d):
     return energy_terms(values, plan.options, x=x, s=s, p=p, b=b, d=d)
 
 
-def _all_processes(options):
+def _all_processes(options: Options) -> Int[Array, "process"]:
     return np.arange(options["n"] ** 2)
 
 
-def _pattern_pairs(options) -> tuple:
+def _pattern_pairs(options: Options) -> tuple[Int[Array, "pair"], Int[Array, "pair"], dict[str, Array]]:
     """Processes, patterns, and agreement = xi_i xi_j of each pair of them."""
     stored, k = patterns(options), _all_processes(options)
     signs = stored[:, k // options["n"]] * stored[:, k % options["n"]]
@@ -167,17 +177,17 @@ def _pattern_pairs(options) -> tuple:
     return process.ravel(), which.ravel(), {"agreement": signs.ravel()}
 
 
-def _to_patterns(options) -> Pairs:
+def _to_patterns(options: Options) -> Pairs:
     processes, which, constants = _pattern_pairs(options)
     return Pairs(processes, which, constants)
 
 
-def _from_patterns(options) -> Pairs:
+def _from_patterns(options: Options) -> Pairs:
     processes, which, constants = _pattern_pairs(options)
     return Pairs(which, processes, constants)
 
 
-def limits(plan) -> dict[str, float]:
+def limits(plan: "Plan") -> dict[str, float]:
     """The largest size that each state can reach: largest drive over decay, or its start."""
     value, start, b, d = extremes(plan)
     s = max(start["s"], 2 / value["beta"])

@@ -5,9 +5,12 @@ passes is a sum over connections: taken at the middle of the step, so that it is
 With coupling_scheme = held it is what it was at the start of the step, and of first order.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Pairs, Population
+from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Options, Pairs, Population
 from astro_sim.model.option import SCHEME
 from astro_sim.models.gchi import CLAMPED, INITIAL, IP3, OBSERVABLES, clamped, degradation
 from astro_sim.models.li_rinzel import AM as CALCIUM_AM
@@ -16,6 +19,11 @@ from astro_sim.models.li_rinzel import FM as CALCIUM_FM
 from astro_sim.models.li_rinzel import LAWS, calcium_of_stimberg
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
+from foundation.shapes import Array, Float
+
+if TYPE_CHECKING:  # both stand above the models
+    from astro_sim.plan import Plan
+    from astro_sim.recording.recording import Recording
 
 ALONE = "J_beta + J_delta - J_3K - J_5P"
 # (E2.20) IP3 as in gchi, with what comes from outside and from neighbours
@@ -48,7 +56,7 @@ gap = I_bath - I_post : mmolar
 _HERE, _DP, _ST = "assumed here", "DePitta2009", "Stimberg2019"
 
 
-def _gaps(F_ex):
+def _gaps(F_ex: float) -> dict[str, Parameter]:
     return {
         "F":        Parameter(0.09, "umolar/second", "largest flux through a nonlinear gap junction", _ST, "fitted",
                               "nonnegative"),
@@ -70,7 +78,7 @@ FM = {**CALCIUM_FM, **clamped(0.5), **degradation(_DP, 0.05, 0.1, 0.05, 0.7, 2.0
 RING = {**calcium_of_stimberg(0.05), **clamped(0.2), **degradation(_ST, 0.6, 0.1, 0.05, 0.7, 4.5), **_gaps(0.09)}
 
 
-def astrocytes(options) -> int:
+def astrocytes(options: Options) -> int:
     """How many there are; raises `UserError` where layout, rows and boundary contradict each other."""
     layout, rows, boundary = options["layout"], options["n_rows"], options["boundary"]
     if (layout == "sheet") != (rows > 1):
@@ -80,7 +88,7 @@ def astrocytes(options) -> int:
     return rows * options["n_columns"]
 
 
-def places(options):
+def places(options: Options) -> Float[Array, "astrocyte axis"]:
     """Places of the astrocytes, neighbours 1 apart: [row, column] on a sheet, [x] on a line, [x, y] on a ring."""
     k = np.arange(astrocytes(options))
     if options["layout"] == "sheet":
@@ -91,7 +99,7 @@ def places(options):
     return np.stack([np.cos(angle), np.sin(angle)], axis=1) / (2 * np.sin(np.pi / len(k)))
 
 
-def _steps(options):
+def _steps(options: Options) -> tuple[Array, Array]:
     """Every element's neighbour in each direction, int [direction, element]; -1 where there is none."""
     rows, columns = options["n_rows"], options["n_columns"]
     row, column = np.divmod(np.arange(astrocytes(options)), columns)
@@ -105,7 +113,7 @@ def _steps(options):
     return np.stack(found)
 
 
-def neighbours(options) -> Pairs:
+def neighbours(options: Options) -> Pairs:
     """Each astrocyte with its neighbours, both ways, each pair once even where the way round is as short."""
     near = _steps(options)
     source, target = np.broadcast_to(np.arange(near.shape[1]), near.shape)[near >= 0], near[near >= 0]
@@ -113,21 +121,21 @@ def neighbours(options) -> Pairs:
     return Pairs(pairs % near.shape[1], pairs // near.shape[1])
 
 
-def open_ends(options) -> Pairs:
+def open_ends(options: Options) -> Pairs:
     """Each astrocyte that lacks neighbours with itself, and how many it lacks."""
     lacking = (_steps(options) < 0).sum(axis=0)
     edge = np.flatnonzero(lacking)
     return Pairs(edge, edge, {"ends": lacking[edge].astype(float)})
 
 
-def _unbalanced(plan, recording):
+def _unbalanced(plan: "Plan", recording: "Recording") -> Float[Array, "time"] | None:
     """What flows through all gap junctions, as a share of all that flows: what leaves one astrocyte enters another."""
     flux = recording["J_coupling"].values
     size = np.abs(flux).sum(axis=1)
     return flux.sum(axis=1) / np.where(size > 0, size, 1.0)
 
 
-def _connection(name, meaning, text, pairs, **when):
+def _connection(name: str, meaning: str, text: str, *, pairs: Callable[[Options], Pairs], **when: str) -> Connection:
     return Connection(name, "astrocyte", "astrocyte", meaning, text, pairs,
                       when={key: (value,) for key, value in when.items()})
 
@@ -138,11 +146,12 @@ MODEL = Model(
     populations=(Population("astrocyte", "one compartment each; on a sheet k = row*n_columns + column",
                             CALCIUM + TOGETHER + CLAMPED + EXCHANGE, size=astrocytes, positions=places),),
     connections=(
-        _connection("linear_gaps", "gap junctions between neighbours", LINEAR, neighbours, gaps="linear"),
-        _connection("nonlinear_gaps", "gap junctions between neighbours", NONLINEAR, neighbours, gaps="nonlinear"),
-        _connection("linear_bath", "what lies beyond an open end", LINEAR_BATH, open_ends, gaps="linear",
+        _connection("linear_gaps", "gap junctions between neighbours", LINEAR, pairs=neighbours, gaps="linear"),
+        _connection("nonlinear_gaps", "gap junctions between neighbours", NONLINEAR, pairs=neighbours,
+                    gaps="nonlinear"),
+        _connection("linear_bath", "what lies beyond an open end", LINEAR_BATH, pairs=open_ends, gaps="linear",
                     boundary="open"),
-        _connection("nonlinear_bath", "what lies beyond an open end", NONLINEAR_BATH, open_ends, gaps="nonlinear",
+        _connection("nonlinear_bath", "what lies beyond an open end", NONLINEAR_BATH, pairs=open_ends, gaps="nonlinear",
                     boundary="open"),
     ),
     parameter_sets={"Stimberg2019": RING, "AM": AM, "FM": FM},

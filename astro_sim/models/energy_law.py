@@ -30,12 +30,12 @@ Terms = list[Float[Array, "time element"]]
 class Energy:
     """The energy of a model that inputs b of its neurons and d of its processes drive, and how it may move.
 
-    `terms(plan, recording, b, d)` are float64 (time, element) whose sum is the energy, at inputs b (time, neuron) and d
-    (time, process); it raises `UserError` for a run that has no such energy. As the quantity of a `Law`, an energy is
+    `terms(plan, recording, b=, d=)` are float64 (time, element) whose sum is the energy, at inputs b (time, neuron) and
+    d (time, process); it raises `UserError` for a run that has no such energy. As the quantity of a `Law`, an energy is
     by how much it rose since the record before.
     """
 
-    terms: Callable[["Plan", "Recording", Float[Array, "time neuron"], Float[Array, "time process"]], Terms]
+    terms: Callable[..., Terms]
 
     def law(self) -> Law:
         """That it does not rise while inputs are held."""
@@ -59,8 +59,9 @@ class Energy:
         return _rise(plan, np.asarray(recording.time), parts)
 
     def _terms(self, plan: "Plan", recording: "Recording") -> Terms:
+        neuron, process = _driving(plan)
         after = np.asarray(recording.time) + plan.dt / 2
-        return self.terms(plan, recording, *(course.at(after) for course in _driving(plan)))
+        return self.terms(plan, recording, b=neuron.at(after), d=process.at(after))
 
 
 def require_symmetric(values: Mapping[str, float], *weights: str) -> None:

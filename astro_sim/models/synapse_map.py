@@ -10,12 +10,18 @@ every synapse has exactly one astrocyte, and an astrocyte without synapses is re
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from foundation.errors import UserError, unknown
+from foundation.shapes import Array, Float, Int
+
+if TYPE_CHECKING:  # both stand above the models
+    from astro_sim.recording.recording import Recording
 
 IDLE = ("refused", "allowed")
+Places = Sequence[Sequence[float]] | Array
 TIE = 1e-9  # astrocytes whose distances differ by less, relatively, are equally near: rounding must not choose
 
 
@@ -27,11 +33,11 @@ class SynapseMap:
     astrocytes without a synapse. Errors: `UserError` for an astrocyte that is not there, or idle and refused.
     """
 
-    astrocytes: object
+    astrocytes: Int[Array, "synapse"]
     n_astrocytes: int
     idle: str = "refused"
-    synapse_places: object | None = None
-    astrocyte_places: object | None = None
+    synapse_places: Float[Array, "synapse axis"] | None = None
+    astrocyte_places: Float[Array, "astrocyte axis"] | None = None
 
     def __post_init__(self):
         if self.idle not in IDLE:
@@ -52,7 +58,8 @@ class SynapseMap:
                             "allow idle astrocytes")
 
     @classmethod
-    def nearest(cls, synapse_places, astrocyte_places, *, idle: str = "refused", period=None) -> "SynapseMap":
+    def nearest(cls, synapse_places: Places, astrocyte_places: Places, *, idle: str = "refused",
+                period: Sequence[float] | None = None) -> "SynapseMap":
         """Each synapse to its nearest astrocyte, and where several are equally near to that with the lowest number.
 
         Places: float (element, axis). period: lengths after which the sheet repeats itself, one an axis.
@@ -80,7 +87,7 @@ class SynapseMap:
 
     @classmethod
     def of_array(cls, astrocytes: Sequence[int], n_synapses: int, n_astrocytes: int, *, idle: str = "refused",
-                 synapse_places=None, astrocyte_places=None) -> "SynapseMap":
+                 synapse_places: Places | None = None, astrocyte_places: Places | None = None) -> "SynapseMap":
         """A map that the user made. Errors: `UserError` where it does not hold one astrocyte a synapse."""
         if len(astrocytes) != n_synapses:
             raise UserError(f"map: {len(astrocytes)} entries for {n_synapses} synapses; give each synapse exactly one "
@@ -88,7 +95,7 @@ class SynapseMap:
         return cls(astrocytes, n_astrocytes, idle, synapse_places, astrocyte_places)
 
     @classmethod
-    def of_recording(cls, recording) -> "SynapseMap":
+    def of_recording(cls, recording: "Recording") -> "SynapseMap":
         """The map that a recording was made with. Errors: `UserError` where it has none."""
         for belongs in recording.maps.values():
             if (belongs.population, belongs.target) == ("synapse", "astrocyte"):
@@ -100,18 +107,18 @@ class SynapseMap:
                         "astrocytes; give one of tripartite or neuron_glia_network with loop = open or closed")
 
     @property
-    def in_degree(self):
-        """How many synapses each astrocyte has, int64 (astrocyte,)."""
+    def in_degree(self) -> Int[Array, "astrocyte"]:
+        """How many synapses each astrocyte has."""
         return np.bincount(self.astrocytes, minlength=self.n_astrocytes)
 
     @property
-    def idle_astrocytes(self):
-        """Astrocytes without a synapse, int64, rising."""
+    def idle_astrocytes(self) -> Int[Array, "idle"]:
+        """Astrocytes without a synapse, rising."""
         return np.flatnonzero(self.in_degree == 0)
 
     @property
-    def shares(self):
-        """1 over the number of synapses of its astrocyte, float64 (synapse,): weights of the mean over an astrocyte."""
+    def shares(self) -> Float[Array, "synapse"]:
+        """1 over the number of synapses of its astrocyte: weights of the mean over an astrocyte."""
         return 1.0 / self.in_degree[self.astrocytes]
 
     def describe(self) -> str:
@@ -129,11 +136,11 @@ class SynapseMap:
         return words
 
 
-def _others(found) -> str:
+def _others(found: Int[Array, "wrong"]) -> str:
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
-def _places(given, what: str):
+def _places(given: Places, what: str) -> Float[Array, "place axis"]:
     places = np.asarray(given, float)
     if places.ndim != 2 or not np.isfinite(places).all():
         raise UserError(f"map: {what} places of shape {places.shape} are not allowed; give finite numbers, one row of "

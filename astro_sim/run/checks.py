@@ -4,19 +4,22 @@ Whole series and pieces of a long one are checked alike: each block of rows is s
 what the whole run moved through.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from astro_sim.model import Law
 from astro_sim.plan import NOTHING, Plan
 from astro_sim.recording.recording import Recording
+from foundation.shapes import Array, Bool, Float
 
 ALTERNATIONS = 8  # a resolved course does not turn back at each of so many consecutive steps
 ROUNDING = 1e-6   # of the size of a variable: smaller changes may be rounding
 JUMP = 0.5        # of a variable's range in one step: more is not resolved (unless an event caused it)
 SEEN_AGAIN = ALTERNATIONS + 1  # rows before a block that decide about its first row
+Rows = Any        # an array, or a dataset of an open file, whose type is not loaded for its name
 BLOCK = 1 << 16   # numbers: a block and what is computed from it stay in the processor's cache
 
 
@@ -24,11 +27,11 @@ BLOCK = 1 << 16   # numbers: a block and what is computed from it stay in the pr
 class Extent:
     """What every element moved through until now: lowest, highest, largest finite magnitude; float64 (element,)."""
 
-    low: object = None
-    high: object = None
-    size: object = None
+    low: Float[Array, "element"] | None = None
+    high: Float[Array, "element"] | None = None
+    size: Float[Array, "element"] | None = None
 
-    def add(self, values) -> None:
+    def add(self, values: Float[Array, "time element"]) -> None:
         """Take in more rows, (time, element); a NaN stays in `low` and `high`."""
         low, high = values.min(axis=0), values.max(axis=0)
         size = np.maximum(np.abs(low), np.abs(high))
@@ -50,7 +53,8 @@ def find_problem(plan: Plan, recording: Recording, extents: Mapping[str, Extent]
     Alternation and jumps are looked for in states, where every step of the whole run is there.
     """
     every_step = plan.every == 1 and not recording.partial
-    found = earliest(first_problem(plan, name, recording.time, series.values, extents.get(name), every_step)
+    found = earliest(first_problem(plan, name, recording.time, values=series.values, extent=extents.get(name),
+                                   every_step=every_step)
                      for name, series in recording.variables.items())
     return found or earliest(broken(law, plan, recording) for law in plan.model.laws)
 
@@ -72,13 +76,13 @@ def broken(law: Law, plan: Plan, recording: Recording) -> tuple[str, float] | No
     return None
 
 
-def earliest(problems) -> tuple[str, float] | None:
+def earliest(problems: Iterable[tuple[str, float] | None]) -> tuple[str, float] | None:
     """The problem (what, time in seconds) that came first; None without any."""
     found = [problem for problem in problems if problem]
     return min(found, key=lambda problem: (problem[1], problem[0])) if found else None
 
 
-def first_problem(plan: Plan, name: str, time, values, extent: Extent | None, every_step: bool
+def first_problem(plan: Plan, name: str, time: Rows, *, values: Rows, extent: Extent | None, every_step: bool
                   ) -> tuple[str, float] | None:
     """The first thing wrong with a variable: (what, time in s), or None.
 
@@ -116,7 +120,7 @@ def is_broken(plan: Plan, name: str, extent: Extent) -> bool:
     return not extent.within(*_bounds(plan, name)[0])
 
 
-def _blocks(shape) -> Iterator[tuple[int, int]]:
+def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     rows = max(SEEN_AGAIN, BLOCK // max(1, shape[1]))
     return ((start, min(start + rows, shape[0])) for start in range(0, shape[0], rows))
 
@@ -126,13 +130,14 @@ def _bounds(plan: Plan, name: str) -> tuple[tuple[float, float], str]:
     import math
 
     seen = plan.model.observables[name]
-    low, high = _bound(plan, seen.low, seen.unit, -math.inf), _bound(plan, seen.high, seen.unit, math.inf)
+    low, high = (_bound(plan, bound, seen.unit, otherwise=otherwise)
+                 for bound, otherwise in ((seen.low, -math.inf), (seen.high, math.inf)))
     slack = 1e-9 * max((abs(b) for b in (low, high) if math.isfinite(b)), default=0.0)
     text = f"leaves its bounds [{low:g}, {high:g}] {'' if seen.unit == '1' else seen.unit}".rstrip()
     return (low - slack, high + slack), text
 
 
-def _bound(plan: Plan, bound, unit: str, otherwise: float) -> float:
+def _bound(plan: Plan, bound: float | str | Callable | None, unit: str, *, otherwise: float) -> float:
     from astro_sim.parameter import convert
 
     if callable(bound):
@@ -143,7 +148,7 @@ def _bound(plan: Plan, bound, unit: str, otherwise: float) -> float:
     return otherwise if bound is None else bound
 
 
-def _alternates(values, extent: Extent):
+def _alternates(values: Float[Array, "time element"], extent: Extent) -> Bool[Array, "time element"]:
     """Where a value turned back at each of the last `ALTERNATIONS` steps, by more than rounding."""
     where = np.zeros(values.shape, bool)
     with np.errstate(all="ignore"):
@@ -155,7 +160,7 @@ def _alternates(values, extent: Extent):
     return where
 
 
-def _jumps(values, extent: Extent):
+def _jumps(values: Float[Array, "time element"], extent: Extent) -> Bool[Array, "time element"]:
     """Where a value changed by more than `JUMP` of its range in one step."""
     where = np.zeros(values.shape, bool)
     with np.errstate(all="ignore"):

@@ -11,11 +11,15 @@ Spikes fall on steps: a given one on the nearest, one by a threshold on the end 
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 
+from astro_sim.model import Model
+from astro_sim.parameter import Amount
 from astro_sim.plan import DEFAULT_DT, DEFAULT_DURATION, NOTHING, Plan, prepare
+from astro_sim.protocols import Protocol
 from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import find_problem
 from astro_sim.run.estimate import STREAM_ABOVE, estimate, parse_size, refuse_if_too_large
@@ -24,14 +28,17 @@ from foundation.errors import UserError
 MOST_TRIED = 20_000  # steps of a trial for advice: some seconds
 
 
-def simulate(model, protocol=None, *, parameter_set=None, parameters=NOTHING, options=NOTHING, initial=NOTHING,
-             duration=DEFAULT_DURATION, dt=DEFAULT_DT, method=None, seed=0, backend="numpy", record_every=None,
-             progress=False, memory_limit=None) -> Recording:
+def simulate(model: str | Model, protocol: Protocol = None, *, parameter_set: str | None = None,
+             parameters: Mapping = NOTHING, options: Mapping = NOTHING, initial: Mapping = NOTHING,
+             duration: Amount = DEFAULT_DURATION, dt: Amount = DEFAULT_DT, method: str | None = None, seed: int = 0,
+             backend: str = "numpy", record_every: Amount | None = None, progress: bool = False,
+             memory_limit: str | int | None = None) -> Recording:
     """Simulate and return a `Recording` from 0 to the last whole step, which reaches or passes `duration`.
 
-    model: a name of `MODELS`, "name:set", or a `Model`. protocol: a drive, text, or several; inputs without a drive
-    keep their default. parameters, initial: name -> "VALUE UNIT". method: the model's own where none is given. Times:
-    text with unit, or seconds. memory_limit: text such as "8 GB"; by default what is free on the machine.
+    model: a name of `MODELS`, "name:set", a `Model`, or "file.py:NAME" of one's own. protocol: a drive, text, or
+    several; inputs without a drive keep their default. parameters, initial: name -> "VALUE UNIT". method: the model's
+    own where none is given. Times: text with unit, or seconds. memory_limit: text such as "8 GB"; by default what is
+    free on the machine.
     Errors: `ResourceError` with the estimate where memory does not suffice. `UserError` for bad input, and after the
     run when the result is not finite, leaves its bounds, alternates from step to step or jumps because dt is too large;
     the message then names a dt that passes. Alternation and jumps are seen only when every step is recorded.
@@ -46,7 +53,7 @@ def simulate(model, protocol=None, *, parameter_set=None, parameters=NOTHING, op
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C. `kept` is what was recorded until `reached` (s): a partial `Recording`, or the path of one."""
 
-    def __init__(self, kept, reached: float):
+    def __init__(self, kept: Recording | Path, reached: float):
         super().__init__()
         self.kept, self.reached = kept, reached
 
@@ -72,7 +79,7 @@ def _run_unchecked(plan: Plan, progress: bool) -> Recording:
 
 
 @contextlib.contextmanager
-def ran(plan: Plan, progress: bool, prepared=lambda built: None) -> Iterator[tuple]:
+def ran(plan: Plan, progress: bool, prepared: Callable = lambda built: None) -> Iterator[tuple]:
     """(Brian2's objects after the run, whether Ctrl-C stopped it); what they hold must be read inside.
 
     prepared: called with the objects before the run starts. Errors: `UserError` for what Brian2 refuses.

@@ -7,10 +7,14 @@ only the whole run can tell is checked on the file afterwards, and the checks lo
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from astro_sim.model import Model
 from astro_sim.plan import Plan, prepare
+from astro_sim.protocols import Protocol
 from astro_sim.recording.collect import columns, events_of, happened, labelled, recorded, stopped_at
 from astro_sim.recording.frames import event_columns
 from astro_sim.recording.recording import Recording
@@ -20,28 +24,32 @@ from astro_sim.run.report import summary
 from astro_sim.run.simulation import Interrupted, ran, too_large_a_step
 from foundation.errors import UserError
 from foundation.files import replacing
+from foundation.shapes import Array, Float
+
+if TYPE_CHECKING:
+    from astro_sim.brian.network import Built
 
 STORED_TOGETHER = 1 << 17  # numbers of a variable that lie together in the file
 
 
-def simulate_to_file(path, model, protocol=None, **given) -> Path:
+def simulate_to_file(path: str | os.PathLike, model: str | Model, protocol: Protocol = None, **settings: Any) -> Path:
     """`simulate`, but into the NetCDF file `path`, in pieces; returns the path.
 
     Errors: as `simulate`; `UserError` for the backend cpp, which holds everything until it ends. On Ctrl-C
     `simulate.Interrupted`, whose `kept` is the path of a partial recording beside `path`.
     """
-    run_to_file(prepare(model, protocol, **given), path)
+    run_to_file(prepare(model, protocol, **settings), path)
     return Path(path)
 
 
-def partial_path(path) -> Path:
+def partial_path(path: str | os.PathLike) -> Path:
     """Where a run that was stopped is kept: calcium.nc -> calcium.partial.nc."""
     path = Path(path)
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
-def run_to_file(plan: Plan, path, *, progress: bool = False, piece: int = PIECE, memory_limit: int | None = None,
-                disk_limit: int | None = None) -> dict:
+def run_to_file(plan: Plan, path: str | os.PathLike, *, progress: bool = False, piece: int = PIECE,
+                memory_limit: int | None = None, disk_limit: int | None = None) -> dict:
     """Run a checked plan into `path`, which is there only when it is whole; returns `report.summary` of it.
 
     piece: bytes of records that are in memory at a time; limits: bytes, instead of what is free.
@@ -83,7 +91,7 @@ class Sink:
         self.file = self.first = None
         self.broken = False  # no need to run on: the result cannot be right
 
-    def attach(self, built) -> None:
+    def attach(self, built: "Built") -> None:
         """Empty the monitors during the run, after the step in which a piece has become full."""
         import brian2
 
@@ -95,7 +103,7 @@ class Sink:
         every = self.rows * self.plan.every * self.plan.dt * brian2.second
         built.network.add(brian2.NetworkOperation(empty, dt=every, when="end", order=1000, name="empty_monitors"))
 
-    def drain(self, built) -> None:
+    def drain(self, built: "Built") -> None:
         """Append what the monitors hold, and empty them."""
         raw = {name: columns(monitor) for name, monitor in built.monitors.items()}
         time = next(iter(raw.values())).time
@@ -128,13 +136,13 @@ class Sink:
                                     encoding={**layout, "time": {"chunksizes": (STORED_TOGETHER,)}})
         self.file = h5py.File(self.path, "r+")
 
-    def _append(self, name: str, values) -> None:
+    def _append(self, name: str, values: Float[Array, "..."]) -> None:
         data = self.file[name]
         start = data.shape[0]
         data.resize(start + len(values), axis=0)
         data[start:] = values
 
-    def finish(self, event_monitors, *, partial: bool) -> Recording:
+    def finish(self, event_monitors: Mapping[str, Any], *, partial: bool) -> Recording:
         """Write events and attributes; the whole recording, its numbers in the file, which is open until `close`."""
         import h5py
         import xarray as xr

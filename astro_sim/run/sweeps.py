@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 from astro_sim.plan import Plan, prepare
 from astro_sim.run.outcome import Outcome
@@ -29,7 +30,7 @@ MAX_PROGRAMS = 20  # half a minute each
 _BRIAN2_IS_ONE = threading.Lock()  # it has one device and one random state a process
 
 
-def grid(vary: Mapping[str, Sequence], **common) -> list[dict]:
+def grid(vary: Mapping[str, Sequence], **common: Any) -> list[dict]:
     """Every combination of values, each with the keywords `common` of `prepare`.
 
     vary: the name of a parameter, "initial.NAME", "input.NAME" (held at the value) or "seed" -> values.
@@ -77,8 +78,8 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def sweep(points: Sequence[Mapping], folder, *, executor: Executor | None = None, workers: int | None = None,
-          shard: str = "1/1", progress: bool = False) -> Outcome:
+def sweep(points: Sequence[Mapping], folder: str | Path, *, executor: Executor | None = None,
+          workers: int | None = None, shard: str = "1/1", progress: bool = False) -> Outcome:
     """Simulate every point of this shard that has no whole recording in `folder` yet.
 
     executor: any of concurrent.futures, such as `dask.distributed.Client(...).get_executor()`, whose workers see
@@ -189,7 +190,7 @@ def run_point(point: Mapping, path: str) -> None:
     Path(f"{path}.error.json").unlink(missing_ok=True)
 
 
-def run_in_program(program, point: Mapping, path: str) -> None:
+def run_in_program(program: Any, point: Mapping, path: str) -> None:
     """The same with a compiled program."""
     from astro_sim.run.checks import find_problem
     from astro_sim.run.simulation import too_large_a_step

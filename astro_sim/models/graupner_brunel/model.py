@@ -11,7 +11,7 @@ right in size, not in where it falls. The closed form is in pairing_curve.py.
 
 from dataclasses import replace
 
-from astro_sim.model import Connection, Model, Observable, Option, Population, SpikeInput, one_to_one
+from astro_sim.model import Connection, Model, Observable, Option, Options, Population, SpikeInput, one_to_one
 from astro_sim.parameter import Parameter
 
 CALCIUM = "dc/dt = -c/tau_Ca : 1     # (E2.8) postsynaptic calcium; spikes add C_pre, after the delay D, and C_post"
@@ -62,7 +62,7 @@ SIGMA = {name: {"sigma": Parameter(value, "1", "amplitude of the noise", _GB, "f
 
 
 def _model(name: str, summary: str, efficacy: str, sets: dict, bounds: tuple, method: str) -> Model:
-    def size(options):
+    def size(options: Options) -> int:
         return options["n"]
 
     return Model(

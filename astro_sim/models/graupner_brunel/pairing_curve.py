@@ -26,7 +26,7 @@ def fractions_above(values: Mapping[str, float], offset: float, period: float) -
     peaks, decay = peaks_of_calcium(values, offset, period), values["tau_Ca"]
 
     # (E2.10) calcium decays from each peak until the next jump
-    def share(threshold):
+    def share(threshold: float) -> float:
         return sum(_time_above(peak, length, threshold, decay) for peak, length in peaks) / period
 
     return share(values["theta_p"]), share(values["theta_d"])

@@ -1,11 +1,17 @@
 """The energy of the macro model: every synapse once, any size."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from astro_sim.model import Options
 from astro_sim.models.macro.pairs import falling, neighbours, processes
+from foundation.shapes import Array, Float
 
 
-def energy_terms(values, options, *, x, s, p, b, d):
+def energy_terms(values: Mapping[str, float], options: Options, *, x: Float[Array, "time neuron"],
+                 s: Float[Array, "time process"], p: Float[Array, "time process"], b: Float[Array, "time neuron"],
+                 d: Float[Array, "time process"]) -> list[Float[Array, "time element"]]:
     """The parts of the energy, a list of float64 (time, element); their sum cannot rise while b and d are constant.
 
     values: parameters by name; x, b (time, neuron); s, p, d (time, process). Holds for w_back = w_g = 1.
@@ -19,7 +25,8 @@ def energy_terms(values, options, *, x, s, p, b, d):
             values["gamma_s"] * (p * psi - np.logaddexp(p, -p) + np.log(2)), -d * psi, _coupling(values, options, psi)]
 
 
-def _coupling(values, options, psi):
+def _coupling(values: Mapping[str, float], options: Options, psi: Float[Array, "time process"]
+              ) -> Float[Array, "time element"]:
     """-1/2 sum T psi psi, float64 (time, element), without the N^2 pairs: by FFT, over neighbours, or over the sum."""
     from astro_sim.model.grid_sum import GridSum
 

@@ -11,7 +11,9 @@ dt (it holds for tau_r from the start of that step, as in Brian2); what the astr
 junctions is of second, the latter of first with coupling_scheme = held.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,6 +28,7 @@ from astro_sim.model import (
     Model,
     Observable,
     Option,
+    Options,
     Pairs,
     Population,
     SpikeInput,
@@ -34,6 +37,9 @@ from astro_sim.model import (
 from astro_sim.models.neuron_glia_network.wiring import astrocyte_places, neuron_places, neurons, synapse_map, wiring
 from astro_sim.models.tripartite import model as tripartite
 from astro_sim.parameter import Parameter, convert
+
+if TYPE_CHECKING:  # both stand above the models
+    from astro_sim.plan import Plan
 
 NEURON = """
 dv/dt = (g_l*(E_l - v) + g_e*(E_e - v) + g_i*(E_i - v) + I_ex)/C_m : volt (unless refractory)  # (E2.25)
@@ -81,27 +87,27 @@ FIGURE_6 = {
 RELEASE_INCREASING = {**FIGURE_6, "glio_sign": tripartite.RELEASE_INCREASING["glio_sign"]}
 
 
-def _sheet(options) -> dict:
+def _sheet(options: Options) -> dict:
     """The options of astrocyte_network that say the same."""
     return {"layout": "sheet" if options["n_rows"] > 1 else "line",
             **{name: options[name] for name in ("n_rows", "n_columns", "boundary")}}
 
 
-def _to_synapses(options) -> Pairs:
+def _to_synapses(options: Options) -> Pairs:
     return tripartite.to_synapses(synapse_map(options))
 
 
-def starting_voltages(plan) -> list[float]:
+def starting_voltages(plan: "Plan") -> list[float]:
     """Voltages of the start in mV, by chance between V_r and V_th: at rest all neurons would spike together."""
     return np.random.default_rng([plan.seed, 1]).uniform(*voltages(plan, "V_r", "V_th"), neurons(plan.options)).tolist()
 
 
-def voltages(plan, *names: str) -> list[float]:
+def voltages(plan: "Plan", *names: str) -> list[float]:
     """Parameters in mV."""
     return [convert(plan.parameters[name].value, plan.parameters[name].unit, "mvolt", name) for name in names]
 
 
-def lowest_voltage(plan) -> float:
+def lowest_voltage(plan: "Plan") -> float:
     """In mV: what no neuron can fall below, from its start, its reset, its reversal potentials and its current."""
     current, leak = plan.inputs["neuron", "I_ex"].means(plan.edges).min(), plan.parameters["g_l"]
     start = plan.initial["v"]
@@ -111,23 +117,23 @@ def lowest_voltage(plan) -> float:
     return float(np.min([begins, reset, inhibited, rest, rest + pulled, inhibited + pulled]))
 
 
-def highest_voltage(plan) -> float:
+def highest_voltage(plan: "Plan") -> float:
     """In mV: a neuron above V_th is reset before it is recorded, but it may start there."""
     start = plan.initial["v"]
     begins = max(start) if isinstance(start, tuple) else convert(start.value, start.unit, "mvolt", "v")
     return max(begins, *voltages(plan, "V_th", "V_r"))
 
 
-def _where_astrocytes_are(law: Law):
+def _where_astrocytes_are(law: Law) -> Callable:
     """A law of astrocyte_network that does not hold where there is none."""
     return lambda plan, recording: law.quantity(plan, recording) if "C" in recording.variables else None
 
 
-def _labels(options) -> list[str]:
+def _labels(options: Options) -> list[str]:
     return [f"{kind} {k}" for kind in ("excitatory", "inhibitory") for k in range(options[f"n_{kind}"])]
 
 
-def _gaps(name: str, meaning: str, text: str, pairs, **when) -> Connection:
+def _gaps(name: str, meaning: str, text: str, *, pairs: Callable[[dict], Pairs], **when: str) -> Connection:
     return Connection(name, "astrocyte", "astrocyte", meaning, text, lambda o: pairs(_sheet(o)),
                       when={**_ACTING, **{key: (value,) for key, value in when.items()}})
 
@@ -185,12 +191,12 @@ MODEL = Model(
                    when=_ACTING, on_pre=tripartite.RELEASE),
         Connection("gliotransmission", "astrocyte", "synapse", "releases by calcium", "", _to_synapses, when=_ACTING,
                    on_pre=tripartite.RELEASE),
-        _gaps("linear_gaps", "gap junctions between neighbours", sheet.LINEAR, sheet.neighbours, gaps="linear"),
-        _gaps("nonlinear_gaps", "gap junctions between neighbours", sheet.NONLINEAR, sheet.neighbours,
+        _gaps("linear_gaps", "gap junctions between neighbours", sheet.LINEAR, pairs=sheet.neighbours, gaps="linear"),
+        _gaps("nonlinear_gaps", "gap junctions between neighbours", sheet.NONLINEAR, pairs=sheet.neighbours,
               gaps="nonlinear"),
-        _gaps("linear_bath", "what lies beyond an open end", sheet.LINEAR_BATH, sheet.open_ends, gaps="linear",
+        _gaps("linear_bath", "what lies beyond an open end", sheet.LINEAR_BATH, pairs=sheet.open_ends, gaps="linear",
               boundary="open"),
-        _gaps("nonlinear_bath", "what lies beyond an open end", sheet.NONLINEAR_BATH, sheet.open_ends,
+        _gaps("nonlinear_bath", "what lies beyond an open end", sheet.NONLINEAR_BATH, pairs=sheet.open_ends,
               gaps="nonlinear", boundary="open"),
     ),
     parameter_sets={"figure_6": FIGURE_6, "release_increasing": RELEASE_INCREASING},

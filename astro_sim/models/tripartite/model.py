@@ -20,6 +20,7 @@ from astro_sim.model import (
     Model,
     Observable,
     Option,
+    Options,
     Pairs,
     Population,
     SpikeInput,
@@ -96,7 +97,7 @@ RELEASE_INCREASING = {**RELEASE_DECREASING, "glio_sign": Parameter(
     "assumed", "fraction")}
 
 
-def synapse_map(options) -> SynapseMap:
+def synapse_map(options: Options) -> SynapseMap:
     """The user's map where one is given, else equal shares of neighbouring synapses."""
     synapses, astrocytes = options["n_synapses"], options["n_astrocytes"]
     if options["map"]:
@@ -114,15 +115,15 @@ def to_astrocytes(found: SynapseMap) -> Pairs:
     return Pairs(range(len(found.astrocytes)), found.astrocytes, {"share": found.shares})
 
 
-def _to_synapses(options) -> Pairs:
+def _to_synapses(options: Options) -> Pairs:
     return to_synapses(synapse_map(options))
 
 
-def _n_synapses(options) -> int:
+def _n_synapses(options: Options) -> int:
     return options["n_synapses"]
 
 
-def _n_astrocytes(options) -> int:
+def _n_astrocytes(options: Options) -> int:
     return options["n_astrocytes"]
 
 
