@@ -64,12 +64,12 @@ def test_alternation_and_jumps_are_seen_wherever_a_block_ends(monkeypatch, at):
         found = []
         for block in (1, 1 << 20):
             monkeypatch.setattr("astro_sim.run.checks.BLOCK", block)
-            found.append(first_problem(plan, "C", time, values, None, True))
+            found.append(first_problem(plan, "C", time, values=values, extent=None, every_step=True))
         assert found[0] == found[1]
         assert (found[0] is None) if says is None else says in found[0][0]
     # a jump is at its second record; a shake is known after 8 turns, the first of which is at the shake's second record
     assert found[0][1] == at
-    assert first_problem(plan, "C", time, shaking, None, True)[1] in (at + 7, at + 8)
+    assert first_problem(plan, "C", time, values=shaking, extent=None, every_step=True)[1] in (at + 7, at + 8)
 
 
 def test_extents_of_pieces_are_those_of_the_whole():
