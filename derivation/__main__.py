@@ -32,7 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 Cache = Annotated[Path | None, typer.Option("--cache", metavar="DIR", help="where simulations are kept; in the user's "
                                             "cache folder by default")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="simulate all anew, keep nothing")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="run every simulation anew, keep none")]
 
 
 def _derive(cache: Path | None, no_cache: bool, own: list[str] | None = None):
@@ -74,7 +74,7 @@ def derive_verb(
     if out.is_dir():
         raise UserError(f"--out: {out} is a folder; name a file such as {out / 'rmaat.json'}")
     if own and not dry_run and out.resolve() == record.DEFAULT_PATH.resolve():
-        raise UserError("--entry: the committed record has this project's entries alone; write elsewhere with --out, "
+        raise UserError("--entry: the committed record has only this project's entries; write elsewhere with --out, "
                         "or look first with --dry-run")
     made = _derive(cache, no_cache, own).record
     if not dry_run:

@@ -47,13 +47,13 @@ app = cli.program(HELP, verbs=False)
 
 @app.command(help=HELP)
 def figures(
-    names: Annotated[list[str] | None, typer.Argument(help="figures to draw; all that can be by default")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="figures to draw; by default all that can be drawn")] = None,
     out: Annotated[Path, typer.Option("--out", help="folder for the files")] = Path("output"),
     record_file: Annotated[Path | None, typer.Option("--record", help="a record; the committed one by default")] = None,
     run: Annotated[Path | None, typer.Option("--run", help="a training run's folder")] = None,
     only_list: Annotated[bool, typer.Option("--list", help="list the figures")] = False,
     ending: Annotated[str | None, typer.Option("--format", help="png or svg alone; both by default")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be drawn")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would be drawn, draw nothing")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the paths as JSON")] = False,
     version: cli.Version = False,
 ):

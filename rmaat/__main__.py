@@ -44,7 +44,7 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run; new or empty.")] = None,
     data: Data = None, record: RecordFile = None, sample: Sample = None, settings: Settings = None, seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or begin it.")] = False,
-    control: Annotated[bool, typer.Option("--control", help="Train the same with the memory reset, too.")] = False,
+    control: Annotated[bool, typer.Option("--control", help="Also train the same with the memory reset.")] = False,
     device: Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run and write nothing.")] = False,
     json: Json = False,
@@ -120,7 +120,7 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")],
     split: Annotated[str, typer.Option("--split", help="train, validation or test.")] = "test",
     data: Data = None, device: Device = "auto",
-    controls: Annotated[bool, typer.Option(help="Also the rows that need no network and the trained control.")] = True,
+    controls: Annotated[bool, typer.Option(help="Also the trained control, and the rows without a network.")] = True,
     json: Json = False,
 ) -> None:
     """Evaluate a run's checkpoint on a split of its task; verifies every file that it reads.
@@ -139,7 +139,7 @@ def trace(
     folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The folder of a run.")] = None,
     config: Annotated[str, typer.Option("--config", help="Without DIR: the config to build.")] = "recall",
     record: RecordFile = None, sample: Sample = None, settings: Settings = None,
-    tensor: Annotated[str | None, typer.Option("--tensor", metavar="NAME", help="One alone, e.g. retention.")] = None,
+    tensor: Annotated[str | None, typer.Option("--tensor", metavar="NAME", help="One tensor, e.g. retention.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Print the matrix parameter x entry x tensor; exit code 3 "
                                                         "where the trace is not sound.")] = False,
     json: Json = False,

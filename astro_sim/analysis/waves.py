@@ -66,7 +66,7 @@ def wave(recording: Recording, variable: str = "C", *, level: float | None = Non
     first = first_rises(values, time, level)
     there = np.isfinite(first)
     if not there.any():
-        raise UserError(f"no wave: {variable} rises nowhere through {level:.6g} after {after:g} s")
+        raise UserError(f"no wave: {variable} never rises through {level:.6g} after {after:g} s")
     source = int(np.nanargmin(first))
     distance = distances(recording, variable, source)
     if len(set(np.round(distance[there], 9))) < 3:

@@ -82,10 +82,11 @@ def check(backend: str = "numpy") -> dict[str, float]:
     plan = astrocytes("line", 10, CHECKED, backend)
     apart = lsoda.error(run(plan), plan, lsoda.solve(plan, lsoda.EXACT))
     if not apart < ACCURACY:
-        raise UserError(f"benchmark: a network differs by {apart:.2g} from LSODA, above {ACCURACY}; no speed is told")
+        raise UserError(f"benchmark: a network differs by {apart:.2g} from LSODA, above {ACCURACY}; no speeds are "
+                        "reported")
     synapse = abs(_released(backend) / _released_in_theory() - 1)
     if not synapse < AGREES:
-        raise UserError(f"benchmark: release differs by {synapse:.2g} from its closed form; no speed is told")
+        raise UserError(f"benchmark: release differs by {synapse:.2g} from its closed form; no speeds are reported")
     return {"network_against_lsoda": apart, "release_against_closed_form": synapse}
 
 
@@ -176,7 +177,8 @@ def _coarsest(settings: Sequence[float], error: Callable[[float], float]) -> tup
             continue
         if found < ACCURACY:
             return setting, found
-    raise UserError(f"benchmark: no setting of {', '.join(map(str, settings))} reaches {ACCURACY}; no speed is told")
+    raise UserError(f"benchmark: no setting of {', '.join(map(str, settings))} reaches {ACCURACY}; no speeds are "
+                    "reported")
 
 
 # --- what it says

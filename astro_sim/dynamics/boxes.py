@@ -51,13 +51,13 @@ def _read_range(local: Local, name: str, ends: Sequence) -> tuple[float, float]:
     choose(f"state of {local.model.name}", name, dict.fromkeys(local.states))
     wanted = local.model.initial[name].unit
     if isinstance(ends, str) or len(ends) != 2:
-        raise UserError(f"{name}: {ends!r} is no range; give (low, high)")
+        raise UserError(f"{name}: {ends!r} is not a range; give (low, high)")
     low, high = (read(end, wanted, name) for end in ends)
     declared = local.bound(name, "low")
     above = declared is not None and declared >= 0
     if not low < high or (above and low < 0):
         what = "a lower end of zero or above and a higher one" if above else "a lower and a higher value"
-        raise UserError(f"{name}: {low:g} to {high:g} is no range; give {what}")
+        raise UserError(f"{name}: {low:g} to {high:g} is not a range; give {what}")
     scale = float(local.scales[local.states.index(name)])
     return low * scale, high * scale
 

@@ -71,7 +71,7 @@ def followed(frame: Frame, start: np.ndarray, low: float, *, high: float, points
     Errors: `UserError` for a range that is none.
     """
     if not low < high or (frame.logarithmic[-1] and low <= 0):
-        raise UserError(f"{frame.local.over}: from {low:g} to {high:g} (SI) is no range; give a lower and a higher "
+        raise UserError(f"{frame.local.over}: from {low:g} to {high:g} (SI) is not a range; give a lower and a higher "
                         "value")
     limits = frame.level(low), frame.level(high)
     return Branch(frame.flow(), start, limits, step=(limits[1] - limits[0]) / points, box=frame.widened())

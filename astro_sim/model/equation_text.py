@@ -76,7 +76,7 @@ def compiled(text: str) -> dict[str, ast.expr]:
         if name in ordered:
             return
         if name in visiting:
-            raise UserError(f"ODE text: '{name}' is defined by itself")
+            raise UserError(f"ODE text: '{name}' is defined in terms of itself")
         visiting.add(name)
         for needed in sorted(symbols(table[name].expression) & table.keys()):
             visit(needed)

@@ -211,7 +211,8 @@ class Model:
     def _check_variables(self) -> None:
         count = sum(len(lines(population.equations)) for population in self.populations)
         if count != len(self.variables()):
-            raise UserError(f"model {self.name}: two populations name a variable alike; names must be unique")
+            raise UserError(f"model {self.name}: two populations have a variable of the same name; names must be "
+                            "unique")
         missing = set(self.states()) - self.initial.keys()
         self._refuse("without an initial value", self.name, missing)
         named = self.observables.keys() | self.initial.keys() | self.drawn.keys()

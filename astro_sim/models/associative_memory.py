@@ -79,7 +79,8 @@ def _as_text(name: str, given: Sequence[Sequence[float]] | Array) -> str:
     except (TypeError, ValueError):
         signs = np.empty(0)
     if signs.ndim != 2 or not np.isin(signs, (-1.0, 1.0)).all():
-        raise UserError(f"option {name}: not an array [pattern, neuron] of +1 and -1; give a row of signs a pattern")
+        raise UserError(f"option {name}: not an array [pattern, neuron] of +1 and -1; give a row of signs for each "
+                        "pattern")
     return ",".join("".join("+" if sign > 0 else "-" for sign in row) for row in signs)
 
 
@@ -160,8 +161,8 @@ def _energy(plan: "Plan", recording: "Recording", *, b: Float[Array, "time neuro
     require_symmetric(values, "w_g")
     which = plan.inputs["process", "d"].which
     if not (symmetric(s) and symmetric(p) and (which == which[mirror.ravel()]).all()):
-        raise UserError("energy: s, p_s or d differs between a synapse and that of the opposite direction; start them "
-                        "alike")
+        raise UserError("energy: s, p_s or d differs between a synapse and that of the opposite direction; give both "
+                        "the same initial values")
     return energy_terms(values, plan.options, x=x, s=s, p=p, b=b, d=d)
 
 

@@ -44,8 +44,8 @@ class SynapseMap:
             raise unknown("choice for idle astrocytes", self.idle, IDLE)
         given = np.asarray(self.astrocytes)
         if given.ndim != 1 or given.dtype.kind not in "iuf" or (given != np.rint(given)).any():
-            raise UserError(f"map: an array of shape {given.shape} and type {given.dtype} is no map; give one whole "
-                            "number a synapse")
+            raise UserError(f"map: an array of shape {given.shape} and type {given.dtype} is not a map; give one "
+                            "whole number for each synapse")
         found = given.astype("i8")
         object.__setattr__(self, "astrocytes", found)
         outside = np.flatnonzero((found < 0) | (found >= self.n_astrocytes))
@@ -63,7 +63,7 @@ class SynapseMap:
         """Each synapse to its nearest astrocyte, and where several are equally near to that with the lowest number.
 
         Places: float (element, axis). period: lengths after which the sheet repeats itself, one an axis.
-        Errors: `UserError` for places that are no numbers, of different dimensions, or no astrocyte at all.
+        Errors: `UserError` for places that are not numbers, of different dimensions, or no astrocyte at all.
         """
         from scipy.spatial import cKDTree
 
@@ -82,7 +82,7 @@ class SynapseMap:
         """Neighbouring synapses in shares that differ by one at most. Errors: `UserError` for too many astrocytes."""
         if n_astrocytes > n_synapses:
             raise UserError(f"map: {n_astrocytes} astrocytes are more than the {n_synapses} synapses; give at most one "
-                            "astrocyte a synapse")
+                            "astrocyte for each synapse")
         return cls(np.arange(n_synapses) * n_astrocytes // n_synapses, n_astrocytes)
 
     @classmethod

@@ -57,10 +57,10 @@ def _check_method(model: Model, method: str) -> None:
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     if model.stochastic and method not in STOCHASTIC:
-        raise UserError(f"method: {method} knows no noise, and {model.name} has some; choose one of: "
+        raise UserError(f"method: {method} cannot handle noise, which {model.name} has; choose one of: "
                         f"{', '.join(STOCHASTIC)}")
     if method in FOR_NOISE and not model.stochastic:
-        raise UserError(f"method: {method} is for noise, and {model.name} has none; choose one of: "
+        raise UserError(f"method: {method} is for models with noise, and {model.name} has none; choose one of: "
                         f"{', '.join(name for name in METHODS if name not in FOR_NOISE)}")
 
 

@@ -87,7 +87,7 @@ def _pieces(kind: str, input: str, times: Several, *, values: Several, elements:
     if not at or at[0] != 0 or any(b <= a for a, b in itertools.pairwise(at)):
         raise UserError(f"times: {', '.join(map(str, times))} do not rise from 0 s; the first must be 0 s")
     if len(values) != len(at):
-        raise UserError(f"values: {len(values)} values for {len(at)} times; give one value a time")
+        raise UserError(f"values: {len(values)} values for {len(at)} times; give one value for each time")
     return Drive(kind, input, at, tuple(_text(value, "values") for value in values), chosen_elements(elements))
 
 
@@ -194,5 +194,6 @@ def drives(protocol: Protocol) -> tuple[Drive | Train, ...]:
     flat = tuple(itertools.chain.from_iterable(part if isinstance(part, tuple) else (part,) for part in made))
     for drive in flat:
         if not isinstance(drive, Drive | Spikes | Poisson):
-            raise UserError(f"protocol: {drive!r} is no drive and no text like 'constant:input=ip3,value=0.5 umolar'")
+            raise UserError(f"protocol: {drive!r} is neither a drive nor text like "
+                            "'constant:input=ip3,value=0.5 umolar'")
     return flat

@@ -93,10 +93,10 @@ def attach(network: "brian2.Network", model: str | Model, protocol: Protocol = N
     from astro_sim.brian.network import Outside, build
 
     if not isinstance(network, brian2.Network):
-        raise UserError(f"network: {type(network).__name__} is no Brian2 Network; write brian2.Network(group, ...)")
+        raise UserError(f"network: {type(network).__name__} is not a Brian2 Network; write brian2.Network(group, ...)")
     device = get_device()
     if not isinstance(device, RuntimeDevice):
-        raise UserError("attach: needs Brian2's runtime (numpy or cython), not C++ standalone; leave set_device out")
+        raise UserError("attach: needs Brian2's runtime (numpy or cython), not C++ standalone; do not call set_device")
     step = float(brian2.defaultclock.dt) if dt is None else dt
     plan = prepare(model, protocol, duration=duration, dt=step, backend=device.code_object_class().class_name,
                    **settings)

@@ -98,11 +98,11 @@ class Problem:
         if self.observed.ndim != 1:
             raise UserError(f"the data have the shape {list(self.observed.shape)}; give one row of numbers")
         if both := sorted(set(self.names) & set(self.arguments)):
-            raise UserError(f"{', '.join(both)}: both an argument and a constant to fit; name one of them otherwise")
+            raise UserError(f"{', '.join(both)}: both an argument and a constant to fit; give one of them another name")
         for name, values in self.arguments.items():
             if np.ndim(values) and values.shape != self.observed.shape:
                 raise UserError(f"argument {name} has the shape {list(values.shape)}, the data "
-                                f"{list(self.observed.shape)}; give a number, or one value a point")
+                                f"{list(self.observed.shape)}; give a number, or one value for each point")
             self._check_point(np.broadcast_to(values, self.observed.shape), f"argument {name} is")
         self._check_point(self.observed, "the data are")
         for name, start in zip(self.names, guess, strict=True):
@@ -150,7 +150,7 @@ def problem(formula: str, arguments: Mapping[str, object], observed: object, *, 
         table = {name: np.asarray(values, dtype=np.float64) for name, values in arguments.items()}
         data = np.asarray(observed, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise UserError(f"the data of {formula!r} are no numbers ({error})") from error
+        raise UserError(f"the data of {formula!r} are not numbers ({error})") from error
     if missing := sorted(closed_form.names(formula) - table.keys() - set(names)):
         raise UserError(f"{formula!r}: no argument and no constant {', '.join(missing)}; give its values, or a start")
     plain = {name: values if values.ndim else np.float64(values) for name, values in table.items()}

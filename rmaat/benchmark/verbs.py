@@ -26,12 +26,12 @@ Heads = Annotated[int, typer.Option("--heads", min=1)]
 SegmentLength = Annotated[int, typer.Option("--segment-length", min=1)]
 Repeats = Annotated[int, typer.Option("--repeats", min=1, help="Turns; of gradient algorithms the median ratio "
                                                                "within a turn counts, elsewhere the fastest.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="With 1, time is that of the processor.")]
+Threads = Annotated[int, typer.Option("--threads", min=1, help="With 1 thread, times are the processor's.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option("--precision", help="fp32, or autocast to bf16 or fp16.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Also write it all as a markdown page.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Segments = Annotated[str, typer.Option("--segments", help="Numbers of segments, comma between.")]
+Segments = Annotated[str, typer.Option("--segments", help="Numbers of segments, separated by commas.")]
 Parts = Callable[["Bench"], Iterator]
 
 
@@ -41,13 +41,13 @@ def _benchmark() -> None:
 
 
 def _counts(option: str, text: str) -> list[int]:
-    """Whole numbers with commas between."""
+    """Whole numbers separated by commas."""
     try:
         counts = [int(part) for part in text.split(",")]
     except ValueError:
         counts = []
     if not counts or min(counts) < 1:
-        raise UserError(f"{option} {text}: give whole numbers of at least 1 with commas between, e.g. 256,1024")
+        raise UserError(f"{option} {text}: give whole numbers of at least 1 separated by commas, e.g. 256,1024")
     return counts
 
 
@@ -127,10 +127,11 @@ def speed(num_segments: Annotated[int, typer.Option("--num-segments", min=2, hel
 
 
 @app.command()
-def attention(lengths: Annotated[str, typer.Option("--lengths", help="Numbers of tokens, comma between.")] = (
+def attention(lengths: Annotated[str, typer.Option("--lengths", help="Numbers of tokens, separated by commas.")] = (
                   "256,512,1024,2048,4096,8192,16384,65536"),
               backward: Annotated[bool, typer.Option("--backward", help="Forward and backward.")] = False,
-              compiled: Annotated[bool, typer.Option("--compiled", help="Also under torch.compile: minutes.")] = False,
+              compiled: Annotated[bool, typer.Option("--compiled", help="Also under torch.compile, which takes "
+                                                                        "minutes.")] = False,
               batch: Batch = 1, width: Width = 64, heads: Heads = 1, repeats: Repeats = 3, threads: Threads = 1,
               device: Device = "auto", precision: Precision = "fp32", out: Out = None, json: Json = False) -> None:
     """Attention alone, projections included, against torch's SDPA over the number of tokens; achieved bandwidth.
@@ -148,7 +149,7 @@ def attention(lengths: Annotated[str, typer.Option("--lengths", help="Numbers of
 
 
 @app.command()
-def throughput(segment_lengths: Annotated[str, typer.Option("--segment-lengths", help="Comma between.")] = (
+def throughput(segment_lengths: Annotated[str, typer.Option("--segment-lengths", help="Separated by commas.")] = (
                    "128,256,512,1024"),
                segments: Segments = "2,4,16,64", batch: Batch = 1, width: Width = 64, heads: Heads = 1,
                repeats: Repeats = 3, threads: Threads = 1, device: Device = "auto", precision: Precision = "fp32",

@@ -192,7 +192,7 @@ def _ours(kind: type | types.FunctionType) -> bool:
 
 def numbers_of(model: nn.Module) -> Iterator[tuple[str, object]]:
     """Path and value of every number in the model as built: buffers, starts of learned tensors, attributes and what
-    they hold (callables, closures, configs). Flags, choices by name and the record itself are no numbers."""
+    they hold (callables, closures, configs). Flags, choices by name and the record itself are not numbers."""
     for path, module in model.named_modules():
         for name, value in (*module.named_buffers(recurse=False), *module.named_parameters(recurse=False)):
             yield _join(path, name), value

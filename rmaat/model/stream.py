@@ -80,7 +80,8 @@ class Stream:
     def _check(self, tokens: Tensor) -> None:
         config = self.model.config
         if self.model.blocks.training and config.dropout:
-            raise UserError("the model is in training mode and would drop out; call model.eval() before it streams")
+            raise UserError("the model is in training mode and would apply dropout; call model.eval() before it "
+                            "streams")
         check_tokens(tokens)
         if tokens.shape[0] != len(self.memory):
             raise UserError(f"tokens for {tokens.shape[0]} sequences; this stream has {len(self.memory)}")

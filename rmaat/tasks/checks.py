@@ -38,12 +38,12 @@ def check_task(task: object) -> Task:
         raise UserError(f"the task is of type {type(task).__name__}; give an object of a class that derives from "
                         "rmaat.tasks.task.Task")
     if not dataclasses.is_dataclass(task) or not type(task).__dataclass_params__.frozen:
-        raise UserError(f"task {task.name}: {type(task).__name__} is no frozen dataclass; write "
+        raise UserError(f"task {task.name}: {type(task).__name__} is not a frozen dataclass; write "
                         "@dataclass(frozen=True) above the class, so that a run knows its dials")
     for name in ("vocab_size", "num_classes", "max_length"):
         value = getattr(task, name, None)
         if not _is_whole(value) or value < 1:
-            raise UserError(f"task {task.name}: {name} is {value!r}; say a whole number of at least 1")
+            raise UserError(f"task {task.name}: {name} is {value!r}; give a whole number of at least 1")
     for field in dataclasses.fields(task):
         value = getattr(task, field.name)
         if field.name == "name" or not _is_plain(value):
@@ -110,7 +110,7 @@ def _check_pure(split: Split, indices: np.ndarray, where: str) -> None:
     alone, again = split.batch(index), split.batch(indices)
     length = int(alone.lengths[0])
     if int(again.lengths[-1]) != length or not torch.equal(alone.tokens[0, :length], again.tokens[-1, :length]):
-        raise UserError(f"{where}: sample {index[0]} is another one at every call or in another batch; make it a "
+        raise UserError(f"{where}: sample {index[0]} differs from call to call or from batch to batch; make it a "
                         "function of its index alone, for example by a generator that is seeded with it")
 
 

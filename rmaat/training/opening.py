@@ -25,7 +25,7 @@ def begin(experiment: Experiment, folder: Path, *, data: Path | None = None, rec
         if world.leads:
             told["begun"] = run_folder.begun(folder)
             if told["begun"] and not resume:
-                raise UserError(f"{folder} holds a run already; add --resume to go on with it, or give another --out")
+                raise UserError(f"{folder} already holds a run; add --resume to go on with it, or give another --out")
             trainer = _open(experiment, folder, begun=bool(told["begun"]), data=data, record=record, device=device,
                             world=world)
     with world.together():

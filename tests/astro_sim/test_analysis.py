@@ -184,7 +184,7 @@ def test_words_where_there_is_no_wave():
                             (still, "C stays at 0.1"), (nowhere, "have no places")):
         with pytest.raises(UserError, match=f"no wave: .*{says}"):
             wave(recording)
-    with pytest.raises(UserError, match="rises nowhere through 3"):
+    with pytest.raises(UserError, match="never rises through 3"):
         wave(alone, level=3.0)
 
 

@@ -72,7 +72,7 @@ def test_damaged_files(astro_sim, tmp_path, good, verb, spoil, says):
     (("run", "gchi", "--protocol", "ramp:input=glutamate,times=0s+9s,values=1 uM+-1 nM", "--out", "n.nc"),
      "must be zero or above"),
     (("run", "li_rinzel", "--initial", "C=1.9 umolar", "--out", "n.nc", "--duration", "1s"), "at the start"),
-    (("run", "gchi_stochastic", "--method", "rk4", "--out", "n.nc"), "rk4 knows no noise"),
+    (("run", "gchi_stochastic", "--method", "rk4", "--out", "n.nc"), "rk4 cannot handle noise"),
     (("run", "tripartite", "--protocol", "regular:input=spikes,rate=-5 hertz,count=3", "--out", "n.nc"), "above zero"),
     (("run", "tripartite", "--protocol", "poisson:input=spikes,rate=5 hertz,stop=1s,seed=1.5", "--out", "n.nc"),
      "seed: 1.5"),

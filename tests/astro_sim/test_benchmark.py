@@ -64,7 +64,7 @@ def test_no_speed_is_told_on_a_wrong_result(monkeypatch, what):
     monkeypatch.setattr(benchmark, "CHECKED", 0.2)
     monkeypatch.setattr(benchmark, "step_costs", lambda *given: pytest.fail("timed"))
     monkeypatch.setattr(what, lambda *given: 0.5)
-    with pytest.raises(UserError, match="no speed is told"):
+    with pytest.raises(UserError, match="no speeds are reported"):
         benchmark.benchmark((10,))
 
 

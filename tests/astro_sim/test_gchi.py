@@ -94,7 +94,7 @@ def noisy():
 
 
 def test_noise_needs_a_method_that_knows_it():
-    with pytest.raises(UserError, match=r"rk4 knows no noise.*heun, milstein"):
+    with pytest.raises(UserError, match=r"rk4 cannot handle noise.*heun, milstein"):
         simulate("gchi_stochastic", duration="1 s", method="rk4")
     with pytest.raises(UserError, match=r"euler does not fit.*choose heun"):  # euler would read the noise as Ito
         simulate("gchi_stochastic", duration="1 s", method="euler")

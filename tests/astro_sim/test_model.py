@@ -109,7 +109,7 @@ def test_symbols_leave_out_functions_and_noise():
 def test_right_sides_order_subexpressions_and_refuse_a_circle():
     rates = right_sides("dx/dt = y : 1\ny = 2*z : 1\nz = x + 1 : 1", {})
     assert rates({"x": 3.0}) == {"x": 8.0}
-    with pytest.raises(UserError, match="by itself"):
+    with pytest.raises(UserError, match="in terms of itself"):
         right_sides("dx/dt = y : 1\ny = z : 1\nz = y : 1", {})
 
 

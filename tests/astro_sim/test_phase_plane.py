@@ -97,8 +97,8 @@ def test_states_without_bounds_are_looked_for_where_a_course_leads_or_in_the_box
     (("gchi", {"glutamate": "0.5 umolar"}, {}), "needs two states; it has C, h, I"),
     (("li_rinzel", {"ip3": "0.5 s"}, {}), "wrong dimension"), (("li_rinzel", {"ip3": "0.5"}, {}), "no unit"),
     (("li_rinzel", {"calcium": "1 umolar"}, {}), "unknown input"),
-    (("li_rinzel", {"ip3": 0.5}, {"box": {"C": ("0 umolar", "0 umolar")}}), "C: 0 to 0 is no range"),
-    (("li_rinzel", {"ip3": 0.5}, {"box": {"h": (-1, 1)}}), "h: -1 to 1 is no range"),
+    (("li_rinzel", {"ip3": 0.5}, {"box": {"C": ("0 umolar", "0 umolar")}}), "C: 0 to 0 is not a range"),
+    (("li_rinzel", {"ip3": 0.5}, {"box": {"h": (-1, 1)}}), "h: -1 to 1 is not a range"),
     (("li_rinzel", {"ip3": 0.5}, {"box": {"x": (0, 1)}}), "unknown state of li_rinzel 'x'"),
     (("li_rinzel", 0.5, {}), "inputs: 0.5 is not allowed; give a dictionary")])
 def test_bad_requests_are_refused(given, says):

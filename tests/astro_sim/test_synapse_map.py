@@ -16,7 +16,7 @@ SMALL = {"n_synapses": 5, "n_astrocytes": 2, "map": [1, 0, 0, 1, 0]}
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_equal_shares_cover_all_and_differ_by_one(n_synapses, n_astrocytes):
     if n_astrocytes > n_synapses:
-        with pytest.raises(UserError, match="at most one astrocyte a synapse"):
+        with pytest.raises(UserError, match="at most one astrocyte for each synapse"):
             SynapseMap.equal_shares(n_synapses, n_astrocytes)
         return
     found = SynapseMap.equal_shares(n_synapses, n_astrocytes)
@@ -63,8 +63,8 @@ def test_over_the_edge_of_a_periodic_sheet_is_near():
 @pytest.mark.parametrize(("entries", "says"), [
     ([0, 1], "2 entries for 3"), ([0, -1, 1], "synapse 1 has astrocyte -1; astrocytes are 0 to 1"),
     ([0, 2, 2], r"synapse 1 \(and 1 more\) has astrocyte 2"), ([0, 0, 0], "astrocyte 1 has no synapse"),
-    ([0, 0.5, 1], "no map"), ([[0], [1], [0]], "no map"), (["a", "b", "c"], "no map"),
-    ([0, float("nan"), 1], "no map")])
+    ([0, 0.5, 1], "not a map"), ([[0], [1], [0]], "not a map"), (["a", "b", "c"], "not a map"),
+    ([0, float("nan"), 1], "not a map")])
 def test_a_map_that_leaves_something_out_is_refused(entries, says):
     with pytest.raises(UserError, match=says):
         SynapseMap.of_array(entries, 3, 2)

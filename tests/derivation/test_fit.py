@@ -221,7 +221,7 @@ def test_a_form_that_cannot_be_fitted_itself_has_no_rivals():
     ("A*sqrt(5-x)", {"x": X}, {"A": 1.0}, r"no finite value at point 21 \(x = 5.25\)"),
     ("A*x", {"x": X[:20]}, {"A": 1.0}, r"argument x has the shape \[20\], the data \[25\]"),
     ("A*x", {"x": X.reshape(5, 5)}, {"A": 1.0}, r"argument x has the shape \[5, 5\], the data \[25\]"),
-    ("A*x", {"x": ["one"] * 25}, {"A": 1.0}, "are no numbers"),
+    ("A*x", {"x": ["one"] * 25}, {"A": 1.0}, "are not numbers"),
     ("A*x+b", {"x": X}, {"A": 1.0}, "no argument and no constant b"),
     ("A*x", {"x": X, "A": 2.0}, {"A": 1.0}, "A: both an argument and a constant"),
     ("A*x", {"x": X}, {"A": np.nan}, "A starts from nan"),

@@ -56,7 +56,7 @@ class Named(Indices):
 
 @pytest.mark.parametrize(("task", "says"), [
     (object(), "of type object; give an object of a class that derives from"),
-    (type("Bare", (Indices,), {"num_classes": 0})(), "num_classes is 0; say a whole number of at least 1"),
+    (type("Bare", (Indices,), {"num_classes": 0})(), "num_classes is 0; give a whole number of at least 1"),
     (type("Bare", (Indices,), {"max_length": None})(), "max_length is None"),
     (Indices(words=([1],)), r"task.words = \(\[1\],\) of task indices: a dial is a number"),
     (Named(), "task.name = 'mine'"),
@@ -76,7 +76,7 @@ def test_a_class_that_is_no_frozen_dataclass_is_refused():
         def split(self, name, data=None):
             return Samples()
 
-    with pytest.raises(UserError, match=r"Loose is no frozen dataclass; write @dataclass\(frozen=True\)"):
+    with pytest.raises(UserError, match=r"Loose is not a frozen dataclass; write @dataclass\(frozen=True\)"):
         check_task(Loose())
 
 
@@ -103,7 +103,7 @@ DRAWN = torch.Generator().manual_seed(0)
     ({"change": lambda batch: batch._replace(tokens=batch.tokens.int())}, "torch.int32.*; give int64"),
     ({"change": lambda batch: batch._replace(labels=batch.labels[:, None])}, r"give \[batch, length\], \[batch\]"),
     ({"change": lambda batch: batch._replace(tokens=torch.randint(5, batch.tokens.shape, generator=DRAWN))},
-     "is another one at every call or in another batch"),
+     "differs from call to call or from batch to batch"),
 ])
 def test_what_is_wrong_with_the_data_is_named(spoilt, says):
     with pytest.raises(UserError, match=says):

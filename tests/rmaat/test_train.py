@@ -124,7 +124,7 @@ def test_a_run_is_never_overwritten(tmp_path):
     config = tiny("train.steps=2")
     train(config, tmp_path / "run", device="cpu", quiet=True)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    with pytest.raises(UserError, match=r"holds a run already; add --resume .* or give another --out"):
+    with pytest.raises(UserError, match=r"already holds a run; add --resume .* or give another --out"):
         train(config, tmp_path / "run", device="cpu", quiet=True)
     with pytest.raises(UserError, match=r"train.steps is 2 there, 3 here"):
         train(tiny("train.steps=3"), tmp_path / "run", device="cpu", resume=True, quiet=True)

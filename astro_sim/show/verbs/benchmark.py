@@ -12,10 +12,11 @@ from foundation.errors import UserError
 
 
 def run_benchmark(
-    sizes: Annotated[str, typer.Option(help="Numbers of astrocytes, with commas.")] = "100,1000,10000,100000,1000000",
-    repetitions: Annotated[int, typer.Option(help="Turns of each comparison.")] = 5,
-    backend: Annotated[str, typer.Option(help="numpy, cython, or both with a comma.")] = "numpy,cython",
-    out: Annotated[Path | None, typer.Option(help="JSON to write as well.")] = None,
+    sizes: Annotated[str, typer.Option(help="Numbers of astrocytes, separated by commas.")] = (
+        "100,1000,10000,100000,1000000"),
+    repetitions: Annotated[int, typer.Option(help="Repetitions of each comparison.")] = 5,
+    backend: Annotated[str, typer.Option(help="numpy, cython, or both, separated by a comma.")] = "numpy,cython",
+    out: Annotated[Path | None, typer.Option(help="Also write the result as JSON to this file.")] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -28,7 +29,7 @@ def run_benchmark(
     try:
         numbers = [int(part) for part in sizes.split(",")]
     except ValueError as error:
-        raise UserError(f"--sizes: '{sizes}' are no whole numbers; write e.g. --sizes 100,1000") from error
+        raise UserError(f"--sizes: '{sizes}' are not whole numbers; write e.g. --sizes 100,1000") from error
     measured = report.benchmark(numbers, repetitions=repetitions, backends=backend.split(","), progress=not as_json)
     if out is not None:
         write_text(out, json.dumps(measured, indent=1, allow_nan=False) + "\n")

@@ -15,7 +15,7 @@ ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A name from the
 SetName = Annotated[str | None, typer.Option("--set-name", help="Parameter set, as in MODEL:SET.")]
 RecordingFile = Annotated[Path, typer.Argument(metavar="FILE", help="A recording (.nc).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace --out if it already exists.")]
 Protocols = Annotated[Many, typer.Option("--protocol", help="KIND:input=...,...: constant, steps, ramp, square, "
                                          "cycles; spikes, regular, poisson, pairing for spikes. See protocols.")]
 Options = Annotated[Many, typer.Option("--option", help="NAME=VALUE: a structural option.")]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from astro_sim.plan import Plan
     from astro_sim.recording.recording import Recording
 
-Limit = Annotated[str | None, typer.Option(help="What may be used, e.g. '8 GB', instead of what is free.")]
+Limit = Annotated[str | None, typer.Option(help="Memory that may be used, e.g. '8 GB'; by default what is free.")]
 
 
 def run_model(
@@ -43,9 +43,11 @@ def run_model(
     record_every: RecordEvery = None, method: Method = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     backend: Annotated[str, typer.Option(help="numpy, cython or cpp.")] = "numpy",
-    check_dt: Annotated[bool, typer.Option("--check-dt", help="Run dt/2 as well and say how far apart.")] = False,
+    check_dt: Annotated[bool, typer.Option("--check-dt", help="Also run at half the step, and say how far the two are "
+                                           "apart.")] = False,
     force: Force = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check all, print what would run, write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print what would run, write "
+                                          "nothing.")] = False,
     stream: Annotated[bool, typer.Option("--stream", help="Write in pieces while it runs, as large recordings are "
                                          "anyway.")] = False,
     memory_limit: Limit = None, disk_limit: Limit = None, as_json: Json = False,
@@ -112,7 +114,7 @@ def _recorded(planned: "Plan", out: Path, limits: dict, *, streamed: bool, progr
 
 def sweep_model(
     model: ModelName,
-    out: Annotated[Path, typer.Option(help="The folder for the recordings; what is there is kept.")],
+    out: Annotated[Path, typer.Option(help="The folder for the recordings; those already there are kept.")],
     vary: Annotated[list[str], typer.Option(help="NAME=VALUE UNIT,VALUE UNIT,...: all combinations. NAME is a "
                                             "parameter, initial.NAME, input.NAME or seed.")],
     protocol: Protocols = None, option: Options = None, set_name: SetName = None,
