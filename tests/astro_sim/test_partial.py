@@ -1,5 +1,6 @@
 """Ctrl-C: what was recorded is kept, marked, and cannot pass for the whole; the progress that a long run shows."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,14 +12,13 @@ import pytest
 from astro_sim.plan import plan_of, prepare
 from astro_sim.recording.recording import PartialRecording, Recording
 from astro_sim.run.simulation import Interrupted, run, simulate
+from foundation.cli import PROGRESS
 
 ROOT = Path(__file__).parents[2]
 
 
 def _press_ctrl_c_at(monkeypatch, seconds):
     """One SIGINT to this process out of a running simulation."""
-    import os
-
     import brian2
 
     start, pressed = brian2.Network.run, []
@@ -73,15 +73,16 @@ def test_sigint_to_the_program(tmp_path):
             "def often(self, *a, **k): start(self, *a, **k); self.every = 0\n"
             "cli.Progress.__init__ = often\n"
             "import runpy; runpy.run_module('astro_sim', run_name='__main__')")
+    shows_progress = {name: value for name, value in os.environ.items() if name != PROGRESS}
     process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               text=True, cwd=ROOT)
+                               text=True, cwd=ROOT, env=shows_progress)
     try:
         lines = []
         for line in process.stderr:
             lines.append(line)
             if "0 % after" in line and len(lines) == 3:
                 process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait()
     finally:
         process.kill()
     assert process.returncode == 130, lines
