@@ -6,21 +6,17 @@ Process k = post*n + pre is that of the synapse from neuron pre to neuron post.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astro_sim.model import Connection, Input, Model, Observable, Option, Options, Pairs, Population
 from astro_sim.model.option import SCHEME
+from astro_sim.model.views import Planned, Recorded
 from astro_sim.models.energy_law import Energy, require_symmetric
 from astro_sim.models.macro.model import ASSUMED_2026, NEURON, PROCESS, extremes
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
 from foundation.shapes import Array, Float, Int
-
-if TYPE_CHECKING:  # both stand above the models
-    from astro_sim.plan import Plan
-    from astro_sim.recording.recording import Recording
 
 SYMMETRIC = 1e-9  # of the largest: a difference between a synapse and its mirror that is rounding
 
@@ -116,7 +112,7 @@ def cue(pattern: int, flipped: int, *, seed: int = 0, **given: object) -> dict[s
     return {"x": (2.0 * shown).tolist()}
 
 
-def overlaps(recording: "Recording") -> Float[Array, "time pattern"]:
+def overlaps(recording: Recorded) -> Float[Array, "time pattern"]:
     """How far the neurons' rates agree with each pattern, float64 (time, pattern): 1 is recalled, -1 its opposite."""
     stored = patterns(recording.meta["options"])
     theta = np.tanh(recording["x"].values / recording.parameter("theta_width"))
@@ -145,7 +141,7 @@ def _log_cosh(values: Float[Array, "*any"]) -> Float[Array, "*any"]:
     return np.logaddexp(values, -values) - math.log(2)
 
 
-def _energy(plan: "Plan", recording: "Recording", *, b: Float[Array, "time neuron"], d: Float[Array, "time process"]
+def _energy(plan: Planned, recording: Recorded, *, b: Float[Array, "time neuron"], d: Float[Array, "time process"]
             ) -> list[Float[Array, "time element"]]:
     """The energy's terms where synapses, processes and d are symmetric in the two neurons, and w_g = 1.
 
@@ -188,7 +184,7 @@ def _from_patterns(options: Options) -> Pairs:
     return Pairs(which, processes, constants)
 
 
-def limits(plan: "Plan") -> dict[str, float]:
+def limits(plan: Planned) -> dict[str, float]:
     """The largest size that each state can reach: largest drive over decay, or its start."""
     value, start, b, d = extremes(plan)
     s = max(start["s"], 2 / value["beta"])

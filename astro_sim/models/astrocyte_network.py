@@ -6,12 +6,12 @@ With coupling_scheme = held it is what it was at the start of the step, and of f
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Options, Pairs, Population
 from astro_sim.model.option import SCHEME
+from astro_sim.model.views import Planned, Recorded
 from astro_sim.models.gchi import CLAMPED, INITIAL, IP3, OBSERVABLES, clamped, degradation
 from astro_sim.models.li_rinzel import AM as CALCIUM_AM
 from astro_sim.models.li_rinzel import EQUATIONS as CALCIUM
@@ -20,10 +20,6 @@ from astro_sim.models.li_rinzel import LAWS, calcium_of_stimberg
 from astro_sim.parameter import Parameter
 from foundation.errors import UserError
 from foundation.shapes import Array, Float
-
-if TYPE_CHECKING:  # both stand above the models
-    from astro_sim.plan import Plan
-    from astro_sim.recording.recording import Recording
 
 ALONE = "J_beta + J_delta - J_3K - J_5P"
 # (E2.20) IP3 as in gchi, with what comes from outside and from neighbours
@@ -128,7 +124,7 @@ def open_ends(options: Options) -> Pairs:
     return Pairs(edge, edge, {"ends": lacking[edge].astype(float)})
 
 
-def _unbalanced(plan: "Plan", recording: "Recording") -> Float[Array, "time"] | None:
+def _unbalanced(plan: Planned, recording: Recorded) -> Float[Array, "time"] | None:
     """What flows through all gap junctions, as a share of all that flows: what leaves one astrocyte enters another."""
     flux = recording["J_coupling"].values
     size = np.abs(flux).sum(axis=1)

@@ -9,18 +9,14 @@ of the speeds there, and may raise the energy by (dt rate)^2/4 of what was lost 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astro_sim.model import Law
+from astro_sim.model.views import Planned, Recorded
 from astro_sim.protocols.course import Course
 from foundation.errors import UserError
 from foundation.shapes import Array, Float
-
-if TYPE_CHECKING:  # both stand above the models
-    from astro_sim.plan import Plan
-    from astro_sim.recording.recording import Recording
 
 REMEMBERED = 0.25  # of the loss in the step before, with extrapolated sums
 Terms = list[Float[Array, "time element"]]
@@ -41,12 +37,12 @@ class Energy:
         """That it does not rise while inputs are held."""
         return Law("energy at constant input", "falls", self)
 
-    def of(self, plan: "Plan", recording: "Recording") -> Float[Array, "time"]:
+    def of(self, plan: Planned, recording: Recorded) -> Float[Array, "time"]:
         """The energy at each record, with the inputs as they are from there on. Errors: `UserError` where it is none.
         """
         return sum(part.sum(axis=1) for part in self._terms(plan, recording))
 
-    def __call__(self, plan: "Plan", recording: "Recording") -> Float[Array, "time"] | None:
+    def __call__(self, plan: Planned, recording: Recorded) -> Float[Array, "time"] | None:
         """By how much it rose since the record before, a share of the size of its terms; None where it is none.
 
         Between two records in which an input moves nothing is claimed: 0. An energy has no zero of its own, and its
@@ -58,7 +54,7 @@ class Energy:
             return None
         return _rise(plan, np.asarray(recording.time), parts)
 
-    def _terms(self, plan: "Plan", recording: "Recording") -> Terms:
+    def _terms(self, plan: Planned, recording: Recorded) -> Terms:
         neuron, process = _driving(plan)
         after = np.asarray(recording.time) + plan.dt / 2
         return self.terms(plan, recording, b=neuron.at(after), d=process.at(after))
@@ -71,11 +67,11 @@ def require_symmetric(values: Mapping[str, float], *weights: str) -> None:
             raise UserError(f"energy: with {name} = {values[name]:g} coupling is not symmetric; set it to 1")
 
 
-def _driving(plan: "Plan") -> list[Course]:
+def _driving(plan: Planned) -> list[Course]:
     return [plan.inputs["neuron", "b"], plan.inputs["process", "d"]]
 
 
-def _rise(plan: "Plan", time: Float[Array, "time"], parts: Sequence[Float[Array, "time element"]]
+def _rise(plan: Planned, time: Float[Array, "time"], parts: Sequence[Float[Array, "time element"]]
           ) -> Float[Array, "time"]:
     """See `Energy.__call__`."""
     held = np.ones(max(0, len(time) - 1), bool)

@@ -3,17 +3,13 @@
 IP3 follows an input (li_rinzel: held, stepped, ramped ...), or rests, jumps at spikes and decays (li_rinzel_driven).
 """
 
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Population, SpikeInput, one_to_one
+from astro_sim.model.views import Planned, Recorded
 from astro_sim.parameter import Parameter
 from foundation.shapes import Array, Float
-
-if TYPE_CHECKING:  # both stand above the models
-    from astro_sim.plan import Plan
-    from astro_sim.recording.recording import Recording
 
 EQUATIONS = """
 dC/dt = J_release + J_leak - J_uptake : mmolar              # (E2.1) calcium in the cytosol
@@ -70,7 +66,7 @@ SEEN = {"C": Observable("astrocyte", "umolar", "calcium concentration in the cyt
         "h": Observable("astrocyte", "1", "IP3 receptors not inactivated by calcium", 0.0, 1.0)}
 
 
-def _overdrawn(plan: "Plan", recording: "Recording") -> Float[Array, "time"]:
+def _overdrawn(plan: Planned, recording: Recorded) -> Float[Array, "time"]:
     """By how much of all calcium the cytosol holds more than the ER can give: (1 + rho_A) C must stay below C_T."""
     total, ratio = plan.parameters["C_T"].value, plan.parameters["rho_A"].value
     return np.maximum(0.0, (1 + ratio) * recording["C"].values.max(axis=1) / total - 1)

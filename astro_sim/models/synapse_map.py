@@ -10,15 +10,12 @@ every synapse has exactly one astrocyte, and an astrocyte without synapses is re
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astro_sim.model.views import Recorded
 from foundation.errors import UserError, unknown
 from foundation.shapes import Array, Float, Int
-
-if TYPE_CHECKING:  # both stand above the models
-    from astro_sim.recording.recording import Recording
 
 IDLE = ("refused", "allowed")
 Places = Sequence[Sequence[float]] | Array
@@ -95,7 +92,7 @@ class SynapseMap:
         return cls(astrocytes, n_astrocytes, idle, synapse_places, astrocyte_places)
 
     @classmethod
-    def of_recording(cls, recording: "Recording") -> "SynapseMap":
+    def of_recording(cls, recording: Recorded) -> "SynapseMap":
         """The map that a recording was made with. Errors: `UserError` where it has none."""
         for belongs in recording.maps.values():
             if (belongs.population, belongs.target) == ("synapse", "astrocyte"):

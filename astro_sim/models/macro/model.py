@@ -6,12 +6,12 @@ the model is of second order in dt whatever the integrator; with coupling_scheme
 first order.
 """
 
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astro_sim.model import Connection, Input, Model, Observable, Option, Population
 from astro_sim.model.option import SCHEME
+from astro_sim.model.views import Planned, Recorded
 from astro_sim.models.energy_law import Energy, require_symmetric
 from astro_sim.models.macro.energy import energy_terms
 from astro_sim.models.macro.pairs import (
@@ -28,10 +28,6 @@ from astro_sim.models.macro.pairs import (
 )
 from astro_sim.parameter import Parameter
 from foundation.shapes import Array, Float
-
-if TYPE_CHECKING:  # both stand above the models
-    from astro_sim.plan import Plan
-    from astro_sim.recording.recording import Recording
 
 NEURON = """
 dx/dt = (-lambda_n*x + drive + b)/tau_n : 1    # (E1.1) a neuron; drive = sum_j g(s_ij) theta(x_j)
@@ -132,7 +128,7 @@ REDUCED_2026 = {
 }  # fmt: skip
 
 
-def extremes(plan: "Plan") -> tuple[dict[str, float], dict[str, float], float, float]:
+def extremes(plan: Planned) -> tuple[dict[str, float], dict[str, float], float, float]:
     """Parameter values, the largest start of each state, and the largest inputs b and d of a plan."""
     value = {name: parameter.value for name, parameter in plan.parameters.items()}
     start = {name: float(np.max(np.abs(given if isinstance(given, tuple) else given.value)))
@@ -141,7 +137,7 @@ def extremes(plan: "Plan") -> tuple[dict[str, float], dict[str, float], float, f
     return value, start, b, d
 
 
-def limits(plan: "Plan") -> dict[str, float]:
+def limits(plan: Planned) -> dict[str, float]:
     """The largest size that each state can reach from its start under its inputs: largest drive over decay."""
     value, start, b, d = extremes(plan)
     # theta^2 and psi are at most 1; diffusion cannot raise the largest p_s
@@ -154,7 +150,7 @@ def limits(plan: "Plan") -> dict[str, float]:
             "x": max(start["x"], (fan * s + b) / value["lambda_n"])}
 
 
-def _energy(plan: "Plan", recording: "Recording", *, b: Float[Array, "time neuron"], d: Float[Array, "time process"]
+def _energy(plan: Planned, recording: Recorded, *, b: Float[Array, "time neuron"], d: Float[Array, "time process"]
             ) -> list[Float[Array, "time element"]]:
     """The energy's terms where synapses act both ways, w_back = w_g = 1; a feed-forward network (w_back = 0, the
     published one) has none. Errors: `UserError` for such.

@@ -13,7 +13,6 @@ junctions is of second, the latter of first with coupling_scheme = held.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,12 +33,10 @@ from astro_sim.model import (
     SpikeInput,
     one_to_one,
 )
+from astro_sim.model.views import Planned
 from astro_sim.models.neuron_glia_network.wiring import astrocyte_places, neuron_places, neurons, synapse_map, wiring
 from astro_sim.models.tripartite import model as tripartite
 from astro_sim.parameter import Parameter, convert
-
-if TYPE_CHECKING:  # both stand above the models
-    from astro_sim.plan import Plan
 
 NEURON = """
 dv/dt = (g_l*(E_l - v) + g_e*(E_e - v) + g_i*(E_i - v) + I_ex)/C_m : volt (unless refractory)  # (E2.25)
@@ -97,17 +94,17 @@ def _to_synapses(options: Options) -> Pairs:
     return tripartite.to_synapses(synapse_map(options))
 
 
-def starting_voltages(plan: "Plan") -> list[float]:
+def starting_voltages(plan: Planned) -> list[float]:
     """Voltages of the start in mV, by chance between V_r and V_th: at rest all neurons would spike together."""
     return np.random.default_rng([plan.seed, 1]).uniform(*voltages(plan, "V_r", "V_th"), neurons(plan.options)).tolist()
 
 
-def voltages(plan: "Plan", *names: str) -> list[float]:
+def voltages(plan: Planned, *names: str) -> list[float]:
     """Parameters in mV."""
     return [convert(plan.parameters[name].value, plan.parameters[name].unit, "mvolt", name) for name in names]
 
 
-def lowest_voltage(plan: "Plan") -> float:
+def lowest_voltage(plan: Planned) -> float:
     """In mV: what no neuron can fall below, from its start, its reset, its reversal potentials and its current."""
     current, leak = plan.inputs["neuron", "I_ex"].means(plan.edges).min(), plan.parameters["g_l"]
     start = plan.initial["v"]
@@ -117,7 +114,7 @@ def lowest_voltage(plan: "Plan") -> float:
     return float(np.min([begins, reset, inhibited, rest, rest + pulled, inhibited + pulled]))
 
 
-def highest_voltage(plan: "Plan") -> float:
+def highest_voltage(plan: Planned) -> float:
     """In mV: a neuron above V_th is reset before it is recorded, but it may start there."""
     start = plan.initial["v"]
     begins = max(start) if isinstance(start, tuple) else convert(start.value, start.unit, "mvolt", "v")
