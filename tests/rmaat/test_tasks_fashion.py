@@ -11,6 +11,7 @@ from rmaat.tasks import fashion
 from rmaat.tasks.controls import control_rows, fit_logistic
 from rmaat.tasks.fashion import FILES, Fashion, read_idx
 from rmaat.tasks.splits import ArraySplit
+from rmaat.tasks.task import Task
 
 
 def write_idx(path, values: np.ndarray) -> None:
@@ -125,7 +126,7 @@ def test_logistic_regression_finds_the_maximum_of_its_likelihood():
     assert torch.allclose(odds, torch.tensor([np.log(3) + np.log(3), -np.log(3)]).double(), atol=1e-3)
 
 
-class Pixels:
+class Pixels(Task):
     """Labels that only the last segment (places 8, 9) tells."""
 
     name, summary, pixels, vocab_size, num_classes, max_length = "toy", "a toy", True, 256, 2, 10
