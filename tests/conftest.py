@@ -1,19 +1,22 @@
 """What holds for every test.
 
 No test depends on the machine's speed: hypothesis has neither a deadline nor an opinion on how quickly data come.
-Shapes in rmaat's signatures are checked: that hook must be in place before anything imports rmaat.
+Shapes in signatures are checked, in rmaat every type: the hooks must be in place before anything is imported.
 """
 
 import os
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
 
 os.environ["ASTRO_PROGRESS"] = "0"  # what a test reads on stderr must not depend on how long something took
 
+sys.path.append(str(Path(__file__).parent))  # the hook takes a checker by its module's name
+install_import_hook("astro_sim", "shape_checker.shapes_alone")
 if find_spec("torch") is not None:
-    from jaxtyping import install_import_hook
-
     install_import_hook("rmaat", "beartype.beartype")
 
 settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -28,7 +28,7 @@ class Inputs:
 
     text: str
     method: str | Callable
-    tables: dict[str, Float[np.ndarray, "step column"]] = field(default_factory=dict)
+    tables: dict[str, Float[np.ndarray, "step _"]] = field(default_factory=dict)
     units: dict[str, str] = field(default_factory=dict)
     columns: dict[str, Int[np.ndarray, "element"]] = field(default_factory=dict)
     constants: dict[str, Float[np.ndarray, "element"]] = field(default_factory=dict)

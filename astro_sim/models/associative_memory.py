@@ -121,7 +121,7 @@ def overlaps(recording: Recorded) -> Float[Array, "time pattern"]:
 
 def energy_terms(values: Mapping[str, float], options: Options, *, x: Float[Array, "time neuron"],
                  s: Float[Array, "time process"], p: Float[Array, "time process"], b: Float[Array, "time neuron"],
-                 d: Float[Array, "time process"]) -> list[Float[Array, "time element"]]:
+                 d: Float[Array, "time process"]) -> list[Float[Array, "time _"]]:
     """The parts of the energy, a list of float64 (time, element); their sum cannot rise while b and d are constant.
 
     values: parameters by name; x, b (time, neuron); s, p, d (time, process). Holds for w_g = 1 and s, p, d that are
@@ -142,7 +142,7 @@ def _log_cosh(values: Float[Array, "*any"]) -> Float[Array, "*any"]:
 
 
 def _energy(plan: Planned, recording: Recorded, *, b: Float[Array, "time neuron"], d: Float[Array, "time process"]
-            ) -> list[Float[Array, "time element"]]:
+            ) -> list[Float[Array, "time _"]]:
     """The energy's terms where synapses, processes and d are symmetric in the two neurons, and w_g = 1.
 
     Errors: `UserError` for others, which have no such energy.

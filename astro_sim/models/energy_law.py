@@ -19,7 +19,7 @@ from foundation.errors import UserError
 from foundation.shapes import Array, Float
 
 REMEMBERED = 0.25  # of the loss in the step before, with extrapolated sums
-Terms = list[Float[Array, "time element"]]
+Terms = list[Float[Array, "time _"]]  # a term may be of neurons, synapses or processes
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _driving(plan: Planned) -> list[Course]:
     return [plan.inputs["neuron", "b"], plan.inputs["process", "d"]]
 
 
-def _rise(plan: Planned, time: Float[Array, "time"], parts: Sequence[Float[Array, "time element"]]
+def _rise(plan: Planned, time: Float[Array, "time"], parts: Sequence[Float[Array, "time _"]]
           ) -> Float[Array, "time"]:
     """See `Energy.__call__`."""
     held = np.ones(max(0, len(time) - 1), bool)

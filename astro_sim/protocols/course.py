@@ -100,7 +100,7 @@ class Course:
         return np.stack([drive.means(edges) for drive in self.drives], axis=1)
 
 
-def resolved(unit: str, size: int, inputs: list[tuple[Int[np.ndarray, "reached"], float, list[Drive]]]) -> Course:
+def resolved(unit: str, size: int, inputs: list[tuple[Int[np.ndarray, "_"], float, list[Drive]]]) -> Course:
     """The course of a variable that `size` elements have.
 
     inputs: of each input that sets the variable, the elements that it reaches, its default in `unit`, its drives.

@@ -64,15 +64,16 @@ def broken(law: Law, plan: Plan, recording: Recording) -> tuple[str, float] | No
     widest = max(series.values.shape[1] for series in recording.variables.values())
     for start, stop in _blocks((len(recording.time), widest)):
         rows = slice(max(0, start - 2), stop)  # and the rows before, from which it may rise
-        part = {name: replace(series, values=np.asarray(series.values[rows]))
+        time = recording.time[rows]
+        part = {name: replace(series, values=np.asarray(series.values[rows]), time=time)
                 for name, series in recording.variables.items()}
-        values = law.quantity(plan, replace(recording, time=recording.time[rows], variables=part))
+        values = law.quantity(plan, replace(recording, time=time, variables=part))
         if values is None:
             return None
         wrong = (values if law.kind == "falls" else np.abs(values)) > law.tolerance
         if wrong.any():
             what = "rises" if law.kind == "falls" else "is not zero"
-            return f"{law.meaning} {what}", float(recording.time[rows][wrong.argmax()])
+            return f"{law.meaning} {what}", float(time[wrong.argmax()])
     return None
 
 

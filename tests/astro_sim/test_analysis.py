@@ -19,7 +19,8 @@ TIME = np.arange(0, 40, 0.05)
 def recorded(time, *columns, positions=None, **meta):
     """A recording of one variable C with a column an element."""
     values = np.stack(columns, axis=1).astype(float)
-    series = Series(values, "umolar", "a signal", "astrocyte", tuple(map(str, range(values.shape[1]))), positions)
+    places = None if positions is None else np.asarray(positions, float)
+    series = Series(values, "umolar", "a signal", "astrocyte", tuple(map(str, range(values.shape[1]))), places)
     return Recording(np.asarray(time, float), {"C": series},
                      {"model": "signal", "parameters": {}, "options": {}, **meta})
 

@@ -11,7 +11,7 @@ from foundation.shapes import Array, Float
 
 def energy_terms(values: Mapping[str, float], options: Options, *, x: Float[Array, "time neuron"],
                  s: Float[Array, "time process"], p: Float[Array, "time process"], b: Float[Array, "time neuron"],
-                 d: Float[Array, "time process"]) -> list[Float[Array, "time element"]]:
+                 d: Float[Array, "time process"]) -> list[Float[Array, "time _"]]:
     """The parts of the energy, a list of float64 (time, element); their sum cannot rise while b and d are constant.
 
     values: parameters by name; x, b (time, neuron); s, p, d (time, process). Holds for w_back = w_g = 1.

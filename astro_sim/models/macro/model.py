@@ -151,7 +151,7 @@ def limits(plan: Planned) -> dict[str, float]:
 
 
 def _energy(plan: Planned, recording: Recorded, *, b: Float[Array, "time neuron"], d: Float[Array, "time process"]
-            ) -> list[Float[Array, "time element"]]:
+            ) -> list[Float[Array, "time _"]]:
     """The energy's terms where synapses act both ways, w_back = w_g = 1; a feed-forward network (w_back = 0, the
     published one) has none. Errors: `UserError` for such.
     """
