@@ -81,6 +81,7 @@ def load_file(path: str | os.PathLike) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
+    _forget_helpers_of_others(file.parent)
     known = set(sys.modules)
     sys.modules[name] = module  # dataclasses look themselves up here
     sys.path.insert(0, str(file.parent))
@@ -96,6 +97,13 @@ def load_file(path: str | os.PathLike) -> ModuleType:
         sys.path.remove(str(file.parent))
     _OF_FILES.update(key for key in sys.modules.keys() - known if _lies_in(sys.modules[key], file.parent))
     return module
+
+
+def _forget_helpers_of_others(folder: Path) -> None:
+    """Two users' files may each import a `helpers` from beside themselves: each gets its own, not the first one's."""
+    for key in _OF_FILES & sys.modules.keys():
+        if not key.startswith("outside_") and not _lies_in(sys.modules[key], folder):
+            del sys.modules[key]
 
 
 def modules_of_files() -> list[ModuleType]:

@@ -35,7 +35,7 @@ def test_a_name_of_the_registry_and_one_of_a_file(own):
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("tow", "did you mean 'two'"), ("{own}:Whole", "Whole is of type type; give a int"),
+    ("tow", "did you mean 'two'"), ("{own}:Whole", "Whole is another class; give a int"),
     ("{own}:CUONT", "it has: COUNT, VALUE$"), ("{own}:NAME", "of type str; give a int"),
     ("{own}x.py:COUNT", "no file"), ("no_such.module:COUNT", "no module 'no_such.module'")])
 def test_what_cannot_be_found_is_said(own, text, said):
@@ -57,6 +57,14 @@ def test_a_file_that_changed_is_run_again(own):
     assert load_file(own) is load_file(own)
     own.write_text("COUNT = 7\n")
     assert load_file(own).COUNT == 7
+
+
+def test_two_files_have_each_its_own_helper_of_one_name(tmp_path):
+    for name, value in (("first", 1), ("second", 2)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "helper.py").write_text(f"VALUE = {value}\n")
+        (tmp_path / name / "own.py").write_text("from helper import VALUE\n")
+    assert [load_file(tmp_path / name / "own.py").VALUE for name in ("first", "second", "first")] == [1, 2, 1]
 
 
 def test_a_table_as_text_and_in_a_notebook():
