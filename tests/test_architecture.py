@@ -73,6 +73,7 @@ def test_every_public_name_says_what_it_is(package):
         assert not list(undocumented(ast.parse(path.read_text("utf-8")).body)), path.relative_to(ROOT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["rmaat", "rmaat.model.model", "rmaat.training.trainer", "rmaat.trace.report"])
 def test_training_needs_no_simulator(module):
     code = f"import {module}, sys; print([m for m in ('brian2', 'sympy', 'astro_sim') if m in sys.modules])"
@@ -117,6 +118,7 @@ def test_a_circle_is_found():
     assert circle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
 
 
+@pytest.mark.slow
 def test_no_import_circle():
     assert circle_in(run_imports()) is None
 
@@ -128,6 +130,7 @@ def room_of(name):
     return name if is_folder or len(parts) == 2 else ".".join(parts[:-1])
 
 
+@pytest.mark.slow
 def test_no_circle_between_rooms():
     """Data flow one way: a folder that uses another is not used by it. A floor's face is its door, not a room."""
     graph = {}
@@ -165,6 +168,7 @@ def test_help_loads_nothing_heavy(program):
     assert f"python -m {program}" in done.stdout, "the help shows examples"
 
 
+@pytest.mark.slow
 def test_nothing_is_ever_unpickled():
     """pickle, torch.load, numpy's allow_pickle, eval and exec run what a file says.
 

@@ -42,6 +42,7 @@ def site(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_site_builds_strictly_with_a_page_for_each_room(site):
     assert {f"{path.stem}.html" for path in TUTORIALS} <= {page.name for page in (site / "tutorials").iterdir()}
     rooms = {".".join(file.parent.relative_to(ROOT).parts) for floor in ("astro_sim", "derivation", "rmaat", "figures")
@@ -72,6 +73,7 @@ def test_a_tutorial_is_stored_without_outputs(path):
         assert not cell.get("outputs") and cell.get("execution_count") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 def test_a_tutorial_runs(path, notebooks, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -133,6 +135,7 @@ def test_what_a_page_names_in_the_repository_is_there(page):
         assert "NAME" in path or (ROOT / path).exists(), path
 
 
+@pytest.mark.slow
 def test_commands_of_the_pages_name_verbs_and_options_that_exist():
     """Every `python -m` line of every page is understood by its program: --help of its verb has its options."""
     wanted = {}

@@ -22,13 +22,16 @@ def test_ids_are_unique(index):
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.slow
 def test_every_equation_is_tagged_in_the_code(index):
     assert set(index.ids_on_page()) - index.tags_in_code().keys() == set()
 
 
+@pytest.mark.slow
 def test_every_tag_is_on_the_page(index):
     assert index.tags_in_code().keys() - set(index.ids_on_page()) == set()
 
 
+@pytest.mark.slow
 def test_the_index_is_up_to_date(index):
     assert index.render() == index.PAGE.read_text("utf-8"), "run 'make docs-index'"

@@ -64,6 +64,7 @@ def test_the_manifest_notices_one_flipped_bit(tmp_path):
         files.verify_manifest(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("raised", "code", "shown"), [
     ("UserError('bad')", 2, "error: bad\n"),
     ("DamagedFileError('torn')", 3, "error: torn\n"),
@@ -89,6 +90,7 @@ def program(body, *words, **environment):
                           env=os.environ | environment)
 
 
+@pytest.mark.slow
 def test_progress_is_a_line_in_a_log_and_can_be_turned_off():
     long = "[cli.Progress('work', 4, every_seconds=0).update(3, 'parts')]"
     assert re.fullmatch(r"work: 75 % after \d+ s parts\n", program(long, ASTRO_PROGRESS="1").stderr)
@@ -104,6 +106,7 @@ def test_the_version_says_what_results_depend_on():
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error():
     done = subprocess.run(f"{sys.executable} -m astro_sim list | true", shell=True, capture_output=True, text=True,
                           cwd=ROOT, check=False)
@@ -133,6 +136,7 @@ def test_a_program_is_named_as_it_was_called(monkeypatch, words, says):
     assert usage.as_called("python -m rmaat train recall") == says
 
 
+@pytest.mark.slow
 def test_doctor_names_what_is_missing_and_the_line_that_mends_it():
     done = python("-m", "foundation.doctor")
     assert done.returncode in (0, 4)

@@ -32,6 +32,7 @@ def test_a_face_offers_what_it_says_and_loads_nothing_by_itself(package):
         module.no_such_name  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "unwanted"), [
     ("from astro_sim import MODELS, Model, Parameter", {"brian2", "xarray", "pandas", "matplotlib", "torch"}),
     ("from derivation import load_record; load_record()", {"brian2", "astro_sim", "torch", "sympy", "numpy"}),
@@ -56,6 +57,7 @@ def test_editors_see_the_same_names(package):
             assert getattr(module, name) is getattr(importlib.import_module(where), inside)
 
 
+@pytest.mark.slow
 def test_the_simulator_as_the_design_writes_it():
     from astro_sim import MODELS, Model, Parameter, Recording, analysis, dynamics, simulate, sweep
     from astro_sim.protocols import constant, cycles, square

@@ -52,6 +52,7 @@ def modules():
     return imported()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", required())
 def test_what_is_required_is_used(name, modules):
     module = MODULES.get(name, name).replace("-", "_")

@@ -31,6 +31,7 @@ def test_the_three_uses_have_commands():
     assert {command.split()[2] for command in COMMANDS} == {"astro_sim", "derivation", "rmaat", "figures"}
 
 
+@pytest.mark.slow
 def test_its_commands_run(runs):
     for command in COMMANDS:
         if command in SLOW:
@@ -42,6 +43,7 @@ def test_its_commands_run(runs):
     assert {path.name for path in runs.iterdir()} >= {"calcium.nc", "macro.nc", "record.json", "recall", "figures"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "said"), [(0, ["11.492", "0.354534", "0.636882"]),
                                               (1, ["q**(t-1)*(1-q)/(1-q**T)", "0.669842", "memory horizon"]),
                                               (2, [])])

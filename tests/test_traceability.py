@@ -62,6 +62,7 @@ def plain_output():
     return output(committed())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(parameters(committed())))
 def test_a_parameter_moves_what_its_derivative_says_and_nothing_else(name):
     """10 % up and down. Antisymmetric part: the derivative to two thousandths of the movement, once its third order is
@@ -146,6 +147,7 @@ CANCELS = {
 CANCELLING = [(key, name) for key, entry in sorted(committed().entries.items()) for name in entry.cancels]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("entry", "name"), CANCELLING)
 def test_what_cancels_does_nothing_in_the_simulation(entry, name):
     run, tolerance = CANCELS[entry, name]

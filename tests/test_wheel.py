@@ -61,12 +61,14 @@ def environment(wheel, tmp_path_factory):
     return folder / "bin"
 
 
+@pytest.mark.slow
 def test_it_holds_the_packages_and_their_data_and_nothing_else(wheel):
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     sources = {str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
     assert inside == sources | DATA | {f"{name}/py.typed" for name in PACKAGES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "says"), [
     (("astro-sim", "list"), "li_rinzel"),
     (("astro-sim", "cite", "li_rinzel"), "@article{LiRinzel1994,"),

@@ -70,6 +70,7 @@ def independent_rates(t, state):
     return [(6 * (gate * h) ** 3 + 0.11) * (2 - 1.185 * c) - 0.9 * c * c / (c * c + 0.01), 0.2 * (q2 - (q2 + c) * h)]
 
 
+@pytest.mark.slow
 def test_peaks_of_calcium_are_where_an_independent_solution_turns():
     def turning(t, state):
         return independent_rates(t, state)[0]
@@ -189,6 +190,7 @@ def test_words_where_there_is_no_wave():
         wave(alone, level=3.0)
 
 
+@pytest.mark.slow
 def test_a_calcium_wave_on_a_ring_has_speed_and_extent():
     recording = simulate("astrocyte_network", "cycles:input=ip3_source,high=1 umolar,period=50 s,duty=0.4,count=2,"
                          "elements=4", options={"n_columns": 9}, initial={"h": 0.9}, duration="100 s", dt="100 ms")
@@ -209,6 +211,7 @@ def test_am_fm_and_both(amplitudes, frequencies, word, index):
     assert found.depth_am == pytest.approx((amplitudes[-1] - amplitudes[0]) / (amplitudes[-1] + amplitudes[0]))
 
 
+@pytest.mark.slow
 def test_glutamate_is_encoded_in_amplitude_or_in_frequency():
     """DePitta2009: AM doubles its size while its rate changes by less than half; FM the other way round."""
     levels, found = (0.02, 0.05, 0.2, 2.0), {}
@@ -223,12 +226,14 @@ def test_glutamate_is_encoded_in_amplitude_or_in_frequency():
     assert (np.diff(am.amplitudes) > 0).all() and (np.diff(fm.frequencies) > 0).all()
 
 
+@pytest.mark.slow
 def test_a_diagram_says_how_ip3_is_encoded():
     found = scan("li_rinzel:AM", "ip3", low=0.3, high=0.7, points=10).encoding()
     # the amplitude is born at zero size at the Hopf points, the frequency is not
     assert found.word == "AM" and found.depth_am > 2 * found.depth_fm
 
 
+@pytest.mark.slow
 def test_encoding_needs_levels():
     with pytest.raises(UserError, match="no encoding: no input holds"):
         encoding(simulate("gchi", duration="1 s", dt="50 ms"))
@@ -265,6 +270,7 @@ def test_releases_are_crossings_of_the_threshold_where_they_are_not_recorded():
         events.of(recording, "spikes")
 
 
+@pytest.mark.slow
 def test_recorded_releases_fall_on_crossings():
     recording = simulate("tripartite", "constant:input=glutamate,value=1 umolar", options={"loop": "open"},
                          duration="25 s", dt="10 ms")

@@ -17,6 +17,7 @@ def test_the_text_is_that_of_macro_but_for_the_rate():
     assert changed == [("theta = 1/(1 + exp((theta_half - x)/theta_width)) : 1", "theta = tanh(x/theta_width) : 1")]
 
 
+@pytest.mark.slow
 def test_agrees_with_an_independent_solution():
     """All n^4 entries of T, the equations written anew; the project's runs pass through overlaps with the patterns."""
     n, options = 4, {"n": 4, "n_patterns": 2, "pattern_seed": 3}
@@ -45,6 +46,7 @@ def test_agrees_with_an_independent_solution():
     assert first / second == pytest.approx(4, rel=0.1), "second order in the coupling"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pattern", "flipped"), [(0, 3), (1, 3), (2, 3), (1, 0)])
 def test_recalls_a_corrupted_pattern(pattern, flipped):
     recording = simulate("associative_memory", initial=memory.cue(pattern, flipped, seed=pattern), duration="30 s",
@@ -58,6 +60,7 @@ def test_recalls_a_corrupted_pattern(pattern, flipped):
     assert agreement[pattern] > 0.9
 
 
+@pytest.mark.slow
 def test_without_the_astrocytes_nothing_is_recalled():
     recording = simulate("associative_memory", initial=memory.cue(0, 3), duration="20 s", dt="100 ms",
                          parameters={"T_0": "0"})
@@ -65,6 +68,7 @@ def test_without_the_astrocytes_nothing_is_recalled():
     assert wrong == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["rk4", "euler"])
 def test_the_default_step_keeps_the_energy_law(method):
     """dE/dt = -[n tau_n theta' xdot^2 + tau_s sdot^2/2 + tau_ps psi' pdot^2/2], at 1 ms: a thousandth of the rates."""
@@ -83,6 +87,7 @@ def test_the_default_step_keeps_the_energy_law(method):
     assert np.abs(change / 1e-3 + lost).max() < 5e-3 * lost.max()
 
 
+@pytest.mark.slow
 def test_euler_with_too_large_a_step_breaks_the_energy_law_and_is_refused():
     """A neuron ten times as fast as its synapses: explicit Euler is stable up to 2 tau_n only."""
     given = {"options": {"n": 6}, "initial": {"x": [0.1, -0.1, 0.1, 0.1, -0.1, 0.1]},
@@ -94,6 +99,7 @@ def test_euler_with_too_large_a_step_breaks_the_energy_law_and_is_refused():
         simulate("associative_memory", **given, dt="250 ms")
 
 
+@pytest.mark.slow
 def test_energy_refuses_what_has_none():
     recording = simulate("associative_memory", options={"n": 3}, parameters={"w_g": "0"}, duration="0.1 s", dt="10 ms")
     with pytest.raises(UserError, match="w_g = 0"):
@@ -118,6 +124,7 @@ def test_own_patterns_as_text_and_as_an_array_are_one_option():
         assert memory.patterns(options).tolist() == signs
 
 
+@pytest.mark.slow
 def test_own_patterns_are_recalled_and_their_seed_does_not_matter():
     given = {"n": 8, "n_patterns": 3, "patterns": OWN}
     runs = [simulate("associative_memory", options={**given, "pattern_seed": seed}, duration="30 s", dt="100 ms",

@@ -43,6 +43,7 @@ def test_how_many_neighbours():
     assert ends.constants["ends"].tolist() == [2, 1, 2, 1, 1, 2, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gaps", ["linear", "nonlinear"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_flows_sums_to_zero(shape, gaps):
@@ -58,6 +59,7 @@ def test_what_flows_sums_to_zero(shape, gaps):
     assert ip3.sum(axis=1) == pytest.approx(start.sum(), rel=100 * len(start) * np.finfo(float).eps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [SHAPES[0], SHAPES[3]])
 def test_the_recorded_flux_sums_to_zero_and_is_that_of_its_record(shape):
     """Each record shows the flux of the IP3 beside it, the first one too, not that of the step before."""
@@ -104,6 +106,7 @@ LINE = [(0, 1), (1, 2), (2, 3)]
 GRID = [(0, 1), (2, 3), (0, 2), (1, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gaps", "flow", "shape", "near", "bath"), [
     ("linear", linear, {"layout": "line", "n_columns": 4, "boundary": "open"}, LINE, (0, 3)),
     ("nonlinear", nonlinear, {"layout": "line", "n_columns": 4, "boundary": "open"}, LINE, (0, 3)),
@@ -126,6 +129,7 @@ def test_agrees_with_an_independent_solution(gaps, flow, shape, near, bath):
     assert second < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("F", "reached"), [("0.03", 1), ("0.09", 10), ("1", None)])
 def test_waves_go_round_the_ring_for_an_intermediate_coupling_only(F, reached):
     """Too weak and nothing is passed on; too strong and IP3 is drained to the neighbours before calcium can rise."""
@@ -146,6 +150,7 @@ def test_waves_go_round_the_ring_for_an_intermediate_coupling_only(F, reached):
         assert first[1:5] == pytest.approx(first[9:5:-1], abs=1)
 
 
+@pytest.mark.slow
 def test_an_open_end_lets_ip3_go():
     quiet = {"initial": {"I": "1 umolar"}, "duration": "10 s", "dt": "50 ms"}
     ip3 = {boundary: simulate("astrocyte_network", options={"layout": "line", "n_columns": 5, "gaps": "linear",

@@ -54,6 +54,7 @@ def both():
         inputs={"drive": Input("neuron", "drive", "1", 0.0, "drive")})
 
 
+@pytest.mark.slow
 def test_both_directions_are_those_of_one_model():
     """Spikes make IP3 in our astrocytes, whose calcium drives the neurons: the same steps in the same order."""
     group = neurons()
@@ -74,6 +75,7 @@ def test_both_directions_are_those_of_one_model():
     assert recording.time[-1] == pytest.approx(19.998)
 
 
+@pytest.mark.slow
 def test_spikes_of_a_group_are_those_of_a_protocol_a_step_later():
     """A threshold is passed at the end of a step: what it does stands in the record of the next."""
     at = np.array([0.1, 0.3, 0.32, 0.34, 0.5])
@@ -91,6 +93,7 @@ def test_spikes_of_a_group_are_those_of_a_protocol_a_step_later():
         assert found[name].values == pytest.approx(wanted[name].values[:-1], rel=1e-9, abs=1e-12), name
 
 
+@pytest.mark.slow
 def test_an_input_follows_a_variable():
     """IP3 that a group lets rise: against the ramp, to the first order that such coupling has."""
     group = brian2.NeuronGroup(1, "dx/dt = 0.04*umolar/second : mmolar", method="euler")
@@ -103,6 +106,7 @@ def test_an_input_follows_a_variable():
     assert cell.recording()["C"].values == pytest.approx(wanted["C"].values[:-1], rel=2e-3)
 
 
+@pytest.mark.slow
 def test_two_models_in_one_network():
     network = brian2.Network(neurons := brian2.NeuronGroup(2, "x : mmolar", name="levels"))
     neurons.x = [0.4, 0.6] * umolar
@@ -140,6 +144,7 @@ def test_what_does_not_fit_is_refused(given, says):
     assert len(network.objects) == 2, "nothing was added"
 
 
+@pytest.mark.slow
 def test_the_checks_of_a_run_are_made():
     brian2.defaultclock.dt = 2 * second
     network = brian2.Network()

@@ -46,10 +46,12 @@ def assert_agrees(recording, reference):
         assert np.abs(recording[name].values - series.values).max() <= 1e-12 * np.abs(series.values).max()
 
 
+@pytest.mark.slow
 def test_cython_agrees(reference):
     assert_agrees(simulate(PAIR, **GIVEN, backend="cython"), reference)
 
 
+@pytest.mark.slow
 def test_cpp_agrees_twice_and_puts_everything_back(reference, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert_agrees(simulate(PAIR, **GIVEN, backend="cpp"), reference)
@@ -60,6 +62,7 @@ def test_cpp_agrees_twice_and_puts_everything_back(reference, tmp_path, monkeypa
     assert_agrees(simulate(PAIR, **GIVEN), reference)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backend", "given"), [
     ("cython", {"model": "gchi_stochastic", "dt": "5 ms"}),
     ("cpp", {"model": "graupner_brunel_stochastic", "dt": "1 ms",
@@ -75,6 +78,7 @@ def test_a_seed_gives_the_same_noise_on_every_backend(backend, given):
     assert np.abs(other["h" if "h" in plain.variables else "rho"].values - noisy).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_spikes_and_releases_of_neurons_and_astrocytes_are_the_same_in_cpp():
     """The network with all that it can have: both kinds of synapse, gap junctions, releases of gliotransmitter."""
     given = {"model": "neuron_glia_network", "duration": "0.15 s", "dt": "0.1 ms",
@@ -90,6 +94,7 @@ def test_spikes_and_releases_of_neurons_and_astrocytes_are_the_same_in_cpp():
         assert np.array_equal(compiled.events[name].elements, plain.events[name].elements)
 
 
+@pytest.mark.slow
 def test_numpy_leaves_preferences_and_random_state():
     import brian2
 
@@ -99,6 +104,7 @@ def test_numpy_leaves_preferences_and_random_state():
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
+@pytest.mark.slow
 def test_a_compiler_that_fails_is_a_resource_error(monkeypatch):
     from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 

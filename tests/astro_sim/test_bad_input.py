@@ -20,6 +20,7 @@ def refused(answer, code, says):
     assert err.startswith("error: ") and err.count("\n") == 1 and says in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spoil", "says"), [
     (lambda whole: b"", "cannot be read as a recording"), (lambda whole: b"\x89HDF\r\n\x1a\n", "truncated"),
     (lambda whole: whole[: len(whole) // 2], "cannot be read"), (lambda whole: b"time,C\n0,0.1\n", "foreign"),
@@ -36,6 +37,7 @@ def test_damaged_files(astro_sim, tmp_path, good, verb, spoil, says):
     assert [path.name for path in tmp_path.iterdir()] == ["bad.nc"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "says"), [
     (("analyse", "none.nc"), "none.nc is not a file"), (("analyse", "."), "is not a file"),
     (("analyse", "a.nc", "--after", "5"), "after: '5' has no unit"),

@@ -15,6 +15,7 @@ from foundation import cli
 from foundation.errors import UserError
 
 
+@pytest.mark.slow
 def test_bare_brian2_computes_the_same_ring():
     plan = step_cost.astrocytes("ring", 5, 1.0, "numpy", "held", method="euler")
     ours, bare = run(plan), benchmark.bare_ring(plan)
@@ -23,6 +24,7 @@ def test_bare_brian2_computes_the_same_ring():
     assert np.ptp(ours["I"].values[-1]) > 0.01  # element 0 is driven: the junctions have something to pass
 
 
+@pytest.mark.slow
 def test_lsoda_solves_the_same_line_and_error_sees_a_difference():
     plan = step_cost.astrocytes("line", 4, 2.0, "numpy")
     truth, recording = lsoda.solve(plan, lsoda.EXACT), run(plan)
@@ -42,6 +44,7 @@ def test_growth_is_that_of_what_a_step_costs_beyond_its_fixed_cost():
     assert step_cost.growth([]) is None
 
 
+@pytest.mark.slow
 def test_steps_are_timed_in_turns_and_the_fastest_turn_counts(monkeypatch):
     """A clock that says what every step took, in the order of the steps; the first two of a batch do not count."""
     for name, value in (("TURNS", 2), ("FEWEST", 4), ("MOST", 4)):
@@ -59,6 +62,7 @@ def test_misses_are_said():
     assert [row["met"] for row in benchmark.targets(found)] == [False, None, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["astro_sim.benchmark.lsoda.apart", "astro_sim.benchmark.report._released"])
 def test_no_speed_is_told_on_a_wrong_result(monkeypatch, what):
     monkeypatch.setattr(benchmark, "CHECKED", 0.2)
@@ -77,6 +81,7 @@ def test_bad_input(given, says):
         benchmark.benchmark(**given)
 
 
+@pytest.mark.slow
 def test_the_verb_at_its_smallest(monkeypatch, capsys, tmp_path):
     for name, value in (("CHECKED", 0.5), ("COMPARED", 0.5), ("RING_STEPS", 20), ("STEPS", (0.01,)),
                         ("TOLERANCES", (1e-6,))):

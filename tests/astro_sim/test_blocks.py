@@ -27,6 +27,7 @@ def cut(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "given", "in_blocks"), [
     ("astrocyte_network:AM", {"options": {**SHEET, "coupling_scheme": "extrapolated"},
                               "protocol": ["ramp:input=glutamate,times=0s+1s,values=0uM+3uM",

@@ -34,6 +34,7 @@ def crossings(diagram, level: float) -> int:
                if a["branch"] == b["branch"])
 
 
+@pytest.mark.slow
 def test_hysteresis_has_its_two_folds_and_is_bistable_between_them():
     """x' = (u - 2) + y - y^3, y = x - 3: folds at u = 2 +- 2/sqrt(27), y = -+ 1/sqrt(3)."""
     found = scan(small("dx/dt = (u - 2 + (x - 3) - (x - 3)**3)/tau : 1", x=1.0), "u", low=1, high=3, points=40)
@@ -69,6 +70,7 @@ def test_branches_that_cross_exchange_their_stability_there():
     assert "crossings of branches: 1.0" in str(found)
 
 
+@pytest.mark.slow
 def test_a_branch_that_runs_out_of_the_box_says_so():
     """x = 1/(u - 1) grows beyond all bounds as u falls to 1."""
     found = scan(small("dx/dt = (1 - (u - 1)*x)/tau : 1", x=1.0), "u", low=0.5, high=3, points=30)
@@ -77,6 +79,7 @@ def test_a_branch_that_runs_out_of_the_box_says_so():
     assert "the end of the box" in str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_normal_form_of_a_hopf_point_has_its_own_coefficient(sign):
     """r' = (u - 2) r - sign r^3, turning at 1.7/s, about x = y = 3; r is the amplitude of x."""
@@ -138,6 +141,7 @@ def resting_under(glutamate, **constants):
     return c[n] - made[n] * (c[n + 1] - c[n]) / (made[n + 1] - made[n])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "K_P"), [("AM", 0.1), ("FM", 0.05), ("DePitta2008_FM", 0.051)])
 def test_branches_over_ip3_hold_all_that_brute_force_finds(name, K_P):
     found = scan(f"li_rinzel:{name}", "ip3", low=0.05, high=0.95, points=12)
@@ -155,6 +159,7 @@ def fm():
     return scan("gchi:FM", "glutamate", low=0.002, high=3, points=20)
 
 
+@pytest.mark.slow
 def test_branches_under_glutamate_hold_all_that_brute_force_finds(fm):
     """gchi:FM has a branch that comes from the low end, turns back at a fold and leaves there again, and another."""
     levels = np.append(np.geomspace(0.0021, 2.9, 20), [0.02, 0.0201, 0.0202])
@@ -167,6 +172,7 @@ def test_branches_under_glutamate_hold_all_that_brute_force_finds(fm):
         assert [row["C"] for row in rows] == pytest.approx(resting_under(level, **CLAMPED[name]), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_hopf_points_under_glutamate_have_an_imaginary_pair_by_differences(fm):
     points = [("FM", row) for row in fm.special if row["what"] == "hopf"]
     am = scan("gchi:AM", "glutamate", low=0.005, high=5, points=10)
@@ -218,6 +224,7 @@ def by_the_planar_formula(K_P, c, h, ip3):
     return -(T[0] ** 2).sum() / a
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "K_P", "kinds"), [("AM", 0.1, ["supercritical", "subcritical"]),
                                                     ("FM", 0.05, ["subcritical", "subcritical"])])
 def test_first_lyapunov_coefficients_are_those_of_the_planar_formula(name, K_P, kinds):
@@ -232,6 +239,7 @@ def test_first_lyapunov_coefficients_are_those_of_the_planar_formula(name, K_P, 
                                           rel=1e-5)  # at a point where the pair is imaginary to 1e-9
 
 
+@pytest.mark.slow
 def test_beside_a_hopf_point_courses_keep_to_the_amplitude_that_it_foretells():
     """gchi:AM, three states. Supercritical: from the foretold oscillation on nothing changes. Subcritical: it is the
     border between what dies out and what grows."""
@@ -260,6 +268,7 @@ def test_beside_a_hopf_point_courses_keep_to_the_amplitude_that_it_foretells():
     assert inner[1] < 0.9 * inner[0] and outer[1] > 1.1 * outer[0]
 
 
+@pytest.mark.slow
 def test_the_new_rows_are_kept_as_json_and_netcdf(fm, tmp_path):
     import xarray as xr
 

@@ -30,6 +30,7 @@ def test_list_and_show(astro_sim):
     assert json.loads(astro_sim("show", "li_rinzel", "--set-name", "FM", "--json")[1]) == shown
 
 
+@pytest.mark.slow
 def test_listing_and_showing_load_no_simulator():
     code = ("import sys, astro_sim.__main__, astro_sim.show.describe, astro_sim.models, astro_sim.plan, "
             "astro_sim.analysis\n"
@@ -38,6 +39,7 @@ def test_listing_and_showing_load_no_simulator():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_run_writes_what_was_asked(astro_sim):
     words = ["run", "li_rinzel:FM", "--set", "K_P=0.06 umolar", "--set", "O_2 = 0.25 1/umolar/second", "--protocol",
              "square:input=ip3,high=0.6uM,low=0.1uM,start=0.5s,stop=1s", "--initial", "C=0.2 umolar",
@@ -116,6 +118,7 @@ BAD = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "says"), BAD, ids=[" ".join(words)[:60] for words, _ in BAD])
 def test_bad_input_is_one_clear_line_and_nothing_is_written(astro_sim, tmp_path, words, says):
     code, out, err = astro_sim(*words)
@@ -128,6 +131,7 @@ def test_bad_input_is_one_clear_line_and_nothing_is_written(astro_sim, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_recording_is_not_overwritten_unless_forced(astro_sim, tmp_path):
     (tmp_path / "new.nc").write_text("precious")
     code, _, err = astro_sim(*RUN)
@@ -150,6 +154,7 @@ def test_an_out_that_cannot_be_written_is_found_before_the_run(astro_sim, tmp_pa
         assert err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_says_130_and_keeps_its_part_under_another_name(astro_sim, tmp_path, monkeypatch):
     """Brian2 takes Ctrl-C itself and ends the run early; a part of a run must not pass for the whole."""
     import brian2
@@ -166,6 +171,7 @@ def test_an_interrupted_run_says_130_and_keeps_its_part_under_another_name(astro
     assert list(tmp_path.iterdir()) == [tmp_path / "new.partial.nc"]
 
 
+@pytest.mark.slow
 def test_the_program_itself(tmp_path):
     """As a user starts it: exit codes and streams of the real process."""
     start = [sys.executable, "-m", "astro_sim"]
@@ -205,6 +211,7 @@ def test_what_is_typed_wrong_is_said_in_one_line(astro_sim, words, says):
     assert err.startswith(f"error: {says}")
 
 
+@pytest.mark.slow
 def test_what_to_cite_is_bibtex_of_the_sources_that_are_used(astro_sim):
     code, out, _ = astro_sim("cite", "li_rinzel:FM")
     assert code == 0

@@ -24,6 +24,7 @@ def test_a_ripple_on_the_way_down_is_no_rise():
     assert analysis.rise_time(recorded(course), "C", after=0) == pytest.approx(0.8 * 0.4, rel=0.1)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.lists(st.floats(0, 1) | st.sampled_from([0.0, 1.0]), min_size=4, max_size=40))
 def test_any_course_has_measures_or_a_reason(values):

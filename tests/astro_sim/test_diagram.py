@@ -39,6 +39,7 @@ def gained(c, ip3):
     return next(y[0] for t, y in zip(course.t_events[0], course.y_events[0], strict=True) if t > 5) - c
 
 
+@pytest.mark.slow
 def test_the_upper_edge_of_the_window_is_where_the_return_map_loses_its_fixed_points(window):
     """Between the unstable and the stable orbit a maximum grows; at the fold the largest growth is zero."""
     def most(ip3):
@@ -104,6 +105,7 @@ def test_a_limit_cycle_has_its_published_period_and_range():
         dynamics.limit_cycle("li_rinzel:AM", {"ip3": 0.2})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["analysis.levels", "analysis.summary", "analysis.waves", "dynamics.scanning",
                                    "dynamics.limit_cycles"])
 def test_a_face_gives_its_functions_whatever_was_imported_first(first):
@@ -115,6 +117,7 @@ def test_a_face_gives_its_functions_whatever_was_imported_first(first):
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.slow
 def test_the_rooms_are_lazy_and_dynamics_does_not_know_analysis():
     program = ("import sys\nfrom astro_sim import analysis, dynamics\n"
                "assert not {'scipy', 'brian2'} & sys.modules.keys()\n"

@@ -12,6 +12,7 @@ EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py")
                   if "astro_sim" in path.read_text("utf-8") and "derivation" not in path.read_text("utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example(path, tmp_path):
     assert len(path.read_text("utf-8").splitlines()) <= 20

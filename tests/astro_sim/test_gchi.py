@@ -60,6 +60,7 @@ def independent(rates, times):
     return solve_ivp(rates, (0, times[-1]), start, "DOP853", times, rtol=1e-12, atol=1e-14).y.T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "twin", "name", "glutamate"), CASES)
 def test_agrees_with_an_independent_solution(model, twin, name, glutamate):
     recording = simulate(f"{model}:{name}", f"constant:input=glutamate,value={glutamate} umolar", duration="20 s",
@@ -71,6 +72,7 @@ def test_agrees_with_an_independent_solution(model, twin, name, glutamate):
         assert (error / np.maximum(wanted[:, column], 1e-3)).max() < 1e-6, variable
 
 
+@pytest.mark.slow
 def test_order_of_convergence():
     errors, steps = [], (0.1, 0.05, 0.025)
     for dt in steps:
@@ -79,6 +81,7 @@ def test_order_of_convergence():
     assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(4, abs=0.15), errors
 
 
+@pytest.mark.slow
 def test_am_oscillates_in_a_window_of_glutamate_only():
     low, high = dynamics.hopf_points("gchi:AM", "glutamate", low="0.001 umolar", high="50 umolar")
     levels = (low / 2, low * 2, high, high * 3)
@@ -93,6 +96,7 @@ def noisy():
     return simulate("gchi_stochastic", duration="2.5 s", dt="5 ms", seed=3)
 
 
+@pytest.mark.slow
 def test_noise_needs_a_method_that_knows_it():
     with pytest.raises(UserError, match=r"rk4 cannot handle noise.*heun, milstein"):
         simulate("gchi_stochastic", duration="1 s", method="rk4")
@@ -100,12 +104,14 @@ def test_noise_needs_a_method_that_knows_it():
         simulate("gchi_stochastic", duration="1 s", method="euler")
 
 
+@pytest.mark.slow
 def test_a_seed_gives_one_course(noisy):
     again, other = (simulate("gchi_stochastic", duration="2.5 s", dt="5 ms", seed=seed) for seed in (3, 4))
     assert np.array_equal(again["h"].values, noisy["h"].values)
     assert np.abs(other["h"].values - noisy["h"].values).max() > 0.01
 
 
+@pytest.mark.slow
 def test_a_seed_gives_one_course_in_compiled_code_too():
     """NumPy and C++ draw the same normal numbers in the same order, as there is one noise."""
     given = {"options": {"n": 3}, "duration": "0.5 s", "dt": "5 ms", "seed": 3}
@@ -151,6 +157,7 @@ def strong_order(joined, errors):
     return np.polyfit(np.log(joined), np.log(errors), 1)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "order"), [("heun", 1.0), ("milstein", 0.5)])
 def test_strong_order_against_the_exact_solution_of_each_path(monkeypatch, method, order):
     """With calcium and IP3 standing still h - h_inf = (h(0) - h_inf) exp(-t/tau_h - W/sqrt(tau_h))."""
@@ -163,6 +170,7 @@ def test_strong_order_against_the_exact_solution_of_each_path(monkeypatch, metho
     assert strong_order(joined, errors) == pytest.approx(order, abs=0.1), errors
 
 
+@pytest.mark.slow
 def test_strong_order_of_the_whole_model(monkeypatch):
     fine, joined = 0.0025, (4, 8, 16)
     normals = np.random.default_rng(3).standard_normal((320, 100))
@@ -173,6 +181,7 @@ def test_strong_order_of_the_whole_model(monkeypatch):
     assert strong_order(joined, errors) == pytest.approx(1.16, abs=0.2), errors
 
 
+@pytest.mark.slow
 def test_h_stays_between_its_walls():
     recording = simulate("gchi_stochastic", "constant:input=glutamate,value=5 umolar", options={"n": 200},
                          duration="5 s", dt="10 ms", seed=1)
@@ -180,6 +189,7 @@ def test_h_stays_between_its_walls():
     assert h.min() >= 0 and h.max() == 1.0  # the wall is reached, and not passed
 
 
+@pytest.mark.slow
 def test_noise_is_read_as_stratonovich():
     """With calcium and IP3 standing still the mean of h - h_inf falls as exp(-t/(2 tau_h)); as Ito: exp(-t/tau_h)."""
     recording = simulate("gchi_stochastic", parameters=FROZEN, initial={"h": 0.5}, options={"n": 20_000},

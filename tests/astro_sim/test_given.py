@@ -13,6 +13,7 @@ from foundation.errors import UserError
 SHORT = {"duration": 0.1, "dt": 0.01}
 
 
+@pytest.mark.slow
 def test_quantities_of_brian2_keep_their_unit():
     """A quantity has its own unit: its bare number, in base units, is 1000 times smaller than one of umolar."""
     told = ["constant:input=ip3_flux,value=0.3 umolar/second", spikes("spikes", [0.02])]
@@ -48,6 +49,7 @@ def test_what_cannot_be_is_said(given, said):
         plan.prepare(**{"model": "li_rinzel", **SHORT, **given})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "said"), [
     ({"method": "exponential_euler"}, "method: exponential_euler does not fit li_rinzel .*; choose rk4"),
     ({"parameters": {"K_P": "1e300 umolar"}}, "parameters: too large .*; look at K_P = 1e.300 umolar")])
@@ -70,6 +72,7 @@ def test_numbers_of_numpy_are_numbers():
     assert constant("d", np.float64(0.1), elements=np.int64(2)).elements == (2,)
 
 
+@pytest.mark.slow
 def test_times_and_levels_of_an_analysis_may_have_units():
     recording = simulate("li_rinzel", duration="30 s", dt="20 ms")
     plain = analysis.crossings(recording, "C", after=5.0, level=0.3)

@@ -44,6 +44,7 @@ def test_a_period_must_be_above_zero():
         pairing_curve.fractions_above(DP, 0.01, 0.0)
 
 
+@pytest.mark.slow
 def test_time_above_the_thresholds_is_exact():
     """In steps of 0.1 ms, with calcium that piles up from pair to pair, against the closed form."""
     offsets = (-0.02, 0.0, 0.01, 0.02)
@@ -56,6 +57,7 @@ def test_time_above_the_thresholds_is_exact():
         assert measured == pytest.approx(pairing_curve.fractions_above(DP, offset, 0.06), rel=1e-8)
 
 
+@pytest.mark.slow
 def test_the_recorded_share_is_that_of_the_coming_step():
     recording = simulate("graupner_brunel", "pairing:offset=10 ms,period=50 ms,count=3", duration="0.3 s", dt="1 ms")
     calcium = np.maximum(recording["c"].values, 1e-300)
@@ -86,6 +88,7 @@ def independent_rho(pre, post, until, start, delay=0.0137):
     return rho
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("offset", "start"), [(0.01, 0.0), (-0.02, 1.0)])
 def test_agrees_with_an_independent_solution(offset, start):
     recording = simulate("graupner_brunel", f"pairing:offset={offset} s,period=50 ms,count=4,start=30 ms",
@@ -96,6 +99,7 @@ def test_agrees_with_an_independent_solution(offset, start):
     assert recording["rho"].values[-1, 0] == pytest.approx(wanted, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_order_in_the_step_is_two():
     """The rates of a step are its means: exact in sum, and placed to within the step."""
     pre = 0.03 + 0.05 * np.arange(4)
@@ -108,6 +112,7 @@ def test_order_in_the_step_is_two():
     assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(2, abs=0.3), errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("crossed", "low", "high"), [(True, 0.5, 1.1), (False, 0.9, 1.4)])
 def test_strong_order_of_the_noise(monkeypatch, crossed, low, high):
     """On common paths: 1 for noise that rho does not scale, less where thresholds are crossed inside steps."""
@@ -128,6 +133,7 @@ def test_strong_order_of_the_noise(monkeypatch, crossed, low, high):
     assert low < np.polyfit(np.log(joined), np.log(errors), 1)[0] < high, errors
 
 
+@pytest.mark.slow
 def test_monte_carlo_agrees_with_the_closed_form():
     """60 pairs at 1 Hz. With D = 10 ms all spikes fall on steps of 10 ms, where time above thresholds stays exact."""
     half, offsets = 1000, (-0.02, 0.01)
@@ -186,6 +192,7 @@ def simulated_transitions(offset, delay, count, seed):
     return found[0], 1 - found[1]
 
 
+@pytest.mark.slow
 def test_why_a_simulation_misses_the_closed_form_of_the_paper():
     """At +10 ms with D = 10 ms: the mean over a pair is off by .006, twice what 20,000 synapses leave open."""
     moved = {**DP, "D": 0.01}
@@ -211,6 +218,7 @@ def test_the_pairing_curve_has_its_published_shape():
     assert max(abs(change[-80] - 1), abs(change[80] - 1)) < 0.03
 
 
+@pytest.mark.slow
 def test_rho_rests_at_both_ends_and_falls_to_them():
     recording = simulate("graupner_brunel", options={"n": 4}, initial={"rho": [0.0, 0.4, 0.6, 1.0]}, duration="3000 s",
                          dt="1 s")

@@ -16,6 +16,7 @@ from foundation.errors import UserError
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_reports_the_difference_and_it_falls_with_the_order():
     found = []
     for dt in ("20 ms", "10 ms"):
@@ -31,6 +32,7 @@ def test_reports_the_difference_and_it_falls_with_the_order():
     assert found[0]["x"]["largest"] / found[1]["x"]["largest"] == pytest.approx(4, rel=0.1)
 
 
+@pytest.mark.slow
 def test_noise_is_refused():
     plan = prepare("gchi_stochastic", duration="0.1 s", dt="10 ms")
     with pytest.raises(UserError, match="check-dt: gchi_stochastic has noise"):
@@ -44,6 +46,7 @@ def test_noise_is_refused_before_the_run(tmp_path, astro_sim):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_flag(tmp_path):
     words = ["run", "li_rinzel", "--duration", "2 s", "--dt", "20 ms", "--check-dt", "--json", "--out",
              str(tmp_path / "c.nc")]

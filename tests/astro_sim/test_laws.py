@@ -33,6 +33,7 @@ def network():
                           duration="1 s", dt="50 ms")
 
 
+@pytest.mark.slow
 def test_a_flux_that_gets_lost_is_found(network):
     plan, recording = network
     assert checks.find_problem(plan, recording) is None
@@ -45,6 +46,7 @@ def test_a_flux_that_gets_lost_is_found(network):
     assert when == pytest.approx(recording.time[7])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", [checks.BLOCK, 16])
 def test_an_energy_that_rises_is_found_also_between_two_pieces(monkeypatch, block):
     given = {"options": {"n": 4}, "initial": memory.cue(0, 1, n=4), "duration": "2 s", "dt": "50 ms"}
@@ -58,6 +60,7 @@ def test_an_energy_that_rises_is_found_also_between_two_pieces(monkeypatch, bloc
     assert (what, when) == ("energy at constant input rises", pytest.approx(recording.time[18]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [
     {"parameters": {"w_g": "0"}}, {"protocol": "constant:input=d,value=1,elements=1"},
     {"initial": {"s": [0.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]}}])
@@ -67,6 +70,7 @@ def test_the_energy_law_is_not_claimed_where_it_does_not_hold(given):
     assert memory.MODEL.laws[0].quantity(plan, recording) is None
 
 
+@pytest.mark.slow
 def test_a_run_that_breaks_a_law_is_an_error_with_a_step_that_keeps_it():
     """Explicit Euler with fast processes: bounded and smooth to look at, yet the energy rises."""
     law = dataclasses.replace(memory.MODEL.laws[0], quantity=lambda plan, recording: np.where(
@@ -77,6 +81,7 @@ def test_a_run_that_breaks_a_law_is_an_error_with_a_step_that_keeps_it():
         simulate(model, options={"n": 3}, duration="1 s", dt="50 ms")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["li_rinzel", "li_rinzel_driven", "gchi", "gchi_receptor_stochastic",
                                   "astrocyte_network"])
 def test_the_cytosol_cannot_hold_more_than_all_calcium(name):
@@ -133,6 +138,7 @@ def energy_law(name, **given):
     return plan, recording, MODELS[name].laws[-1].quantity(plan, recording)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["held", "extrapolated"])
 @pytest.mark.parametrize("coupling", ["dense", "diffusive"])
 def test_macro_loses_energy_between_the_edges_of_its_input(scheme, coupling):
@@ -150,6 +156,7 @@ def test_macro_loses_energy_between_the_edges_of_its_input(scheme, coupling):
         assert (np.abs(rise[1:]) <= np.abs(np.diff(course)) / np.minimum(*np.abs([course[1:], course[:-1]]))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "given"), [
     ("macro", {**SYMMETRIC, "protocol": "constant:input=b_pre,value=0.3"}),
     ("associative_memory", {"options": {"n": 4}, "parameters": {"tau_n": "0.1 s"},
@@ -166,11 +173,13 @@ def test_explicit_euler_with_too_long_a_step_is_refused_by_the_law_alone(name, g
         simulate(name, **given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{}, {"parameters": {"w_back": "0.5"}}, {"parameters": {"w_back": "1", "w_g": "0"}}])
 def test_a_network_that_is_not_symmetric_has_no_energy_to_keep(given):
     assert energy_law("macro", duration="0.2 s", dt="10 ms", **given)[2] is None
 
 
+@pytest.mark.slow
 def test_where_the_symmetry_is_lost_the_law_ends():
     """Rounding grows where a synapse and its mirror push each other apart: beta gamma_s < 1."""
     given = {"options": {"n": 3}, "parameters": {"beta": "0.2", "gamma_s": "0.2"}, "duration": "5 s", "dt": "50 ms"}

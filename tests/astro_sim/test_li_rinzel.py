@@ -35,6 +35,7 @@ def oscillation():
     return simulate("li_rinzel:AM", "constant:input=ip3,value=0.5 umolar", duration="60 s", dt="5 ms")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parameter_set", "ip3", "K_P"), [("AM", 0.5, 0.1), ("AM", 0.3, 0.1), ("FM", 0.6, 0.05)])
 def test_agrees_with_an_independent_solution(parameter_set, ip3, K_P):
     recording = simulate(f"li_rinzel:{parameter_set}", f"constant:input=ip3,value={ip3} umolar", duration="60 s",
@@ -64,6 +65,7 @@ def independent_equilibria(ip3, K_P):
     return [(c, h_inf(c)) for a, b in pairwise(grid) if flux(a) * flux(b) < 0 for c in [brentq(flux, a, b, xtol=1e-15)]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parameter_set", "K_P", "count"), [("AM", 0.1, 2), ("FM", 0.05, 2)])
 def test_hopf_points_are_where_an_independent_pair_is_imaginary(parameter_set, K_P, count):
     found = dynamics.hopf_points(f"li_rinzel:{parameter_set}", "ip3", low="0.1 umolar", high="1 umolar")
@@ -84,6 +86,7 @@ def test_equilibrium_is_at_rest_in_the_independent_equations():
         assert np.abs(independent_rates(0, (rest["C"], rest["h"]), ip3)).max() < 1e-10
 
 
+@pytest.mark.slow
 def test_oscillates_between_the_hopf_points_only():
     for ip3, oscillates in ((0.34, False), (0.37, True), (0.62, True), (0.75, False)):
         course = simulate("li_rinzel:AM", f"constant:input=ip3,value={ip3} umolar", duration="160 s", dt="100 ms")
@@ -91,6 +94,7 @@ def test_oscillates_between_the_hopf_points_only():
         assert (high - low > 0.05) == oscillates, f"IP3 {ip3} uM: C from {low} to {high}"
 
 
+@pytest.mark.slow
 def test_period_and_extrema(oscillation):
     assert analysis.period(oscillation, "C") == pytest.approx(11.492, abs=0.01)
     low, high = analysis.amplitude(oscillation, "C")
@@ -98,6 +102,7 @@ def test_period_and_extrema(oscillation):
     assert high == pytest.approx(0.4446, abs=5e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ip3", "says"), [(0.1, "has 0 peaks, not two"), (0.68, "is over: its last peak")])
 def test_period_and_oscillation_refuse_a_course_that_does_not_oscillate_in_the_same_words(ip3, says):
     still = simulate("li_rinzel:AM", f"constant:input=ip3,value={ip3} umolar", duration="120 s", dt="50 ms")
@@ -108,6 +113,7 @@ def test_period_and_oscillation_refuse_a_course_that_does_not_oscillate_in_the_s
     assert str(by_period.value) == str(by_oscillation.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "order", "steps"), [("rk4", 4, (0.1, 0.05, 0.025, 0.0125)),
                                                         ("rk2", 2, (0.02, 0.01, 0.005)),
                                                         ("euler", 1, (0.008, 0.004, 0.002))])
@@ -131,6 +137,7 @@ def test_a_set_is_of_one_paper_and_differs_where_that_does(name, changed):
     assert {key: p.value for key, p in found.items() if p.value != am[key].value} == changed
 
 
+@pytest.mark.slow
 def test_ip3_is_encoded_in_frequency_by_the_set_of_2008():
     """DePitta2008: K_P of .1 uM encodes IP3 in amplitude, .051 in frequency; over what oscillates in the middle."""
     for name, low, high, word in (("AM", 0.37, 0.6, "AM"), ("DePitta2008_FM", 0.56, 0.9, "FM")):
@@ -141,6 +148,7 @@ def test_ip3_is_encoded_in_frequency_by_the_set_of_2008():
         assert (told.index < 0) == (word == "AM"), told
 
 
+@pytest.mark.slow
 def test_ip3_that_spikes_raise_against_an_independent_solution():
     """Every spike adds delta_I, between them IP3 decays to rest: pieces between spikes, joined by the jumps."""
     def rates(t, state):

@@ -19,6 +19,7 @@ def cycles():
             for layout in ("grid", "equal")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coupling", ["dense", "diffusive", "none"])
 def test_energy_never_rises_and_falls_as_derived(coupling):
     """Constant input, symmetric coupling, synapses acting both ways, starts far from rest."""
@@ -44,6 +45,7 @@ def test_energy_never_rises_and_falls_as_derived(coupling):
     assert np.abs(change / 1e-4 + lost).max() < 0.03 * lost.max()
 
 
+@pytest.mark.slow
 def test_energy_refuses_what_has_none(cycles):
     with pytest.raises(UserError, match="w_back = 0"):
         energy(cycles["grid"])
@@ -96,6 +98,7 @@ def falling_by(neighbours):
 
 
 # the reduced dense and diffusive couplings are those of one line of astrocytes, so they fall alike
+@pytest.mark.slow
 @pytest.mark.parametrize(("parameters", "coupling", "mu"), [
     ("assumed_2026", "dense", 0.82153647), ("assumed_2026", "diffusive", 0.82153647),
     ("reduced_2026", "dense", falling_by(4.2695466)), ("reduced_2026", "diffusive", falling_by(4.2695466))])
@@ -113,6 +116,7 @@ def test_position_kernel(parameters, coupling, mu):
     assert ratios == pytest.approx(mu, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_order_of_the_coupling_is_one_with_held_sums():
     """The whole is of first order though each population runs rk4."""
     steps, last = (0.016, 0.008, 0.004, 0.002), []
@@ -126,6 +130,7 @@ def test_order_of_the_coupling_is_one_with_held_sums():
     assert order == pytest.approx(1, abs=0.1), f"changes {halvings}"
 
 
+@pytest.mark.slow
 def test_matches_an_independent_solution():
     """All equations of the model written anew with numpy arrays, solved by scipy."""
     from scipy.integrate import solve_ivp

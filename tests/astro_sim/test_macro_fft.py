@@ -37,6 +37,7 @@ def test_a_grid_sum_is_the_sum_over_all_pairs(shape, length, seed):
     assert np.abs(found - weights @ values).max() <= 1e-14 * (weights @ np.abs(values)).max() + 1e-300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layout", "n_pre", "n_post"), [("grid", 5, 7), ("line", 3, 11)])
 def test_by_fft_and_pair_by_pair_a_run_is_the_same(layout, n_pre, n_post):
     shape = {"layout": layout, "n_pre": n_pre, "n_post": n_post}
@@ -58,6 +59,7 @@ def test_the_choice_is_by_size():
     assert macro.grid_shape(options(n_pre=16, n_post=17, dense_sum="pairs")) is None
 
 
+@pytest.mark.slow
 def test_a_large_network_runs_and_its_middle_is_excited_most():
     """4,096 processes have 16.7 million pairs, of which none is made."""
     recording = simulate("macro", ["constant:input=b_pre,value=1", "constant:input=b_post,value=1"],
@@ -68,6 +70,7 @@ def test_a_large_network_runs_and_its_middle_is_excited_most():
     assert p_s == pytest.approx(p_s[::-1], rel=1e-12) and p_s == pytest.approx(p_s[:, ::-1], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_neighbours_of_many_are_found_without_their_distances():
     chosen = options(n_pre=400, n_post=300, coupling="diffusive")
     found = macro.neighbours(chosen)
@@ -123,6 +126,7 @@ def last_states(dt, scheme, **more):
     return np.concatenate([recording[name].values[-1] for name in STATES])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "order", "more"), [("held", 1, {}), ("extrapolated", 2, {}), (
     "extrapolated", 2, {"coupling": "diffusive"}), ("extrapolated", 2, {"dense_sum": "fft"})])
 def test_the_order_of_the_coupling_is_what_the_scheme_says(scheme, order, more):
@@ -139,6 +143,7 @@ def test_extrapolated_sums_come_to_the_same_solution_with_less_error():
     assert np.abs(moved[1] - exact).max() < 0.1 * np.abs(held[1] - exact).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "order"), [("held", 1), ("extrapolated", 2)])
 def test_gap_junctions_have_the_order_of_their_scheme(scheme, order):
     last = []

@@ -23,6 +23,7 @@ def independent_rates(_, state):
                            -p + 2 / N**2 * stored.T @ stored @ psi + s])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "order"), [("held", 1), ("extrapolated", 2)])
 def test_the_order_of_the_sums_is_what_the_scheme_says(scheme, order):
     start, widths, errors = cue(pattern=1, flipped=1, **OPTIONS), (0.04, 0.02), []

@@ -26,6 +26,7 @@ def decay(equations="dx/dt = (u - x)*rate : 1", **changes):
     return Model(**{**given, **changes})
 
 
+@pytest.mark.slow
 def test_a_model_of_the_users_own_runs():
     recording = simulate(decay(), duration="1 s", dt="10 ms")
     # rk4 on a linear equation: error per step (2*0.01)^5/120
@@ -70,6 +71,7 @@ def test_connections_are_checked_too(equations, says):
         link(equations)
 
 
+@pytest.mark.slow
 def test_a_connection_sums():
     recording = simulate(link(), duration="0.1 s", dt="1 ms")
     # dx/dt = rate (3 x - x), the sum held over each step: x grows as (1 + ...) to first order
@@ -113,6 +115,7 @@ def test_right_sides_order_subexpressions_and_refuse_a_circle():
         right_sides("dx/dt = y : 1\ny = z : 1\nz = y : 1", {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"coupling": "diffusive"}, {"coupling": "none"}, {"layout": "line"},
                                      {"layout": "equal"}, {"n_pre": 1, "n_post": 1}, {"n_pre": 4, "n_post": 1},
                                      {"n_pre": 1, "n_post": 1, "coupling": "diffusive"}])

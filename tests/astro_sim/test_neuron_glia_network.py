@@ -112,6 +112,7 @@ def twin(wires, belongs, steps, dt, current, afferent_steps):
     return found, [one for one in spikes if one[0] <= steps], [one for one in releases if one[0] <= steps]
 
 
+@pytest.mark.slow
 def test_agrees_with_a_naive_twin(tmp_path):
     """Five neurons, three astrocytes, the same fixed steps: every variable at every step, every spike and release."""
     steps, dt = 500, 4e-4
@@ -141,6 +142,7 @@ def test_agrees_with_a_naive_twin(tmp_path):
 
 # ---------------------------------------------------------------- rates
 
+@pytest.mark.slow
 def test_without_input_all_is_silent():
     recording = simulate("neuron_glia_network", "constant:input=current,value=0 namp", options=SMALL, duration="0.2 s",
                          dt="0.5 ms", seed=5)
@@ -151,6 +153,7 @@ def test_without_input_all_is_silent():
     assert recording["Y_S"].values.max() == 0 == recording["Gamma_A"].values.max()
 
 
+@pytest.mark.slow
 def test_neurons_without_synapses_spike_at_the_rate_of_the_closed_form():
     """1/(tau_r + tau_m log(RI/(RI - (V_th - V_r)))), each with a current of its own."""
     currents = np.array([0.09, 0.12, 0.2, 0.4])
@@ -176,6 +179,7 @@ def test_neurons_without_synapses_spike_at_the_rate_of_the_closed_form():
         spiking.firing_rates(simulate("li_rinzel", duration="0.1 s", dt="10 ms"))
 
 
+@pytest.mark.slow
 def test_inhibition_lowers_and_excitation_raises_the_rate():
     def rate(**weights):
         recording = simulate("neuron_glia_network", "constant:input=current,value=0.13 namp", duration="0.3 s",
@@ -192,6 +196,7 @@ def test_inhibition_lowers_and_excitation_raises_the_rate():
 
 # ---------------------------------------------------------------- astrocytes
 
+@pytest.mark.slow
 def test_gliotransmission_changes_the_synapses_of_its_astrocyte_alone():
     given_ = {"options": {**SMALL, "loop": "open"}, "duration": "0.2 s", "dt": "1 ms",
               "parameters": {"w_e": "0 nsiemens", "w_i": "0 nsiemens"}}
@@ -209,6 +214,7 @@ def test_gliotransmission_changes_the_synapses_of_its_astrocyte_alone():
             < 0.9 * alone["u_S"].values[late][:, reached].mean(axis=0)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gaps", ["linear", "nonlinear"])
 @pytest.mark.parametrize("boundary", ["closed", "periodic"])
 def test_what_flows_between_astrocytes_sums_to_zero(gaps, boundary):
@@ -225,6 +231,7 @@ def test_what_flows_between_astrocytes_sums_to_zero(gaps, boundary):
     assert abs(flux.sum()) < 6 * np.finfo(float).eps * np.abs(flux).sum()
 
 
+@pytest.mark.slow
 def test_loops_sense_and_act_as_they_say():
     spikes = "constant:input=current,value=0.2 namp"
     runs = {loop: simulate("neuron_glia_network", spikes, options={**SMALL, "loop": loop}, duration="0.1 s",
@@ -274,6 +281,7 @@ def test_how_many_meet():
         assert abs(len(pairs) - many * chance) < 5 * np.sqrt(many * chance * (1 - chance))  # five deviations
 
 
+@pytest.mark.slow
 def test_the_same_seeds_give_the_same_run_and_others_another():
     def run(seed, wiring_seed):
         return simulate("neuron_glia_network", options={**SMALL, "wiring_seed": wiring_seed}, parameters=STRONG,
@@ -295,6 +303,7 @@ def test_networks_that_contradict_themselves_are_refused(chosen, says):
         simulate("neuron_glia_network", options=chosen, duration="10 ms", dt="0.5 ms")
 
 
+@pytest.mark.slow
 def test_idle_astrocytes_and_no_inhibition_can_be_asked_for():
     recording = simulate("neuron_glia_network", duration="5 ms", dt="0.5 ms",
                          options={**SMALL, "n_columns": 9, "synapse_spread": 0.0, "idle_astrocytes": "allowed",
@@ -302,12 +311,14 @@ def test_idle_astrocytes_and_no_inhibition_can_be_asked_for():
     assert "x_I" not in recording.variables and recording["C"].values.shape[1] == 9
 
 
+@pytest.mark.slow
 def test_too_long_a_step_is_an_error_that_says_so():
     with pytest.raises(UserError, match=r"dt: 0\.02 s is too large"):
         simulate("neuron_glia_network", "regular:input=afferents,rate=10 hertz,count=2", options=SMALL,
                  parameters=STRONG, duration="0.4 s", dt="20 ms")
 
 
+@pytest.mark.slow
 def test_what_spikes_arrive_at_may_turn_back_at_every_step():
     """Conductances that a spike raises at every other step are no sign of a step that is too long."""
     train = "regular:input=afferents,rate=500 hertz,count=40"

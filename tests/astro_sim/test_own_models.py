@@ -90,6 +90,7 @@ def test_two_sets_contradict_each_other(file):
         find_model(f"{file}:DECAY:fast", "slow")
 
 
+@pytest.mark.slow
 def test_a_model_of_a_file_does_what_a_built_in_one_does(file, tmp_path):
     name = f"{file}:DECAY:fast"
     plan = prepare(name, "constant:input=level,value=0.5", options={"n": 3}, duration="1 s", dt="10 ms")
@@ -103,6 +104,7 @@ def test_a_model_of_a_file_does_what_a_built_in_one_does(file, tmp_path):
     assert Recording.load(tmp_path / "a.nc").content_hash == recording.content_hash
 
 
+@pytest.mark.slow
 def test_the_program_takes_a_file(file, astro_sim):
     code, out, _ = astro_sim("run", f"{file}:DECAY:fast", "--duration", "1 s", "--dt", "10 ms", "--out", "a.nc")
     assert code == 0 and "decay" in out
@@ -117,6 +119,7 @@ def test_a_built_in_model_travels_as_its_name_and_another_whole(file):
     assert pickle.loads(pickle.dumps(plan)).size("cell") == 4
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_model_of_a_file_runs_in_processes(file, tmp_path):
     model = find_model(f"{file}:DECAY")[0]
     points = grid({"rate": ["1 1/second", "3 1/second"]}, model=model, duration="1 s", dt="10 ms")
@@ -127,6 +130,7 @@ def test_a_sweep_of_a_model_of_a_file_runs_in_processes(file, tmp_path):
     assert rates == pytest.approx({1.0: np.exp(-1), 3.0: np.exp(-3)}, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_model_in_a_script_runs_in_processes(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
@@ -144,6 +148,7 @@ def changed_uptake():
     return replace(model, populations=(replace(population, equations=text),))
 
 
+@pytest.mark.slow
 def test_a_recording_is_read_by_its_own_equations(tmp_path):
     """A changed model that kept its name: its rest, not that of the built-in one."""
     model, level = changed_uptake(), "0.3 umolar"
@@ -160,6 +165,7 @@ def test_a_recording_is_read_by_its_own_equations(tmp_path):
     assert run(plan_of(recording.meta)).content_hash == recording.content_hash
 
 
+@pytest.mark.slow
 def test_a_recording_of_a_model_of_ones_own_is_read_without_the_model(file, tmp_path):
     simulate(f"{file}:DECAY:fast", "constant:input=level,value=0.5,elements=1", options={"n": 2}, duration="2 s",
              dt="10 ms").save(tmp_path / "a.nc")
@@ -180,6 +186,7 @@ def test_a_recording_of_a_built_in_model_is_read_with_it():
         assert model_of(plan.meta()) is MODELS[name]
 
 
+@pytest.mark.slow
 def test_who_meets_whom_is_not_in_a_recording_and_it_says_so():
     model = MODELS["astrocyte_network"]
     population = model.populations[0]

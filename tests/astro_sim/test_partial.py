@@ -35,6 +35,7 @@ def _press_ctrl_c_at(monkeypatch, seconds):
     monkeypatch.setattr(brian2.Network, "run", interrupted)
 
 
+@pytest.mark.slow
 def test_what_was_recorded_is_the_beginning_of_the_whole(tmp_path, monkeypatch):
     given = {"duration": "1 s", "dt": "10 ms"}
     whole = simulate("li_rinzel", **given)
@@ -55,6 +56,7 @@ def test_what_was_recorded_is_the_beginning_of_the_whole(tmp_path, monkeypatch):
     assert isinstance(stop.value, KeyboardInterrupt)  # code that knows nothing of it stops as usual
 
 
+@pytest.mark.slow
 def test_a_partial_run_is_checked_for_what_can_be_seen(monkeypatch):
     """Alternation and jumps are of the whole range; a value that is not finite or out of bounds is an error at once."""
     from foundation.errors import UserError
@@ -64,6 +66,7 @@ def test_a_partial_run_is_checked_for_what_can_be_seen(monkeypatch):
         run(prepare("macro", duration="60 s", dt="300 ms"))
 
 
+@pytest.mark.slow
 def test_sigint_to_the_program(tmp_path):
     """As a user does it: exit code, one line, the file beside the name that only a whole recording gets."""
     out = tmp_path / "calcium.nc"

@@ -99,6 +99,7 @@ def test_means_of_ramps_and_steps_are_exact(pieces, dt, straight):
     assert Pieces.of(drive, "1").means(edges) == pytest.approx(wanted, abs=1e-10 / dt)
 
 
+@pytest.mark.slow
 def test_a_ramp_keeps_the_order_of_rk4():
     def rates(t, state):
         c, h = state
@@ -181,6 +182,7 @@ def test_elements_as_text_are_read_back(elements):
     assert chosen_elements(joined_elements(sorted(elements))) == tuple(sorted(elements))
 
 
+@pytest.mark.slow
 def test_a_course_that_changes_is_the_same_as_its_pieces_run_one_after_the_other():
     whole = simulate("li_rinzel", "steps:input=ip3,times=0s+2s,values=.2uM+.6uM", duration="4 s", dt="10 ms")
     first = simulate("li_rinzel", "constant:input=ip3,value=.2uM", duration="2 s", dt="10 ms")

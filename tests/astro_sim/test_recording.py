@@ -20,6 +20,7 @@ def whole(recording, tmp_path_factory):
     return recording.save(tmp_path_factory.mktemp("recordings") / "whole.nc")
 
 
+@pytest.mark.slow
 def test_comes_back_bit_by_bit(recording, whole):
     back = Recording.load(whole)
     assert (back.hash, back.content_hash, back.meta) == (recording.hash, recording.content_hash, recording.meta)
@@ -31,6 +32,7 @@ def test_comes_back_bit_by_bit(recording, whole):
             assert getattr(back[name], part) == getattr(series, part)
 
 
+@pytest.mark.slow
 def test_places_come_back_too(tmp_path):
     recording = simulate("macro", duration="0.1 s", dt="10 ms", record_every="50 ms")
     back = Recording.load(recording.save(tmp_path / "a" / "macro.nc"))  # the folder is made
@@ -50,6 +52,7 @@ def test_others_can_read_it(whole):
 TRIPARTITE = {"options": {"n_synapses": 3, "n_astrocytes": 2}, "duration": "0.3 s", "dt": "10 ms"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "given", "events"), [
     ("macro", {"duration": "0.1 s", "dt": "10 ms"}, {}),  # places, several populations
     ("tripartite", TRIPARTITE, {"releases": 0}),          # a map, and events of which there is none
@@ -89,6 +92,7 @@ def _plain(file, key, value):
     return repr(value)
 
 
+@pytest.mark.slow
 def test_the_last_record_reaches_the_duration():
     for duration, dt, last in ((1.0, 0.01, 1.0), (1.005, 0.01, 1.01), (0.3, 0.1, 0.3), (68.952, 0.04, 68.96)):
         recording = simulate("li_rinzel", duration=duration, dt=dt)
@@ -107,6 +111,7 @@ def test_meta_says_how_it_came_about(recording):
     assert "Omega_C*(m*h)**3" in meta["equations"]["astrocyte"]
 
 
+@pytest.mark.slow
 def test_the_hash_is_that_of_its_causes(recording):
     given = {"duration": "3 s", "dt": "20 ms", "seed": 7}
     assert simulate("li_rinzel", PROTOCOL, **given).content_hash == recording.content_hash
@@ -191,6 +196,7 @@ def test_what_is_not_in_it_is_named(recording):
         recording.parameter("tau")
 
 
+@pytest.mark.slow
 def test_the_last_record_is_there_however_rare_records_are():
     """A step more than the duration is 1e-4 of the interval or less here, which Brian2 takes for rounding."""
     options = {"n_pre": 1, "n_post": 1, "coupling": "none"}

@@ -29,6 +29,7 @@ def test_between_two_records_a_value_lies_on_the_line(when, value):
     assert (reading.unit, reading.long_name) == ("umolar", "calcium")
 
 
+@pytest.mark.slow
 def test_at_a_record_the_value_is_that_of_the_record(recording):
     for row in range(len(recording.time)):
         reading = recording["C"].at(float(recording.time[row]))

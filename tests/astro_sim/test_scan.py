@@ -35,6 +35,7 @@ def diagram():
     return scan("li_rinzel:AM", "ip3", low=0, high=1, points=21)
 
 
+@pytest.mark.slow
 def test_stability_changes_at_the_hopf_points_only(diagram):
     assert diagram.hopf == pytest.approx([0.354534, 0.636882], abs=1e-6)  # published for this project to six digits
     assert diagram.folds == []
@@ -45,6 +46,7 @@ def test_stability_changes_at_the_hopf_points_only(diagram):
         assert row["stable"] == (row["growth"] < 0)
 
 
+@pytest.mark.slow
 def test_oscillations_are_those_of_the_independent_equations(diagram):
     inputs = [row["input"] for row in diagram.oscillations]
     assert inputs == pytest.approx(np.linspace(0, 1, 21)[8:13], rel=1e-12)  # .40 to .60: all points between
@@ -67,6 +69,7 @@ def independent_equilibria(ip3, K_P):
     return int((np.diff(np.sign(flux)) != 0).sum())
 
 
+@pytest.mark.slow
 def test_fm_has_three_equilibria_between_its_folds_and_oscillates_beyond():
     found = scan("li_rinzel:FM", "ip3", low=0.3, high=1, points=15)
     assert len(found.folds) == 2
@@ -96,6 +99,7 @@ def test_a_diagram_is_kept_as_json_and_netcdf(diagram, tmp_path):
         assert data["equilibrium_C"].attrs["units"] == "umolar"
 
 
+@pytest.mark.slow
 def test_scan_verb(astro_sim, tmp_path):
     words = ("scan", "li_rinzel", "--over", "ip3=0.3:0.5 umolar:10", "--out", "d.json")
     code, out, _ = astro_sim(*words)
@@ -127,6 +131,7 @@ def test_over_is_read():
     assert parse_over("ip3=0:1:200") == ("ip3", "0", "1", 200)
 
 
+@pytest.mark.slow
 def test_analyse_says_what_the_recording_holds(astro_sim):
     recording = simulate("li_rinzel:AM", duration="60 s", dt="10 ms")
     recording.save("c.nc")
@@ -150,6 +155,7 @@ def test_analyse_says_what_the_recording_holds(astro_sim):
         summary.summarise(recording, 60.0)
 
 
+@pytest.mark.slow
 def test_analyse_finds_what_applies_and_says_what_is_not_there():
     levels = [f"constant:input=glutamate,value={level} umolar,elements={k}"
               for k, level in enumerate((0.1, 1.0, 0.001))]

@@ -27,6 +27,7 @@ def _program(monkeypatch, *words):
     return end.value.code or 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["li_rinzel", "gchi_stochastic", "tripartite", "astrocyte_network", "macro"])
 def test_every_equation_of_a_model_is_rendered(name):
     """Another reader of LaTeX, matplotlib's, takes each of them, and there are as many as the text has."""
@@ -78,6 +79,7 @@ def recording():
     return simulate("gchi", options={"n": 2}, duration="1 s", dt="20 ms")
 
 
+@pytest.mark.slow
 def test_panels_have_names_and_units(recording):
     figure = recording.plot()
     panels = figure.axes

@@ -52,6 +52,7 @@ def hopf_frequency() -> float:
     return float(np.sqrt(EPS - (EPS * B) ** 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("chosen", "scale", "second"), [(FHN, 1.0, 1.0), (VOLTS, 20.0, 1e-3)])
 def test_fitzhugh_nagumo_has_its_hopf_points_and_rests_where_brute_force_finds_it(chosen, scale, second):
     found = dynamics.scan(chosen, "u", low=-0.5 * scale, high=2 * scale, points=24)
@@ -93,6 +94,7 @@ VDP = model("dx/dt = y/tau : 1\ndy/dt = (-x + u*y - x**2*y)/tau : 1", {"tau": nu
             {"x": 0.5, "y": 0.0})
 
 
+@pytest.mark.slow
 def test_van_der_pol_has_a_hopf_point_of_frequency_one_and_amplitude_two_roots_of_u():
     found = dynamics.scan(VDP, "u", low=-0.51, high=0.5, points=21)
     point, = found.special
@@ -106,6 +108,7 @@ def test_van_der_pol_has_a_hopf_point_of_frequency_one_and_amplitude_two_roots_o
     assert "its range is about what a course visits; another by box=, or --box 'x=" in str(found)
 
 
+@pytest.mark.slow
 def test_the_period_of_van_der_pol_is_that_of_its_series():
     """With u = mu, x = sqrt(mu) X: the classical oscillator; period 2 pi (1 + mu^2/16 - 5 mu^4/3072 + O(mu^6))."""
     for mu in (0.2, 0.5):
@@ -118,6 +121,7 @@ def test_the_period_of_van_der_pol_is_that_of_its_series():
         dynamics.limit_cycle(VDP, {"u": -0.3})
 
 
+@pytest.mark.slow
 def test_a_pitchfork_has_a_crossing_and_three_equilibria_beyond():
     found = dynamics.scan(model("dx/dt = (u*x - x**3)/tau : 1", {"tau": number(1.0, "second", "positive")}, {"x": 0.3}),
                           "u", low=-0.97, high=1.04, points=30)
@@ -132,6 +136,7 @@ def test_a_pitchfork_has_a_crossing_and_three_equilibria_beyond():
     assert [row["x"] for row in rows] == pytest.approx([-0.5, 0.0, 0.5], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_a_saddle_node_has_its_fold_where_the_square_root_ends():
     found = dynamics.scan(model("dx/dt = (u - x**2)/tau : 1", {"tau": number(1.0, "second", "positive")}, {"x": 0.5}),
                           "u", low=-0.5, high=1.0, points=25, box={"x": (-2, 2)})
@@ -158,6 +163,7 @@ def morris_lecar(V, n, u):
             0.04 * (rest - n) * np.cosh((V - 2) / 60))
 
 
+@pytest.mark.slow
 def test_morris_lecar_in_millivolts_rests_and_oscillates_as_an_independent_solution_does():
     """The set with Hopf points (Ermentrout and Rinzel): about 94 and 212 uA/cm^2; here for one cm^2."""
     found = dynamics.scan(MORRIS_LECAR, "u", low=40, high=260, points=23)
@@ -177,6 +183,7 @@ def test_morris_lecar_in_millivolts_rests_and_oscillates_as_an_independent_solut
     assert found.searched["why"]["V"] == "inwards"
 
 
+@pytest.mark.slow
 def test_another_parameter_can_be_scanned_and_other_inputs_held():
     found = dynamics.scan(FHN, "a", low=0.2, high=1.2, points=20, inputs={"u": 0.5})
     for a, row in [(row["input"], row) for row in found.special]:  # u = v^3/3 - v + (v + a)/b, solved for a

@@ -8,6 +8,7 @@ from astro_sim.run.simulation import simulate
 from foundation.errors import UserError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "given", "says"), [
     ("li_rinzel", {"dt": "5 s"}, "C leaves its bounds"),
     ("li_rinzel", {"dt": "1 s"}, "C changes by more than half of its range"),
@@ -27,6 +28,7 @@ def test_too_large_a_step_is_an_error_with_a_step_that_works(model, given, says)
     simulate(model, **{**given, "dt": float(advice[1]), "record_every": None})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "dt"), [("li_rinzel", "100 ms"), ("macro", "20 ms")])
 def test_a_good_step_is_not_blamed(model, dt):
     protocol = "cycles:input=b_pre,high=1,period=5s,count=3" if model == "macro" else None

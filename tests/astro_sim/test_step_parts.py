@@ -34,6 +34,7 @@ def piece_by_piece(edges, end):
     return state
 
 
+@pytest.mark.slow
 def test_edges_inside_steps_keep_the_order_of_rk4():
     text = ",".join(("times=0s+{}s+{}s", "values=0.1uM+1.4uM+0.4uM", "elements={}"))
     drives = [f"steps:input=glutamate,{text.format(*edges, k)}" for k, edges in EDGES.items() if edges]
@@ -51,6 +52,7 @@ def test_edges_inside_steps_keep_the_order_of_rk4():
     assert found["C"].values[:, 2] == pytest.approx(alone["C"].values[:, 0], rel=1e-12), "no corner, no cut"
 
 
+@pytest.mark.slow
 def test_what_an_input_lets_in_is_its_integral():
     """IP3 alone, without what makes and degrades it."""
     nothing = dict.fromkeys(("O_delta", "O_3K"), "1e-12 umolar/second") | {"Omega_5P": "1e-12 1/second"}

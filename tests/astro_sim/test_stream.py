@@ -31,6 +31,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_file_is_that_of_the_whole_run(tmp_path, case):
     model, given = CASES[case]
@@ -84,6 +85,7 @@ def test_extents_of_pieces_are_those_of_the_whole():
     assert np.isfinite(whole.size).all()
 
 
+@pytest.mark.slow
 def test_a_run_that_breaks_ends_at_once_and_leaves_nothing(tmp_path, monkeypatch):
     plan, asked = prepare("macro", duration="4000 s", dt="300 ms"), []
     monkeypatch.setattr("astro_sim.run.streaming.is_broken", lambda *given: asked.append(given) or is_broken(*given))
@@ -93,6 +95,7 @@ def test_a_run_that_breaks_ends_at_once_and_leaves_nothing(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(tmp_path):
     """A second run with 48 MB more of numbers needs next to nothing more."""
     code = """
@@ -110,6 +113,7 @@ for seconds in (20, 70):
     assert after - before < 10_000  # kB
 
 
+@pytest.mark.slow
 def test_estimates_count_the_recording_and_bound_the_memory():
     plan = prepare("astrocyte_network", options={"n_columns": 200}, duration="0.1 s", dt="10 ms", record_every="20 ms",
                    method="euler")
@@ -156,6 +160,7 @@ def test_free_memory_is_that_of_the_machine():
     assert 0 < estimate.available_memory() <= total
 
 
+@pytest.mark.slow
 def test_the_flags(tmp_path, monkeypatch, capsys):
     words = ["astro_sim", "run", "li_rinzel", "--duration", "0.3 s", "--dt", "10 ms", "--out", str(tmp_path / "c.nc"),
              "--json"]

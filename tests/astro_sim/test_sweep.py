@@ -44,6 +44,7 @@ class Here:
         return future
 
 
+@pytest.mark.slow
 def test_every_point_is_the_recording_that_simulate_gives(tmp_path):
     outcome = sweep(POINTS, tmp_path, executor=Here())
     assert (len(outcome.done), outcome.kept, outcome.failed) == (6, (), {})
@@ -54,6 +55,7 @@ def test_every_point_is_the_recording_that_simulate_gives(tmp_path):
         assert kept.hash == name_of(point)
 
 
+@pytest.mark.slow
 def test_a_stopped_sweep_goes_on_and_damage_is_made_good(tmp_path):
     first = sweep(POINTS[:2], tmp_path, executor=Here())
     whole = first.done[0]
@@ -69,6 +71,7 @@ def test_a_stopped_sweep_goes_on_and_damage_is_made_good(tmp_path):
     assert third.submitted == 0
 
 
+@pytest.mark.slow
 def test_the_outcome_is_a_table_a_picture_and_frames(tmp_path):
     points = grid({"K_P": ["0.05 umolar", "0.1 umolar"], "input.ip3": ["0.3 umolar"]}, **COMMON)
     bad = {**COMMON, "duration": "60 s", "dt": "5 s"}
@@ -91,6 +94,7 @@ def test_the_outcome_is_a_table_a_picture_and_frames(tmp_path):
     assert "K_P = 0.05 umolar" in panel.get_legend().get_texts()[0].get_text()
 
 
+@pytest.mark.slow
 def test_an_outcome_says_what_cannot_be_put_side_by_side(tmp_path):
     outcome = sweep([COMMON, {**COMMON, "duration": "2 s"}], tmp_path, executor=Here())
     with pytest.raises(UserError, match="other times or elements"):
@@ -101,6 +105,7 @@ def test_an_outcome_says_what_cannot_be_put_side_by_side(tmp_path):
             use()
 
 
+@pytest.mark.slow
 def test_shards_are_all_of_it_and_disjoint(tmp_path):
     made = [set(sweep(POINTS, tmp_path / str(n), executor=Here(), shard=f"{n}/3").done) for n in (1, 2, 3)]
     names = [{path.name for path in paths} for paths in made]
@@ -108,6 +113,7 @@ def test_shards_are_all_of_it_and_disjoint(tmp_path):
     assert set.union(*names) == {f"{name_of(point)}.nc" for point in POINTS}
 
 
+@pytest.mark.slow
 def test_a_point_that_fails_is_recorded_and_the_rest_runs(tmp_path):
     bad = {**COMMON, "duration": "60 s", "dt": "5 s"}  # too large a step: found after the run
     outcome = sweep([*POINTS[:2], bad], tmp_path, executor=Here())
@@ -135,6 +141,7 @@ NOISY_PAIR = Model(
 )
 
 
+@pytest.mark.slow
 def test_one_program_runs_all_points_of_a_sweep(tmp_path, monkeypatch):
     """Parameters, initial values, inputs with and without edges, and the seed, against a NumPy run of each point."""
     common = {"model": NOISY_PAIR, "duration": "0.5 s", "dt": "10 ms", "backend": "cpp"}
@@ -199,6 +206,7 @@ def test_too_many_programs_say_what_one_can_vary(tmp_path):
         sweep(points, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_compile_fails_its_points_alone(tmp_path, monkeypatch):
     def broken(self):
         raise ResourceError("no compiler")
@@ -209,6 +217,7 @@ def test_a_program_that_does_not_compile_fails_its_points_alone(tmp_path, monkey
     assert list(outcome.failed.values()) == ["ResourceError: no compiler"]
 
 
+@pytest.mark.slow
 def test_seeds_initial_values_and_inputs_are_varied(tmp_path):
     points = grid({"seed": ["3"], "initial.C": ["0.2 umolar"], "input.ip3": ["0.4 umolar"]}, **COMMON)
     made = Recording.load(sweep(points, tmp_path, executor=Here()).done[0])
@@ -219,6 +228,7 @@ def test_seeds_initial_values_and_inputs_are_varied(tmp_path):
         grid({"inital.C": ["1"]}, **COMMON)
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_share_a_folder(tmp_path):
     """Threads in one process, each sweep in the other's way: every point whole, nothing left over."""
     with ThreadPoolExecutor(2) as two, ThreadPoolExecutor(2) as one_pool, ThreadPoolExecutor(2) as other:
@@ -240,6 +250,7 @@ def test_a_process_that_dies_takes_no_other_point_along():
     assert {name: future.result() for name, future in ended.items()} == {"first": 2, "last": 3}
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_of_two_workers(tmp_path):
     distributed = pytest.importorskip("distributed")
     with (distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
@@ -252,6 +263,7 @@ def test_a_dask_cluster_of_two_workers(tmp_path):
         assert f"{Recording.load(path).hash}.nc" == path.name
 
 
+@pytest.mark.slow
 def test_local_processes(tmp_path):
     outcome = sweep(POINTS[:3], tmp_path, workers=1)
     assert len(outcome.done) == 3
@@ -270,6 +282,7 @@ def test_bad_input_is_refused(tmp_path, given, says):
     assert not list(tmp_path.iterdir()), "checked before the first point runs"
 
 
+@pytest.mark.slow
 def test_the_verb(tmp_path, monkeypatch, capsys):
     words = ["astro_sim", "sweep", "li_rinzel", "--vary", "K_P=0.05 umolar, 0.08 umolar", "--duration", "1 s", "--dt",
              "20 ms", "--out", str(tmp_path / "s"), "--workers", "1", "--json"]

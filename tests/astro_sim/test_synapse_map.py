@@ -86,6 +86,7 @@ def test_places_that_do_not_fit_are_refused(synapses, astrocytes):
         SynapseMap.nearest(synapses, astrocytes)
 
 
+@pytest.mark.slow
 def test_a_recording_keeps_its_map_and_the_hash_covers_it(tmp_path):
     recording = simulate("tripartite", options=SMALL, duration="0.1 s", dt="10 ms")
     path = recording.save(tmp_path / "small.nc")

@@ -39,6 +39,7 @@ def test_poisson_trains_are_poisson_and_independent():
     assert np.array_equal(poisson("spikes", "20 hertz", "50 s", "10 s", 1, elements=[7]).of(7), train.of(7))
 
 
+@pytest.mark.slow
 def test_a_spike_acts_at_its_time():
     recording = simulate("graupner_brunel", ["spikes:input=post,times=0s+7ms", "spikes:input=pre,times=3ms"],
                          duration="30 ms", dt="0.5 ms", parameters={"D": "4.5 ms"})
@@ -47,6 +48,7 @@ def test_a_spike_acts_at_its_time():
     assert recording.time[jumps] == pytest.approx([0.007, 0.0075])
 
 
+@pytest.mark.slow
 def test_crowded_poisson_spikes_move_on_and_none_is_lost():
     train = poisson("spikes", "100 hertz", "2 s", seed=0)
     recording = simulate("tripartite", train, options={"loop": "none"}, duration="2.1 s", dt="5 ms")

@@ -23,6 +23,7 @@ def regular_trains(rates, count, start=0.0):
             for k, rate in enumerate(rates)]
 
 
+@pytest.mark.slow
 def test_regular_trains_settle_as_the_closed_form_says():
     rates = (8, 20, 40)
     drives = regular_trains(rates, 100)
@@ -35,6 +36,7 @@ def test_regular_trains_settle_as_the_closed_form_says():
         assert measured == pytest.approx([u, r, x - r], rel=1e-9), rate
 
 
+@pytest.mark.slow
 def test_poisson_trains_have_the_mean_use_of_the_closed_form():
     train, n = poisson("spikes", "5 hertz", "6 s", seed=4), 300
     recording = simulate("tripartite", train, options={**ALONE, "n_synapses": n}, duration="6 s", dt="4 ms")
@@ -70,12 +72,14 @@ def open_loop(dt, times, duration, **given):
                     dt=dt, **given)
 
 
+@pytest.mark.slow
 def test_releases_agree_with_an_independent_solution():
     recording = open_loop("1 ms", "0.1s+0.13s+0.5s", "1 s")
     measured = [recording[name].values[-1, 0] for name in ("Gamma_S", "G_A", "x_A")]
     assert measured == pytest.approx(independent_bound([0.1, 0.13, 0.5], 1.0), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_one_release_binds_as_the_closed_form_says():
     bound = open_loop("1 ms", "0s", "0.5 s", parameters=BOUND_FOR_EVER)["Gamma_S"].values[-1, 0]
     assert bound == pytest.approx(release.bound_by_release(0.0, 1.0, J, 0.6), rel=1e-6)
@@ -100,6 +104,7 @@ def order(errors, steps):
     return np.polyfit(np.log(steps), np.log(np.abs(errors)), 1)[0]
 
 
+@pytest.mark.slow
 def test_gliotransmitter_held_over_a_step_is_first_order_and_the_remedy_is_fourth():
     exact = release.bound_by_release(0.0, 1.0, J, 0.6)
     steps = (0.001, 0.0005, 0.00025)
@@ -129,6 +134,7 @@ def independent_sensing(until):
     return solve_ivp(rates, (0, until), [0.09, 0.78, 0.22, 0], "DOP853", rtol=1e-12, atol=1e-14).y[:, -1]
 
 
+@pytest.mark.slow
 def test_the_astrocyte_senses_its_synapse_to_second_order():
     wanted, errors, steps = independent_sensing(0.4), [], (0.002, 0.001, 0.0005)
     for dt in steps:
@@ -139,6 +145,7 @@ def test_the_astrocyte_senses_its_synapse_to_second_order():
     assert measured == pytest.approx(wanted[:3], rel=1e-4)  # second order at 0.5 ms: (Omega_c dt)^2/12 = 3e-5
 
 
+@pytest.mark.slow
 def test_a_closed_loop_releases_at_upward_crossings_and_lowers_release():
     def run(loop, seconds):
         return simulate("tripartite", regular_trains([8, 8], 60), dt="5 ms", duration=seconds,
@@ -159,6 +166,7 @@ def test_a_closed_loop_releases_at_upward_crossings_and_lowers_release():
     assert closed["u_S"].values[after].mean() < 0.6 * alone["u_S"].values[after].mean()
 
 
+@pytest.mark.slow
 def test_an_open_loop_takes_glutamate_from_outside():
     recording = simulate("tripartite", "constant:input=glutamate,value=2 umolar", options={"loop": "open"},
                          duration="8 s", dt="10 ms")
@@ -181,6 +189,7 @@ def releases():
     return [last_releases("release_decreasing", released) for released in (False, True)]
 
 
+@pytest.mark.slow
 def test_gliotransmission_turns_depression_to_facilitation(releases):
     before, after = releases
     assert (np.diff(before) < 0).all()  # depressing: each spike releases less at a higher rate
@@ -194,6 +203,7 @@ def test_gliotransmission_turns_depression_to_facilitation(releases):
         assert values == pytest.approx(wanted, rel=2e-4)
 
 
+@pytest.mark.slow
 def test_the_threshold_of_gliotransmission_is_where_low_rates_turn():
     threshold = release.bound_at_threshold(0.6, 0.0, OMEGA_F, OMEGA_D)
     for bound, grows in ((threshold - 0.01, False), (threshold + 0.01, True)):
@@ -209,6 +219,7 @@ def test_gliotransmission_makes_release_band_pass(releases):
     assert 0 < after.argmax() < len(RATES) - 1  # the largest release is at a rate between
 
 
+@pytest.mark.slow
 def test_regular_releases_hold_receptors_as_the_closed_form_says():
     recording = open_loop("5 ms", "+".join(f"{2 * k}s" for k in range(5)), "8.4 s")
     row = np.searchsorted(recording.time, 8.3)
@@ -233,6 +244,7 @@ def test_an_astrocyte_senses_the_mean_over_its_synapses():
     assert [sum(s for s, to in zip(shares, found, strict=True) if to == k) for k in range(3)] == pytest.approx([1] * 3)
 
 
+@pytest.mark.slow
 def test_releases_are_recorded_and_reach_the_synapses_of_their_astrocyte_in_a_given_map():
     """Two astrocytes in an order that equal shares would not have; only the second has glutamate."""
     recording = simulate("tripartite", "constant:input=glutamate,value=2 umolar,elements=1", duration="4 s", dt="10 ms",

@@ -22,6 +22,7 @@ def counted(monkeypatch):
     return runs
 
 
+@pytest.mark.slow
 def test_a_kept_recording_is_the_one_made_anew(tmp_path, monkeypatch):
     runs = counted(monkeypatch)
     first, again, without = simulate(tmp_path), simulate(tmp_path), simulate(None)
@@ -30,6 +31,7 @@ def test_a_kept_recording_is_the_one_made_anew(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again["C"].values, without["C"].values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [
     {"dt": "5 ms"}, {"duration": "0.3 s"}, {"parameters": {"O_P": "1 umolar/second"}}, {"method": "euler"}, {"seed": 3},
     {"parameter_set": None, "initial": {"C": "0.2 umolar"}}, {"record_every": "20 ms"}], ids=str)
@@ -40,6 +42,7 @@ def test_whatever_decides_the_result_is_in_the_key(change, tmp_path, monkeypatch
     assert len(runs) == 2 and len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_another_simulator_keeps_its_own(tmp_path, monkeypatch):
     runs = counted(monkeypatch)
     simulate(tmp_path)
@@ -52,6 +55,7 @@ DAMAGES = {"cut": lambda data: data[:len(data) // 2], "empty": lambda data: b"",
            "bent": lambda data: data.replace(b"umolar", b"nmolar")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
 def test_a_damaged_recording_is_made_anew(damage, tmp_path, monkeypatch):
     runs = counted(monkeypatch)
@@ -64,6 +68,7 @@ def test_a_damaged_recording_is_made_anew(damage, tmp_path, monkeypatch):
     assert len(runs) == 2, "and it is kept again"
 
 
+@pytest.mark.slow
 def test_a_recording_under_anothers_name_is_not_taken(tmp_path, monkeypatch):
     runs = counted(monkeypatch)
     simulate(tmp_path)
@@ -76,6 +81,7 @@ def test_a_recording_under_anothers_name_is_not_taken(tmp_path, monkeypatch):
     assert len(runs) == 3
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")

@@ -49,6 +49,7 @@ def test_no_value_is_said(text, why):
         closed_form.evaluate(text, {"x": 1.0})
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60) | st.text(alphabet="xq019.+-*/() eplogtanhsr_'[]", max_size=60))
 def test_any_text_gives_a_number_or_a_clear_error(text):
     try:

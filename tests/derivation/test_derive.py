@@ -23,6 +23,7 @@ def program(*arguments):
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
 
 
+@pytest.mark.slow
 def test_the_committed_record_follows_from_the_code(derivation):
     assert differences(record.load(), derivation.record) == []
 
@@ -111,6 +112,7 @@ def test_the_whole_rule_is_not_quite_geometric(derivation):
     assert q == pytest.approx(np.exp(-pairs * rate / 150), rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_drive_cancels(derivation):
     """Twice the gain, another duty: the recorded shares stay, as the record's `cancels` says."""
     entry = derivation.record.entries["retention"]
@@ -154,6 +156,7 @@ def test_differences_are_named_by_their_path(derivation):
     assert differences(derivation.record, record.make(derivation.record.entries, {"numpy": "9.9"})) == []
 
 
+@pytest.mark.slow
 def test_the_verbs(derivation, kept):
     done = program("check", "--cache", kept, "--json")
     assert done.returncode == 0, done.stderr
@@ -168,6 +171,7 @@ def test_the_verbs(derivation, kept):
     assert json.loads(program("show", "--json").stdout)["hash"] == record.load().hash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     (("show", "retension"), 2, "did you mean 'retention'"),
     (("show", "--record", "nowhere.json"), 2, "cannot read the record nowhere.json"),

@@ -77,6 +77,7 @@ NIST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NIST)
 def test_certified_problems_to_six_digits(name):
     formula, x, y, start, certified, rss = NIST[name]
@@ -106,6 +107,7 @@ def test_akaikes_criterion_by_hand():
     assert aicc(0.4, 4, 2) == np.inf
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_as_often_as_they_say():
     """95 % intervals over 1,000 draws: 93 to 97 % of them hold the truth (2.9 standard deviations of the count)."""
     rng = np.random.default_rng(11)
@@ -142,6 +144,7 @@ def test_values_and_profiles_agree_with_lmfit():
 NOISE = np.random.default_rng(6).standard_normal(25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("y", "formula", "start", "said"), [
     (np.exp(-0.5 * X) + 0.01 * NOISE, "A*exp(-k*x)", {"A": 1.0, "k": 0.4}, ()),
     (0.1 * np.exp(-0.5 * X) + NOISE, "A*exp(-k*x)", {"A": 0.5, "k": 0.4}, ("too noisy", "not monotone")),
@@ -239,6 +242,7 @@ def test_data_in_several_rows_are_refused():
         fit("A*x", {"x": X}, np.exp(-X).reshape(5, 5), {"A": 1.0})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 1e-12, 1e-6, 1e-2, 0.3])
 @pytest.mark.parametrize(("formula", "y", "start"), [
     ("a*b*x", 2 * X, {"a": 1.0, "b": 1.0}),
@@ -265,6 +269,7 @@ def test_a_best_value_of_zero_can_be_told(start, noise):
     assert (low, high) == pytest.approx((line.intercept - half, line.intercept + half), abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [0.0, 1e-3, 0.1])
 @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1e3, 1e6, 1e9])
 def test_the_unit_of_an_argument_does_not_decide(scale, noise):

@@ -82,6 +82,7 @@ def response(matrix, gamma_s):
     return np.linalg.solve(gamma_s * np.eye(n) - matrix, drive)[n // 2:]
 
 
+@pytest.mark.slow
 @given(st.floats(0.3, 3), st.floats(0.5, 6), st.floats(0.05, 0.8))
 def test_the_dense_kernel_against_the_resolvent(gamma_s, ell, share):
     """`share` of the coupling at which the line becomes unstable; below .8 the decay fits into 401 places."""
@@ -98,6 +99,7 @@ def test_the_dense_kernel_against_the_resolvent(gamma_s, ell, share):
     assert value(kernel.margin, gamma_s=gamma_s, ell=ell, a=a) > 0
 
 
+@pytest.mark.slow
 @given(st.floats(0.3, 3), st.floats(0.2, 20))
 def test_the_diffusive_kernel_against_the_resolvent(gamma_s, strength):
     n = 401
@@ -129,6 +131,7 @@ def test_the_ring_solves_its_own_equation():
     assert sympy.limit(form.subs({s: sympy.Rational(1, 2), d: 3}), n, sympy.oo) == sympy.exp(-sympy.Rational(3, 2))
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.floats(0.3, 3), st.floats(0.2, 20), st.integers(3, 60))
 def test_the_ring_against_a_direct_solution(gamma_s, strength, n):

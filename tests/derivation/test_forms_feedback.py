@@ -45,6 +45,7 @@ def test_its_limits(form):
     assert sympy.limit(form.form / K, K, 0) == 1 / calcium
 
 
+@pytest.mark.slow
 def test_many_small_pulses_are_a_constant_level(form):
     """The pulsed form: as the dose of a pulse falls at a held mean level, it becomes K/(K+C)."""
     assert sympy.simplify(sympy.limit(form.pulsed, affinity, 0) - form.form) == 0
@@ -97,6 +98,7 @@ def test_receptors_of_another_order_are_refused():
 # ---------------------------------------------------------------------------------------------- calcium
 
 
+@pytest.mark.slow
 def test_the_curve_is_that_of_the_flow():
     """Mean calcium at one drive by following the ODE over whole periods, without collocation."""
     level, k = calcium_curve.GLUTAMATE[5], 5

@@ -64,6 +64,7 @@ def test_an_unknown_parameter_is_refused(name):
         REDUCTIONS[name].value({"nothing": 1.0})
 
 
+@pytest.mark.slow
 def test_the_verb_prints_the_table_and_counts(capsys):
     names = ["tau_pl", "kappa", "gamma_s", "beta", "w_g"]
     reduce_verb(["tau_cycle", *names])
@@ -91,6 +92,7 @@ def test_no_oscillation_is_said():
         oscillation(MODEL, "AM", "ip3", level=Parameter(0.2, "umolar", "IP3", "assumed here", "assumed"))
 
 
+@pytest.mark.slow
 def test_time_and_concentration_scale_out(of_the_period):
     """Exact laws: all rates doubled halve the period; all concentrations doubled leave it.
 
@@ -102,6 +104,7 @@ def test_time_and_concentration_scale_out(of_the_period):
     assert sum(power * of_the_period[name] for name, power in CONCENTRATIONS.items()) == pytest.approx(0, abs=2e-5)
 
 
+@pytest.mark.slow
 def test_the_derivatives_predict_a_period_computed_anew(of_the_period):
     """One parameter up and down by 1 %: what is left of the central difference is third order, some 1e-4."""
     base = oscillation(MODEL, "AM", "ip3", level=IP3)

@@ -176,6 +176,7 @@ def test_a_small_drive_spreads_as_in_the_macro_model(kind):
     assert full[17:28] / full[22] == pytest.approx(reduced(kind, 45)[17:28], rel=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "flux", "inside"), [
     ("diffusive", 0.0013, True), ("diffusive", 0.0029, False), ("dense", 0.053, True), ("dense", 0.083, False)])
 def test_the_range_of_the_coupling(kind, flux, inside):
@@ -263,6 +264,7 @@ def test_what_has_no_rest_or_no_coupling_is_said():
         network.steady_calcium(network.gap_matrix({"layout": "line", "n_columns": 5}), 2, ip3_flux=0.05)
 
 
+@pytest.mark.slow
 def test_the_full_model_is_the_simulators():
     """astrocyte_network as Brian2 runs it, from rest, until IP3 has spread."""
     from astro_sim.run.simulation import simulate

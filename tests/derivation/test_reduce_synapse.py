@@ -36,6 +36,7 @@ def recovery_error(rate):
     return np.abs(full - (1 - (1 - full[0]) * np.exp(-time / tau))).max()
 
 
+@pytest.mark.slow
 def test_a_synapse_recovers_between_spikes():
     """A rate so low that each spike is the first."""
     assert recovery_error(0.05) == pytest.approx(REDUCTIONS["tau_s"].error, abs=1e-4)

@@ -36,6 +36,7 @@ def q_of(source):
 # ---------------------------------------------------------------------------------------------- sets
 
 
+@pytest.mark.slow
 def test_published_sets_are_all_of_the_models_behind_the_record():
     sets = uncertainty.published(SOURCE)
     assert set(sets["DP"]) == set(MODELS["graupner_brunel"].parameter_sets) - {"DP"}
@@ -55,6 +56,7 @@ def test_another_set_is_driven_in_the_same_place_of_its_range():
                          {"li_rinzel.K_P": 0.05})
 
 
+@pytest.mark.slow
 def test_a_published_set_alone_is_the_whatif_of_its_numbers(found):
     assert set(found.published) | set(found.rejected) - {"draws"} == {
         name for others in uncertainty.published(SOURCE).values() for name in others}
@@ -107,6 +109,7 @@ def check_draws(found, source, numbers):
         assert 0 < q_of(made) < 1 and str(number) in made.versions["changed"]
 
 
+@pytest.mark.slow
 def test_assumed_parameters_spread_as_said_and_others_not_at_all():
     """With closed-form chains alone (the kernel's entry): 60 draws, standard deviation and mean of the logarithm."""
     name = "relative_position_diffusive"
@@ -128,6 +131,7 @@ def test_assumed_parameters_spread_as_said_and_others_not_at_all():
     assert all(not draw.parameters for draw in still.draws)
 
 
+@pytest.mark.slow
 def test_noise_is_that_of_the_interval():
     """A 95 % interval is 3.92 standard deviations wide; 60 draws of a record that has nothing else to vary."""
     entry = SOURCE.entry("retention")
@@ -142,6 +146,7 @@ def test_noise_is_that_of_the_interval():
     assert np.std(drawn) == pytest.approx(deviation, abs=4 * deviation / math.sqrt(120))
 
 
+@pytest.mark.slow
 def test_the_text_has_record_sets_and_quantiles(found):
     told = str(uncertainty.table(SOURCE, found))
     row = next(line for line in told.splitlines() if line.startswith("retention.q"))

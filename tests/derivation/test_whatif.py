@@ -43,6 +43,7 @@ def test_a_calcium_parameter_acts_through_the_period():
     assert after.constants["q"].value == pytest.approx(before ** (1 / 1.01), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_changed_record_can_be_read_and_trained_with(tmp_path):
     command = [sys.executable, "-m", "derivation", "whatif", "--set", "ell=1.8", "--json", "--out",
                str(tmp_path / "other.json")]
@@ -54,6 +55,7 @@ def test_a_changed_record_can_be_read_and_trained_with(tmp_path):
     assert {use.name: use.value for use in changed.parameters}["ell"] == 1.8
 
 
+@pytest.mark.slow
 def test_settings_are_text_mappings_or_keywords():
     """One set of changes, written in all ways that are offered; "O_2" will do where one model alone has it."""
     wanted = {"li_rinzel.O_2": 0.3, "graupner_brunel.D": 10, "ell": 1.8}

@@ -32,6 +32,7 @@ def drawn(sources):
     plt.close("all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in DRAWN if name != "architecture"])  # boxes, no axes
 def test_axes_name_what_they_show_with_its_unit(drawn, name):
     axes = drawn[name].axes
@@ -145,6 +146,7 @@ def test_training_needs_a_run(sources):
         importlib.import_module(FIGURES["training"][0]).draw(sources)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     (["retentoin"], 2, "did you mean 'retention'"),
     (["retention", "--record", "nowhere.json"], 2, "cannot read the record"),
@@ -185,6 +187,7 @@ def test_the_trace_matrix_is_drawn_as_it_is(drawn, sources):
     assert all(name in label.get_text() for name, label in zip(names, axis.get_yticklabels(), strict=True))
 
 
+@pytest.mark.slow
 def test_uncertainty_shows_every_set_and_a_band_around_the_median(drawn, sources):
     from figures.fig_uncertainty import kernel, schedule
 

@@ -24,6 +24,7 @@ def curves(axis):
             [line.get_xydata() for line in both if line.get_marker() != "o"])
 
 
+@pytest.mark.slow
 def test_eight_panels_with_labels_and_legends(panels):
     assert len(panels) == 8
     for axis in panels:

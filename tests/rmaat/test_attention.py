@@ -52,6 +52,7 @@ def lengths_mask(lengths, places, num_memory_tokens):
     return torch.nn.functional.pad(tokens, (0, num_memory_tokens), value=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rel_pos", REL_POS)
 @pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("record", [PLAIN, BOUND, GAUSSIAN], ids=["plain", "bound", "gaussian"])
@@ -74,6 +75,7 @@ def test_short_segments_and_no_mask_agree_with_the_naive_twin(rows, num_memory_t
     torch.testing.assert_close(module(x, num_memory_tokens)[0], slow, **EXACT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "rel_pos"), VARIANTS)
 @settings(max_examples=25)
 @given(data=st.data())
@@ -103,6 +105,7 @@ def test_padding_a_segment_changes_nothing(kind, rel_pos):
     torch.testing.assert_close(torch.cat([result[:, :5], result[:, 9:]], 1), module(x, 2), **EXACT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "rel_pos"), VARIANTS[1:])
 @pytest.mark.parametrize("record", [PLAIN, BOUND], ids=["plain", "bound"])
 def test_derivative_is_that_of_finite_differences(kind, rel_pos, record):

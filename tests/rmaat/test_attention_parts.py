@@ -63,6 +63,7 @@ def present(lengths, places, num_memory_tokens):
                                    value=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", CHOICES, ids=names)
 @pytest.mark.parametrize("size", [0.1, 40.0])
 def test_agrees_with_the_naive_twin(parts, size, twin):
@@ -79,6 +80,7 @@ def test_agrees_with_the_naive_twin(parts, size, twin):
         torch.testing.assert_close(row[here], slow[here], rtol=1e-11, atol=1e-12 * float(slow.detach().abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", CHOICES, ids=names)
 @settings(max_examples=10)
 @given(data=st.data())
@@ -98,6 +100,7 @@ def test_result_does_not_depend_on_the_padding(parts, data):
     assert not results[1][~mask].any()  # no gradient into the padding
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", CHOICES, ids=names)
 def test_derivative_is_that_of_finite_differences(parts):
     module = build(places=4, width=4, heads=2, **parts)
@@ -181,6 +184,7 @@ def test_every_choice_reaches_the_network_and_says_where_it_comes_from(parts):
     assert torch.equal(copy.deepcopy(model)(tokens, lengths), model(tokens, lengths))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [{"rel_pos": "positional"}, {"rel_pos": "content"}, {"rel_pos": "none"},
                                    {"rel_pos": "content", "gaussian": True}, {"feature_map": "softmax"}], ids=str)
 def test_peak_bytes_are_linear_in_the_number_of_tokens(parts):

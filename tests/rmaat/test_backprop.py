@@ -60,6 +60,7 @@ def assert_same(found, expected):
             assert (found[name] - grad).norm() <= RELATIVE * grad.norm(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [4, 5, 23, 35], ids=["ragged-T1", "T1", "ragged-T5", "T7"])
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("retention", RETENTION)
@@ -75,6 +76,7 @@ def test_gradients_are_those_of_bptt(retention, loss, length):
         assert torch.equal(found_after, after)  # the random stream goes on where bptt's does
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ["astromorphic", "linear", "softmax"])
 @pytest.mark.parametrize("readout", ["last", "pooled"])
 @pytest.mark.parametrize("lengths", [[35, 35], [35, 11, 3], [7]], ids=["whole", "ragged", "one-sample"])
@@ -92,6 +94,7 @@ def test_the_model_trains_alike_under_each_algorithm(attention, readout, lengths
         assert_same(grads[gradient], grads["bptt"])
 
 
+@pytest.mark.slow
 def test_dropout_is_restored_not_drawn_anew():
     """The check on the check: with fresh random numbers in the replay the gradient is off by per cents."""
     model, (tokens, lengths) = build(), batch(35, [35, 35])
@@ -345,6 +348,7 @@ def test_autocast_is_restored_in_the_replay():
         seen.clear()
 
 
+@pytest.mark.slow
 def test_gradients_under_autocast_are_those_of_bptt():
     grads = {}
     for gradient in GRADIENT:

@@ -21,6 +21,7 @@ def build(**fields):
     return RMAAT(replace(CONFIG, **fields), BIOLOGY).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("attention", "fields"), [
     *((name, fields) for name in ATTENTION for fields in ({}, {"heads": 1}, {"unread": "full"})),
     ("astromorphic", {"rel_pos": "content"}), ("astromorphic", {"feature_map": "softmax"}),

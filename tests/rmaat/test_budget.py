@@ -50,6 +50,7 @@ def least(**fields):
     return int(re.search(r"need ([\d,]+) bytes", str(told.value))[1].replace(",", ""))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [
     {"layers": 3, "replay": "layer"}, {"readout": "pooled", "dropout": .1, "rel_pos": "content"}],
     ids=["layer", "pooled"])
@@ -66,6 +67,7 @@ def test_the_peak_is_predicted_before_the_run(fields):
     assert peaks[0][0] <= 1 < peaks[1][0] and peaks[0][1] < peaks[1][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "precision"), [
     (ModelConfig(50, 7, 37, 5, 24, 3, 3, num_memory_tokens=5, feedforward=3, rel_pos="content"), "fp32"),
     (replace(VARIANTS["rmt_amrb"](SMALL), unread="full"), "fp32"), (VARIANTS["rlt_amrb"](SMALL), "fp32"),

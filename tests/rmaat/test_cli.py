@@ -35,6 +35,7 @@ def program(monkeypatch, capsys):
     return call
 
 
+@pytest.mark.slow
 def test_train_evaluate_trace_resume(program, tmp_path):
     out = tmp_path / "run"
     code, told, _ = program("train", "recall", "--out", out, "--control", *TINY)
@@ -78,6 +79,7 @@ def test_lists(program):
     assert json.loads(program("configs", "--json")[1]).keys() == CONFIGS.keys()
 
 
+@pytest.mark.slow
 def test_benchmark(program, tmp_path):
     code, told, _ = program("benchmark", "attention", "--lengths", "16,32", "--width", 8, "--repeats", 1, "--backward",
                             "--device", "cpu", "--out", tmp_path / "page.md")
@@ -117,6 +119,7 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(program, tmp_path, argum
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.slow
 def test_an_altered_checkpoint_has_exit_code_three(program, tmp_path):
     program("train", "recall", "--out", tmp_path, *TINY)
     path = tmp_path / "checkpoint-00000003.safetensors"
@@ -130,12 +133,14 @@ def test_an_altered_checkpoint_has_exit_code_three(program, tmp_path):
         assert path.read_bytes() == damaged  # a refusal repairs nothing and writes nothing
 
 
+@pytest.mark.slow
 def test_the_module_runs_as_a_program():
     done = subprocess.run([sys.executable, "-m", "rmaat", "trace", "--tensor", "retention"], capture_output=True,
                           text=True, cwd=ROOT, check=False)
     assert done.returncode == 0 and "retention.retention" in done.stdout and done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_run_may_take_a_sample_of_the_record(program, tmp_path):
     """The run's folder holds the drawn record, which trace and evaluate then read; the numbers are the draw's."""
     from derivation.record import ensemble, record

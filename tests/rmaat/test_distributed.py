@@ -144,6 +144,7 @@ def relative(found, expected):
     return float((torch.tensor(found, dtype=torch.float64) - expected).norm() / expected.norm())
 
 
+@pytest.mark.slow
 def test_steps_of_two_processes_are_those_of_one(pair, double, tmp_path):
     """Also where the parts are uneven, and where one process has no sample; one all-reduce of gradients a step."""
     from derivation.record import record as records
@@ -213,6 +214,7 @@ def CONFIG():
 """
 
 
+@pytest.mark.slow
 def test_torchrun_stopped_by_ctrl_c_and_resumed_by_one_process(tmp_path):
     """The losses are those of an uninterrupted run of one process, before and after the change; the task is an own."""
     (tmp_path / "own.py").write_text(OWN)

@@ -33,6 +33,7 @@ def run(*arguments, **environment):
     return kept, int(faults)
 
 
+@pytest.mark.slow
 @glibc
 def test_a_segment_gets_the_memory_that_the_last_one_freed():
     """8 segments of some 3,000 pages each, run twice: some 5,000 pages are fetched anew in every step, or none is."""
@@ -41,6 +42,7 @@ def test_a_segment_gets_the_memory_that_the_last_one_freed():
     assert kept == "True" and faults < without / 4
 
 
+@pytest.mark.slow
 @glibc
 def test_settings_of_the_environment_are_left_alone():
     assert run("keep", MALLOC_TRIM_THRESHOLD_="131072")[0] == "False"

@@ -34,6 +34,7 @@ VARIANTS = [{"attention": a, "rel_pos": r, "readout": o, "retention": m} for a, 
     ("softmax", "none", "last", "none"), ("softmax", "none", "pooled", "reset")]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", VARIANTS, ids=lambda fields: "-".join(fields.values()))
 @settings(max_examples=15)
 @given(data=st.data())
@@ -163,6 +164,7 @@ def accuracy_on_recall(steps, num_segments=4, **fields):
         return float((model.eval()(tokens, lengths).argmax(1) == labels).float().mean())
 
 
+@pytest.mark.slow
 def test_memory_answers_recall_and_a_reset_memory_does_not():
     """Chance is 10 %; with 1,000 test sequences 20 % is ten standard deviations away from it."""
     assert accuracy_on_recall(150, gradient="bptt") >= .99

@@ -69,6 +69,7 @@ def read_both_ways(case):
             for result in (fast, slow)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["result", "q", "k", "v", "R"])
 @pytest.mark.parametrize("case", CASES)
 def test_of_queries_keys_values_and_r(case, name):

@@ -63,6 +63,7 @@ def build(config, **formulas):
 # ---------------------------------------------------------------------------------------------- the built model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", VARIANTS, ids=str)
 def test_every_variant_is_without_orphans(change):
     model = build(dataclasses.replace(SMALL, **change), feedback="K/(K + calcium)")

@@ -102,6 +102,7 @@ def test_every_pair_of_options_is_there():
         assert a == b or any(case[a] == x and case[b] == y for case in CASES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(str(value) for value in case.values()))
 def test_gradient_is_that_of_bptt(case):
     store = Copies() if case["store"] == "copies" else MEMORY_STORE[case["store"]]
@@ -170,6 +171,7 @@ def test_a_parameter_that_was_not_named_is_refused_at_the_first_replay_where_no_
         memory.sum().backward()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep_last", [1500])
 def test_two_thousand_segments(keep_last):
     torch.manual_seed(0)
@@ -207,6 +209,7 @@ def test_under_autocast_the_gradient_is_as_near_to_float64_as_that_of_bptt(field
     assert off["amrb"] <= 1.5 * off["bptt"] and off["bptt"] < {torch.float16: .01, torch.bfloat16: .08}[dtype], off
 
 
+@pytest.mark.slow
 def test_two_thousand_segments_of_the_whole_network(shapes_unchecked):
     tokens, grads = torch.arange(2000)[None] % 5, []
     for fields in ({}, {"gradient": "amrb", "keep_last": 1700}):

@@ -19,6 +19,7 @@ def example():
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ChunkGRU", "RMT"])
 def test_it_trains(example, kind):
     """A constant answer has the error 1; half of it is far outside what 640 sequences leave to chance."""
@@ -41,6 +42,7 @@ def test_its_gradient_is_that_of_bptt(example, kind):
     assert (grads[0] - grads[1]).norm() <= 1e-12 * grads[0].norm()
 
 
+@pytest.mark.slow
 def test_a_compiled_step():
     """torch.compile sees the step as any function; the backend traces forward and backward and compiles nothing."""
     grads = []

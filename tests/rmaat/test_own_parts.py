@@ -69,6 +69,7 @@ def logits_and_gradient(config):
     return logits.detach(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
+@pytest.mark.slow
 def test_by_name_and_as_a_class_under_every_gradient(own):
     from foundation.outside import load_file
 

@@ -106,6 +106,7 @@ def program(monkeypatch, capsys):
     return call
 
 
+@pytest.mark.slow
 def test_every_verb_takes_what_is_of_a_users_own(program, own, tmp_path):
     out = tmp_path / "run"
     code, told, err = program("train", f"{own}:CONFIG", "--out", out, "--control", "--device", "cpu", "--json")
@@ -166,6 +167,7 @@ def test_a_function_that_gives_no_experiment_is_said(program, own, tmp_path):
     assert code == 2 and "'WRONG' gives a int; a config is an Experiment" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["own.py", "beside.py"])
 def test_a_file_that_changed_is_refused_and_a_missing_one_is_named(program, own, tmp_path, name, monkeypatch):
     out, file = tmp_path / "run", tmp_path / name
@@ -181,6 +183,7 @@ def test_a_file_that_changed_is_refused_and_a_missing_one_is_named(program, own,
     assert code == 2 and f"the run needs your file {file}, which is not there" in err
 
 
+@pytest.mark.slow
 def test_a_run_and_its_files_may_move(program, own, tmp_path, monkeypatch):
     """A file that is no longer where it was is looked for in the folder that one works in."""
     out = tmp_path / "run"
@@ -196,6 +199,7 @@ def test_a_run_and_its_files_may_move(program, own, tmp_path, monkeypatch):
     assert program("train", "own.py:CONFIG", "--out", "run", "--resume", "--device", "cpu")[0] == 0
 
 
+@pytest.mark.slow
 def test_objects_are_passed_as_they_are(own, tmp_path):
     module = load_file(own)
     result = train(module.CONFIG, tmp_path / "run", device="cpu", quiet=True)
@@ -240,6 +244,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_a_session_needs_what_was_typed_into_it(tmp_path):
     """Twice the same session, as a notebook run again; then another one, where the class is missing."""
     for define in ("define", "define", "read"):

@@ -40,6 +40,7 @@ def peak():
     return peaks(Bench(SMALL, batch=4), (1, 2, 8), ALGORITHMS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["amrb", "amrb not pruned"])
 def test_amrb_grows_by_the_memory_tokens_alone(peak, name):
     """After T = 2 (from where a replay holds the gradients so far) each segment adds B M d numbers of 4 bytes."""

@@ -65,6 +65,7 @@ def weights_alone(module):
     return empty.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [pickled, saved, copy.deepcopy, weights_alone])
 @pytest.mark.parametrize("kind", BUILT)
 def test_what_comes_back_gives_the_same(kind, way):
@@ -122,6 +123,7 @@ def test_vectors_in_the_place_of_tokens_give_what_their_tokens_give(output, leng
     assert torch.equal(model(inputs_embeds=vectors, lengths=lengths), model(tokens, lengths))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["classes", "tokens", "features"])
 @pytest.mark.parametrize("fields", [{}, {"keep_last": 0, "replay": "layer"}, {"gradient": "checkpointed"},
                                     {"readout": "pooled"}, {"budget_bytes": 10**8}], ids=str)

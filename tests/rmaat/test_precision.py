@@ -22,6 +22,7 @@ def relative(found, exact):
     return float((found.detach().double() - exact.detach()).norm() / exact.detach().norm())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", BOUND, ids=str)
 @pytest.mark.parametrize("places", SIZES)
 @pytest.mark.parametrize("rel_pos", REL_POS)
@@ -46,6 +47,7 @@ def test_attention_of_half_precision_queries_keys_and_values(places, dtype, rel_
         assert relative(found, exact) < BOUND[dtype]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", BOUND, ids=str)
 @pytest.mark.parametrize("places", SIZES)
 @pytest.mark.parametrize("rel_pos", REL_POS)

@@ -41,6 +41,7 @@ def rows_used_elsewhere_too(model):
         lambda module, given, out: out + nn.functional.pad(rows.transpose(0, 1).flatten(1), (0, 0, 0, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [lambda model: None, frozen, one_pattern_for_both_layers, rows_used_elsewhere_too])
 @pytest.mark.parametrize("fields", [{}, {"gradient": "checkpointed"}, {"keep_last": 3}, {"replay": "layer"},
                                     {"budget_bytes": 10**9}], ids=str)

@@ -53,6 +53,7 @@ def test_write_is_the_memory_of_step(fields, lengths):
         torch.testing.assert_close(after, memory, rtol=RELATIVE, atol=RELATIVE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("retention", RETENTION)
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("lengths", RAGGED, ids=["whole", "ragged", "one"])

@@ -38,6 +38,7 @@ def batch_forward(model, tokens):
         return model(tokens, torch.full((len(tokens),), tokens.shape[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fields", [
     *({"retention": rule, "readout": "last"} for rule in RETENTION), {"retention": "leaky", "readout": "pooled"},
     {"retention": "accumulate", "readout": "pooled", "attention": "linear"},
@@ -207,6 +208,7 @@ def test_a_stream_needs_whole_numbers():
         build().stream(1, 0)
 
 
+@pytest.mark.slow
 def test_4096_segments_at_constant_speed_and_bytes(shapes_unchecked):
     stream, tokens = build(layers=1).stream(1), tokens_of(SIZE, 1)
     stream.feed(tokens)

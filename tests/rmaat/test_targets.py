@@ -66,6 +66,7 @@ def test_memory_says_a_and_b_and_what_is_missed(program):
     assert "11.000 MB | MISS" in told and told.rstrip().endswith("6 of 7 met, 1 MISSED")
 
 
+@pytest.mark.slow
 def test_speed_compares_in_turns_after_the_gradients(program, monkeypatch, tmp_path):
     looked = []
     monkeypatch.setattr(targets, "check_gradients", lambda *given: looked.append(given))
@@ -127,6 +128,7 @@ def test_a_target_is_met_on_its_side_of_the_bound():
     assert target_table([Target("", 1., .5)]).note == "1 of 1 met"
 
 
+@pytest.mark.slow
 def test_peak_seconds_and_prediction_are_measured(monkeypatch):
     bench, passes = measure.Bench(SMALL, batch=2, repeats=2), []
     assert 1.5 * bench.peak(1, gradient="bptt") < bench.peak(2, gradient="bptt")
@@ -139,12 +141,14 @@ def test_peak_seconds_and_prediction_are_measured(monkeypatch):
     assert 0 < targets.prediction_error(bench, bench.peak(3), 3) < .2
 
 
+@pytest.mark.slow
 def test_resident_memory_shows_what_grows():
     """BPTT keeps all segments: 60 more of them are some 50 MB at this size."""
     bench = measure.Bench(replace(measure.SHAPE, segment_length=64, width=64), batch=4)
     assert targets.resident_growth(bench, gradient="bptt") > 20
 
 
+@pytest.mark.slow
 def test_nothing_is_measured_after_a_wrong_gradient(monkeypatch):
     def wrong(step, segments, memory, parameters):
         outs, memory = GRADIENT["checkpointed"](step, segments, memory, parameters)

@@ -54,6 +54,7 @@ def depth_of(words: list[str]) -> int:
     return deepest
 
 
+@pytest.mark.slow
 def test_labels_agree_with_an_independent_evaluator(trees):
     for tokens, value in trees[:300]:
         assert independent_value([WORDS[token] for token in tokens]) == value
@@ -90,6 +91,7 @@ def test_no_tree_twice_within_or_across_splits(trees):
     assert any(sample(tiny, 0, "train", index=k)[0] != made["train"][k][0] for k in range(150))  # some were drawn anew
 
 
+@pytest.mark.slow
 def test_the_result_does_not_depend_on_the_number_of_workers(monkeypatch):
     sizes = {"test": 300, "train": 300}
     alone = generate(Shape(), 7, sizes, workers=1)
@@ -97,6 +99,7 @@ def test_the_result_does_not_depend_on_the_number_of_workers(monkeypatch):
     assert generate(Shape(), 7, sizes, workers=2) == alone
 
 
+@pytest.mark.slow
 def test_an_error_of_a_worker_is_the_same_error(monkeypatch):
     monkeypatch.setattr(listops_trees, "CHUNK", 1)
     with pytest.raises(UserError, match="no tree with 4 < length < 6"):  # depth 2 and 2 arguments: length 1 or 4

@@ -46,6 +46,7 @@ def test_traffic_counts_what_is_read_and_written_and_no_views():
     assert copy_bandwidth(nbytes=2**20, repeats=2) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backward", [False, True])
 def test_attention_has_all_variants_beside_sdpa(backward):
     times, rates = attention(Bench(replace(SHAPE, width=8, heads=2), batch=1, repeats=1), [16, 70], backward)
@@ -55,6 +56,7 @@ def test_attention_has_all_variants_beside_sdpa(backward):
     assert times.rows[0][6] == pytest.approx(times.rows[0][1] / times.rows[0][2])
 
 
+@pytest.mark.slow
 def test_throughput_counts_tokens(monkeypatch):
     def turns(runs, repeats, device):
         for run in runs.values():
@@ -66,6 +68,7 @@ def test_throughput_counts_tokens(monkeypatch):
     assert table.rows == [[4, 3, 60, 120, 240, 30, .25, 2., .5, 4.]]
 
 
+@pytest.mark.slow
 def test_half_precision_runs_under_autocast():
     bench, seen = Bench(replace(SHAPE, width=8, segment_length=4), 2, precision="bf16"), []
     model = bench.model(2)

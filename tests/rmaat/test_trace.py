@@ -109,6 +109,7 @@ def test_an_unknown_tensor_lists_the_right_ones(record):
         trace(recall().model, record, "retension")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, make in CONFIGS.items() if make().model.retention == "accumulate"])
 def test_the_text_names_value_source_equation_and_file(name):
     entry = records.load().entry("retention")
@@ -260,6 +261,7 @@ def test_an_orphan_is_a_complaint(monkeypatch):
     assert "temperature has no origin" in complaints(recall().model, records.load())
 
 
+@pytest.mark.slow
 def test_check_prints_the_matrix_and_refuses_what_is_not_sound(tmp_path):
     from typer.testing import CliRunner
 

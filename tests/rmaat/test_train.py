@@ -67,6 +67,7 @@ def values(folder: Path) -> list[dict]:
             for line in read_metrics(folder / "metrics.jsonl")]
 
 
+@pytest.mark.slow
 def test_a_killed_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path):
     steps = 40
     killed = program(tmp_path / "killed", steps=steps, begin=(STOPPING, "SIGKILL", 20, "self"))
@@ -86,6 +87,7 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_pa
     assert told["rows"] == whole.to_json()["rows"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path):
     stopped = program(tmp_path / "run", steps=100_000, begin=(STOPPING, "SIGINT", 4, "self"))
     assert stopped.returncode == 130 and "Traceback" not in stopped.stderr and stopped.stdout == ""
@@ -95,6 +97,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_exit_code_130(tmp_path):
     assert steps == [1, 2, 3, 4, 5]  # nothing of the run is lost
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [1, 3, 7])
 def test_a_trainer_restored_in_another_process_state_goes_on_exactly(tmp_path, at):
     """Also with dropout, a last batch that is not full, and other random numbers drawn in between."""
@@ -164,6 +167,7 @@ def test_a_run_of_another_version_says_so(tmp_path):
         evaluate(tmp_path, device="cpu")
 
 
+@pytest.mark.slow
 def test_resume_begins_a_run_where_there_is_none_and_where_a_kill_came_early(tmp_path):
     config = tiny("train.steps=2")
     train(config, tmp_path / "new", device="cpu", resume=True, quiet=True)
@@ -173,6 +177,7 @@ def test_resume_begins_a_run_where_there_is_none_and_where_a_kill_came_early(tmp
     assert checkpoint_files(tmp_path / "new") == checkpoint_files(tmp_path / "early")
 
 
+@pytest.mark.slow
 def test_the_record_belongs_to_the_run(tmp_path):
     """The run keeps a copy; another record is refused at resume, an altered copy at evaluation."""
     config, ours = tiny("train.steps=2"), records.load()
@@ -195,6 +200,7 @@ def test_the_record_belongs_to_the_run(tmp_path):
         evaluate(tmp_path / "run", device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["config.json", "record.json", "environment.json", "manifest.json"])
 def test_an_altered_run_is_refused(tmp_path, name):
     train(tiny("train.steps=2"), tmp_path, device="cpu", quiet=True)
@@ -229,6 +235,7 @@ def test_a_run_without_checkpoint_says_so(tmp_path):
         evaluate(tmp_path / "nowhere", device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("length", "segments"), [(5, 3), (4, 4), (15, 1), (40, 1)])
 def test_odd_lengths_and_a_single_segment_train_and_evaluate(tmp_path, length, segments):
     """15 tokens in segments of 5 (divides), 4 (last one short), 15 (one segment), 40 (one, not filled)."""
@@ -241,6 +248,7 @@ def test_odd_lengths_and_a_single_segment_train_and_evaluate(tmp_path, length, s
     assert result.evaluation.rows == evaluate(tmp_path, device="cpu").rows
 
 
+@pytest.mark.slow
 def test_trees_of_different_lengths_train_and_evaluate(tmp_path, monkeypatch):
     monkeypatch.setenv("ASTRO_RMAAT_CACHE", str(tmp_path / "cache"))
     task = TASKS["listops"](train=9, validation=4, test=5, min_length=20, max_length=200)
@@ -272,6 +280,7 @@ def test_a_resumed_run_takes_all_its_data_from_the_folder_that_it_began_with(tmp
         ("model", "model, memory reset", "trained with memory reset", "majority"), 3)
 
 
+@pytest.mark.slow
 def test_the_control_run_is_trained_beside(tmp_path):
     result = train(tiny("train.steps=3"), tmp_path, device="cpu", control=True, quiet=True)
     assert [row.name for row in result.evaluation.rows] == ["model", "model, memory reset", "trained with memory reset",
@@ -292,6 +301,7 @@ def test_memory_reset_sees_the_last_segment_alone(tmp_path):
     assert not torch.equal(trainer.model(batch.tokens, batch.lengths), trainer.model(other, batch.lengths))
 
 
+@pytest.mark.slow
 def test_training_learns_the_task_when_memory_is_not_needed(tmp_path):
     """One segment: 60 steps are plenty to beat the majority (about .1) by far; a broken loop stays there."""
     config = change(recall(), ["task.num_segments=1", "task.segment=4", "model.segment_length=4", "train.steps=60",

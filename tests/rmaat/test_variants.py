@@ -37,6 +37,7 @@ def build(name):
     return RMAAT(VARIANTS[name](tiny().model), BIOLOGY).double()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_each_is_what_its_name_says_and_trains(name, tmp_path):
     made = variant(name, tiny)()
