@@ -18,8 +18,8 @@ app = cli.program("""Derive the record: closed forms and fits of what the networ
   python -m derivation derive --no-cache          from nothing: every simulation is run
   python -m derivation derive --entry my.py:NAME --out mine.json     with an entry of your own
   python -m derivation check                      derive anew and compare with the committed record
-  python -m derivation show                       all entries
-  python -m derivation show retention --json      one entry, as JSON
+  python -m derivation show                       a table of all entries
+  python -m derivation show retention             one entry: its form, numbers, sources, rivals
   python -m derivation whatif --set "tau_pl=300 second" --set "O_2=0.25 1/umolar/second"
   python -m derivation reduce                     constants of the macro model: value, error, range, what is assumed
   python -m derivation sample --draws 50          records that the biology's uncertainty allows
@@ -103,13 +103,21 @@ def check(file: RecordFile = None, cache: Cache = None, no_cache: NoCache = Fals
 
 
 @app.command()
-def show(entry: Annotated[str | None, typer.Argument(help="an entry; all by default")] = None,
+def show(names: Annotated[list[str] | None, typer.Argument(metavar="ENTRY", help=(
+             "entries, told in full; a table of all by default"))] = None,
          file: RecordFile = None, as_json: AsJson = False):
-    """Print entries: formula, values with intervals, parameters with sources."""
+    """Print the record as a table, or entries in full: formula, values with intervals, parameters with sources.
+
+    In an entry `<-` stands before what its constants are computed from, indented where that acts through another
+    parameter, and `..` before what cancels.
+    """
     loaded = record.load(file)
-    if entry:
-        loaded.entry(entry)
-    _print(loaded, [entry] if entry else list(loaded.entries), as_json)
+    for name in names or ():
+        loaded.entry(name)
+    if names or as_json:
+        _print(loaded, names or list(loaded.entries), as_json)
+    else:
+        print(f"{loaded.table()}\n\nin full, with sources: python -m derivation show {next(iter(loaded.entries))}")
 
 
 @app.command("reduce")

@@ -136,7 +136,7 @@ def evaluate(
 
 @app.command()
 def trace(
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]", help="The folder of a run.")] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="The folder of a run.")] = None,
     config: Annotated[str, typer.Option("--config", help="Without DIR: the config to build.")] = "recall",
     record: RecordFile = None, sample: Sample = None, settings: Settings = None,
     tensor: Annotated[str | None, typer.Option("--tensor", metavar="NAME", help="One tensor, e.g. retention.")] = None,
@@ -192,7 +192,7 @@ def _check_trace(model, record, json: bool) -> None:
 
 @app.command()
 def inspect(
-    folder: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="The folder of a run.")] = None,
+    folder: Annotated[Path | None, typer.Argument(metavar="RUN", help="The folder of a run.")] = None,
     config: Annotated[str, typer.Option("--config", help="Without RUN: the config to build, untrained.")] = "recall",
     record: RecordFile = None, settings: Settings = None, seed: Seed = None, data: Data = None,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Of the validation split.")] = 32,
@@ -220,7 +220,7 @@ def inspect(
 
 
 @app.command()
-def tasks(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One alone, or file.py:NAME.")] = None,
+def tasks(name: Annotated[str | None, typer.Argument(metavar="NAME", help="One alone, or file.py:NAME.")] = None,
           json: Json = False) -> None:
     """List the tasks: classes, vocabulary, lengths, source, licence, dials."""
     from rmaat.tasks.describe import describe, text

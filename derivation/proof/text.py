@@ -28,9 +28,11 @@ def _lines(name: str, entry: Entry) -> Iterator[str]:
     for key, constant in entry.constants.items():
         yield from _constant(key, constant)
     for use in in_order(entry.parameters):
-        slopes = ", ".join(f"d{key}/d{use.name} = {slope:.4g}" for key, slope in use.sensitivity.items())
+        slopes = ", ".join(f"d{key}/d{use.name} = {slope:.4g}{_per(use.unit)}"
+                           for key, slope in use.sensitivity.items())
         lead = "       <- " if use.through else "    <- "
-        yield f"{lead}{use.name} = {use.value:g} {use.unit}  {use.basis}, {use.source} ({use.model})  {slopes}"
+        value = f"{use.value:g} {use.unit}".removesuffix(" 1")
+        yield f"{lead}{use.name} = {value}  {use.basis}, {use.source} ({use.model})  {slopes}"
         yield f"{' ' * len(lead)}{use.meaning}"
     yield from (f"    .. {key}: {why}" for key, why in entry.cancels.items())
     yield from map(_range, entry.validity)
@@ -47,6 +49,13 @@ def _lines(name: str, entry: Entry) -> Iterator[str]:
         yield (f"  simulation '{one.name}': model {one.model[:12]}, protocol {one.protocol[:12]}, "
                f"solver {one.solver[:12]}")
     yield f"  sources: {', '.join(entry.sources)}"
+
+
+def _per(unit: str) -> str:
+    """The unit of a slope: a constant is a pure number."""
+    if unit == "1":
+        return ""
+    return f" per {unit}" if "/" not in unit else f" per ({unit})"
 
 
 def _constant(key: str, constant: Constant) -> Iterator[str]:
@@ -69,7 +78,8 @@ def _range(one: Range) -> str:
 
 def _scale(one: Scale) -> str:
     size = f"{one.value:.6g} {one.unit}" if one.unit != "1" else f"{one.value:.6g}"
-    return f"  scale: {one.quantity} in {one.unit}, divided by {size}: {one.meaning}"
+    unit = "" if one.unit == "1" else f" in {one.unit}"
+    return f"  scale: {one.quantity}{unit}, divided by {size}: {one.meaning}"
 
 
 def _evidence(seen: Evidence) -> Iterator[str]:

@@ -16,8 +16,8 @@ MEANINGS: tuple[tuple[str, str, str, Callable[[float], float]], ...] = (
     ("memory horizon (segments)", "retention", "q", lambda q: -1 / math.log(q)),
     ("kernel width (tokens)", "relative_position", "scale", lambda scale: 1 / scale),
     ("kernel width, diffusive (tokens)", "relative_position_diffusive", "scale", lambda scale: 1 / scale),
-    ("half release at calcium (1)", "feedback", "K", float),
-    ("half release at calcium, bound (1)", "feedback_bound", "K", float),
+    ("half release at calcium", "feedback", "K", float),
+    ("half release at calcium, bound", "feedback_bound", "K", float),
     ("calcium at twice the drive (times)", "calcium_response", "exponent", lambda power: 2**power),
     ("the same, as fitted (times)", "calcium_response_fitted", "exponent", lambda power: 2**power),
 )
@@ -73,12 +73,16 @@ class WhatIf:
 
     def table(self) -> Table:
         """Every constant, the relative change, and the one that the derivatives predict."""
-        units = {name: use.unit for name, use in parameters(self.before).items()}
-        told = ", ".join(f"{name} = {value:g} {units[name]}".removesuffix(" 1") for name, value in self.changes.items())
         plain = [name for name, entry in self.before.entries.items() if not entry.constants]
-        note = f"no constant: {', '.join(plain)}" if plain else ""
+        note = "by derivative: to first order, by the stored derivatives; the larger the step, the further off"
+        note += f"\nno constant: {', '.join(plain)}" if plain else ""
         return Table(("entry.constant", "before", "after", "change", "by derivative"), list(map(_row, self.constants)),
-                     f"record {self.before.hash[:12]} with {told or 'nothing changed'}", note)
+                     f"record {self.before.hash[:12]} with {self._told() or 'nothing changed'}", note)
+
+    def _told(self) -> str:
+        """The changes with their units."""
+        units = {name: use.unit for name, use in parameters(self.before).items()}
+        return ", ".join(f"{name} = {value:g} {units[name]}".removesuffix(" 1") for name, value in self.changes.items())
 
     def network(self) -> Table:
         """What the constants mean for the network, before and after."""
@@ -98,8 +102,9 @@ class WhatIf:
         return self.table()._repr_html_() + self.network()._repr_html_()
 
     def __repr__(self) -> str:
-        moved = sum(row.after != row.before for row in self.constants)
-        return f"<WhatIf {dict(self.changes)}: {moved} constants of record {self.before.hash[:12]} move>"
+        moved = [f"{row.entry}.{row.constant}" for row in self.constants if row.after != row.before]
+        return (f"<WhatIf {self._told() or 'nothing changed'}: {', '.join(moved) or 'no constant'} of record "
+                f"{self.before.hash[:12]} moved>")
 
 
 def _row(row: Change) -> tuple[str, ...]:

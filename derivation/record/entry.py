@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from derivation.record import closed_form
-from foundation.errors import choose
+from foundation.errors import UserError, choose
 from foundation.table import Table
 
 SCHEMA = 2
@@ -156,7 +156,17 @@ class Entry:
     alternatives: Mapping[str, Alternative] = field(default_factory=dict)
 
     def evaluate(self, functions: Mapping[str, Callable] = closed_form.MATH, **arguments):
-        """Value of the closed form at `arguments` (floats or, with torch's `functions`, tensors)."""
+        """Value of the closed form at `arguments` (floats or, with torch's `functions`, tensors).
+
+        Raises `UserError` for an argument that is missing, or that the form does not have. Whether the form holds there
+        is what `outside` says.
+        """
+        if arguments.keys() != self.arguments.keys():
+            takes = ", ".join(f"{name} ({what})" for name, what in self.arguments.items()) or "no arguments"
+            missing, strange = self.arguments.keys() - arguments.keys(), arguments.keys() - self.arguments.keys()
+            wrong = [f"{', '.join(sorted(names))} {what}"
+                     for names, what in ((missing, "missing"), (strange, "unknown")) if names]
+            raise UserError(f"{shortened(self.formula)}: {' and '.join(wrong)}; it takes {takes}")
         return closed_form.evaluate(self.formula, self.values() | arguments, functions)
 
     def values(self) -> dict[str, float]:

@@ -89,8 +89,13 @@ def text(found: list[dict]) -> list[str]:
                   f"    neglected: {row['neglected']}"]
         lines += [f"    assumed in it: {', '.join(row['assumes'])}"] if row["assumes"] else []
         lines += [f"    another reading: {value:.4g} ({what})" for what, value in row["others"].items()]
-    counts = {basis: sum(row["basis"] == basis for row in found) for basis in ("reduced", "convention", "assumed")}
+    return [*lines, "", _counts(found)] if len(found) > 1 else lines
+
+
+def _counts(found: list[dict]) -> str:
+    """How many of the rows, and of the macro model's parameters among them, are known how."""
+    bases = ", ".join(f"{count} {basis}" for basis in ("reduced", "convention", "assumed")
+                      if (count := sum(row["basis"] == basis for row in found)))
     macro = [row for row in found if row["name"] in MODELS["macro"].parameters()]
     reduced = sum(row["basis"] == "reduced" for row in macro)
-    return [*lines, "", ", ".join(f"{count} {basis}" for basis, count in counts.items())
-            + f"; of {len(macro)} parameters of the macro model {reduced} are reduced"]
+    return bases + (f"; of {len(macro)} parameters of the macro model {reduced} are reduced" if macro else "")

@@ -26,7 +26,7 @@ from rmaat.biology.provenance import (
 )
 from rmaat.model.config import ModelConfig
 from rmaat.model.model import RMAAT
-from rmaat.trace.text import TraceReport
+from rmaat.trace.text import TraceReport, without_layer
 
 NUDGE = 1e-4  # of a constant, up and down: off by 1e-8 of a tensor's change, large against rounding
 SAMPLE = (.5, 1., 8., 64.)  # where curves are compared
@@ -42,15 +42,16 @@ def build(config: ModelConfig, record: Record) -> RMAAT:
 def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> TraceReport:
     """What `config` built from `record` takes from biology.
 
-    `tensor` keeps the items of that name or path alone. Raises `UserError` listing the names when there is none.
+    `tensor` keeps the items of that name or path alone, or of that path in any layer. Raises
+    `UserError` listing the names when there is none.
     """
     model = build(config, record)
     found = list(collect(model))
     derived = [item for item in found if isinstance(item.origin, FromRecord)]
     if tensor is not None:
-        kept = [item for item in derived if tensor in (item.name, path_of(item))]
+        kept = [item for item in derived if tensor in (item.name, path_of(item), without_layer(path_of(item)))]
         if not kept:
-            raise unknown("tensor", tensor, sorted({path_of(item) for item in derived}))
+            raise unknown("tensor", tensor, {name for item in derived for name in (item.name, path_of(item))})
         derived = kept
     effects = influences(config, record, derived)
     used = {item.origin.entry for item in derived}

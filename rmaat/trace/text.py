@@ -1,5 +1,6 @@
 """The trace report for a reader: what came out first, then the chains, in at most 100 columns."""
 
+import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from rmaat.biology.provenance import SIZE
 
 RIVALS_TOLD = 3
 PAGE = 100  # columns
+LONG = 60  # of a formula: longer ones may not fit in a line
 
 
 @dataclass(frozen=True, repr=False)
@@ -99,6 +101,11 @@ def _wrapped(lines: str) -> str:
         break_on_hyphens=False) for line in lines.split("\n"))
 
 
+def _breakable(formula: str) -> str:
+    """A long formula with spaces around + and -, so that lines end between its terms and not within a name."""
+    return formula if len(formula) <= LONG else re.sub(r"(?<=[\w)])(?<!\de)([+-])", r" \1 ", formula)
+
+
 def _chain(tensors: list[dict]) -> Iterator[str]:
     """The tensors of one entry, what the record says of it, and the parameters behind it."""
     first, equal = tensors[0], {}
@@ -120,7 +127,7 @@ def _chain(tensors: list[dict]) -> Iterator[str]:
         weights = ", ".join(f"{rival} {weight:.2g}" for rival, weight in best)
         yield f"     rivals on {name}: {weights} (Akaike weights, {len(one['weights'])} forms); {one['loss']}"
     for name, constant in first["constants"].items():
-        formula = f" = {constant['formula']}" if constant["formula"] else ""
+        formula = f" = {_breakable(constant['formula'])}" if constant["formula"] else ""
         yield f"     {name}{formula} = {constant['value']:.6g}   {constant['meaning']}"
         if constant["interval"]:
             low, high = constant["interval"]

@@ -241,3 +241,15 @@ def test_a_truncated_or_bent_file_never_passes(data):
 def test_unknown_entries_list_the_right_ones():
     with pytest.raises(UserError, match=r"choose one of: .*retention"):
         record.load().entry("retension")
+
+
+def test_a_form_takes_its_arguments_and_no_others():
+    """The caller's slip is bad input (exit code 2), not a damaged file (3), and nothing given is left unread."""
+    entry = record.load().entry("retention")
+    for arguments, says in (({"t": 1}, "T missing; it takes T .number of segments., t "),
+                            ({"t": 1, "T": 8, "depth": 2}, "depth unknown; it takes T "),
+                            ({"t": 1, "segments": 8}, "T missing and segments unknown"),
+                            ({"t": 1, "T": 8, "q": 0.5}, "q unknown")):
+        with pytest.raises(UserError, match=says) as caught:
+            entry.evaluate(**arguments)
+        assert caught.value.exit_code == 2

@@ -1,9 +1,13 @@
 """What `show` prints: every part of an entry, and LaTeX that is the formula itself."""
 
+import re
+
 import pytest
 
+from derivation.__main__ import show
 from derivation.proof.text import describe, latex
 from derivation.record import record
+from foundation.errors import UserError
 
 ENTRIES = sorted(record.load().entries)
 
@@ -43,3 +47,23 @@ def test_numbers_without_a_fit_say_so():
     constant = record.Constant(2.0, "a level", None, 2.1, None)
     entry = record.Entry("a form", "E4.5", "c*x", {"x": "place"}, {"c": constant}, "fitted", ("Mia2026",), (), {}, None)
     assert any("no interval: see below" in line for line in describe("form", entry))
+
+
+def test_a_slope_has_its_unit_and_a_pure_number_has_none():
+    told = "\n".join(describe("retention", record.load().entries["retention"]))
+    assert re.search(r"tau_cycle = [\d.]+ second  .*dq/dtau_cycle = -[\d.]+ per second$", told, re.MULTILINE)
+    assert re.search(r"dq/dli_rinzel.Omega_L = [\d.]+ per \(1/second\)$", told, re.MULTILINE)
+    assert re.search(r"<- gamma_l = [\d.]+  derived, .*dq/dgamma_l = -[\d.]+$", told, re.MULTILINE)
+
+
+def test_without_a_name_the_record_is_a_table_and_names_are_told_in_full(capsys):
+    show(names=None)
+    table = capsys.readouterr().out
+    assert all(any(line.startswith(f"{name} ") for line in table.splitlines()) for name in ENTRIES)
+    assert len(table.splitlines()) < 2 * len(ENTRIES)
+    assert "derivation show " in table.splitlines()[-1], "how to go on"
+    show(names=["retention", "feedback"])
+    told = capsys.readouterr().out
+    assert told.index("retention  (E4.2") < told.index("feedback  (E4.6") and "relative_position  (" not in told
+    with pytest.raises(UserError, match="did you mean 'retention'"):
+        show(names=["feedback", "retentio"])

@@ -14,6 +14,7 @@ from foundation.errors import DamagedFileError, UserError
 from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import FromRecord, collect
 from rmaat.model.model import RMAAT
+from rmaat.trace import text
 from rmaat.trace.matrix import matrix
 from rmaat.trace.report import build, outside, path_of, trace, warnings, with_constant
 from rmaat.trace.soundness import complaints
@@ -107,6 +108,17 @@ def test_tracing_leaves_the_random_state_alone():
 def test_an_unknown_tensor_lists_the_right_ones(record):
     with pytest.raises(UserError, match=r"unknown tensor 'retension'.*retention\.retention"):
         trace(recall().model, record, "retension")
+    with pytest.raises(UserError, match="did you mean 'retention'"):  # the short name that --help shows
+        trace(recall().model, record, "retentio")
+
+
+def test_a_line_ends_between_the_terms_of_a_formula():
+    """Lines are cut at 100 columns, and never within a name or a number such as 1e-06."""
+    formula = records.load().entry("relative_position").constants["scale"].formula
+    shown = text._wrapped(f"     scale = {text._breakable(formula)}")
+    assert "".join(shown.split()) == f"scale={formula}" and max(map(len, shown.splitlines())) <= 100
+    assert "\n" in shown and {*re.findall(r"[a-z]\w+", shown)} == {*re.findall(r"[a-z]\w+", formula), "scale"}
+    assert text._breakable("a*x"*30 + "-1e-06") == "a*x"*30 + " - 1e-06"
 
 
 @pytest.mark.slow
