@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from astro_sim.model.views import Recorded
 from foundation.errors import UserError, unknown
@@ -30,7 +31,7 @@ class SynapseMap:
     astrocytes without a synapse. Errors: `UserError` for an astrocyte that is not there, or idle and refused.
     """
 
-    astrocytes: Int[Array, "synapse"]
+    astrocytes: ArrayLike  # checked, and made int64 (synapse,)
     n_astrocytes: int
     idle: str = "refused"
     synapse_places: Float[Array, "synapse axis"] | None = None

@@ -165,8 +165,8 @@ def test_analyse_finds_what_applies_and_says_what_is_not_there():
     assert "encoding: FM" in summary.text(told)
     ring = simulate("astrocyte_network", options={"n_columns": 5}, duration="1 s", dt="50 ms")
     told = summary.summarise(ring)
-    assert told["no_wave"].startswith("C rises nowhere") and "encoding" not in told
-    assert "no wave: C rises nowhere" in summary.text(told)
+    assert told["no_wave"].startswith("C never rises through") and "encoding" not in told
+    assert "no wave: C never rises through" in summary.text(told)
     loop = simulate("tripartite", "spikes:input=release,times=0.1s", options={"loop": "open"}, duration="1 s",
                     dt="10 ms", initial={"C": "0.6 umolar"})
     told = summary.summarise(loop)
