@@ -133,7 +133,7 @@ def test_peak_seconds_and_prediction_are_measured(monkeypatch):
     bench, passes = measure.Bench(SMALL, batch=2, repeats=2), []
     assert 1.5 * bench.peak(1, gradient="bptt") < bench.peak(2, gradient="bptt")
     forward = Block.forward
-    monkeypatch.setattr(Block, "forward", lambda *given: (passes.append(1), forward(*given))[1])
+    monkeypatch.setattr(Block, "forward", lambda *given, **named: (passes.append(1), forward(*given, **named))[1])
     # a block's forward pass is a second of this clock
     monkeypatch.setattr(measure, "clock", lambda device: lambda: float(len(passes)))
     assert bench.seconds(2, {"two": {"gradient": "bptt"}, "six": {"gradient": "bptt", "layers": 6}}) == {
