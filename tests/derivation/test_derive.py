@@ -136,8 +136,10 @@ def test_a_recording_without_samples_at_the_ends_is_refused(derivation):
 
 def test_a_response_that_has_not_settled_is_refused(derivation):
     line = derivation.recordings["dense"]
-    early = dataclasses.replace(line, time=line.time[:20], variables={
-        name: dataclasses.replace(series, values=series.values[:20]) for name, series in line.variables.items()})
+    time = line.time[:20]
+    early = dataclasses.replace(line, time=time, variables={
+        name: dataclasses.replace(series, values=series.values[:20], time=time)
+        for name, series in line.variables.items()})
     with pytest.raises(UserError, match="still moves"):
         nondimensional.steady_response(early, simulations.PLACES // 2)
 
