@@ -136,6 +136,19 @@ def test_what_a_page_names_in_the_repository_is_there(page):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_the_rows_of_a_table_have_the_cells_of_its_head(page):
+    """A | inside `code` ends the cell on GitHub: an absolute value in a table is written abs(x)."""
+    cells = None
+    for line in re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL).splitlines():
+        if not line.startswith("|"):
+            cells = None
+            continue
+        found = len(re.findall(r"(?<!\\)\|", line))
+        assert cells in (None, found), line
+        cells = found
+
+
 def test_commands_of_the_pages_name_verbs_and_options_that_exist():
     """Every `python -m` line of every page is understood by its program: --help of its verb has its options."""
     wanted = {}

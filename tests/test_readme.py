@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,13 +21,9 @@ SHORTER = {  # long work that other tests hold to its results; here the line mus
 }
 
 
-@pytest.fixture(scope="module")
-def runs():
-    """The commands write under runs/, in this order, as a reader would have it; the folder goes away afterwards."""
-    folder = ROOT / "runs" / "of-the-readme-test"
-    folder.mkdir(parents=True)
-    yield folder
-    shutil.rmtree(folder)
+def environment():
+    """Of a process that may run anywhere and imports this checkout."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
 
 
 def test_the_three_uses_have_commands():
@@ -37,29 +32,29 @@ def test_the_three_uses_have_commands():
 
 
 @pytest.mark.slow
-def test_its_commands_run(runs):
+def test_its_commands_run(tmp_path):
+    """In this order and in one folder, as a reader would have it."""
     for command in COMMANDS:
         if command in SLOW:
             continue
-        place = str(runs.relative_to(ROOT))
-        line = command.replace("python -m", f"{sys.executable} -m", 1).replace("runs/", f"{place}/")
+        line = command.replace("python -m", f"{sys.executable} -m", 1)
         line += "".join(f" {more}" for start, more in SHORTER.items() if f"{command} ".startswith(f"{start} "))
-        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=ROOT, check=False)
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=tmp_path, env=environment(),
+                              check=False)
         assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
     assert all(any(f"{command} ".startswith(f"{start} ") for command in COMMANDS) for start in SHORTER)
-    assert {path.name for path in runs.iterdir()} >= {"calcium.nc", "macro.nc", "record.json", "recall", "figures"}
+    assert {path.name for path in (tmp_path / "runs").iterdir()} >= {"calcium.nc", "macro.nc", "record.json", "recall",
+                                                                     "figures"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "said"), [(0, ["11.492", "0.354534", "0.636882"]),
                                               (1, ["q**(t-1)*(1-q)/(1-q**T)", "0.669842", "memory horizon"]),
                                               (2, [])])
 def test_its_python_runs_and_prints_what_it_says(number, said, tmp_path):
     code = PYTHON[number]
     assert len([line for line in code.splitlines() if line.strip()]) <= 12
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment,
-                          check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path,
+                          env=environment(), check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     for expected in said:
         if re.fullmatch(r"[\d.]+", expected):

@@ -37,6 +37,8 @@ class Workbench:
         maker = choose("entry", name, dict(self.makers))
         if name in self._being_made:
             raise UserError(f"entry '{name}' rests on itself: {' -> '.join([*self._being_made, name])}")
+        if not callable(maker):
+            raise UserError(f"entry '{name}': a {type(maker).__name__} makes no entry; give a function of a workbench")
         self.report(f"entry {name}")
         self._being_made.append(name)
         made = maker(self)

@@ -51,6 +51,7 @@ def test_a_recording_is_made_once_and_kept_under_its_name():
     ({"base": lambda workbench: workbench.entry("base")}, "entry 'base' rests on itself: base -> base"),
     ({"base": twice, "double": lambda workbench: workbench.entry("base")}, "rests on itself: base -> base"),
     ({"base": lambda workbench: 3.0}, "entry 'base': its function gave a float"),
+    ({"base": 3.0}, "entry 'base': a float makes no entry; give a function of a workbench"),
     ({"base": lambda workbench: constant("k", sympy.Symbol("gamma_x"), "?")},
      "unknown parameter of the form 'gamma_x'"),
 ])

@@ -38,6 +38,15 @@ def test_a_good_run_is_called_good_on_one_narrow_screen():
     assert sum("✓" in line for line in lines) == len(checks()) and not any("✗" in line for line in lines)
 
 
+def test_a_record_of_another_hash_is_equal_to_rounding():
+    """The pictures and runs of the demo name the record that it derived: the screen says why that is another hash."""
+    committed = record.load()
+    for derived, said in ((committed, committed.hash[:12]),
+                          (dataclasses.replace(committed, hash="0" * 64), f"{committed.hash[:12]} to rounding")):
+        found = next(check for check in checks(derived=derived) if check.what.startswith("the record"))
+        assert found.ok and found.means == f"equal to the committed record {said}"
+
+
 @pytest.mark.parametrize(("bad", "what"), [
     ({"rows": [{**ROWS[0], "accuracy": 0.98}, *ROWS[1:]]}, "with its memory"),
     ({"rows": [ROWS[0], {**ROWS[1], "accuracy": 0.3}, ROWS[2]]}, "the same weights, memory reset"),
