@@ -9,6 +9,7 @@ from foundation.shapes import Bool, Float, Tensor
 from rmaat.attention.projection import ALL
 from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import SIZE, declare
+from rmaat.biology.recorded import fill_after_loading
 
 
 class Attention(nn.Module):
@@ -35,11 +36,14 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int, places: int, *, biology: Biology | None = None):
         super().__init__()
-        if heads < 1 or width % heads:
+        self.register_load_state_dict_post_hook(fill_after_loading)
+        for name, size in (("width", width), ("heads", heads), ("places", places)):
+            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+                raise UserError(f"{name} = {size!r}: must be a whole number of at least 1"
+                                + (", the largest number of tokens in a segment" if name == "places" else ""))
+        if width % heads:
             raise UserError(f"heads = {heads} does not divide width = {width}; "
                             "choose heads so that width is a multiple of it")
-        if places < 1:
-            raise UserError(f"places = {places}: must be at least 1, the largest number of tokens in a segment")
         self.heads, self.m, self.places = heads, width // heads, places
 
     def prepare(self) -> Tensor | None:
@@ -58,8 +62,13 @@ class Attention(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} needs forward(x, num_memory_tokens, mask, wanted, prepared)")
 
     def places_of(self, x: Float[Tensor, "batch rows width"], num_memory_tokens: int) -> int:
-        """How many of the rows are tokens. Raises `UserError` where there are more than places."""
+        """How many of the rows are tokens. Raises `UserError` for another shape, and for more rows than places."""
+        if x.ndim != 3 or x.shape[-1] != self.heads * self.m or not x.is_floating_point():
+            raise UserError(f"x has the shape {tuple(x.shape)} and type {x.dtype}; give floating point numbers of "
+                            f"shape [batch, rows, {self.heads * self.m}]")
         rows = x.shape[1]
+        if num_memory_tokens < 0:
+            raise UserError(f"num_memory_tokens = {num_memory_tokens}: must be at least 0")
         if not 0 <= rows - num_memory_tokens <= self.places:
             raise UserError(f"{rows} rows, {num_memory_tokens} of them memory tokens, do not fit places = "
                             f"{self.places}; build the attention with more places (in a network: a larger "

@@ -12,8 +12,8 @@ class Recorded(nn.Module):
     """A module with tensors computed from the record, which `hold` makes its buffers.
 
     They move with the module but stay out of its `state_dict`, for they follow from the record. A cast of the module
-    rounds them to float32 at most, and they are filled anew after `to_empty`: a network that is built on the meta
-    device and gets its learned tensors from a file has the record's as well.
+    rounds them to float32 at most, and they are filled anew after `to_empty`, or by `fill_after_loading`: a network
+    that is built on the meta device and gets its learned tensors from a file has the record's as well.
     """
 
     def __init__(self):
@@ -33,3 +33,19 @@ class Recorded(nn.Module):
                 wide = buffer if buffer.dtype in (torch.float32, torch.float64) else buffer.float()
                 self._buffers[name] = wide.copy_(values)
         return self
+
+    def fill(self, device: torch.device) -> None:
+        """Give buffers that are still on the meta device their values, on `device`."""
+        for name, values in self._exact.items():
+            if self._buffers[name].is_meta:
+                self._buffers[name] = values.clone().to(device)
+
+
+def fill_after_loading(module: nn.Module, incompatible: object) -> None:
+    """Hook of `load_state_dict(..., assign=True)`: the record's tensors follow the learned ones off the meta device."""
+    device = next((x.device for x in module.parameters()), None)
+    if device is None or device.type == "meta":
+        return
+    for part in module.modules():
+        if isinstance(part, Recorded):
+            part.fill(device)

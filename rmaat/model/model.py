@@ -10,6 +10,7 @@ from foundation.shapes import Float, Int, Integer, Tensor
 from rmaat.attention.projection import ALL
 from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import Analogy, Engineering, Start, declare
+from rmaat.biology.recorded import fill_after_loading
 from rmaat.gradient.backprop import GRADIENT, amrb
 from rmaat.gradient.budget import Budget, Plan
 from rmaat.gradient.memory_store import MEMORY_STORE
@@ -55,6 +56,7 @@ class RMAAT(nn.Module):
     @resource_errors("building the network")
     def __init__(self, config: ModelConfig, biology: Biology | None = None):
         super().__init__()
+        self.register_load_state_dict_post_hook(fill_after_loading)
         self.config, self.biology = config, biology or Biology.load()
         width = config.width
         self.embedding = nn.Embedding(config.vocab_size, width)

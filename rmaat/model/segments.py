@@ -79,6 +79,9 @@ def check_input(config: ModelConfig, tokens: Tensor | None, lengths: Tensor | No
     if (tokens is None) == (inputs_embeds is None):
         raise UserError(f"{'neither' if tokens is None else 'both'} of tokens and inputs_embeds given; give one of "
                         "them: tokens [batch, length], or vectors in their place [batch, length, width]")
+    for name, value in (("tokens", tokens), ("lengths", lengths), ("inputs_embeds", inputs_embeds)):
+        if value is not None:
+            check_tensor(name, value)
     x = check_tokens(tokens) if inputs_embeds is None else check_vectors(config, inputs_embeds)
     if not x.numel():
         raise UserError(f"tokens has the shape {tuple(x.shape)}; give at least one sequence of at least one token")
@@ -97,6 +100,12 @@ def check_input(config: ModelConfig, tokens: Tensor | None, lengths: Tensor | No
             there = torch.arange(length, device=x.device) < lengths[:, None]
         check_vocabulary(config, x, there)
     return Given(x, lengths, shortest, longest)
+
+
+def check_tensor(name: str, value: object) -> None:
+    """An array or a list looks so much like a tensor that the other checks would name the wrong fault."""
+    if not isinstance(value, Tensor):
+        raise UserError(f"{name} is of type {type(value).__name__}; give a tensor: torch.as_tensor({name})")
 
 
 def check_tokens(tokens: Tensor) -> Tensor:
@@ -127,7 +136,9 @@ def check_lengths(lengths: Tensor, batch: int, length: int) -> tuple[int, int]:
 
 
 def check_vocabulary(config: ModelConfig, tokens: Tensor, there: Bool[Tensor, "batch length"] | None = None) -> None:
-    """Look at the tokens that are there (None: all)."""
+    """Look at the tokens that are there (None: all); on the meta device there is nothing to look at."""
+    if tokens.is_meta:
+        return
     looked_at = tokens if there is None else tokens.masked_fill(~there, 0)
     low, high = (int(x) for x in looked_at.aminmax()) if tokens.numel() else (0, 0)
     if low >= 0 and high < config.vocab_size:

@@ -33,7 +33,7 @@ class ListOps(Task):
     summary: ClassVar[str] = "nested MIN, MAX, MED, SM over digits; generated, or --data with the official basic_*.tsv"
     vocabulary: ClassVar[str] = "0 padding, 1..10 the values 0..9, 11..14 MIN MAX MED SM, 15 the closing bracket"
     source: ClassVar[str] = "Nangia2018; as in Long Range Arena (Tay2021)"
-    licence: ClassVar[str] = "generated; the official files: Apache-2.0"
+    licence: ClassVar[str] = "generated here, as this project; that of the official files: see their release"
     vocab_size: ClassVar[int] = 1 + len(generator.VOCABULARY)
     num_classes: ClassVar[int] = 10
 

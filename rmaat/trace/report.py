@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 import torch
 
 from derivation.record.record import Entry, Record, in_order
-from foundation.errors import unknown
+from foundation.errors import UserError, unknown
 from rmaat.biology.biology import Biology, Curve
 from rmaat.biology.provenance import (
     Analogy,
@@ -50,6 +50,9 @@ def trace(config: ModelConfig, record: Record, tensor: str | None = None) -> Tra
     derived = [item for item in found if isinstance(item.origin, FromRecord)]
     if tensor is not None:
         kept = [item for item in derived if tensor in (item.name, path_of(item), without_layer(path_of(item)))]
+        if not derived:
+            raise UserError(f"tensor = {tensor}: this network has no tensor from the record; leave --tensor out to see "
+                            "what is in the place of the record's")
         if not kept:
             raise unknown("tensor", tensor, {name for item in derived for name in (item.name, path_of(item))})
         derived = kept

@@ -66,7 +66,16 @@ def weights_alone(module):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", [pickled, saved, copy.deepcopy, weights_alone])
+def weights_assigned(module):
+    """The same, with the tensors of the file taking the places of those without memory."""
+    with torch.device("meta"):
+        empty = RMAAT(module.config) if isinstance(module, RMAAT) else attention()
+    nn.Sequential(empty).load_state_dict(nn.Sequential(module).state_dict(), assign=True)
+    assert not any(x.is_meta for x in (*empty.parameters(), *empty.buffers()))
+    return empty.eval()
+
+
+@pytest.mark.parametrize("way", [pickled, saved, copy.deepcopy, weights_alone, weights_assigned])
 @pytest.mark.parametrize("kind", BUILT)
 def test_what_comes_back_gives_the_same(kind, way):
     build, given = BUILT[kind]
@@ -250,3 +259,17 @@ def test_more_rows_than_places_are_refused(rel_pos):
 def test_every_gradient_algorithm_takes_the_network():
     for gradient in GRADIENT:
         network(gradient=gradient)(tokens_of(25)).sum().backward()
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: network()(tokens_of(25).numpy()), r"tokens is of type ndarray; give a tensor: torch.as_tensor\(tokens\)"),
+    (lambda: network()(tokens_of(25).tolist()), "tokens is of type list"),
+    (lambda: network()(tokens_of(25), [25, 25]), "lengths is of type list"),
+    (lambda: attention()(torch.zeros(2, 8, 13)), r"shape \(2, 8, 13\) .* shape \[batch, rows, 12\]"),
+    (lambda: attention()(torch.zeros(2, 8, 12), -1), "num_memory_tokens = -1: must be at least 0"),
+    (lambda: Astromorphic(12, 3, "8"), "places = '8': must be a whole number"),
+    (lambda: Astromorphic(12., 3, 8), "width = 12.0: must be a whole number"),
+    (lambda: network(dropout="0.1"), "dropout = '0.1'")])
+def test_a_newcomers_slip_says_what_to_give(call, message, shapes_unchecked):
+    with pytest.raises(UserError, match=message):
+        call()
