@@ -88,12 +88,12 @@ def convert(value: float, given: str, wanted: str, field: str) -> float:
     source, target = unit(given, field), unit(wanted, field)
     if not have_same_dimensions(source, target):
         shown = f"'{value:g} {given}' has the wrong dimension" if given != "1" else f"'{value:g}' has no unit"
-        raise UserError(f"{field}: {shown}; give a value in {_kind(wanted)}")
+        raise UserError(f"{field}: {shown}; give {_kind(wanted)}")
     return float(value * float(source) / float(target))
 
 
 def _kind(wanted: str) -> str:
-    return "no unit (a pure number)" if wanted == "1" else f"{wanted} or a unit of the same dimension"
+    return "a pure number, without a unit" if wanted == "1" else f"a value in {wanted} or a unit of the same dimension"
 
 
 def as_text(given: Amount, field: str) -> Amount:

@@ -23,7 +23,7 @@ def draw(sources: Sources):
         memory.plot([row["T"] for row in peaks], [row[name] / 2**20 for row in peaks], marker=marker, ms=size,
                     mfc="none", color=colour, lw=1.5, label=label)
     counts = [int(row["T"]) for row in peaks]
-    memory.set(xlabel="number of segments T (1)", ylabel="peak of a training step (MiB)", xscale="log", yscale="log",
+    memory.set(xlabel="number of segments T", ylabel="peak of a training step (MiB)", xscale="log", yscale="log",
                title="Memory: AMRB holds one segment's activations")
     memory.set_xticks(counts, map(str, counts), minor=False)
     memory.set_yticks(MIB, map(str, MIB), minor=False)
@@ -49,6 +49,6 @@ def _times(axis) -> None:
                       fontsize=8)
     axis.axvline(1, color="0.5", lw=1, ls="--")
     axis.set_yticks(range(len(TIMES)), TIMES.values(), fontsize=8.5)
-    axis.set(xlabel="time of a step, AMRB over the other (1)", ylim=(len(TIMES) - 0.5, -0.7), xlim=(0, None),
+    axis.set(xlabel="time of a step, AMRB over the other", ylim=(len(TIMES) - 0.5, -0.7), xlim=(0, None),
              title="Time: T = 8; left of the line AMRB is faster")
     axis.legend(loc="upper left", fontsize=8)

@@ -5,9 +5,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from astro_sim.dynamics import Diagram, scan
-from astro_sim.dynamics.diagram_plot import BLUE, GREEN, named
+from astro_sim.dynamics.diagram_plot import BLUE, GREEN
 from figures import style
 from figures.sources import Sources
+from foundation.pictures import named
 
 SETS = ("AM", "FM")
 WINDOW = (0.6355, 0.6395)  # umolar: about the upper Hopf point of AM

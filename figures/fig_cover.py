@@ -35,7 +35,7 @@ def _retention(axis, sources: Sources) -> str:
     axis.bar(segment, [entry.evaluate(t=float(t), T=float(NUM_CYCLES)) for t in segment], color=style.SKY,
              label="closed form")
     axis.plot(segment, recorded, "o", ms=7, mfc="none", mew=1.6, color=style.BLACK, label="recorded")
-    axis.set(xlabel="cycle = segment (1)", ylabel="share of the memory (1)",
+    axis.set(xlabel="cycle = segment", ylabel="share of the memory",
              xticks=segment)
     axis.legend(fontsize=8.5)
     return "derive: the share of each segment"
@@ -46,7 +46,7 @@ def _kernel(axis, sources: Sources) -> str:
     coupling = [entry.evaluate(distance=float(abs(d))) for d in distance]
     axis.fill_between(distance, coupling, color=style.GREEN, alpha=0.2, lw=0)
     axis.plot(distance, coupling, "o-", ms=3.5, lw=1.4, color=style.GREEN)
-    axis.set(xlabel="distance of two tokens (1)", ylabel="coupling (1)", ylim=(0, None))
+    axis.set(xlabel="distance of two tokens", ylabel="coupling", ylim=(0, None))
     return "derive: how far a token reaches"
 
 
@@ -55,7 +55,7 @@ def _memory(axis, sources: Sources) -> str:
     segments = [row["T"] for row in rows]
     for name, words, colour in (("bptt", "backpropagation", style.RED), ("amrb", "memory replay (AMRB)", style.BLUE)):
         axis.plot(segments, [row[name] / 2**20 for row in rows], "o-", ms=4, color=colour, label=words)
-    axis.set(xlabel="number of segments (1)", ylabel="peak of a step (MiB)",
+    axis.set(xlabel="number of segments", ylabel="peak of a step (MiB)",
              ylim=(0, None))
     axis.legend(fontsize=8.5)
     return "train: memory stays flat"

@@ -5,7 +5,7 @@ from figures import style
 from figures.sources import Sources
 
 LEVELS, STAY = (0.05, 0.5, 2.0), 60.0  # uM of glutamate, seconds at each
-ROWS = (("C", "calcium (µM)", style.BLUE), ("I", "IP3 (µM)", style.GREEN), ("h", "h (1)", style.RED))
+ROWS = (("C", "calcium (µM)", style.BLUE), ("I", "IP3 (µM)", style.GREEN), ("h", "h", style.RED))
 
 
 def draw(sources: Sources):

@@ -31,7 +31,7 @@ def draw(sources: Sources):
     point[PLACES // 2] = 1
     axis.plot(distance, kernel(point)[PLACES // 2:, 0][: SHOWN + 1], "x", ms=6, mew=1.8, color=style.BLUE,
               label="torch: kernel applied to one token")
-    axis.set(xlabel="distance d (places = tokens)", ylabel="coupling r (1)", yscale="log",
+    axis.set(xlabel="distance d (places = tokens)", ylabel="coupling r", yscale="log",
              title=f"Relative position, scale = {entry.constants['scale'].value:.5f} per place")
     axis.legend()
     return figure

@@ -30,7 +30,7 @@ def draw(sources: Sources):
     axis.errorbar(OFFSETS, change, error, fmt="o", color=style.RED, ms=4, lw=1,
                   label=f"{2 * SYNAPSES} synapses each, D = 10 ms; bars: standard error")
     axis.axhline(1, color="0.7", lw=0.8, zorder=0)
-    axis.set(xlabel="postsynaptic after presynaptic spike (ms)", ylabel="strength after 60 pairs over before (1)")
+    axis.set(xlabel="postsynaptic after presynaptic spike (ms)", ylabel="strength after 60 pairs over before")
     axis.legend(fontsize=8)
     return figure
 

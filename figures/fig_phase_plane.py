@@ -4,12 +4,12 @@ from matplotlib.figure import Figure
 
 from astro_sim import analysis
 from astro_sim.dynamics import phase_plane
-from astro_sim.dynamics.diagram_plot import named
 from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import simulate
 from figures import style
 from figures.sources import Sources
 from foundation.errors import UserError
+from foundation.pictures import named
 
 SHOWN = (("AM", "0.5 umolar", 0.6), ("FM", "0.51 umolar", 0.4))  # set, IP3, highest calcium shown (umolar)
 

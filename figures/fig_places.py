@@ -19,5 +19,5 @@ def draw(sources: Sources):
         axis.set(title=TITLES[layout], xlabel="presynaptic neuron", ylabel="postsynaptic neuron",
                  xticks=range(3), yticks=range(3))
         axis.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, label="short-term state p_s (1)", shrink=0.85)
+    figure.colorbar(image, ax=axes, label="short-term state p_s", shrink=0.85)
     return figure

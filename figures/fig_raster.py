@@ -42,6 +42,6 @@ def draw(sources: Sources):
     calcium.set(ylabel="calcium of\nastrocytes (µM)")
     calcium.legend(loc="lower right")
     bound.plot(recording.time, recording["Gamma_S"].values.mean(axis=1), color=style.BLACK)
-    bound.set(ylabel="receptors bound,\nmean (1)", ylim=(-0.05, 1.0), xlabel="time (s)", xlim=(0, SECONDS))
+    bound.set(ylabel="receptors bound,\nmean", ylim=(-0.05, 1.0), xlabel="time (s)", xlim=(0, SECONDS))
     figure.align_ylabels()
     return figure

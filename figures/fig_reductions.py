@@ -108,5 +108,5 @@ def _long_term(axis) -> None:
         axis.plot(full, color=colour, **FULL)
         axis.plot(reduced, color=colour, label=f"pairs at {rate:g} Hz")
     valid = REDUCTIONS["gamma_l"].valid
-    axis.set(title=f"{_value('gamma_l')}: from {valid.low:.2g} Hz", xlabel="cycle (1)",
-             ylabel="efficacy rho = p_l (1)", ylim=(0, None))
+    axis.set(title=f"{_value('gamma_l')}: from {valid.low:.2g} Hz", xlabel="cycle",
+             ylabel="efficacy rho = p_l", ylim=(0, None))

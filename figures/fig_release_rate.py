@@ -34,7 +34,7 @@ def draw(sources: Sources):
     axis.axhline(threshold, color="0.6", lw=0.8, ls="--")
     axis.text(RATES[-1], threshold, f"below: facilitating\n(from {turns:.0%} bound on)", ha="right", va="top",
               fontsize=8, color="0.35")
-    axis.set(xlabel="presynaptic rate (Hz)", ylabel="resources released by a spike (1)", ylim=(0, None))
+    axis.set(xlabel="presynaptic rate (Hz)", ylabel="resources released by a spike", ylim=(0, None))
     axis.set_xticks((0.5, 1, 2, 5, 10, 20), ("0.5", "1", "2", "5", "10", "20"))
     figure.legend(fontsize=8, loc="outside upper center", ncols=2)
     return figure

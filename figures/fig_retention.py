@@ -23,7 +23,7 @@ def draw(sources: Sources):
     axis.plot(segment, buffer, "x", ms=8, mew=2, color=style.BLUE, label="torch buffer memory.retention")
     off = np.abs(recorded - np.array([entry.evaluate(t=t, T=NUM_CYCLES) for t in segment])).max()
     q = entry.constants["q"].value
-    axis.set(xlabel="cycle = segment t (1)", ylabel="share of the capacity RF(t, T) (1)",
+    axis.set(xlabel="cycle = segment t", ylabel="share of the capacity RF(t, T)",
              xticks=segment, ylim=(0, None),
              title=f"Retention, T = {NUM_CYCLES}, q = {q:.4f}: largest deviation of the recording {off:.1e}")
     axis.legend()

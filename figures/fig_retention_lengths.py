@@ -26,9 +26,9 @@ def draw(sources: Sources):
         shares.plot(np.arange(1, length + 1), recorded, "o", ms=12, mfc="none", mew=1.2, color="0.35",
                     label=f"recorded, up to {NUM_CYCLES} cycles" if length == LENGTHS[0] else None)
     ticks = (1, 4, 8, 12, 16)
-    shares.set(xlabel="segment t (1)", ylabel="share of the capacity RF(t, T) (1)", ylim=(0, None), xticks=ticks,
+    shares.set(xlabel="segment t", ylabel="share of the capacity RF(t, T)", ylim=(0, None), xticks=ticks,
                title=f"shares: each {biology.q:.2f} of the one before, sum 1")
-    gains.set(xlabel="segment t (1)", ylabel="product of RF(1, T) to RF(t, T) (1)", yscale="log", xticks=ticks,
+    gains.set(xlabel="segment t", ylabel="product of RF(1, T) to RF(t, T)", yscale="log", xticks=ticks,
               title="what the rule 'multiply' leaves of the first memory")
     shares.legend()
     return figure

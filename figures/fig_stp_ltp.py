@@ -15,7 +15,7 @@ def draw(sources: Sources):
     single, *_ = short.plot(recording.time, recording["p_s"].values, color=style.SKY, lw=0.7)
     single.set_label("single processes")
     short.plot(recording.time, recording["p_s"].values.mean(1), color=style.BLUE, label="mean of nine processes")
-    short.set(ylabel="short-term state p_s (1)", title="STP: rises and falls with every cycle")
+    short.set(ylabel="short-term state p_s", title="STP: rises and falls with every cycle")
     short.set_ylim(0, 1.35 * recording["p_s"].values.max())
     short.legend(loc="upper right", ncols=3, fontsize=9)
     p_l = recording["p_l"].values
@@ -27,7 +27,7 @@ def draw(sources: Sources):
     long.plot([n * period for n in ends], [capacity * (1 - q**n) for n in ends], "o", ms=5, color=style.BLACK,
               label="closed form at the cycles' ends")
     long.axhline(capacity, color=style.BLACK, ls="--", lw=1, label="its limit: the capacity (at cycle ends)")
-    long.set(xlabel="time (s)", ylabel="long-term state p_l (1)", ylim=(0, 1.12 * capacity),
+    long.set(xlabel="time (s)", ylabel="long-term state p_l", ylim=(0, 1.12 * capacity),
              title="LTP: accumulates over the cycles and saturates")
     long.legend(loc="lower right", fontsize=9)
     return figure

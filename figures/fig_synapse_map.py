@@ -18,7 +18,7 @@ def draw(sources: Sources):
     counts = found.in_degree
     bars.bar(np.arange(len(counts)), counts, color=style.SKY)
     bars.axhline(counts.mean(), color=style.BLACK, lw=1, ls="--", label=f"mean {counts.mean():.1f}")
-    bars.set(xlabel="astrocyte (number)", ylabel="synapses (1)", ylim=(0, 1.2 * counts.max()),
+    bars.set(xlabel="astrocyte (number)", ylabel="synapses", ylim=(0, 1.2 * counts.max()),
              title=found.describe().partition(";")[0].replace(", each", ",\neach"))
     bars.legend(loc="upper right")
     return figure

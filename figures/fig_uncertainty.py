@@ -28,9 +28,9 @@ def draw(sources: Sources):
             axis.plot(place, curve(found.sample(source, name)), marker=MARKERS[k % len(MARKERS)], ms=5, mfc="none",
                       color=colour, ls=dash, lw=1.3, label=f"set {name}")
         axis.plot(place, curve(source), color=style.BLACK, lw=2.2, zorder=1.9, label="the record")
-    axes[0].set(xlabel="segment t (1)", ylabel="share of the capacity RF(t, T) (1)", xticks=segment, ylim=(0, None),
+    axes[0].set(xlabel="segment t", ylabel="share of the capacity RF(t, T)", xticks=segment, ylim=(0, None),
                 title=f"Retention, T = {NUM_SEGMENTS}")
-    axes[1].set(xlabel="distance (places = tokens)", ylabel="coupling r (1)", ylim=(0, 1.02), title="Position kernel")
+    axes[1].set(xlabel="distance (places = tokens)", ylabel="coupling r", ylim=(0, 1.02), title="Position kernel")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8,
                   title="a set that leaves a curve as it is lies on the record's", title_fontsize=8)
     return figure

@@ -34,6 +34,8 @@ def find(kind: str, given: str, registry: Mapping[str, object], of: type | tuple
     if given in registry:
         return registry[given]
     if not is_outside(given):
+        if given.endswith(".py"):
+            raise UserError(f"{kind} '{given}' names a file alone; name what in it is meant, as {given}:NAME")
         error = unknown(kind, given, registry)
         raise UserError(f"{error}; or one of your own as file.py:NAME or package.module:NAME")
     before, _, name = _parts(given)

@@ -4,6 +4,7 @@ Import it where a picture is made: a machine without matplotlib gets a clear err
 """
 
 import io
+from typing import TYPE_CHECKING
 
 from foundation.errors import UserError
 
@@ -13,10 +14,13 @@ try:
 except ImportError as error:
     raise UserError("plot: matplotlib is not installed; install it with: pip install matplotlib") from error
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 # Okabe and Ito's palette (2008): distinct under every common colour blindness and in grey
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#000000")
 HEAT = "cividis"  # rises evenly in lightness for everybody
-WIDTH, PANEL = 6.4, 1.8  # inches
+WIDTH, PANEL, LINE = 6.4, 1.8, 0.18  # inches; LINE is one of a legend
 
 
 class Picture(Figure):
@@ -35,6 +39,28 @@ def panels(count: int, *, height: float = PANEL) -> tuple[Picture, list]:
     for one in axes:
         one.spines[["top", "right"]].set_visible(False)
     return picture, axes
+
+
+def named(*axes: "Axes") -> dict:
+    """Words of the legend -> what they stand for, each once, over all axes."""
+    found: dict = {}
+    for one in axes:
+        for handle, words in zip(*one.get_legend_handles_labels(), strict=True):
+            found.setdefault(words, handle)
+    return found
+
+
+def explain(axes: "Axes", *, below: bool) -> None:
+    """The legend: below the axes, where it hides nothing, or inside at the emptiest place.
+
+    Below, the picture grows by a line for each entry; axes that are a part of somebody's layout cannot.
+    """
+    entries, look = named(axes), {"fontsize": "small", "frameon": False, "markerscale": 1.2}
+    if not below:
+        axes.legend(entries.values(), entries.keys(), loc="best", **look)
+        return
+    axes.figure.set_figheight(axes.figure.get_figheight() + LINE * len(entries))
+    axes.legend(entries.values(), entries.keys(), loc="upper left", bbox_to_anchor=(0, -0.14), **look)
 
 
 def shades(count: int) -> list[tuple[float, ...]]:

@@ -81,3 +81,8 @@ def test_a_face_loads_nothing_until_it_is_asked():
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["False JSONDecoder wave ['JSONDecoder', '__version__', 'wave']",
                                         "module 'm' has no attribute 'other'; public are: JSONDecoder, wave"]
+
+
+def test_a_file_without_a_name_in_it_says_what_to_write():
+    with pytest.raises(UserError, match=r"names a file alone; .* own\.py:NAME"):
+        find("model", "own.py", {})

@@ -160,9 +160,10 @@ def _equilibria_text(summary: dict) -> list[str]:
     if "equilibria" not in summary:
         return [f"no equilibria: {summary['no_equilibria']}"] if "no_equilibria" in summary else []
     found, lines = summary["equilibria"], []
+    unit = "" if found["unit"] == "1" else f" {found['unit']}"
     for row in found["rows"]:
         at = ", ".join(f"{name} {row[name]:.6g}" for name in row if name in summary["variables"])
-        lines.append(f"equilibrium at {found['input']} = {found['level']:g} {found['unit']}: {at}, "
+        lines.append(f"equilibrium at {found['input']} = {found['level']:g}{unit}: {at}, "
                      f"{'stable' if row['stable'] else 'unstable'} {row['kind']}, growth {row['growth']:.4g}/s")
     return lines
 

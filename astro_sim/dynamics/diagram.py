@@ -16,6 +16,7 @@ from foundation.table import Table
 if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PARTS = {"equilibria": "equilibrium", "oscillations": "oscillation", "unstable_oscillations": "unstable_oscillation",
          "special": "special", "bistable": "bistable"}  # rows, and the dimension that each is in a Dataset
@@ -95,10 +96,11 @@ class Diagram:
         return modulation([row["input"] for row in rows], [row["high"] - row["low"] for row in rows],
                           [1 / row["period"] for row in rows])
 
-    def plot(self, ax: "Axes | None" = None, *, variable: str | None = None) -> "Axes":
-        """Draw equilibria and oscillations of a state (`variable` by default) over what is scanned; returns the axes.
+    def plot(self, ax: "Axes | None" = None, *, variable: str | None = None) -> "Figure":
+        """Equilibria and oscillations of a state (`variable` by default) over what is scanned; a matplotlib Figure.
 
-        Errors: `UserError` for an unknown state.
+        In a new picture, or in the axes given. Errors: `UserError` for an unknown state, and where matplotlib is
+        missing.
         """
         from astro_sim.dynamics.diagram_plot import draw
 

@@ -7,23 +7,24 @@ from astro_sim.recording.labels import label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from astro_sim.dynamics.diagram import Diagram
 
 # of Okabe and Ito's palette (2008): distinct under every common colour blindness and in grey
 BLACK, BLUE, SKY, RED, GREEN = "#000000", "#0072B2", "#56B4E9", "#D55E00", "#009E73"
+HEIGHT = 4.4  # inches
 SPECIAL = {"supercritical": ("o", RED, "Hopf point, supercritical: a stable oscillation is born"),
            "subcritical": ("s", "white", "Hopf point, subcritical: an unstable oscillation is born"),
            "fold": ("^", "white", "fold: a stable and an unstable equilibrium meet"),
            "crossing": ("X", RED, "crossing of two branches of equilibria")}
 
 
-def draw(diagram: "Diagram", variable: str, ax: "Axes | None" = None) -> "Axes":
-    """Draw one state over what is scanned, on axes of its own where none are given."""
-    import matplotlib.pyplot as plt
+def draw(diagram: "Diagram", variable: str, ax: "Axes | None" = None) -> "Figure":
+    """Draw one state over what is scanned, in a new picture where no axes are given; returns the figure."""
+    from foundation.pictures import explain, panels
 
-    if ax is None:
-        _, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+    given, ax = ax, panels(1, height=HEIGHT)[1][0] if ax is None else ax
     for row in diagram.bistable:
         ax.axvspan(row["low"], row["high"], color=SKY, alpha=0.3, lw=0.4, label=f"two stable states: {row['between']}")
     _equilibria(ax, diagram, variable)
@@ -37,18 +38,8 @@ def draw(diagram: "Diagram", variable: str, ax: "Axes | None" = None) -> "Axes":
     ax.set_xlabel(label(names.get(diagram.input, diagram.input), diagram.units[diagram.input]))
     ax.set_ylabel(label(names.get(variable, variable), diagram.units[variable]))
     ax.set_title(f"{diagram.model}:{diagram.parameter_set}")
-    handles = named(ax)
-    ax.legend(handles.values(), handles.keys(), fontsize="small", frameon=False, loc="best")
-    return ax
-
-
-def named(*axes: "Axes") -> dict:
-    """Words of the legend -> what they stand for, each once, over all axes."""
-    found: dict = {}
-    for one in axes:
-        for handle, words in zip(*one.get_legend_handles_labels(), strict=True):
-            found.setdefault(words, handle)
-    return found
+    explain(ax, below=given is None)
+    return ax.figure
 
 
 def _equilibria(ax: "Axes", diagram: "Diagram", variable: str) -> None:

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from astro_sim.recording.labels import label, with_unit
+from astro_sim.recording.labels import label, pretty_unit, with_unit
 from foundation.table import Table
 
 if TYPE_CHECKING:
@@ -22,14 +22,16 @@ def count(number: int, word: str) -> str:
 
 def text(diagram: "Diagram") -> str:
     """The diagram in words, and what was followed and what was not."""
-    name, stable = diagram.units[diagram.input], sum(row["stable"] for row in diagram.equilibria)
+    over, unit = diagram.input, diagram.units[diagram.input]
+    stable = sum(row["stable"] for row in diagram.equilibria)
     return "\n".join([
-        f"{diagram.model}:{diagram.parameter_set} over {diagram.input} ({name}): {len(diagram.equilibria)} equilibria, "
+        f"{diagram.model}:{diagram.parameter_set} over {label(over, unit)}: {len(diagram.equilibria)} equilibria, "
         f"{stable} stable, on {count(len(diagram.branches), 'branch')}",
         *(_branch_text(row) for row in diagram.branches),
         *(f"  {words}: {_special_text(diagram, what)}" for what, words in WORDS.items()
           if what != "crossing" or any(row["what"] == what for row in diagram.special)),
-        *(f"  stable side by side, {row['between']}: {_number(row['low'])} to {_number(row['high'])} {name}"
+        *(f"  stable side by side, {row['between']}: {_number(row['low'])} to {_number(row['high'])} "
+          f"{pretty_unit(unit)}".rstrip()
           for row in diagram.bistable),
         *_oscillation_text(diagram), *_unstable_text(diagram), *_searched_text(diagram)])
 
@@ -89,9 +91,9 @@ def _oscillation_text(diagram: "Diagram") -> list[str]:
     if not diagram.oscillations:
         return []
     first, last, low, high, periods = _range_of_oscillations(diagram)
-    lines = [f"  oscillations of {diagram.variable} from {first:.4g} to {last:.4g} {diagram.units[diagram.input]}: "
-             f"{low:.4g} to {high:.4g} {diagram.units[diagram.variable]}, period {periods[0]:.4g} to "
-             f"{periods[1]:.4g} s"]
+    lines = [f"  oscillations of {diagram.variable} from {first:.4g} to "
+             f"{with_unit(last, diagram.units[diagram.input])}: {low:.4g} to "
+             f"{with_unit(high, diagram.units[diagram.variable])}, period {periods[0]:.4g} to {periods[1]:.4g} s"]
     if len(diagram.oscillations) > 1 and first > 0:
         found = diagram.encoding()
         lines.append(f"  encoding: {found.word} (index {found.index:.2f}; depth of amplitude {found.depth_am:.2f}, of "
@@ -112,7 +114,7 @@ def _unstable_text(diagram: "Diagram") -> list[str]:
 
 def _searched_text(diagram: "Diagram") -> list[str]:
     searched, units = diagram.searched, diagram.units
-    box = ", ".join(f"{name} {low:.3g} to {high:.3g}" + (f" {units[name]}" if units[name] != "1" else "")
+    box = ", ".join(f"{name} {low:.3g} to {with_unit(high, units[name], 3)}"
                     for name, (low, high) in searched["box"].items())
     lines = [f"  followed: every equilibrium that Newton's method finds from {searched['starts']} places at each of "
              f"{searched['inputs']} inputs, in {box}"]

@@ -28,6 +28,7 @@ from foundation.errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LINES = 400   # values of the first state at which the second is solved for
 CELLS = 400   # intervals of the second state that are searched for a change of sign
@@ -65,8 +66,11 @@ class PhasePlane:
 
         return rates
 
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
-        """Draw nullclines, equilibria and arrows of the flow; returns the axes."""
+    def plot(self, ax: "Axes | None" = None) -> "Figure":
+        """Nullclines, equilibria and arrows of the flow, in a new picture or in the axes given; a matplotlib Figure.
+
+        Errors: `UserError` where matplotlib is missing.
+        """
         from astro_sim.dynamics.plane_plot import draw
 
         return draw(self, ax)

@@ -8,19 +8,20 @@ from astro_sim.recording.labels import label, with_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from astro_sim.dynamics.plane import PhasePlane
 
 BLUE, ORANGE, RED = "#0072B2", "#E69F00", "#D55E00"  # Okabe and Ito's palette (2008)
+HEIGHT = 4.4  # inches
 ARROWS = 15  # along each axis
 
 
-def draw(plane: "PhasePlane", ax: "Axes | None" = None) -> "Axes":
-    """Draw a phase plane, on axes of its own where none are given."""
-    import matplotlib.pyplot as plt
+def draw(plane: "PhasePlane", ax: "Axes | None" = None) -> "Figure":
+    """Draw a phase plane, in a new picture where no axes are given; returns the figure."""
+    from foundation.pictures import explain, panels
 
-    if ax is None:
-        _, ax = plt.subplots(figsize=(5.6, 4.4), layout="constrained")
+    given, ax = ax, panels(1, height=HEIGHT)[1][0] if ax is None else ax
     for state, color in zip(plane.states, (BLUE, ORANGE), strict=True):
         ax.plot(*plane.nullclines[state].T, ".", ms=2.5, color=color, label=f"nullcline of {state}", zorder=2)
     _arrows(plane, ax)
@@ -32,9 +33,8 @@ def draw(plane: "PhasePlane", ax: "Axes | None" = None) -> "Axes":
     ax.set(xlabel=label(names[0], plane.units[0]), ylabel=label(names[1], plane.units[1]), xlim=plane.ranges[0],
            ylim=plane.ranges[1], title=f"{plane.model}:{plane.parameter_set}, {plane.input} "
                                        f"{with_unit(plane.level, plane.chosen.unit)}")
-    handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    ax.legend(handles.values(), handles.keys(), fontsize="small", frameon=False, markerscale=1.5)
-    return ax
+    explain(ax, below=given is None)
+    return ax.figure
 
 
 def _arrows(plane: "PhasePlane", ax: "Axes") -> None:

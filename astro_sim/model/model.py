@@ -26,6 +26,13 @@ from foundation.errors import UserError, choose
 from foundation.outside import modules_of_files
 from foundation.table import Table
 
+HOW = {  # what to do about names that are refused
+    "used and not declared": "; give each a line of the equations, a Parameter in every set, or an Input",
+    "declared and not used": "; use it in an equation, or take it out",
+    "declared and never filled": "; a line without '=' takes its value from a connection or `initial`: give it one; "
+                                 "for a Parameter or an Input take the line out",
+    "without an initial value": "; give each a Parameter in `initial`"}
+
 
 @dataclass(frozen=True, repr=False)
 class Model:
@@ -224,7 +231,8 @@ class Model:
 
     def _refuse(self, what: str, where: str, names: set[str]) -> None:
         if names:
-            raise UserError(f"model {self.name}, {where}: {what}: {', '.join(sorted(names))}")
+            place = f"model {self.name}" + (f", {where}" if where != self.name else "")
+            raise UserError(f"{place}: {what}: {', '.join(sorted(names))}" + HOW.get(what, ""))
 
 
 def _unpacked(fields: bytes) -> Model:

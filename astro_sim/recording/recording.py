@@ -139,6 +139,9 @@ class Recording:
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
+    def __str__(self) -> str:
+        return str(self.table())
+
     def __repr__(self) -> str:
         return f"<Recording of {self._said()}: {', '.join(self.variables)}; hash {self.hash[:12]}>"
 

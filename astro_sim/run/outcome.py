@@ -122,6 +122,9 @@ class Outcome:
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
+    def __str__(self) -> str:
+        return str(self.table())
+
     def __repr__(self) -> str:
         return f"<Outcome of a {self._said()}>"
 

@@ -82,18 +82,18 @@ def test_a_diagram_is_a_table_a_picture_arrays_and_json(window):
 
 
 def test_the_picture_says_what_it_shows(window):
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    axes = window.plot()
+    figure = window.plot()
+    axes, = figure.axes
     assert axes.get_xlabel() == "IP3 concentration (µM)"
     assert axes.get_ylabel() == "calcium concentration in the cytosol (µM)"
     words = [text.get_text() for text in axes.get_legend().get_texts()]
     assert {"stable equilibrium (line)", "unstable equilibrium (thin, dashed)",
             "stable oscillation: bar from lowest to highest", "unstable oscillation: lowest and highest",
             "two stable states: equilibrium and oscillation"} < set(words) and len(words) == len(set(words))
-    assert window.plot(axes, variable="h") is axes
-    mpl.pyplot.close(axes.figure)
+    figure.draw_without_rendering()
+    assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0, "it hides nothing"
+    assert figure._repr_png_().startswith(b"\x89PNG"), "a notebook shows it"
+    assert window.plot(axes, variable="h") is figure
 
 
 def test_a_limit_cycle_has_its_published_period_and_range():

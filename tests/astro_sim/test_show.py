@@ -98,6 +98,10 @@ def test_panels_have_names_and_units(recording):
         recording.plot([])
 
 
+def test_print_gives_the_table(recording):
+    assert str(recording) == str(recording.table()) and repr(recording).startswith("<Recording")
+
+
 def test_many_elements_are_a_picture_with_their_events():
     values = np.arange(40.0).reshape(4, 10)
     series = Series(values, "umolar", "calcium", "cell", tuple(map(str, range(10))))
