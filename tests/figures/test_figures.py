@@ -22,6 +22,7 @@ PURE_NUMBERS = {  # counts, shares and ratios: words alone
     "time of a step, AMRB over the other", "distance of two tokens", "coupling", "coupling r",
     "strength after 60 pairs over before", "short-term state p_s", "long-term state p_l", "receptors bound,\nmean",
     "efficacy rho = p_l", "resources released by a spike"}
+NAMED_ONE_BY_ONE = ("architecture", "trace_matrix")  # boxes, rows and columns say themselves what they are
 DRAWN = [name for name, (_, _, needs_run) in FIGURES.items() if not needs_run]
 
 
@@ -42,7 +43,7 @@ def drawn(sources):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in DRAWN if name != "architecture"])  # boxes, no axes
+@pytest.mark.parametrize("name", [name for name in DRAWN if name not in NAMED_ONE_BY_ONE])
 def test_axes_name_what_they_show_with_its_unit(drawn, name):
     axes = drawn[name].axes
     across = [axis.get_xlabel() for axis in axes if axis.get_xlabel()]
