@@ -50,10 +50,10 @@ def demo(
         figures = _draw(record_file, out, recall)
         checks += [*outcome.recall(recall.result()["rows"]), listops, traced]
     print("\n" + "\n".join(outcome.screen(checks, time.monotonic() - started)))
-    print("\n" + "\n".join(["where the retention of the network comes from (all of it: python -m rmaat trace "
-                            f"{out / 'recall'})", *chain]))
-    print(f"\nwritten to {out}: record.json, calcium.nc, cycles.nc, the runs recall and listops, and in figures "
-          + ", ".join(figures))
+    origin = f"where the retention of the network comes from (all: python -m rmaat trace {out / 'recall'})"
+    print("\n" + "\n".join([*outcome.closing([origin]), *chain]))
+    print("\n" + "\n".join(outcome.closing([f"written to {out}:", "record.json, calcium.nc, cycles.nc, the runs recall "
+                                           f"and listops; in figures {', '.join(figures)}"])))
     if not all(check.ok for check in checks):
         raise SystemExit(1)
 

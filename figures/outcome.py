@@ -14,7 +14,7 @@ AGREES = 1e-3  # of the value: a form and its recording agree; above it the reco
 REPEATS = 1e-6  # of the value: derived anew, a number is the committed one to what processors differ by
 SOLVED, CHANCE = 0.99, 0.15  # of `recall`; its chance is 0.10, with a standard deviation of 0.007 over 2,000 samples
 FLAT, SMALLER = 1.05, 5.0  # AMRB's peak over that of one segment; BPTT's peak over AMRB's at the longest
-_CHAIN = re.compile(r"\s*(<- \S|parameter |\w+ = )")
+_CHAIN = re.compile(r"\s*(<- \S|parameter |\w+ = |d const: )")
 
 
 @dataclass(frozen=True)
@@ -137,5 +137,21 @@ def verdict(checks: Sequence[Check], seconds: float) -> str:
 
 
 def chain(lines: Sequence[str]) -> list[str]:
-    """Of a trace's lines: the tensor, its form, its constants, and what these rest on directly; cut to the screen."""
-    return [line[:WIDTH] for number, line in enumerate(lines) if number == 0 or _CHAIN.match(line)]
+    """Of a trace's lines: the tensor, its form, its constants, and what these rest on directly, each to its end."""
+    kept: list[str] = []
+    goes_on = "\0"  # what begins a line that goes on with the one before
+    for line in lines:
+        if not kept or _CHAIN.match(line):
+            kept.append(line)
+            goes_on = " " * (len(line) - len(line.lstrip()) + 4)
+        elif line.startswith(goes_on) and line[len(goes_on):len(goes_on) + 1].strip():
+            kept.append(line)
+        else:
+            goes_on = "\0"
+    return kept
+
+
+def closing(lines: Sequence[str]) -> list[str]:
+    """Sentences of the demo's end as lines of at most 100 columns; names of files stay whole."""
+    return [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent=INDENT,
+                                                            break_long_words=False, break_on_hyphens=False)]

@@ -91,7 +91,13 @@ def test_a_difference_that_nothing_explains_is_not_fine():
 
 def test_the_chain_is_the_tensor_and_what_it_rests_on_directly():
     lines = ["tensor  [8]", "  what it means", "  <- q*t   derived", "     holds for t from 1",
-             "     q = exp(-rate) = 0.7", "   parameter   value", "<- rate   1", "<-  below   2", "<- " + "wide " * 40]
-    kept = outcome.chain(lines)
-    assert kept[:5] == [lines[k] for k in (0, 2, 4, 5, 6)]
-    assert len(kept) == 6 and max(map(len, kept)) == 100
+             "         a second line of what it holds for", "     q = exp(-rate) = 0.7", "     d const: of it",
+             "   parameter   value", "<- rate   1   One2001,", "    Two2002", "<-  below   2", "    of what is below"]
+    assert outcome.chain(lines) == [lines[k] for k in (0, 2, 5, 6, 7, 8, 9)]
+
+
+def test_the_closing_lines_fit_on_the_screen_and_keep_the_names_of_files_whole():
+    names = [f"a-picture-{number}.png" for number in range(12)]
+    lines = outcome.closing(["written to here:", f"in figures {', '.join(names)}"])
+    assert max(map(len, lines)) <= 100 and len(lines) > 2
+    assert all(any(name in line for line in lines) for name in names)
