@@ -16,8 +16,6 @@ PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 SLOW = {"python -m derivation check"}  # tests/derivation runs it already
 SHORTER = {  # long work that other tests hold to its results; here the line must be understood and leave its files
     "python -m derivation reduce": "tau_pl gamma_s w_back",
-    "python -m rmaat train recall": "--set train.steps=4 --set train.evaluate_every=4 --set task.validation=20 "
-                                    "--set task.test=20",
 }
 
 
