@@ -154,7 +154,7 @@ def test_what_is_derived_drawn_and_fitted_is_short_on_a_terminal_and_a_table():
 
 
 def test_the_verbs_print_json(capsys):
-    for verb, arguments in ((verbs.show, {}), (verbs.show, {"entry": "feedback"}),
+    for verb, arguments in ((verbs.show, {}), (verbs.show, {"names": ["feedback"]}),
                             (verbs.whatif_verb, {"settings": ["ell=1.8"]}), (verbs.reduce_verb, {"names": ["beta"]})):
         verb(**arguments, as_json=True)
         assert isinstance(json.loads(capsys.readouterr().out), dict)
