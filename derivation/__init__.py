@@ -16,7 +16,7 @@ from foundation.lazy import face
 if TYPE_CHECKING:
     from derivation.entries.registry import ENTRIES
     from derivation.entries.workbench import Workbench
-    from derivation.fitting.least_squares import Fit, fit
+    from derivation.fitting.least_squares import fit
     from derivation.proof.uncertainty import draw_records
     from derivation.proof.what_if import WhatIf, whatif
     from derivation.record.ensemble import Ensemble
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from derivation.record.record import load as load_record
     from derivation.record.record import save as save_record
     from derivation.regenerate import Derivation, derive
+    from foundation.fitting.least_squares import Fit
 
 _PARTS = ("Alternative", "Constant", "Entry", "Evidence", "ParameterUse", "Range", "Record", "Scale")
 __getattr__, __dir__, __all__ = face(__name__, {
@@ -35,5 +36,5 @@ __getattr__, __dir__, __all__ = face(__name__, {
     "whatif": "derivation.proof.what_if", "WhatIf": "derivation.proof.what_if",
     "draw_records": "derivation.proof.uncertainty",
     "Ensemble": "derivation.record.ensemble", "load_ensemble": "derivation.record.ensemble:load",
-    "fit": "derivation.fitting.least_squares", "Fit": "derivation.fitting.least_squares",
+    "fit": "derivation.fitting.least_squares", "Fit": "foundation.fitting.least_squares",
 })

@@ -10,13 +10,13 @@ import sympy
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
 from astro_sim.recording.recording import Recording
-from derivation.fitting.least_squares import Fit
 from derivation.forms.ode import text_of
 from derivation.record import closed_form
 from derivation.record.record import Constant, ParameterUse, Simulation
 from derivation.reductions.registry import REDUCTIONS
 from foundation.errors import choose
 from foundation.files import canonical_json, sha256_bytes
+from foundation.fitting.least_squares import Fit
 
 WHAT_A_MODEL_IS = ("model", "parameter_set", "equations", "parameters", "options", "initial")
 

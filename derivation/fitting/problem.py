@@ -1,5 +1,6 @@
 """A least-squares problem of a closed form: its residuals, their exact derivatives, and what cannot be fitted."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from scipy import optimize
 
 from derivation.record import closed_form
 from foundation.errors import DamagedFileError, UserError
+from foundation.fitting.least_squares import ROUNDING
+from foundation.fitting.slopes import idle, tangled
 
 NUMPY = {"exp": np.exp, "log": np.log, "tanh": np.tanh, "sqrt": np.sqrt}
 WALL = 1e150  # what the search sees where the form has no finite value
@@ -17,7 +20,6 @@ DEPENDENT = 1e-10  # least singular value of the derivatives, each over its size
 # search stopped elsewhere, as it does where a step of 1e-8 is not small against a constant.
 NOT_ORTHOGONAL = 1e-4
 FACTORS = (1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9)  # of one constant's start, where its size may be another
-ROUNDING = 1e-12  # of the largest value: residuals below it have no direction
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Problem:
         return optimize.least_squares(self.residuals, guess, slopes if exact else "2-point", method="lm",
                                       x_scale=sizes, ftol=1e-15, xtol=1e-15, gtol=1e-15,
                                       max_nfev=most)
+
+    def held(self, number: int, value: float) -> "Problem":
+        """The same with one constant held at a value."""
+        return dataclasses.replace(self, arguments={**self.arguments, self.names[number]: np.float64(value)},
+                                   names=self.names[:number] + self.names[number + 1:])
 
     def minimum(self, guess: np.ndarray) -> optimize.OptimizeResult:
         """The best constants. Raises `UserError` where the search finds none, or several are as good."""
@@ -127,16 +134,13 @@ class Problem:
     def check_determined(self, constants: np.ndarray) -> None:
         """Raises `UserError` where a constant does nothing at these data, or what one does others do as well."""
         slopes = self.slopes(constants)
-        sizes = np.linalg.norm(slopes, axis=0)
-        if not np.isfinite(sizes).all():
+        if not np.isfinite(np.linalg.norm(slopes, axis=0)).all():
             raise UserError(f"the derivatives of {self.formula!r} are not finite at {self._told(constants)}; start "
                             "elsewhere")
-        idle = [name for name, size in zip(self.names, sizes, strict=True) if size == 0]
-        singular = np.linalg.svd(slopes / np.where(sizes == 0, 1.0, sizes), compute_uv=False)
-        if idle:
-            raise UserError(f"{', '.join(idle)} of {self.formula!r} cannot be told from these data: it changes nothing "
-                            f"at any point with {self._told(constants)}; start nearer, or leave it out")
-        if singular[-1] <= DEPENDENT * singular[0]:
+        if still := [self.names[number] for number in idle(slopes)]:
+            raise UserError(f"{', '.join(still)} of {self.formula!r} cannot be told from these data: it changes "
+                            f"nothing at any point with {self._told(constants)}; start nearer, or leave it out")
+        if len(tangled(slopes, DEPENDENT)):
             raise UserError(f"the constants {', '.join(self.names)} of {self.formula!r} cannot be told apart from "
                             "these data: what one changes, others change as well")
 

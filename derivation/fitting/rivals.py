@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from derivation.fitting.least_squares import Fit, fit, weights
+from derivation.fitting.least_squares import fit
 from derivation.record.record import Comparison, Rival
 from foundation.errors import UserError
+from foundation.fitting.least_squares import Fit, weights
 
 Forms = Mapping[str, tuple[str, Mapping[str, float]]]  # name -> (formula, constants to start from)
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy import optimize, stats
 
-from derivation.fitting.least_squares import _chance_of_runs, aicc, fit, weights
+from derivation.fitting.least_squares import fit
 from derivation.fitting.problem import problem
 from derivation.fitting.rivals import compare
 from foundation.errors import UserError
+from foundation.fitting.least_squares import _chance_of_runs, aicc, weights
 
 X = np.linspace(0, 6, 25)
 
