@@ -38,13 +38,15 @@ def crossings(recording: Recording, variable: str, element: int = 0, *, after: f
 
 
 def period(recording: Recording, variable: str, element: int = 0, *, after: float | str | None = None) -> float:
-    """Mean time (s) between upward crossings of the middle, after a first part (default: half) that may be transient.
+    """Mean time (s) from rise to rise through the middle, after a first part (default: half) that may be transient.
+
+    From peak to peak where the course drifts. What noise passes several times on one way up is one rise.
 
     Errors: `UserError` where there is no sustained oscillation, in the words of `oscillation`.
     """
-    start = _start(recording, after)
-    return float(_intervals(recording, variable, element, after=start, times=_oscillating(
-        variable, *_settled(recording, variable, element, after=start))[0]).mean())
+    time, values = _settled(recording, variable, element, after=_start(recording, after))
+    times, _ = _oscillating(variable, time, values)
+    return float(np.diff(measures.marks(time, values, times)).mean())
 
 
 def amplitude(recording: Recording, variable: str, element: int = 0, *,
@@ -84,7 +86,10 @@ def rise_time(recording: Recording, variable: str, element: int = 0, *, after: f
 
 @dataclass(frozen=True)
 class Oscillation:
-    """A sustained oscillation: times in s, values in the unit of the variable, `period_spread` one deviation in s."""
+    """A sustained oscillation: times in s, values in the unit of the variable, `period_spread` one deviation in s.
+
+    `rises` are the times at which it rises through its middle, once a cycle.
+    """
 
     period: float
     period_spread: float
@@ -94,6 +99,7 @@ class Oscillation:
     rise_time: float
     peak_times: tuple[float, ...]
     peak_heights: tuple[float, ...]
+    rises: tuple[float, ...] = ()
 
     @property
     def amplitude(self) -> float:
@@ -110,15 +116,17 @@ def oscillation(recording: Recording, variable: str, element: int = 0, *,
                 after: float | str | None = None) -> Oscillation:
     """All measures of a sustained oscillation after `after` s (default: half).
 
-    Errors: `UserError` that says in words why there is none: it stays, moves without two peaks, dies out or is over.
+    Errors: `UserError` that says in words why there is none: it stays, moves without two peaks, dies out, is over,
+    or is irregular.
     """
     start = _start(recording, after)
     time, values = _settled(recording, variable, element, after=start)
     times, heights = _oscillating(variable, time, values)
-    intervals = _intervals(recording, variable, element, after=start, times=times)
+    intervals = np.diff(measures.marks(time, values, times))
     low, high = amplitude(recording, variable, element, after=start)
-    return Oscillation(float(intervals.mean()), float(intervals.std()), low, high, measures.duty(time, values),
-                       measures.rise_time(time, values, times), tuple(map(float, times)), tuple(map(float, heights)))
+    return Oscillation(float(intervals.mean()), float(intervals.std()), low, high, measures.duty(time, values, times),
+                       measures.rise_time(time, values, times), tuple(map(float, times)), tuple(map(float, heights)),
+                       tuple(map(float, measures.rises(time, values))))
 
 
 def _oscillating(variable: str, time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,12 +136,6 @@ def _oscillating(variable: str, time: np.ndarray, values: np.ndarray) -> tuple[n
     if why_not:
         raise UserError(f"no oscillation: {variable} {why_not}; simulate longer, or look at another part")
     return times, heights
-
-
-def _intervals(recording: Recording, variable: str, element: int, *, after: float, times: np.ndarray) -> np.ndarray:
-    """From rise to rise through the middle; from peak to peak where there are but two rises."""
-    rises = crossings(recording, variable, element, after=after)
-    return np.diff(rises) if len(rises) > 2 else np.diff(times)
 
 
 def _start(recording: Recording, after: float | str | None) -> float:

@@ -6,6 +6,7 @@
 from itertools import pairwise
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.signal import find_peaks
 
@@ -14,6 +15,10 @@ from foundation.shapes import Array, Float
 
 PROMINENCE = 0.25  # of the range: a peak stands out from the lower of its two sides by at least so much
 SUSTAINED = 0.5    # of the first swing: what falls below it by the last is dying out
+FALLEN = 0.9       # of the first swing: a fall through all swings to less is held against where it leads
+STEADY = 0.8       # of the first of two swings: with two alone, less is dying out or not settled
+IRREGULAR = 0.4    # coefficient of variation of the intervals: above it they have no period
+DRIFTS = 0.1       # of a swing: cycles whose middles are farther from each other drift
 SILENT = 2.0       # longest intervals between peaks: no peak for so long at the end, and the oscillation is over
 FLAT = 1e-9        # of the size: a smaller range is rounding
 Course = Float[Array, "record"]
@@ -54,13 +59,81 @@ def no_oscillation(time: Course, values: Course, times: Peaks) -> str | None:
         return f"stays at {values[-1]:.6g}"
     if len(times) < 2:
         return f"has {len(times)} peaks, not two"
-    cycles = [values[(time >= a) & (time <= b)] for a, b in pairwise(times)]
-    first, last = (np.ptp(cycle) for cycle in (cycles[0], cycles[-1]))
-    if last < SUSTAINED * first:
-        return f"dies out: its swings fall from {first:.6g} to {last:.6g}"
+    swings = np.array([np.ptp(cycle) for cycle in _cycles(time, values, times)])
+    if _dying(swings):
+        return f"dies out: its swings fall from {swings[0]:.6g} to {swings[-1]:.6g}"
     if time[-1] - times[-1] > SILENT * np.diff(times).max():
         return f"is over: its last peak is at {times[-1]:.6g} s, {time[-1] - times[-1]:.3g} s before the end"
+    intervals = np.diff(marks(time, values, times))
+    if len(intervals) > 2 and intervals.std() > IRREGULAR * intervals.mean():
+        return f"is irregular: {intervals.mean():.3g} +- {intervals.std():.2g} s from rise to rise, which is no period"
     return None
+
+
+def _cycles(time: Course, values: Course, times: Peaks) -> list[np.ndarray]:
+    return [values[(time >= a) & (time <= b)] for a, b in pairwise(times)]
+
+
+def _dying(swings: Float[Array, "cycle"]) -> bool:
+    """Whether swings end near nothing: they have fallen far, or fall towards less than half of the last.
+
+    Where three swings at equal distances lead is Aitken's limit: 0 for a decaying spiral, the limit cycle's swing for
+    a course that settles on one.
+    """
+    swings = _without_outliers(swings)
+    first, last, count = swings[0], swings[-1], len(swings)
+    if last < SUSTAINED * first or count < 3:
+        return bool(count > 1 and last < (SUSTAINED if count > 2 else STEADY) * first)
+    middle = (count - 1) // 2
+    early, late = swings[0] - swings[middle], swings[middle] - swings[2 * middle]
+    if (np.diff(swings) >= 0).any() or last > (FALLEN if count == 3 else (1 + FALLEN) / 2) * first:
+        return False
+    return bool(early <= late or swings[2 * middle] - late**2 / (early - late) < SUSTAINED * last)
+
+
+def _noise(values: Course) -> float:
+    """Standard deviation of what differs between neighbours beside a smooth course, from differences of order four.
+
+    Those of white noise are sqrt(70) times as large; of the course itself they are next to nothing.
+    """
+    fourth = np.abs(np.diff(values, 4))
+    return float(np.median(fourth)) / (0.6745 * 70**0.5) if len(fourth) else 0.0
+
+
+def _without_outliers(cycles: Float[Array, "cycle"]) -> Float[Array, "kept"]:
+    """Medians of three in a row, where there are five: a cycle that noise made is one of three."""
+    return np.median(sliding_window_view(cycles, 3), axis=1) if len(cycles) > 4 else cycles
+
+
+def marks(time: Course, values: Course, times: Peaks) -> Float[Array, "mark"]:
+    """Times that are a cycle apart: the rises through the middle; the peaks (`times`) of a course that drifts.
+
+    The peaks, too, where there are but two rises.
+    """
+    cycles, through = _cycles(time, values, times), rises(time, values)
+    middles = _without_outliers(np.array([(cycle.max() + cycle.min()) / 2 for cycle in cycles]))
+    drifts = len(cycles) > 0 and np.ptp(middles) > DRIFTS * np.median([np.ptp(cycle) for cycle in cycles])
+    return times if drifts or len(through) < 3 else through
+
+
+def rises(time: Course, values: Course) -> Float[Array, "rise"]:
+    """Times at which an oscillation rises through its middle, once a cycle.
+
+    A rise comes from below a band around the middle to above it, three deviations of the noise to each side. Where
+    noise passes the middle several times on the way, the time is the mean of the first and the last of them.
+    """
+    if flat(values):
+        return np.empty(0)
+    beyond = values - (values.min() + values.max()) / 2
+    at, _ = passes(CubicSpline(time, beyond), time, beyond)
+    known = np.abs(beyond) > min(3 * _noise(values), PROMINENCE / 2 * np.ptp(values))
+    known[[0, -1]] = True  # a rise may be cut off by an end of the recording
+    where = np.flatnonzero(known)
+    above = beyond[where] > 0
+    first = where[:-1][~above[:-1] & above[1:]]
+    last = where[1:][~above[:-1] & above[1:]]
+    early, late = np.searchsorted(at, time[first]), np.searchsorted(at, time[last], side="right") - 1
+    return (at[early] + at[late]) / 2
 
 
 def passes(course: CubicSpline | PchipInterpolator, time: Course,
@@ -82,11 +155,19 @@ def _monotone(time: Course, values: Course) -> PchipInterpolator:
     return PchipInterpolator(time, values)
 
 
-def duty(time: Course, values: Course) -> float:
-    """Share of the time above the middle, in whole periods: from the first rise through the middle to the last."""
+def duty(time: Course, values: Course, times: Peaks | None = None) -> float:
+    """Share of the time above the middle, in whole periods: from the first rise through the middle to the last.
+
+    Where there are not two rises, as in a course that drifts, from the first peak (`times`) to the last.
+    """
     beyond = values - (values.min() + values.max()) / 2
     at, rising = passes(_monotone(time, beyond), time, beyond)
     up = np.flatnonzero(rising)
+    if len(up) < 2 and times is not None and len(times) > 1:
+        inside = (at > times[0]) & (at < times[-1])
+        ends = np.concatenate([times[:1], at[inside], times[-1:]])
+        starts_above = bool(beyond[np.searchsorted(time, times[0])] > 0)  # a peak lies on a record or beside it
+        return float(np.diff(ends)[1 - starts_above::2].sum() / (times[-1] - times[0]))
     if len(up) < 2:
         raise UserError(f"duty: the variable rises {len(up)} times through its middle, not twice; simulate longer")
     lengths = np.diff(at[up[0]: up[-1] + 1])

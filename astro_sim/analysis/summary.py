@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import numpy as np
 
 from astro_sim.analysis import events
-from astro_sim.analysis.course import amplitude, crossings, oscillation
+from astro_sim.analysis.course import amplitude, oscillation
 from astro_sim.analysis.levels import constant_levels, encoding
 from astro_sim.analysis.spiking import firing_rates
 from astro_sim.analysis.waves import wave
@@ -55,7 +55,7 @@ def _element(recording: Recording, name: str, n: int, start: float) -> dict:
     return row | {"period_s": found.period, "period_spread_s": found.period_spread, "frequency_hertz": found.frequency,
                   "duty": found.duty, "rise_time_s": found.rise_time, "peaks_s": list(found.peak_times),
                   "peak_heights": list(found.peak_heights),
-                  "rises_s": [float(t) for t in crossings(recording, name, n, after=start)]}
+                  "rises_s": list(found.rises)}
 
 
 def _wave(recording: Recording, after: float) -> dict:
