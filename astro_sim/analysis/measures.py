@@ -15,8 +15,7 @@ from foundation.shapes import Array, Float
 
 PROMINENCE = 0.25  # of the range: a peak stands out from the lower of its two sides by at least so much
 SUSTAINED = 0.5    # of the first swing: what falls below it by the last is dying out
-FALLEN = 0.9       # of the first swing: a fall through all swings to less is held against where it leads
-STEADY = 0.8       # of the first of two swings: with two alone, less is dying out or not settled
+FALLEN = 0.05      # of the first swing: a fall through all swings by more, noise apart, is held against where it leads
 IRREGULAR = 0.4    # coefficient of variation of the intervals: above it they have no period
 DRIFTS = 0.1       # of a swing: cycles whose middles are farther from each other drift
 SILENT = 2.0       # longest intervals between peaks: no peak for so long at the end, and the oscillation is over
@@ -60,7 +59,7 @@ def no_oscillation(time: Course, values: Course, times: Peaks) -> str | None:
     if len(times) < 2:
         return f"has {len(times)} peaks, not two"
     swings = np.array([np.ptp(cycle) for cycle in _cycles(time, values, times)])
-    if _dying(swings):
+    if _dying(swings, _noise(values)):
         return f"dies out: its swings fall from {swings[0]:.6g} to {swings[-1]:.6g}"
     if time[-1] - times[-1] > SILENT * np.diff(times).max():
         return f"is over: its last peak is at {times[-1]:.6g} s, {time[-1] - times[-1]:.3g} s before the end"
@@ -74,20 +73,22 @@ def _cycles(time: Course, values: Course, times: Peaks) -> list[np.ndarray]:
     return [values[(time >= a) & (time <= b)] for a, b in pairwise(times)]
 
 
-def _dying(swings: Float[Array, "cycle"]) -> bool:
+def _dying(swings: Float[Array, "cycle"], noise: float) -> bool:
     """Whether swings end near nothing: they have fallen far, or fall towards less than half of the last.
 
     Where three swings at equal distances lead is Aitken's limit: 0 for a decaying spiral, the limit cycle's swing for
-    a course that settles on one.
+    a course that settles on one. Of two swings that fall nobody can tell.
     """
     swings = _without_outliers(swings)
     first, last, count = swings[0], swings[-1], len(swings)
-    if last < SUSTAINED * first or count < 3:
-        return bool(count > 1 and last < (SUSTAINED if count > 2 else STEADY) * first)
+    if last < SUSTAINED * first:
+        return True
+    if (np.diff(swings) >= 0).any() or first - last <= FALLEN * first + 4 * noise:  # that of a swing's two extrema
+        return False
+    if count == 2:
+        return True
     middle = (count - 1) // 2
     early, late = swings[0] - swings[middle], swings[middle] - swings[2 * middle]
-    if (np.diff(swings) >= 0).any() or last > (FALLEN if count == 3 else (1 + FALLEN) / 2) * first:
-        return False
     return bool(early <= late or swings[2 * middle] - late**2 / (early - late) < SUSTAINED * last)
 
 

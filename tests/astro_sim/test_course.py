@@ -34,14 +34,12 @@ TIME = 0.1 * np.arange(600)
 NOISE = np.random.default_rng(3).standard_normal(600)
 
 
-@pytest.mark.parametrize("keeps", [0.2, 0.5, 0.7, 0.85, 0.93])
+@pytest.mark.parametrize("keeps", [0.2, 0.5, 0.7, 0.85, 0.92])
 @pytest.mark.parametrize("cycles", [3.3, 5.2, 11.7])
 def test_a_decaying_spiral_is_no_oscillation(keeps, cycles):
     """Each swing `keeps` a share of the one before; the course ends after `cycles` of them."""
     period = 60 / cycles
     spiral = 0.3 + keeps ** (TIME / period) * np.sin(2 * np.pi * TIME / period)
-    if keeps ** (cycles - 2) > 0.9 or cycles < 4 and keeps > 0.8:
-        return  # fallen too little to be told from one that settles
     assert "no oscillation" in both(spiral)
 
 
@@ -81,7 +79,7 @@ def test_a_chaotic_course_has_the_mean_period_of_its_phase():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("level", "said"), [("0.68 umolar", "dies out"), ("0.66 umolar", "dies out"),
+@pytest.mark.parametrize(("level", "said"), [("0.68 umolar", "dies out"), ("0.65 umolar", "dies out"),
                                              ("0.6 umolar", None)])
 def test_above_the_hopf_point_nothing_oscillates(level, said):
     """AM: Hopf at 0.636882 uM; well above it every course spirals into the equilibrium."""
