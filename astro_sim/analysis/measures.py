@@ -59,7 +59,7 @@ def no_oscillation(time: Course, values: Course, times: Peaks) -> str | None:
     if len(times) < 2:
         return f"has {len(times)} peaks, not two"
     swings = np.array([np.ptp(cycle) for cycle in _cycles(time, values, times)])
-    if _dying(swings, _noise(values)):
+    if _dying(swings, noise(values)):
         return f"dies out: its swings fall from {swings[0]:.6g} to {swings[-1]:.6g}"
     if time[-1] - times[-1] > SILENT * np.diff(times).max():
         return f"is over: its last peak is at {times[-1]:.6g} s, {time[-1] - times[-1]:.3g} s before the end"
@@ -73,7 +73,7 @@ def _cycles(time: Course, values: Course, times: Peaks) -> list[np.ndarray]:
     return [values[(time >= a) & (time <= b)] for a, b in pairwise(times)]
 
 
-def _dying(swings: Float[Array, "cycle"], noise: float) -> bool:
+def _dying(swings: Float[Array, "cycle"], noisy: float) -> bool:
     """Whether swings end near nothing: they have fallen far, or fall towards less than half of the last.
 
     Where three swings at equal distances lead is Aitken's limit: 0 for a decaying spiral, the limit cycle's swing for
@@ -83,7 +83,7 @@ def _dying(swings: Float[Array, "cycle"], noise: float) -> bool:
     first, last, count = swings[0], swings[-1], len(swings)
     if last < SUSTAINED * first:
         return True
-    if (np.diff(swings) >= 0).any() or first - last <= FALLEN * first + 4 * noise:  # that of a swing's two extrema
+    if (np.diff(swings) >= 0).any() or first - last <= FALLEN * first + 4 * noisy:  # that of a swing's two extrema
         return False
     if count == 2:
         return True
@@ -92,7 +92,7 @@ def _dying(swings: Float[Array, "cycle"], noise: float) -> bool:
     return bool(early <= late or swings[2 * middle] - late**2 / (early - late) < SUSTAINED * last)
 
 
-def _noise(values: Course) -> float:
+def noise(values: Course) -> float:
     """Standard deviation of what differs between neighbours beside a smooth course, from differences of order four.
 
     Those of white noise are sqrt(70) times as large; of the course itself they are next to nothing.
@@ -127,7 +127,7 @@ def rises(time: Course, values: Course) -> Float[Array, "rise"]:
         return np.empty(0)
     beyond = values - (values.min() + values.max()) / 2
     at, _ = passes(CubicSpline(time, beyond), time, beyond)
-    known = np.abs(beyond) > min(3 * _noise(values), PROMINENCE / 2 * np.ptp(values))
+    known = np.abs(beyond) > min(3 * noise(values), PROMINENCE / 2 * np.ptp(values))
     known[[0, -1]] = True  # a rise may be cut off by an end of the recording
     where = np.flatnonzero(known)
     above = beyond[where] > 0

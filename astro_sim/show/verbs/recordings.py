@@ -17,9 +17,12 @@ PICTURES = (".png", ".svg", ".pdf")
 def analyse(
     file: RecordingFile,
     after: Annotated[str | None, typer.Option(help="Leave out what comes before. Default: the first half.")] = None,
+    events: Annotated[Many, typer.Option(metavar="VARIABLE>LEVEL", help="Also detect events, such as \"C>0.3 uM\" or, "
+                                         "downward, \"h<0.5\"; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
     """Ranges and oscillations of every variable; waves, equilibria, AM/FM encoding and events where they apply."""
+    from astro_sim.analysis.detection import detect
     from astro_sim.analysis.summary import summarise, text
     from astro_sim.parameter import read
     from astro_sim.recording.recording import PartialRecording, Recording
@@ -29,8 +32,12 @@ def analyse(
         recording = Recording.load(file)
     if recording.partial:
         print(f"note: {recording.said_partial}", file=sys.stderr)
+    detected = [detect(recording, condition, after=start or 0.0) for condition in events or ()]
     summary = summarise(recording, start)
-    return print_json(summary) if as_json else print(text(summary))
+    if as_json:
+        told = [found.statistics() | {"events": found.to_dict()} for found in detected]
+        return print_json(summary | ({"detected": told} if detected else {}))
+    return print("\n".join([text(summary), *(f"\n{found}" for found in detected)]))
 
 
 def plot(
