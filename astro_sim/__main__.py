@@ -1,6 +1,6 @@
 """The simulator's command line, `astro-sim` or `python -m astro_sim`: its verbs, each a function in show/verbs/."""
 
-from astro_sim.show.verbs import benchmark, dynamics, models, recordings, simulations
+from astro_sim.show.verbs import benchmark, dynamics, models, recordings, simulations, sweeps
 from foundation.cli import program, run
 
 app = program("""Simulate neurons and astrocytes; every parameter has a unit and a source.
@@ -31,7 +31,7 @@ VERBS = {
     "cite": models.cite,
     "protocols": models.protocols,
     "run": simulations.run_model,
-    "sweep": simulations.sweep_model,
+    "sweep": sweeps.sweep_model,
     "analyse": recordings.analyse,
     "plot": recordings.plot,
     "scan": dynamics.scan_model,

@@ -15,7 +15,7 @@ from foundation.usage import as_called, called_as_script, in_house_style, is_usa
 PROGRESS = "ASTRO_PROGRESS"
 ENDING = f"""\b
 --debug, anywhere on the line, shows the traceback of an error.
-Exit codes: 0 ok, 2 bad input, 3 damaged file, 4 resource, 130 interrupted.
+Exit codes: 0 ok, 1 a point of a sweep failed, 2 bad input, 3 damaged file, 4 resource, 130 interrupted.
 On a terminal long work shows a bar, elsewhere a line now and then; {PROGRESS}=0 turns both off.
 """
 COMPLETION = "Shell completion: --install-completion, or --show-completion to look at it first."

@@ -1,15 +1,16 @@
 """What a sweep gave: which points there are, their recordings, and what failed; as a table, a picture, frames."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astro_sim.parameter import split_quantity
+from astro_sim.parameter import Amount
 from astro_sim.recording.labels import label
 from astro_sim.recording.recording import Recording
+from astro_sim.run.varied import flat, number, unit_of
 from foundation.errors import UserError
 from foundation.table import Table
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from astro_sim.run.varied import Layout
 
 SHOWN = 30  # rows of a table; more are counted
 NAMED = 8  # lines that a legend names
@@ -38,14 +41,14 @@ class Outcome:
     @property
     def varied(self) -> dict[str, dict[str, object]]:
         """What tells the points apart: name of a point -> {name of a keyword, as in `grid`: its value}."""
-        flat = {name: _flat(point) for name, point in self.points.items()}
-        keys = dict.fromkeys(key for values in flat.values() for key in values)
-        differ = [key for key in keys if len({str(values.get(key)) for values in flat.values()}) > 1]
-        return {name: {key: values.get(key) for key in differ} for name, values in flat.items()}
+        told = {name: flat(point) for name, point in self.points.items()}
+        keys = dict.fromkeys(key for values in told.values() for key in values)
+        differ = [key for key in keys if len({str(values.get(key)) for values in told.values()}) > 1]
+        return {name: {key: values.get(key) for key in differ} for name, values in told.items()}
 
     def recordings(self) -> Iterator[tuple[str, Recording]]:
         """Name and recording of every point that has one, in the order of `points`; each loaded when its turn comes."""
-        files = {path.stem: path for path in (*self.done, *self.kept)}
+        files = self._files()
         return ((name, Recording.load(files[name])) for name in self.points if name in files)
 
     def table(self) -> Table:
@@ -66,8 +69,11 @@ class Outcome:
 
         rows, units = {}, {}
         for name, recording in self.recordings():
-            values, named = _numbers(self.varied[name])
-            units |= named
+            values = {}
+            for key, value in self.varied[name].items():
+                unit = unit_of(self.points[name], key)
+                values[key] = number(value, unit, key)
+                units |= {key: unit} if unit else {}
             for variable in recording:
                 series = np.asarray(recording[variable].values)
                 values |= {f"{variable}.lowest": series.min(), f"{variable}.highest": series.max(),
@@ -77,33 +83,57 @@ class Outcome:
         frame.attrs["units"] = units
         return frame
 
-    def to_xarray(self) -> "xarray.Dataset":
-        """All recordings side by side along the dimension "point", what was varied as coordinates.
+    def to_xarray(self, *names: str, after: Amount | None = None, **functions: Callable[[Recording], float]
+                  ) -> "xarray.Dataset":
+        """One Dataset along what was varied: each a dimension with its values and unit where the points fill a grid.
 
-        Errors: `UserError` where they have not the same times and elements.
+        names: recorded variables, read from disk when they are used (default: all); or numbers of each recording, as
+        "period(C)" or "event_rate(C>0.3 uM)" (`analysis.MEASURES`). functions: numbers of one's own, NAME=function of a
+        recording. after: what to leave out of each (s). A point without a value is NaN, and "NAME: why not" says why.
+        Points that fill no grid stand along the dimension "point". Errors: `UserError` for an unknown name, and where
+        recordings have other times and elements.
         """
-        import xarray as xr
+        from astro_sim.run import side_by_side
 
-        sets, varied = [], []
-        for name, recording in self.recordings():
-            data = recording.to_xarray()[list(recording.variables)]
-            data.attrs.clear()  # each recording's own hashes
-            varied.append({"point": name, **_numbers(self.varied[name])[0]})
-            sets.append(data)
-        if not sets:
-            raise UserError("sweep: no point was recorded, so there is nothing to put side by side")
-        if any(not one.indexes["time"].equals(sets[0].indexes["time"]) or one.sizes != sets[0].sizes for one in sets):
-            raise UserError("sweep: the recordings have other times or elements; put those side by side that have the "
-                            "same, with recordings()")
-        coordinates = {key: ("point", [values.get(key) for values in varied]) for key in varied[0]}
-        return xr.concat(sets, "point").assign_coords(coordinates)
+        layout, numbers = self._layout(), {name: name for name in names if "(" in name} | functions
+        parts = []
+        if numbers:
+            parts.append(side_by_side.measured(layout, self.recordings(), numbers, after=after))
+        variables = [name for name in names if name not in numbers]
+        if variables or not numbers:
+            files = self._files()
+            kept = {name: files[name] for name in layout.places if name in files}
+            parts.append(side_by_side.recorded(layout, kept, variables))
+        return parts[0] if len(parts) == 1 else parts[1].assign(parts[0].data_vars)
 
-    def plot(self, name: str | None = None, ax: "Axes | None" = None) -> "Figure":
+    def _files(self) -> dict[str, Path]:
+        return {path.stem: path for path in (*self.done, *self.kept)}
+
+    def _layout(self) -> "Layout":
+        """Where the points stand; those of a row are the recorded ones alone."""
+        from astro_sim.run.varied import layout
+
+        whole = layout(self.points, self.varied)
+        if not whole.columns:
+            return whole
+        recorded, varied = self._files(), self.varied
+        there = {name: self.points[name] for name in self.points if name in recorded}
+        return layout(there, {name: varied[name] for name in there}) if there else whole
+
+    def plot(self, name: str | Callable[[Recording], float] | None = None, ax: "Axes | None" = None, *,
+             after: Amount | None = None) -> "Figure":
         """One variable (default: the first) of all points over time, in a new picture or the axes given; a Figure.
 
-        Of several elements it is their mean. Errors: `UserError` where nothing was recorded, for an unknown variable,
-        and where matplotlib is missing.
+        Of several elements it is their mean. A number of each recording instead, as "period(C)" or a function: a line
+        over what was varied, a heat map over two; points that have none are shown as such. Errors: `UserError` where
+        nothing was recorded, for an unknown name, and where matplotlib is missing.
         """
+        if callable(name) or (name and "(" in name):
+            from astro_sim.run.sweep_plot import plot_measured
+
+            called = name if isinstance(name, str) else getattr(name, "__name__", "number")
+            numbers = self.to_xarray(name, after=after) if isinstance(name, str) else self.to_xarray(**{called: name})
+            return plot_measured(numbers[called], ax)
         from foundation.pictures import panels, shades
 
         recorded = list(self.recordings())
@@ -130,27 +160,3 @@ class Outcome:
 
     def _said(self) -> str:
         return f"sweep: {len(self.done)} done, {len(self.kept)} were there, {len(self.failed)} failed"
-
-
-def _flat(point: Mapping) -> dict[str, object]:
-    """A point's keywords by the names that `grid` takes; what drives an input by a course of its own is told as one."""
-    flat = {key: value for key, value in point.items() if key not in ("parameters", "initial", "protocol", "options")}
-    flat |= dict(point.get("parameters") or {})
-    flat |= {f"initial.{key}": value for key, value in (point.get("initial") or {}).items()}
-    flat |= {f"option.{key}": value for key, value in (point.get("options") or {}).items()}
-    protocol = point.get("protocol") or ()
-    for drive in protocol if isinstance(protocol, list | tuple) else (protocol,):
-        held = getattr(drive, "kind", None) == "constant" and getattr(drive, "elements", None) is None
-        flat |= {f"input.{drive.input}": drive.values[0]} if held else {f"protocol {drive}"[:60]: "yes"}
-    return flat
-
-
-def _numbers(values: Mapping[str, object]) -> tuple[dict[str, object], dict[str, str]]:
-    """Texts with a unit as numbers, and their units; all else as it is."""
-    numbers, units = {}, {}
-    for key, value in values.items():
-        try:
-            numbers[key], units[key] = split_quantity(value, key) if isinstance(value, str) else (value, "1")
-        except UserError:
-            numbers[key] = value
-    return numbers, units

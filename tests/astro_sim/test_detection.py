@@ -139,10 +139,10 @@ def test_what_cannot_be_found_is_said(use, says):
 @pytest.mark.slow
 def test_the_verb(astro_sim):
     assert astro_sim("run", "li_rinzel", "--protocol", "constant:input=ip3,value=0.5 umolar", "--dt", "20 ms",
-                     "--out", "c.nc")[0] == 0
+                     "--duration", "90 s", "--out", "c.nc")[0] == 0
     code, out, _ = astro_sim("analyse", "c.nc", "--events", "C>0.3uM", "--events", "h<0.5")
     assert code == 0 and "events C>0.3uM" in out and "events h<0.5" in out
-    code, out, _ = astro_sim("analyse", "c.nc", "--events", "C>0.3 uM", "--json")
+    code, out, _ = astro_sim("analyse", "c.nc", "--events", "C>0.3 uM", "--after", "40 s", "--json")
     found = json.loads(out)["detected"][0]
     assert found["interval_s"]["mean"] == pytest.approx(11.492, abs=5e-3)  # SCIENCE.md 2.1, at a step of 20 ms
     assert found["events"][0]["peak"] == pytest.approx(0.4446, abs=5e-3)

@@ -19,7 +19,8 @@ from astro_sim.parameter import Parameter
 from astro_sim.plan import prepare
 from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import simulate
-from astro_sim.run.sweeps import _finished, grid, name_of, sweep
+from astro_sim.run.sweep_work import finished
+from astro_sim.run.sweeps import grid, name_of, sweep
 from foundation import cli
 from foundation.errors import ResourceError, UserError
 
@@ -160,7 +161,7 @@ def test_one_program_runs_all_points_of_a_sweep(tmp_path, monkeypatch):
         kept, wanted = Recording.load(tmp_path / f"{name_of(point)}.nc"), simulate(**{**point, "backend": "numpy"})
         # the same operations, rounded differently where the compiler orders them otherwise
         assert np.abs(kept["v"].values - wanted["v"].values).max() <= 1e-12 * np.abs(wanted["v"].values).max()
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] + 5 * [".nc"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".json"] + 5 * [".nc"]
     assert sweep(points[:2], tmp_path, executor=Here()).kept
     assert len(compiled) == 1
 
@@ -238,14 +239,14 @@ def test_two_sweeps_at_once_share_a_folder(tmp_path):
     for outcome in outcomes:
         assert not outcome.failed
         assert {path.name for path in (*outcome.done, *outcome.kept)} == names
-    assert {path.name for path in tmp_path.iterdir()} == names
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "index.csv"}
     assert all(Recording.load(tmp_path / name) for name in names)
 
 
 def test_a_process_that_dies_takes_no_other_point_along():
     """Each piece of work is a function and its arguments; here one of three ends the process that runs it."""
     work = {"first": (len, "12"), "deadly": (os._exit, 3), "last": (len, "123")}
-    ended = dict(_finished(work, None, 1))
+    ended = dict(finished(work, None, 1))
     assert isinstance(ended.pop("deadly").exception(), BrokenExecutor)
     assert {name: future.result() for name, future in ended.items()} == {"first": 2, "last": 3}
 

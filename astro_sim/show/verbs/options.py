@@ -2,13 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from astro_sim.plan import DEFAULT_DT, DEFAULT_DURATION
 from foundation.errors import UserError
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PICTURES = (".png", ".svg", ".pdf")
 Many = list[str] | None
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A name from the verb list, NAME:SET, or one of your "
                                           "own as file.py:MODEL or file.py:MODEL:SET.")]
@@ -25,7 +29,22 @@ RecordEvery = Annotated[str | None, typer.Option("--record-every", help="Recordi
 Method = Annotated[str | None, typer.Option("--method", help="euler, rk2, rk4, exponential_euler; heun or milstein "
                                             "where the model has noise. Default: the model's own.")]
 __all__ = ["DEFAULT_DT", "DEFAULT_DURATION", "Duration", "Force", "Json", "Many", "Method", "ModelName", "Options",
-           "Protocols", "RecordEvery", "RecordingFile", "SetName", "Step", "check_out", "pairs"]
+           "Protocols", "RecordEvery", "RecordingFile", "SetName", "Step", "check_out",
+           "check_picture", "pairs", "save_picture"]
+
+
+def check_picture(out: Path | None, option: str) -> None:
+    """Refuse a picture of a kind that cannot be written."""
+    if out is not None and out.suffix not in PICTURES:
+        raise UserError(f"{option}: {out} ends in none of {', '.join(PICTURES)}; choose one of them")
+
+
+def save_picture(figure: "Figure", out: Path) -> None:
+    """Write a picture whole or not at all."""
+    from foundation.files import replacing
+
+    with replacing(out) as temporary:
+        figure.savefig(temporary, format=out.suffix[1:], dpi=160)
 
 
 def pairs(option: str, texts: Many) -> dict[str, str]:

@@ -7,11 +7,8 @@ from typing import Annotated
 
 import typer
 
-from astro_sim.show.verbs.options import Force, Json, Many, RecordingFile, check_out
+from astro_sim.show.verbs.options import Force, Json, Many, RecordingFile, check_out, check_picture, save_picture
 from foundation.cli import print_json
-from foundation.errors import UserError
-
-PICTURES = (".png", ".svg", ".pdf")
 
 
 def analyse(
@@ -49,15 +46,12 @@ def plot(
 ) -> None:
     """A panel for each variable of a recording, axes with words and units."""
     from astro_sim.recording.recording import Recording
-    from foundation.files import replacing
 
-    if out.suffix not in PICTURES:
-        raise UserError(f"--out: {out} ends in none of {', '.join(PICTURES)}; choose one of them")
+    check_picture(out, "--out")
     check_out(out, force)
     recording = Recording.load(file)
     figure = recording.plot(variable)
-    with replacing(out) as temporary:
-        figure.savefig(temporary, format=out.suffix[1:], dpi=160)
+    save_picture(figure, out)
     if as_json:
         drawn = variable or list(recording.variables)
         return print_json({"out": str(out), "recording": recording.hash, "variables": drawn})

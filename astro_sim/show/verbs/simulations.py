@@ -1,4 +1,4 @@
-"""The verbs run and sweep: simulate once, or over every combination of values."""
+"""The verb run: simulate once, or once for each of several seeds."""
 
 import sys
 from pathlib import Path
@@ -110,30 +110,3 @@ def _recorded(planned: "Plan", out: Path, limits: dict, *, streamed: bool, progr
     recording = simulation.run(planned, progress=progress, memory_limit=limits["memory_limit"])
     recording.save(out)
     return report.summary(recording, out), recording
-
-
-def sweep_model(
-    model: ModelName,
-    out: Annotated[Path, typer.Option(help="The folder for the recordings; those already there are kept.")],
-    vary: Annotated[list[str], typer.Option(help="NAME=VALUE UNIT,VALUE UNIT,...: all combinations. NAME is a "
-                                            "parameter, initial.NAME, input.NAME or seed.")],
-    protocol: Protocols = None, option: Options = None, set_name: SetName = None,
-    duration: Duration = DEFAULT_DURATION, dt: Step = DEFAULT_DT, record_every: RecordEvery = None,
-    method: Method = None,
-    backend: Annotated[str, typer.Option(help="numpy, cython, or cpp: one program for the sweep.")] = "numpy",
-    shard: Annotated[str, typer.Option(help="I/N: only the I-th of N parts.")] = "1/1",
-    workers: Annotated[int | None, typer.Option(help="Processes; as many as cores by default.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Simulate every combination of parameter values, each into a file named by its hash."""
-    from astro_sim.run.sweeps import grid, sweep
-
-    varied = {name: [value.strip() for value in values.split(",")] for name, values in pairs("vary", vary).items()}
-    points = grid(varied, model=model, protocol=protocol, options=pairs("option", option), parameter_set=set_name,
-                  duration=duration, dt=dt, record_every=record_every, method=method, backend=backend)
-    outcome = sweep(points, out, workers=workers, shard=shard, progress=not as_json)
-    if as_json:
-        return print_json({"done": [str(path) for path in outcome.done], "kept": [str(path) for path in outcome.kept],
-                           "failed": outcome.failed})
-    print(f"{out}: {len(outcome.done)} done, {len(outcome.kept)} were there, {len(outcome.failed)} failed")
-    return print("".join(f"  {name[:12]}: {message}\n" for name, message in outcome.failed.items()), end="")

@@ -1,0 +1,56 @@
+"""The index of a sweep's folder, a CSV that a person reads: which file holds which values, and what failed."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from astro_sim.run.varied import flat, number, unit_of
+from foundation.errors import DamagedFileError
+from foundation.files import write_text
+
+HEADS = ("file", "what became of it")
+
+
+def index_path(folder: Path, shard: str) -> Path:
+    """index.csv; each shard writes its own, so that none waits for another."""
+    return folder / ("index.csv" if shard == "1/1" else f"index.{shard.replace('/', '-of-')}.csv")
+
+
+def write_index(path: Path, points: Mapping[str, Mapping], became: Mapping[str, str]) -> Path:
+    """Add the points of a sweep to the index at `path`; rows of other sweeps in the folder stay.
+
+    points: keywords by name; became: name -> "recorded", or why it failed.
+    """
+    rows = _read(path)
+    for name, point in points.items():
+        rows[f"{name}.nc"] = {HEADS[0]: f"{name}.nc", HEADS[1]: became[name], **_told(point)}
+    heads = list(dict.fromkeys([*HEADS, *(head for row in rows.values() for head in row)]))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, heads, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows.values())
+    write_text(path, text.getvalue())
+    return path
+
+
+def _told(point: Mapping) -> dict[str, str]:
+    """A point's keywords under heads with their units."""
+    row = {}
+    for key, value in flat(point).items():
+        unit = unit_of(point, key)
+        if value is not None:
+            row[f"{key} ({unit})" if unit not in ("", "1") else key] = str(number(value, unit, key))
+    return row
+
+
+def _read(path: Path) -> dict[str, dict[str, str]]:
+    """The rows of an index by file. Errors: `DamagedFileError` for a file that is no index."""
+    if not path.exists():
+        return {}
+    with open(path, newline="", encoding="utf-8") as stream:
+        reader = csv.DictReader(stream)
+        if tuple(reader.fieldnames or ())[:2] != HEADS:
+            raise DamagedFileError(f"{path} is not the index of a sweep (its first column is not '{HEADS[0]}'); remove "
+                                   "it, and run the sweep again")
+        return {row[HEADS[0]]: {head: text for head, text in row.items() if text and head} for row in reader}
