@@ -113,12 +113,8 @@ class Outcome:
         """Where the points stand; those of a row are the recorded ones alone."""
         from astro_sim.run.varied import layout
 
-        whole = layout(self.points, self.varied)
-        if not whole.columns:
-            return whole
-        recorded, varied = self._files(), self.varied
-        there = {name: self.points[name] for name in self.points if name in recorded}
-        return layout(there, {name: varied[name] for name in there}) if there else whole
+        whole, recorded = layout(self.points, self.varied), self._files()
+        return whole if len(whole.shape) > 1 or whole.axes[0].name != "point" or not recorded else whole.only(recorded)
 
     def plot(self, name: str | Callable[[Recording], float] | None = None, ax: "Axes | None" = None, *,
              after: Amount | None = None) -> "Figure":

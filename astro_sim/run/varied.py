@@ -1,7 +1,7 @@
 """What tells the points of a sweep apart, as numbers with a unit: the coordinates of tables, frames and pictures."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from astro_sim.parameter import Parameter, convert, read
 from astro_sim.plan import find_model
@@ -35,6 +35,13 @@ class Layout:
     def shape(self) -> tuple[int, ...]:
         """How many places there are along each axis."""
         return tuple(len(axis.values) for axis in self.axes)
+
+    def only(self, names: Collection[str]) -> "Layout":
+        """A row without the points that are not named."""
+        kept = [n for name, (n,) in self.places.items() if name in names]
+        axes, columns = (tuple(replace(axis, values=tuple(axis.values[n] for n in kept)) for axis in part)
+                         for part in (self.axes, self.columns))
+        return Layout(axes, {name: (n,) for n, name in enumerate(axes[0].values)}, columns)
 
 
 def flat(point: Mapping) -> dict[str, object]:
