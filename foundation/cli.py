@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from foundation import notes
 from foundation.errors import UserError
 from foundation.usage import as_called, called_as_script, in_house_style, is_usage_error
 
@@ -71,7 +72,8 @@ def run(app: typer.Typer) -> None:
     if debug:
         sys.argv.remove("--debug")
     try:
-        code = _command(app)(standalone_mode=False)
+        with notes.on_stderr():
+            code = _command(app)(standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more to say

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from astro_sim.brian.arriving import Arriving, from_protocol, from_steps
 from astro_sim.brian.coupling import extrapolate, extrapolated, grid_operation
 from astro_sim.brian.inputs import inputs_of
 from astro_sim.brian.left_open import LeftOpen
@@ -100,7 +101,7 @@ class _Builder:
             # a source without a protocol is silent, and a population may have no element: they are not built
             if connection.by_fft(plan.options):
                 network.add(grid_operation(plan, connection, self.groups[connection.target], clock=self.clock))
-            elif {connection.source, connection.target} <= self.groups.keys():
+            elif self._sends(connection) and connection.target in self.groups:
                 network.add(*self._synapses(connection, pairs.pop(connection.name),
                                             functools.partial(left_open.lend, connection, holder)))
         monitors, events = self._monitors()
@@ -134,6 +135,8 @@ class _Builder:
         if population.name in self.outside.spikes:
             return self.outside.spikes[population.name].group
         plan, size = self.plan, population.size(self.plan.options)
+        if all(one.arriving for one in plan.model.active_connections(plan.options) if one.source == population.name):
+            return None  # each connection has a group of its own, which sends when the spikes arrive
         elements, steps = spike_steps(plan.trains(population.name), size, dt=plan.dt, steps=plan.steps)
         if len(elements) == 0:
             return None
@@ -185,8 +188,15 @@ class _Builder:
         events = {key: getattr(connection, key) for key in ("on_pre", "on_post") if getattr(connection, key)}
         if connection.delay:
             events["delay"] = self.values[connection.delay]
-        synapses = brian2.Synapses(self.groups[connection.source], self.groups[connection.target],
-                                   connection.equations, namespace=self.values, method=self.plan.method,
+        arriving = self._arriving(connection)
+        if arriving is None:
+            return []
+        if connection.arriving:
+            events |= {"on_pre": arriving.on_pre, "delay": arriving.delay * self.plan.dt * brian2.second}
+        counting = f"\n{arriving.count} : integer" if arriving.count else ""
+        sender = arriving.group or self.groups[connection.source]
+        synapses = brian2.Synapses(sender, self.groups[connection.target], connection.equations + counting,
+                                   namespace={**self.values, **arriving.namespace}, method=self.plan.method,
                                    clock=self.clock, name=self._name(connection.name), on_event=connection.on_event,
                                    **events)
         lend(synapses, *synapses._pathways)
@@ -204,7 +214,25 @@ class _Builder:
         for name, population in connection.reads.items():  # element k of the other population, for pair k
             synapses.variables.add_reference(name, self.groups[population], name, index="_idx")
         self._order(synapses, connection)
-        return [synapses]
+        if arriving.count:
+            setattr(synapses, arriving.count, -1)
+        return [synapses] + ([arriving.group] if arriving.group else [])
+
+    def _protocol_sends(self, connection: Connection) -> bool:
+        return connection.source in self.senders and connection.source not in self.outside.spikes
+
+    def _sends(self, connection: Connection) -> bool:
+        """Whether a connection has a source: its own group, or one that is made for its arrivals."""
+        return connection.source in self.groups or bool(connection.arriving and self._protocol_sends(connection))
+
+    def _arriving(self, connection: Connection) -> Arriving | None:
+        """How spikes arrive; None where none does."""
+        if not connection.arriving:
+            return Arriving(connection.on_pre or "")
+        if self._protocol_sends(connection):
+            return from_protocol(self.plan, connection, clock=self.clock,
+                                 name=self._name(f"{connection.name}_arrivals"))
+        return from_steps(self.plan, connection)
 
     def _order(self, synapses: Any, connection: Connection) -> None:
         """When in a step a connection sums, and when its spikes act."""
@@ -212,7 +240,7 @@ class _Builder:
             # after the spikes and inputs of a step, before its record (which then shows the sum that the step takes),
             # and before any state moves, whatever the names
             updater.when, updater.order = "before_start", connection.order + 100
-        if connection.source in self.senders and connection.source not in self.outside.spikes:
+        if self._protocol_sends(connection):
             # after the spikes, before what is computed once a step and before the record
             synapses.pre.when, synapses.pre.order = "before_start", connection.order - 100
         elif connection.on_pre:

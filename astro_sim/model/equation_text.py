@@ -17,7 +17,8 @@ from foundation.errors import UserError
 
 FUNCTIONS = frozenset({"exp", "log", "tanh", "sqrt", "abs", "sign", "clip", "int", "sin", "cos", "rand", "randn",
                        "timestep"})
-BUILT_IN = frozenset({"t", "dt", "i", "j", "N", "N_pre", "N_post", "lastspike", "not_refractory", "inf", "pi"})
+ARRIVING = frozenset({"since_arrival", "arrival_time"})  # in what a spike does: see protocols/arrivals.py
+BUILT_IN = ARRIVING | {"t", "dt", "i", "j", "N", "N_pre", "N_post", "lastspike", "not_refractory", "inf", "pi"}
 
 _LINE = re.compile(r"(?:d(?P<ode>\w+)/dt\s*=|(?P<name>\w+)\s*=|(?P<bare>\w+))\s*(?P<rhs>.*?)\s*:\s*(?P<unit>[^:()]+?)"
                    r"\s*(?:\((?P<flags>[^)]*)\))?")
@@ -54,12 +55,17 @@ def lines(text: str) -> tuple[Line, ...]:
 @functools.lru_cache(maxsize=1024)
 def symbols(expression: str) -> frozenset[str]:
     """Names that an expression (or a block of statements, as in a reset) reads or writes, without functions."""
+    return frozenset(name for name in names(expression) - FUNCTIONS - BUILT_IN if not noisy(name))
+
+
+@functools.lru_cache(maxsize=1024)
+def names(expression: str) -> frozenset[str]:
+    """All names in an expression or a block of statements, Brian2's own too."""
     try:
         tree = ast.parse(expression.strip())
     except SyntaxError as error:
         raise UserError(f"ODE text: cannot read the expression '{expression}'") from error
-    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return frozenset(name for name in found - FUNCTIONS - BUILT_IN if not noisy(name))
+    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
 
 
 def noisy(expression: str) -> bool:

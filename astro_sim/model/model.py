@@ -5,10 +5,10 @@ not used, is refused, so a value that looks like part of a model always is one.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from astro_sim.model.equation_text import Line, lines, noisy, symbols
+from astro_sim.model.equation_text import ARRIVING, Line, lines, names, noisy, symbols
 from astro_sim.model.option import Option, Options
 from astro_sim.model.parts import (
     Belonging,
@@ -26,6 +26,7 @@ from foundation.errors import UserError, choose
 from foundation.outside import modules_of_files
 from foundation.table import Table
 
+KNOWN_IN_ON_PRE = "stands for a spike's arrival, which is known in the on_pre of a connection alone"
 HOW = {  # what to do about names that are refused
     "used and not declared": "; give each a line of the equations, a Parameter in every set, or an Input",
     "declared and not used": "; use it in an equation, or take it out",
@@ -182,6 +183,7 @@ class Model:
             inputs = {i.variable for i in self.inputs.values() if i.population == population.name}
             used = set().union(*(symbols(text) for text in population.expressions()))
             self._refuse("used and not declared", population.name, used - own - inputs - parameters)
+            self._refuse(KNOWN_IN_ON_PRE, population.name, ARRIVING & _names(population.expressions()))
             self._refuse("declared and not used", population.name, inputs - used)
             used_anywhere |= used
         for connection in self.connections:
@@ -196,6 +198,9 @@ class Model:
 
     def _connection_symbols(self, connection: Connection, parameters: set[str]) -> set[str]:
         """Names that a connection uses, `_pre` and `_post` resolved; refuses what neither side declares."""
+        self._refuse(KNOWN_IN_ON_PRE, connection.name,
+                     ARRIVING & _names(text for text in connection.expressions() if text != connection.on_pre))
+        connection.arriving  # noqa: B018  refuses a text that uses both names
         own = {line.name for line in lines(connection.equations) if "summed" not in line.flags}
         sides = {end: {line.name for line in lines(self.population(name).equations)}
                  for end, name in (("_pre", connection.source), ("_post", connection.target))}
@@ -233,6 +238,10 @@ class Model:
         if names:
             place = f"model {self.name}" + (f", {where}" if where != self.name else "")
             raise UserError(f"{place}: {what}: {', '.join(sorted(names))}" + HOW.get(what, ""))
+
+
+def _names(texts: Iterable[str]) -> set[str]:
+    return set().union(*(names(text) for text in texts))
 
 
 def _unpacked(fields: bytes) -> Model:

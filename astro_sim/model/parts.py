@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from astro_sim.model.equation_text import lines
+from astro_sim.model.equation_text import ARRIVING, lines, names
 from astro_sim.model.option import Options
+from foundation.errors import UserError
 
 CLAUSES = ("threshold", "reset", "refractory", "events", "on_pre", "on_post", "on_event", "delay", "method")
 
@@ -79,6 +80,10 @@ class Connection(Text):
 
     `grid` gives the shape of the population where it is a regular grid and every element meets every other, by a weight
     of distance alone: the sum is then a convolution, by FFT, and there are no pairs. None: pair by pair.
+
+    A spike falls between steps where its time or its delay does. Where `on_pre` uses `since_arrival`, the time since
+    then, it runs on the first step after; where it uses `arrival_time`, on the last step before, so that the state may
+    be told what is to come: both are exact. Without them it runs on the nearest step.
     """
 
     name: str
@@ -101,6 +106,18 @@ class Connection(Text):
     def active(self, options: Options) -> bool:
         """Whether the connection is there with these options."""
         return all(options[name] in values for name, values in self.when.items())
+
+    @property
+    def arriving(self) -> str | None:
+        """`since_arrival` or `arrival_time`, whichever its effect uses; None where it runs on the nearest step.
+
+        Errors: `UserError` where it uses both.
+        """
+        found = sorted(ARRIVING & names(self.on_pre or ""))
+        if len(found) > 1:
+            raise UserError(f"{self.name}: on_pre uses {' and '.join(found)}, which belong to two steps; give each a "
+                            "connection of its own")
+        return found[0] if found else None
 
     def by_fft(self, options: Options) -> bool:
         """Whether positions are a grid with these options, so that the sum is a convolution."""

@@ -12,6 +12,7 @@ from astro_sim.parameter import ALLOWED, MUST_BE, Amount, Parameter, convert, re
 from astro_sim.plan.choice import find_model
 from astro_sim.plan.defaults import DEFAULT_DT, DEFAULT_DURATION, NOTHING
 from astro_sim.plan.plan import METHODS, Plan
+from astro_sim.plan.rounding import warn_of_rounding
 from astro_sim.protocols import Drive, Protocol, drives
 from astro_sim.protocols.course import Course, resolved
 from astro_sim.protocols.trains import Train
@@ -30,7 +31,8 @@ def prepare(model: str | Model, protocol: Protocol = None, *, parameter_set: str
             backend: str = "numpy", record_every: Amount | None = None) -> Plan:
     """Check everything and make a `Plan`; arguments as of `simulate`.
 
-    Raises `UserError` that names the field, the value and what is allowed.
+    Raises `UserError` that names the field, the value and what is allowed. Warns (`RoundedTimes`) where a given time
+    falls between steps and is moved.
     """
     chosen, parameter_set = find_model(model, parameter_set)
     for name, mapping in (("parameters", parameters), ("options", options), ("initial", initial)):
@@ -50,7 +52,9 @@ def prepare(model: str | Model, protocol: Protocol = None, *, parameter_set: str
     _check_sizes(plan)
     _check_protocol(plan)
     plan = replace(plan, inputs=_courses(plan))
-    return replace(plan, initial=_initial(plan, initial))
+    plan = replace(plan, initial=_initial(plan, initial))
+    warn_of_rounding(plan)
+    return plan
 
 
 def _check_method(model: Model, method: str) -> None:

@@ -138,6 +138,11 @@ def _count(given: Amount) -> int:
     return int(number)
 
 
+def nearest_steps(times: Float[np.ndarray, "..."], dt: float) -> Int[np.ndarray, "..."]:
+    """The step that is nearest to each of `times` (s); half a step goes up, so that spikes a step apart stay so."""
+    return np.floor(times / dt + 0.5 + 1e-6).astype(int)
+
+
 def spike_steps(trains: Sequence[Train], size: int, *, dt: float, steps: int
                 ) -> tuple[Int[np.ndarray, "spike"], Int[np.ndarray, "spike"]]:
     """(element, step) of every spike that `size` sources send in `steps` steps of dt (s), each at the nearest step.
@@ -147,8 +152,7 @@ def spike_steps(trains: Sequence[Train], size: int, *, dt: float, steps: int
     senders, sent = [np.zeros(0, int)], [np.zeros(0, int)]
     for train in trains:
         for element in range(size) if train.elements is None else train.elements:
-            # half a step goes up, rounding apart: spikes a step from each other stay so
-            at = np.floor(train.of(element) / dt + 0.5 + 1e-6).astype(int)
+            at = nearest_steps(train.of(element), dt)
             if (np.diff(at) < 1).any():
                 if not isinstance(train, Poisson):
                     raise UserError(f"dt: two spikes of {train.input} meet in one step of {dt:g} s; give a shorter "

@@ -9,6 +9,7 @@ from scipy.integrate import solve_ivp
 from astro_sim.models import MODELS
 from astro_sim.models.graupner_brunel import pairing_curve
 from astro_sim.parameter import Parameter
+from astro_sim.protocols import spikes
 from astro_sim.run.simulation import simulate
 from foundation.errors import UserError
 
@@ -59,7 +60,8 @@ def test_time_above_the_thresholds_is_exact():
 
 @pytest.mark.slow
 def test_the_recorded_share_is_that_of_the_coming_step():
-    recording = simulate("graupner_brunel", "pairing:offset=10 ms,period=50 ms,count=3", duration="0.3 s", dt="1 ms")
+    recording = simulate("graupner_brunel", "pairing:offset=10 ms,period=50 ms,count=3", duration="0.3 s", dt="1 ms",
+                         parameters={"D": "14 ms"})  # nothing arrives inside a step
     calcium = np.maximum(recording["c"].values, 1e-300)
     for name, theta in (("above_p", 1.3), ("above_d", 1.0)):
         wanted = np.clip(0.02 * np.log(calcium / theta) / 0.001, 0, 1)
@@ -89,14 +91,22 @@ def independent_rho(pre, post, until, start, delay=0.0137):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("offset", "start"), [(0.01, 0.0), (-0.02, 1.0)])
-def test_agrees_with_an_independent_solution(offset, start):
-    recording = simulate("graupner_brunel", f"pairing:offset={offset} s,period=50 ms,count=4,start=30 ms",
-                         initial={"rho": start}, duration="0.25 s", dt="0.1 ms")
-    pre = 0.03 + 0.05 * np.arange(4)
+@pytest.mark.parametrize(("offset", "start", "dt", "rel"), [
+    (0.01, 0.0, 1e-4, 1e-6), (-0.02, 1.0, 1e-4, 1e-6), (0.01, 0.0, 1e-3, 2e-5), (0.0, 0.0, 5e-3, 1e-3),
+    (-0.0123, 1.0, 5e-3, 1e-3), (0.0137, 0.0, 2e-3, 1e-4)])
+def test_agrees_with_an_independent_solution(offset, start, dt, rel):
+    """At any step, none of which has the spikes or the delay on it; of second order in it."""
+    pre = 0.03 + 0.0513 * np.arange(4)
+    recording = simulate("graupner_brunel", [spikes("pre", pre), spikes("post", pre + offset)], initial={"rho": start},
+                         duration="0.25 s", dt=dt)
     wanted = independent_rho(pre, pre + offset, 0.25, start)
     assert wanted != pytest.approx(start, abs=0.05)
-    assert recording["rho"].values[-1, 0] == pytest.approx(wanted, rel=1e-6)
+    assert recording["rho"].values[-1, 0] == pytest.approx(wanted, rel=rel)
+    calcium = np.zeros(len(recording.time))
+    for at, size in [*((t + 0.0137, 1.0) for t in pre), *((t + offset, 2.0) for t in pre)]:
+        since = recording.time - at
+        calcium += np.where(since > -1e-12, size * np.exp(-np.maximum(since, 0) / 0.02), 0)
+    assert recording["c"].values[:, 0] == pytest.approx(calcium, rel=1e-9, abs=1e-12)
 
 
 @pytest.mark.slow
