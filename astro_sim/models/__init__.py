@@ -1,7 +1,8 @@
 """The models, by hand: one line here and one file beside make a new one. Importing this loads no Brian2."""
 
 from astro_sim.model import Model
-from astro_sim.models import associative_memory, astrocyte_network, gchi, li_rinzel
+from astro_sim.models import associative_memory, astrocyte_network, gchi, li_rinzel, open_cell
+from astro_sim.models.astrocyte_graph import model as astrocyte_graph
 from astro_sim.models.graupner_brunel import model as graupner_brunel
 from astro_sim.models.macro import model as macro
 from astro_sim.models.neuron_glia_network import model as neuron_glia_network
@@ -11,6 +12,8 @@ MODELS: dict[str, Model] = {
     "macro": macro.MODEL,
     "li_rinzel": li_rinzel.MODEL,
     "li_rinzel_driven": li_rinzel.DRIVEN_MODEL,
+    "open_cell": open_cell.MODEL,
+    "lavrentovich_hemkin": open_cell.SPONTANEOUS,
     "gchi": gchi.MODEL,
     "gchi_stochastic": gchi.STOCHASTIC,
     "gchi_receptor": gchi.BINDING,
@@ -19,6 +22,7 @@ MODELS: dict[str, Model] = {
     "graupner_brunel_stochastic": graupner_brunel.STOCHASTIC,
     "tripartite": tripartite.MODEL,
     "astrocyte_network": astrocyte_network.MODEL,
+    "astrocyte_graph": astrocyte_graph.MODEL,
     "neuron_glia_network": neuron_glia_network.MODEL,
     "associative_memory": associative_memory.MODEL,
 }
