@@ -1,7 +1,7 @@
 """The models, by hand: one line here and one file beside make a new one. Importing this loads no Brian2."""
 
 from astro_sim.model import Model
-from astro_sim.models import associative_memory, astrocyte_network, gchi, li_rinzel, open_cell
+from astro_sim.models import associative_memory, astrocyte_network, gchi, li_rinzel, open_cell, sic_neuron
 from astro_sim.models.astrocyte_graph import model as astrocyte_graph
 from astro_sim.models.graupner_brunel import model as graupner_brunel
 from astro_sim.models.macro import model as macro
@@ -24,6 +24,7 @@ MODELS: dict[str, Model] = {
     "astrocyte_network": astrocyte_network.MODEL,
     "astrocyte_graph": astrocyte_graph.MODEL,
     "neuron_glia_network": neuron_glia_network.MODEL,
+    "sic_neuron": sic_neuron.MODEL,
     "associative_memory": associative_memory.MODEL,
 }
 

@@ -9,14 +9,14 @@ from astro_sim.model import Input, Model, Observable, Option, Population
 from astro_sim.parameter import Parameter
 
 EQUATIONS = """
-dC/dt     = J_release + J_leak - J_serca + delta*J_membrane        : mmolar           # (E2.43) in the cytosol
-dC_tot/dt = delta*J_membrane                                       : mmolar           # (E2.44) in the whole cell
+dC/dt     = J_release + J_leak - J_serca + delta*J_membrane        : mmolar           # (E2.60) in the cytosol
+dC_tot/dt = delta*J_membrane                                       : mmolar           # (E2.61) in the whole cell
 dh/dt     = (h_inf - h)/tau_h                                      : 1                # (E2.2) as in li_rinzel
 C_ER       = gamma_V*(C_tot - C)                                   : mmolar           # in the ER
 J_release  = v_release*(m*h)**3*(C_ER - C)                         : mmolar/second    # through the IP3 receptor
 J_leak     = v_leak*(C_ER - C)                                     : mmolar/second
 J_serca    = v_serca*(C/K_serca)**1.75/(1 + (C/K_serca)**1.75)     : mmolar/second    # into the ER
-J_membrane = v_in - k_out*C + J_soc - J_pmca                       : mmolar/second    # (E2.45) plasma membrane
+J_membrane = v_in - k_out*C + J_soc - J_pmca                       : mmolar/second    # (E2.62) plasma membrane
 J_soc      = v_soc/(1 + (C_ER/K_soc)**4)                           : mmolar/second    # store-operated channels
 J_pmca     = v_pmca*C**2/(C**2 + K_pmca**2)                        : mmolar/second    # out of the cell
 m          = I/(I + d1)*C/(C + d5)                                 : 1                # (E2.3) gating of the receptor
@@ -28,7 +28,7 @@ tau_h      = 1/(O_2*(Q2 + C))                                      : second
 _TH = "Taheri2017"
 TAHERI = {
     "gamma_V":   Parameter(5.4054,  "1",               "volume of the cytosol over that of the ER", _TH, "stated"),
-    "delta":     Parameter(0.2,     "1",               "transport through the plasma membrane over that through the ER's",
+    "delta":     Parameter(0.2,     "1",               "transport through the membrane of the cell over that of the ER",
                            _TH, "fitted", "nonnegative"),
     "v_release": Parameter(0.222,   "1/second",        "largest rate of release by IP3 receptors", _TH, "fitted"),
     "v_leak":    Parameter(0.002,   "1/second",        "rate of the leak from the ER", _TH, "fitted"),
@@ -46,7 +46,7 @@ TAHERI = {
     "d2":        Parameter(1.049,   "umolar",          "dissociation of inactivating calcium", _TH, "stated"),
     "d3":        Parameter(0.9434,  "umolar",          "dissociation of IP3, receptor inactivated", _TH, "stated"),
     "d5":        Parameter(0.08234, "umolar",          "dissociation of activating calcium", _TH, "stated"),
-    "O_2":       Parameter(0.04,    "1/umolar/second", "binding rate of inactivating calcium, a fifth of Li and Rinzel's",
+    "O_2":       Parameter(0.04,    "1/umolar/second", "binding rate of inactivating calcium, adjusted",
                            _TH, "fitted"),
 }  # fmt: skip
 
@@ -70,11 +70,11 @@ MODEL = Model(
     not_modelled="IP3 dynamics, calcium buffers, mitochondria, voltage, microdomains, receptor noise",
 )
 
-# (E2.48) the store opens by calcium, shuts by more of it, and opens by IP3
+# (E2.65) the store opens by calcium, shuts by more of it, and opens by IP3
 LAVRENTOVICH = """
-dC/dt    = v_in - k_out*C + J_cicr - J_serca + J_leak              : mmolar           # (E2.46) in the cytosol
-dC_ER/dt = J_serca - J_cicr - J_leak                               : mmolar           # (E2.47) in the ER
-dI/dt    = v_p*C**2/(C**2 + k_p**2) - k_deg*I + J_in               : mmolar           # (E2.49) IP3: by PLC, degraded
+dC/dt    = v_in - k_out*C + J_cicr - J_serca + J_leak              : mmolar           # (E2.63) in the cytosol
+dC_ER/dt = J_serca - J_cicr - J_leak                               : mmolar           # (E2.64) in the ER
+dI/dt    = v_p*C**2/(C**2 + k_p**2) - k_deg*I + J_in               : mmolar           # (E2.66) IP3: by PLC, degraded
 J_cicr   = 4*v_M3*opened*by_ip3*(C_ER - C)                         : mmolar/second
 opened   = active/(1 + active)/(active + (k_CaI/k_CaA)**n_CICR)    : 1
 active   = (C/k_CaA)**n_CICR                                       : 1

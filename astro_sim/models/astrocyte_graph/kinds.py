@@ -56,7 +56,7 @@ def _link_radius(where: Float[Array, "astrocyte axis"], options: Options, random
 def _erdos_renyi(where: Float[Array, "astrocyte axis"], options: Options, random: np.random.Generator
                  ) -> Int[Array, "link 2"]:
     """Each pair by chance, wherever they are."""
-    # (E2.50) P(i meets j) = mean degree/(n - 1): as many pairs as that gives by chance, each as likely as any other
+    # (E2.67) P(i meets j) = mean degree/(n - 1): as many pairs as that gives by chance, each as likely as any other
     n = len(where)
     pairs = n * (n - 1) // 2
     wanted, found = random.binomial(pairs, options["mean_degree"] / (n - 1)), np.zeros(0, int)
@@ -77,7 +77,7 @@ def _scale_free(where: Float[Array, "astrocyte axis"], options: Options, random:
     degrees[order[0]] = 1.0  # so that the second can be joined to the first
     for n in range(1, len(where)):
         k, there = order[n], order[:n]
-        # (E2.51) P(k meets j) ~ degree_j exp(-distance/range): the largest of these with Gumbel noise are a draw
+        # (E2.68) P(k meets j) ~ degree_j exp(-distance/range): the largest of these with Gumbel noise are a draw
         # without replacement
         far = np.linalg.norm(where[there] - where[k], axis=1)
         keys = np.log(degrees[there]) - far / options["interaction_range"] + random.gumbel(size=n)

@@ -19,7 +19,7 @@ from astro_sim.parameter import Parameter
 from foundation.shapes import Array, Float
 
 IP3 = """
-dI/dt   = J_delta - J_3K - J_5P + stimulated*J_ex + ip3_flux + J_coupling : mmolar         # (E2.52) IP3
+dI/dt   = J_delta - J_3K - J_5P + stimulated*J_ex + ip3_flux + J_coupling : mmolar         # (E2.69) IP3
 J_delta = O_delta/(1 + I/kappa_delta)*C**2/(C**2 + K_delta**2)            : mmolar/second  # PLC delta
 J_3K    = O_3K*C**4/(C**4 + K_D**4)*I/(I + K_3K)                          : mmolar/second  # IP3 3-kinase
 J_5P    = Omega_5P*I                                                      : mmolar/second  # IP3 5-phosphatase
