@@ -90,7 +90,7 @@ def draw(names: list[str], out: Path, *, record_file: Path | None = None, run: P
     paths = []
     for name in names:
         figure = importlib.import_module(FIGURES[name][0]).draw(sources)
-        paths += style.save(figure, out, name, stamp, endings)
+        paths += style.save(figure, out, name, stamp=stamp, endings=endings)
     return paths
 
 

@@ -100,7 +100,7 @@ def _simulated(derived: "Derivation") -> list["Check"]:
     committed, calcium = record.load(), derived.recordings["calcium"]
     cycle = next(use.value for use in committed.entry("retention").parameters if use.name == "tau_cycle")
     period = analysis.period(calcium, "C", after=30.0)
-    return [outcome.oscillation(*analysis.amplitude(calcium, "C", after=30.0), period, cycle),
+    return [outcome.oscillation(*analysis.amplitude(calcium, "C", after=30.0), period, committed=cycle),
             *outcome.record(derived.record, committed, differences(committed, derived.record))]
 
 

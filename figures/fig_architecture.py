@@ -26,7 +26,7 @@ BORDERS = ((((6.4, 1.9), (6.4, 3.0)), (6.48, 2.95), "units end here"),
 def draw(sources: Sources):
     figure, axis = style.subplots(width=10.6, height=3.2)
     for left, bottom, width, text, colour in BOXES.values():
-        axis.add_patch(_rectangle(left, bottom, width, colour))
+        axis.add_patch(_rectangle(left, bottom, width, colour=colour))
         axis.text(left + width / 2, bottom + HEIGHT / 2, text, ha="center", va="center", fontsize=9)
     for source, target, text in ARROWS:
         start, end = _ends(BOXES[source], BOXES[target])
@@ -46,7 +46,7 @@ def draw(sources: Sources):
     return figure
 
 
-def _rectangle(left: float, bottom: float, width: float, colour: str):
+def _rectangle(left: float, bottom: float, width: float, *, colour: str):
     from matplotlib.patches import FancyBboxPatch
 
     return FancyBboxPatch((left, bottom), width, HEIGHT, boxstyle="round,pad=0,rounding_size=0.08", fc=colour,

@@ -45,7 +45,7 @@ def _cycle(axis) -> None:
 def _recovery(axis) -> None:
     pause, plasticity = np.linspace(0, 2, 41), synapse.plasticity()
     for rate, colour in zip((0.01, 2.5, 20.0), COLOURS, strict=True):
-        full, reduced = synapse.recovery(pause, rate, *plasticity)
+        full, reduced = synapse.recovery(pause, rate, **plasticity)
         axis.plot(pause, full, color=colour, **FULL)
         axis.plot(pause, reduced, color=colour, label=f"after a train of {rate:g} Hz")
     valid = REDUCTIONS["tau_s"].valid

@@ -24,7 +24,7 @@ def draw(sources: Sources):
     image = axis.imshow(shown, aspect="auto", cmap=style.HEAT, norm=LogNorm(WEAKEST, STRONGEST, clip=True),
                         interpolation="nearest")
     _signs(axis, effects, names)
-    _labels(axis, effects, names, bases(sources.record))
+    _labels(axis, effects, names, basis=bases(sources.record))
     axis.axvline(effects.num_constants - 0.5, color=style.BLACK, lw=1.5)
     axis.set_title(f"What +1 % of a parameter moves, network {CONFIG!r} (white: no chain)", fontsize=9)
     bar = figure.colorbar(image, ax=axis, location="bottom", shrink=0.6, aspect=40, extend="min")
@@ -44,7 +44,7 @@ def _signs(axis: Axes, effects: Matrix, names: list[str]) -> None:
                           color="w" if dark else "k")
 
 
-def _labels(axis: Axes, effects: Matrix, names: list[str], basis: dict[str, str]) -> None:
+def _labels(axis: Axes, effects: Matrix, names: list[str], *, basis: dict[str, str]) -> None:
     """Constants and tensors above the columns, parameters beside the rows, a grid between the cells."""
     axis.xaxis.tick_top()
     axis.set_xticks(range(len(effects.columns)))

@@ -28,7 +28,7 @@ class Check:
     means: str
 
 
-def oscillation(low: float, high: float, period: float, committed: float) -> Check:
+def oscillation(low: float, high: float, period: float, *, committed: float) -> Check:
     """Calcium of one astrocyte (µM) and its period (s) beside the committed record's tau_cycle."""
     return Check("simulated", "calcium oscillates", f"{low:.4f} to {high:.4f} µM, period {period:.3f} s",
                  high > 2 * low and math.isclose(period, committed, rel_tol=REPEATS),
@@ -46,10 +46,10 @@ def record(derived: Record, committed: Record, differences: Sequence[str]) -> It
     for name, entry in derived.entries.items():
         for key, constant in entry.constants.items():
             if constant.fitted is not None:
-                yield _form(f"{name}.{key}", entry, key, committed.entries.get(name))
+                yield _form(f"{name}.{key}", entry, key, committed=committed.entries.get(name))
 
 
-def _form(name: str, entry: Entry, key: str, committed: Entry | None) -> Check:
+def _form(name: str, entry: Entry, key: str, *, committed: Entry | None) -> Check:
     """Closed form beside recording: they agree, or differ by what the form says that it neglects, as before."""
     one, before = entry.constants[key], committed and committed.constants.get(key)
     gap = abs(one.fitted / one.value - 1)

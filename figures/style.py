@@ -26,7 +26,7 @@ def subplots(rows: int = 1, columns: int = 1, *, width: float = 6.4, height: flo
     return plt.subplots(rows, columns, figsize=(width, height), **options)
 
 
-def save(figure: Figure, out: Path, name: str, stamp: str, endings: Sequence[str] = ("png", "svg")) -> list[Path]:
+def save(figure: Figure, out: Path, name: str, *, stamp: str, endings: Sequence[str] = ("png", "svg")) -> list[Path]:
     """Write `name`.png and `name`.svg under `out`, stamped in the lower right corner; closes the figure."""
     figure.get_layout_engine().set(rect=(0, 0.04, 1, 0.96))
     figure.text(0.995, 0.008, stamp, ha="right", va="bottom", fontsize=6.5, color="0.4")

@@ -25,7 +25,7 @@ def is_outside(text: str) -> bool:
     return bool(colon and after) and (before.endswith(".py") or "." in before or os.sep in before or before == SESSION)
 
 
-def find(kind: str, given: str, registry: Mapping[str, object], of: type | tuple[type, ...] = object):
+def find(kind: str, given: str, registry: Mapping[str, object], *, of: type | tuple[type, ...] = object):
     """The object that `given` names: an entry of `registry`, or `file.py:NAME` or `package.module:NAME`.
 
     Raises `UserError` for an unknown name, a file that is not there or does not run, and an object that is not `of`

@@ -29,8 +29,8 @@ def test_what_is_of_a_users_own(text, outside):
 
 def test_a_name_of_the_registry_and_one_of_a_file(own):
     assert find("number", "two", REGISTRY) == 2
-    assert find("number", f"{own}:COUNT", REGISTRY, int) == 42
-    assert find("mapping", f"{own}:Kind", REGISTRY, dict).__name__ == "Kind"
+    assert find("number", f"{own}:COUNT", REGISTRY, of=int) == 42
+    assert find("mapping", f"{own}:Kind", REGISTRY, of=dict).__name__ == "Kind"
     assert find("parser", "json.decoder:JSONDecoder", {}).__module__ == "json.decoder"
 
 
@@ -40,7 +40,7 @@ def test_a_name_of_the_registry_and_one_of_a_file(own):
     ("{own}x.py:COUNT", "no file"), ("no_such.module:COUNT", "no module 'no_such.module'")])
 def test_what_cannot_be_found_is_said(own, text, said):
     with pytest.raises(UserError, match=said):
-        find("number", text.format(own=own), REGISTRY, int)
+        find("number", text.format(own=own), REGISTRY, of=int)
 
 
 def test_a_file_that_fails_is_named_with_its_line(tmp_path):

@@ -35,7 +35,7 @@ def framed(local: Local, low: float, high: float, *, box: Mapping[str, Sequence]
     """
     given = {name: _read_range(local, name, ends) for name, ends in (box or {}).items()}
     levels = np.unique([low, (low + high) / 2, high])
-    above = np.array([_stays_above_zero(local, name, given.get(name), levels) for name in local.states])
+    above = np.array([_stays_above_zero(local, name, given.get(name), levels=levels) for name in local.states])
     ranges, why = _known(local, above, given)
     if not all(name in why for name in local.states):
         ranges = _from_flow(local, ranges, why, levels=levels)
@@ -62,7 +62,7 @@ def _read_range(local: Local, name: str, ends: Sequence) -> tuple[float, float]:
     return low * scale, high * scale
 
 
-def _stays_above_zero(local: Local, name: str, given: tuple[float, float] | None, levels: np.ndarray) -> bool:
+def _stays_above_zero(local: Local, name: str, given: tuple[float, float] | None, *, levels: np.ndarray) -> bool:
     """Whether a state is never negative: as declared; else its start must be so, and no flow lead below zero."""
     if given and given[0] < 0:
         return False

@@ -16,7 +16,7 @@ def find_model(model: str | Model, parameter_set: str | None = None) -> tuple[Mo
         chosen, set_in_name = model, None
     else:
         where, set_in_name = _split(str(model))
-        chosen = find("model", where, MODELS, Model)
+        chosen = find("model", where, MODELS, of=Model)
     if set_in_name is not None and parameter_set and set_in_name != parameter_set:
         raise UserError(f"parameter set: '{model}' and '{parameter_set}' contradict each other; give one")
     name = set_in_name if set_in_name is not None else parameter_set

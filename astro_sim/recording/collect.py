@@ -70,7 +70,7 @@ def recorded(plan: Plan, raw: Mapping[str, Columns], events: Mapping[str, tuple]
     meta = plan.meta()
     if partial:
         meta |= stopped_at(float(time[-1]))
-    found = {name: events_of(plan, name, seen, float(time[-1])) for name, seen in events.items()}
+    found = {name: events_of(plan, name, seen, last=float(time[-1])) for name, seen in events.items()}
     return Recording(time, variables, meta, found, assignments(plan))
 
 
@@ -79,7 +79,7 @@ def stopped_at(last: float) -> dict:
     return {"partial": True, "reached_s": last}
 
 
-def events_of(plan: Plan, name: str, when_and_where: tuple, last: float) -> Events:
+def events_of(plan: Plan, name: str, when_and_where: tuple, *, last: float) -> Events:
     """Events up to the record at `last` seconds, each at the end of the step in which it was seen."""
     when, where = when_and_where
     seen, steps = plan.model.events[name], np.rint(when / plan.dt).astype(int) + 1

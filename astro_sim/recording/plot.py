@@ -33,7 +33,7 @@ def plot(recording: "Recording", names: str | Sequence[str] | None = None,
     for panel, series in zip(axes, chosen, strict=True):
         _panel(panel, series)
         panel.set_title(series.name, loc="left", fontsize="medium")
-        _mark_events(panel, recording, series.population, len(series.labels))
+        _mark_events(panel, recording, series.population, count=len(series.labels))
     axes[-1].set_xlabel(TIME)
     figure = axes[0].figure
     if recording.partial and ax is None:
@@ -79,7 +79,7 @@ def _panel(panel: "Axes", series: "Series") -> None:
                      bbox_to_anchor=(1, 0.5))
 
 
-def _mark_events(panel: "Axes", recording: "Recording", population: str, count: int) -> None:
+def _mark_events(panel: "Axes", recording: "Recording", population: str, *, count: int) -> None:
     """Few elements: a tick below the top for each event; many: a dot at the element."""
     from foundation.pictures import COLOURS
 

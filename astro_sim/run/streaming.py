@@ -148,7 +148,8 @@ class Sink:
         import xarray as xr
 
         last = float(self.file["time"][-1])
-        events = {name: events_of(self.plan, name, happened(monitor), last) for name, monitor in event_monitors.items()}
+        events = {name: events_of(self.plan, name, happened(monitor), last=last)
+                  for name, monitor in event_monitors.items()}
         if events:
             self.file.close()
             xr.Dataset(event_columns(events)).to_netcdf(self.path, mode="a", engine="h5netcdf")

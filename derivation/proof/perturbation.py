@@ -86,16 +86,17 @@ def moves(source: Record, parameter: str) -> list[Move]:
         if len(complete) == len(source.entries):
             break
         near = share / SMALLER
-        points = [_entries(source, parameter, value, part) for part in (0, share, -share, near, -near)]
+        points = [_entries(source, parameter, value, part=part) for part in (0, share, -share, near, -near)]
         for key, entry in source.entries.items():
             if key not in complete and all(key in point for point in points):
-                complete[key] = list(_moves(entry, key, parameter, share, [point[key] for point in points]))
+                seen = [point[key] for point in points]
+                complete[key] = list(_moves(entry, key, parameter, share=share, points=seen))
     if missing := source.entries.keys() - complete.keys():
         raise UserError(f"{parameter}: even {SHARES[-1]:.0%} more or less leaves no {', '.join(sorted(missing))}")
     return [move for key in source.entries for move in complete[key]]
 
 
-def _moves(entry: Entry, key: str, parameter: str, share: float, points: list[Entry]) -> Iterator[Move]:
+def _moves(entry: Entry, key: str, parameter: str, *, share: float, points: list[Entry]) -> Iterator[Move]:
     value = next((use.value for use in entry.parameters if use.name == parameter), 0.)
     for name in entry.constants:
         # one that acts through several constants of the chain stands there several times
@@ -105,7 +106,7 @@ def _moves(entry: Entry, key: str, parameter: str, share: float, points: list[En
                    near_up=near_up, near_down=near_down)
 
 
-def _entries(source: Record, parameter: str, base: float, part: float) -> dict[str, Entry]:
+def _entries(source: Record, parameter: str, base: float, *, part: float) -> dict[str, Entry]:
     """The entries with a parameter larger by `part` of its value, computed anew; left out where a reduction has no
     value there."""
     value, there, reduced = base * (1 + part), {}, {}

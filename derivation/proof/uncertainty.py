@@ -48,14 +48,14 @@ def published(source: Record) -> dict[str, dict[str, dict[str, float]]]:
         for model in models:
             for name, table in MODELS[model].parameter_sets.items():
                 if name != own:
-                    found.setdefault(own, {}).setdefault(name, {}).update(_other(members, model, name, table))
+                    found.setdefault(own, {}).setdefault(name, {}).update(_other(members, model, name, table=table))
     for own, others in found.items():
         found[own] = {name: changes | driven_alike(uses, own, changes) for name, changes in others.items() if changes}
     return {own: others for own, others in found.items() if others}
 
 
 def _other(members: Mapping[str, ParameterUse], model: str, name: str,
-           table: Mapping[str, Parameter]) -> Iterator[tuple[str, float]]:
+           *, table: Mapping[str, Parameter]) -> Iterator[tuple[str, float]]:
     """The parameters of a family that a model's set has at other values, but for those whose own model has that set."""
     for short, use in members.items():
         owner = use.model.partition(":")[0]
@@ -189,7 +189,7 @@ def _draw(source: Record, sets: Mapping[str, Mapping[str, Changes]], assumed: li
     raise UserError(f"draw {seed[1]}: none of {TRIES} tries gives a record; lower --assumed-spread ({spread:g})")
 
 
-def _with_noise(source: Record, after: Record, random: np.random.Generator, names: str) -> Draw:
+def _with_noise(source: Record, after: Record, random: np.random.Generator, *, names: str) -> Draw:
     """The draw `after`, each fitted constant off by a normal error of its interval."""
     draw = difference(source, after, names)
     constants = {key: dict(values) for key, values in draw.constants.items()}

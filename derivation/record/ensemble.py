@@ -113,7 +113,7 @@ def load(path: str | Path) -> Ensemble:
     whole and unaltered."""
     path = Path(path)
     where = f"ensemble {path}"
-    body = record.strict_json(record.read_text(path, "ensemble", MAX_BYTES, "sample"), where)
+    body = record.strict_json(record.read_text(path, "ensemble", MAX_BYTES, made_by="sample"), where)
     reader = Reader(where)
     names = tuple(field.name for field in dataclasses.fields(Ensemble))
     body = reader.keys(body, "", ("schema", *names, "hash"))

@@ -85,10 +85,10 @@ def load(path: str | Path | None = None) -> Record:
     unaltered record; the message names the path inside the file.
     """
     path = Path(path) if path is not None else DEFAULT_PATH
-    return loads(read_text(path, "record", MAX_BYTES, "derive --out FILE"), f"record {path}")
+    return loads(read_text(path, "record", MAX_BYTES, made_by="derive --out FILE"), f"record {path}")
 
 
-def read_text(path: Path, what: str, most: int, made_by: str) -> str:
+def read_text(path: Path, what: str, most: int, *, made_by: str) -> str:
     """The text of a file that is at most `most` bytes. `what` and the verb `made_by` are for the errors of `load`."""
     try:
         if path.stat().st_size > most:

@@ -89,7 +89,7 @@ def kappa(changes: Changes = None) -> float:
 # ---------------------------------------------------------------------------------------------- the full model
 
 
-def efficacy(period: float, cycle: float, cubic: bool = True, cycles: int = NUM_CYCLES) -> np.ndarray:
+def efficacy(period: float, cycle: float, cubic: bool = True, *, cycles: int = NUM_CYCLES) -> np.ndarray:
     """The whole rule: rho at the start and at the ends of the cycles, float64 [cycles + 1], from the low state.
 
     Pairs each `period` seconds begin with each cycle of `cycle` seconds and stop after its driven part. Calcium is
@@ -102,7 +102,7 @@ def efficacy(period: float, cycle: float, cubic: bool = True, cycles: int = NUM_
                     + [(n * cycle, None) for n in range(1, cycles + 1)])
     now, calcium, rho, ends = 0.0, 0.0, 0.0, [0.0]
     for time, amplitude in events:
-        rho = _between(rule, rho, calcium, time - now, cubic)
+        rho = _between(rule, rho, calcium, length=time - now, cubic=cubic)
         calcium *= exp(-(time - now) / rule["tau_Ca"])
         now = time
         if amplitude is None:
@@ -112,7 +112,7 @@ def efficacy(period: float, cycle: float, cubic: bool = True, cycles: int = NUM_
     return np.array(ends)
 
 
-def _between(rule: dict[str, float], rho: float, calcium: float, length: float, cubic: bool) -> float:
+def _between(rule: dict[str, float], rho: float, calcium: float, *, length: float, cubic: bool) -> float:
     """rho after `length` seconds without a spike, from calcium that decays through the thresholds."""
     above = {key: min(length, rule["tau_Ca"] * log(max(calcium / rule[f"theta_{key}"], 1.0))) for key in ("p", "d")}
     marks = sorted([0.0, *above.values(), length])

@@ -20,7 +20,7 @@ def gap_matrix(options: Mapping) -> np.ndarray:
     return matrix - np.diag(matrix.sum(axis=1))
 
 
-def steady_calcium(matrix: np.ndarray, driven: int, ip3_flux: float = 0.0, calcium_flux: float = 0.0) -> np.ndarray:
+def steady_calcium(matrix: np.ndarray, driven: int, *, ip3_flux: float = 0.0, calcium_flux: float = 0.0) -> np.ndarray:
     """Calcium above rest (umolar) of every astrocyte, in the steady state of the whole nonlinear network.
 
     Fluxes in umolar/second enter the driven one. Newton's method from rest; errors: `UserError` where it finds no

@@ -134,7 +134,7 @@ def assumed(value: float, unit: str, meaning: str) -> Parameter:
     return Parameter(value, unit, meaning, "assumed here", "assumed")
 
 
-def reach(error: Callable[[float], float], start: float, end: float, points: int = 24) -> float:
+def reach(error: Callable[[float], float], start: float, end: float, *, points: int = 24) -> float:
     """How far from `start` towards `end` (both above zero) `error` stays below 5 %, to a thousandth of its value.
 
     Steps by equal ratios until the bound is passed, then halves; `end` itself where it never is.

@@ -39,7 +39,7 @@ def tau_s(changes: Changes = None) -> float:
     return given["beta"] / given["Omega_d"]
 
 
-def recovery(time, rate: float, U_0: float, Omega_f: float, Omega_d: float):
+def recovery(time, rate: float, *, U_0: float, Omega_f: float, Omega_d: float):
     """(full, reduced): what a test spike `time` seconds [n] after a long regular train releases, over that at rest.
 
     Full: E2.12, E2.13 with the facilitation that the train left. Reduced: the missing share decays at Omega_d.
@@ -50,10 +50,10 @@ def recovery(time, rate: float, U_0: float, Omega_f: float, Omega_d: float):
     return full, 1 - (1 - full[0]) * np.exp(-Omega_d * time)
 
 
-def plasticity() -> tuple[float, float, float]:
+def plasticity() -> dict[str, float]:
     """U_0 without gliotransmitter, Omega_f and Omega_d (1/second)."""
     table = MODELS[MODEL].parameters(SET)
-    return table["U_0_star"].value, table["Omega_f"].value, table["Omega_d"].value
+    return {"U_0": table["U_0_star"].value, **{name: table[name].value for name in ("Omega_f", "Omega_d")}}
 
 
 @cache
@@ -62,10 +62,10 @@ def tau_s_held() -> Held:
     time, numbers = np.linspace(0, 4, 801), plasticity()
 
     def error(rate: float) -> float:
-        full, reduced = recovery(time, rate, *numbers)
+        full, reduced = recovery(time, rate, **numbers)
         return float(np.abs(full - reduced).max())
 
-    U_0, Omega_f, Omega_d = numbers
+    U_0, Omega_f, Omega_d = numbers.values()
     lost, gained, both = U_0, 1 - U_0, U_0 * (1 - U_0)
     area = (lost / Omega_d - gained / Omega_f + both / (Omega_d + Omega_f)) / (lost - gained + both)
     return Held(error(0.01), "release of a second spike over the first's, at all intervals",
@@ -118,7 +118,7 @@ def theta(rate: float) -> float:
 @cache
 def poisson_output(rate: float) -> float:
     """The full model: mean release per second of synapses under Poisson trains, over Omega_d, the largest."""
-    U_0, Omega_f, Omega_d = plasticity()
+    U_0, Omega_f, Omega_d = plasticity().values()
     pauses = np.random.default_rng(1).exponential(1 / rate, (SPIKES, TRAINS))
     u, x, released = np.zeros(TRAINS), np.ones(TRAINS), 0.0
     for n, pause in enumerate(pauses):

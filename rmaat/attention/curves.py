@@ -57,7 +57,7 @@ def _inverse(biology: Biology) -> Chosen:
     return Inverse(), Engineering(None, "1/C as Mia2026 writes it, whatever the record has")
 
 
-def _optional(option: str, entry: str, equation: str, others: str) -> Callable[[Biology], Chosen]:
+def _optional(option: str, entry: str, equation: str, *, others: str) -> Callable[[Biology], Chosen]:
     """An entry that a record may have or not."""
     def choice(biology: Biology) -> Chosen:
         if entry not in biology.record.entries:
@@ -71,9 +71,9 @@ CALCIUM_EXPONENT = {"record": _of_record("calcium_response", "E5.3"),
                     "1": _power(1., "the exponent of linear attention's normaliser, whatever the record has"),
                     "0.25": _power(.25, "the exponent that Mia2025 states, whatever the record has"),
                     "fitted": _optional("calcium_exponent = 'fitted'", "calcium_response_fitted", "E4.13",
-                                        "record, 1 or 0.25")}
+                                        others="record, 1 or 0.25")}
 FEEDBACK = {"record": _of_record("feedback", "E4.6"), "inverse": _inverse,
-            "bound": _optional("feedback = 'bound'", "feedback_bound", "E4.9", "record or inverse")}
+            "bound": _optional("feedback = 'bound'", "feedback_bound", "E4.9", others="record or inverse")}
 
 
 def scale_free(feedback: Callable[..., Tensor]) -> bool:

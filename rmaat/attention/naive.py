@@ -35,7 +35,7 @@ def positional(r: Tensor, rows: Tensor) -> Tensor:
     return torch.stack([r @ W_rel for W_rel in rows])
 
 
-def content(r: Tensor, x: Tensor, W_R: Tensor, heads: int, present: Tensor) -> Tensor:
+def content(r: Tensor, x: Tensor, W_R: Tensor, *, heads: int, present: Tensor) -> Tensor:
     """R [heads, places, m] from what the tokens x [places, width] are; W_R [width, width], present [places]."""
     seen = torch.stack([W_R @ row if here else torch.zeros_like(row) for row, here in zip(x, present, strict=True)])
     # (E5.5) R = r (X W_R)

@@ -65,7 +65,7 @@ def some(x: Tensor) -> Tensor:
     return flat[::-(-flat.numel() // LOOKED_AT) or 1].clone()
 
 
-def check_alike(found: Sequence[Tensor], expected: Sequence[Tensor], what: str, exact: bool) -> None:
+def check_alike(found: Sequence[Tensor], expected: Sequence[Tensor], what: str, *, exact: bool) -> None:
     """Whether a replay is the forward pass again; rounding may differ (torch has other kernels under no_grad).
 
     `exact`: nothing was computed in half precision on the way to a wider number.

@@ -219,10 +219,10 @@ class Replay(torch.autograd.Function):
                 del memory
                 exact = not any(enabled for enabled, _ in run.surroundings[t].autocast.values())
                 if entered is not None and (t == 0 or not compared):
-                    check_alike(graph.after, entered, "another memory", exact)
+                    check_alike(graph.after, entered, "another memory", exact=exact)
                     compared = True
                 if t in run.looked_at:
-                    check_alike([some(x) for x in graph.out], run.looked_at[t], "another out_t", exact)
+                    check_alike([some(x) for x in graph.out], run.looked_at[t], "another out_t", exact=exact)
             entered = waiting
             result = graph.gradients(grad_out, grad_memory)
             grad_memory = result[:sizes[t]]

@@ -89,15 +89,15 @@ class ModelConfig:
     @property
     def attention_class(self) -> type[Attention]:
         """The class of the attention."""
-        return _kind("attention", self.attention, ATTENTION, Attention)
+        return _kind("attention", self.attention, ATTENTION, base=Attention)
 
     @property
     def retention_class(self) -> type[Retention]:
         """The class of the retention rule."""
-        return _kind("retention", self.retention, RETENTION, Retention)
+        return _kind("retention", self.retention, RETENTION, base=Retention)
 
 
-def _kind(name: str, given: str | type, registry: Mapping[str, type], base: type) -> type:
+def _kind(name: str, given: str | type, registry: Mapping[str, type], *, base: type) -> type:
     """The class that an option names, or is."""
     kind = find(name, given, registry, of=base) if isinstance(given, str) else given
     if not (isinstance(kind, type) and issubclass(kind, base)):
@@ -109,13 +109,14 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
     """Options that `config`'s others leave without effect: name, why and what to do, values that say the same."""
     attention, retention = config.attention_class, config.retention_class
 
-    def unread(name: str, by: str, readers: Iterable[str], harmless: tuple = ()) -> tuple[str, str, tuple]:
+    def unread(name: str, by: str, readers: Iterable[str], *, harmless: tuple = ()) -> tuple[str, str, tuple]:
         return name, (f"{by} = {_shown(getattr(config, by))} reads no {name}; leave it out or choose one of: "
                       f"{', '.join(sorted(readers))}"), harmless
 
     for name in PARTS:
         if name not in attention.reads:
-            yield unread(name, "attention", (key for key, kind in ATTENTION.items() if name in kind.reads), ("none",))
+            yield unread(name, "attention", (key for key, kind in ATTENTION.items() if name in kind.reads),
+                         harmless=("none",))
     if "rel_pos" in attention.reads and config.rel_pos == "none":
         yield unread("kernel", "rel_pos", PARTS["rel_pos"].keys() - {"none"})
     if config.gradient != "amrb":

@@ -138,7 +138,7 @@ class RMAAT(nn.Module):
     def forward(self, tokens: Integer[Tensor, "batch length"] | None = None,
                 lengths: Int[Tensor, "batch"] | None = None, *,
                 inputs_embeds: Float[Tensor, "batch length width"] | None = None) -> Float[Tensor, "batch *out"]:
-        given, size = check_input(self.config, tokens, lengths, inputs_embeds), self.config.segment_length
+        given, size = check_input(self.config, tokens, lengths, inputs_embeds=inputs_embeds), self.config.segment_length
         segments, readout = cut(given, size), READOUT[self.config.readout]
         read = {x.t for x in segments} if self.output.per_token else readout.segments(given.lengths, size)
         prepared = self.budget.hold(self.prepare) if self.budget else self.prepare()

@@ -74,7 +74,7 @@ def join(outs: Sequence[Float[Tensor, "batch _ width"]], given: Given,
 
 
 def check_input(config: ModelConfig, tokens: Tensor | None, lengths: Tensor | None = None,
-                inputs_embeds: Tensor | None = None) -> Given:
+                *, inputs_embeds: Tensor | None = None) -> Given:
     """The batch, after looking at everything that could be wrong with it. Raises `UserError`."""
     if (tokens is None) == (inputs_embeds is None):
         raise UserError(f"{'neither' if tokens is None else 'both'} of tokens and inputs_embeds given; give one of "

@@ -15,8 +15,8 @@ PEAKS = {1: {"bptt": 3_369_760, "amrb": 3_380_448}, 16: {"bptt": 45_900_000, "am
 def checks(rows=ROWS, peaks=PEAKS, derived=None, differences=(), equal=True, loss=2.3, orphans=(), period=11.492):
     """What a demo finds; one argument changed makes it a bad one."""
     committed = record.load()
-    return [outcome.oscillation(0.1077, 0.4446, period, 11.492), *outcome.record(derived or committed, committed,
-                                                                              differences),
+    return [outcome.oscillation(0.1077, 0.4446, period, committed=11.492),
+            *outcome.record(derived or committed, committed, differences),
             outcome.gradients(equal), *outcome.memory(peaks), outcome.listops(6, loss),
             outcome.origins(120, orphans), *outcome.recall(rows)]
 

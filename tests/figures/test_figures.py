@@ -145,7 +145,7 @@ def test_phase_planes_show_nullclines_that_meet_at_the_equilibria(drawn):
 def test_files_are_stamped(drawn, tmp_path):
     from figures import style
 
-    png, svg = style.save(drawn["retention"], tmp_path, "retention", "record 0123456789ab, commit none")
+    png, svg = style.save(drawn["retention"], tmp_path, "retention", stamp="record 0123456789ab, commit none")
     assert png.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert "record 0123456789ab, commit none" in svg.read_text()
     assert {path.name for path in tmp_path.iterdir()} == {"retention.png", "retention.svg"}

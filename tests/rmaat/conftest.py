@@ -23,7 +23,7 @@ def twin():
             R = naive.positional(r, learned["rel_pos.rows"])[:, :len(tokens)]
         elif "rel_pos.project.weight" in learned:
             here = [True] * len(tokens) if present is None else present[:len(tokens)]
-            R = naive.content(r, tokens, learned["rel_pos.project.weight"], module.heads, here)
+            R = naive.content(r, tokens, learned["rel_pos.project.weight"], heads=module.heads, present=here)
         return naive.astromorphic(x, learned["qkv.weight"], learned["project.weight"], R, heads=module.heads,
                                   present=present, **curves)
 
