@@ -6,6 +6,7 @@ Shapes in signatures are checked, in rmaat every type: the hooks must be in plac
 
 import os
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from jaxtyping import install_import_hook
 os.environ["ASTRO_PROGRESS"] = "0"  # what a test reads on stderr must not depend on how long something took
 
 sys.path.append(str(Path(__file__).parent))  # the hook takes a checker by its module's name
+import_module("shape_checker").spare_functions_without_shapes()
 install_import_hook("astro_sim", "shape_checker.shapes_alone")
 if find_spec("torch") is not None:
     install_import_hook("rmaat", "beartype.beartype")

@@ -1,26 +1,52 @@
-"""The type checker of the tests' import hook: shapes and kinds of arrays in signatures, and nothing else.
+"""The type checkers of the tests' import hook: of the simulator shapes and kinds of arrays, of the network every type.
 
 Duck types (a worker pool that only has `submit`, a path as text) are welcome in the simulator's calls, so beartype is
 given the annotations that name a shape and sees `Any` in the place of all others.
+
+A function whose annotations name no shape is spared jaxtyping's wrapper, which costs more than most such functions:
+a third of the suite.
 """
 
+import types
 import typing
 from collections.abc import Callable
 
+import jaxtyping
 from beartype import beartype
-from jaxtyping import AbstractArray
 
 
 def _names_a_shape(hint: object) -> bool:
+    if isinstance(hint, str):
+        return "[" in hint  # in quotes for a type checker's sake; whether an array is meant is not known here
     if isinstance(hint, type):
-        return issubclass(hint, AbstractArray)
-    parts = typing.get_args(hint)
-    return any(_names_a_shape(part) for part in parts) and not any(isinstance(part, str | typing.ForwardRef)
-                                                                   for part in parts)
+        return issubclass(hint, jaxtyping.AbstractArray)
+    return any(_names_a_shape(part) for part in typing.get_args(hint))
+
+
+def _quotes(hint: object) -> bool:
+    return any(isinstance(part, str | typing.ForwardRef) for part in (hint, *typing.get_args(hint)))
 
 
 def shapes_alone(function: Callable) -> Callable:
     """beartype for the arguments and the result whose annotation names a shape."""
     hints = getattr(function, "__annotations__", {})
-    function.__annotations__ = {name: hint if _names_a_shape(hint) else typing.Any for name, hint in hints.items()}
+    function.__annotations__ = {name: hint if _names_a_shape(hint) and not _quotes(hint) else typing.Any
+                                for name, hint in hints.items()}
     return beartype(function)
+
+
+def spare_functions_without_shapes() -> None:
+    """Let the hook put jaxtyping's wrapper around the functions alone that name a shape.
+
+    beartype still sees the others; where it is left nothing to check, it gives the function back as it is.
+    """
+    whole = jaxtyping.jaxtyped
+
+    def jaxtyped(*, typechecker: Callable) -> Callable:
+        def decorate(made: object) -> object:
+            if isinstance(made, types.FunctionType) and not any(map(_names_a_shape, made.__annotations__.values())):
+                return typechecker(made)
+            return whole(typechecker=typechecker)(made)
+        return decorate
+
+    jaxtyping.jaxtyped = jaxtyped
