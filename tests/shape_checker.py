@@ -32,7 +32,9 @@ def shapes_alone(function: Callable) -> Callable:
     hints = getattr(function, "__annotations__", {})
     function.__annotations__ = {name: hint if _names_a_shape(hint) and not _quotes(hint) else typing.Any
                                 for name, hint in hints.items()}
-    return beartype(function)
+    checked = beartype(function)
+    function.__annotations__ = checked.__annotations__ = hints  # typer reads them
+    return checked
 
 
 def spare_functions_without_shapes() -> None:

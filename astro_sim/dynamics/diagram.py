@@ -123,6 +123,13 @@ class Diagram:
                 self.to_xarray().to_netcdf(temporary, engine="h5netcdf")
         return path
 
+    @classmethod
+    def load(cls, path: str | Path) -> "Diagram":
+        """Read the JSON that `save` wrote. Errors: `DamagedFileError` for a file that holds no diagram."""
+        from astro_sim.dynamics.diagram_file import read
+
+        return cls(**read(Path(path), cls))
+
     def to_xarray(self) -> "xarray.Dataset":
         """A Dataset: a dimension each for equilibria, oscillations, special points, ranges, Hopf points and folds.
 

@@ -1,6 +1,6 @@
 """The picture of a bifurcation diagram: equilibria, Hopf points, folds, oscillations, where two states are stable."""
 
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
 from astro_sim.recording.labels import label
@@ -43,15 +43,24 @@ def draw(diagram: "Diagram", variable: str, ax: "Axes | None" = None) -> "Figure
 
 
 def _equilibria(ax: "Axes", diagram: "Diagram", variable: str) -> None:
-    """Each stretch of one branch and one stability as a line, which begins where the last ended."""
-    before = None
-    for (branch, stable), rows in groupby(diagram.equilibria, lambda row: (row["branch"], row["stable"])):
-        stretch = list(rows)
-        joined = [before, *stretch] if before and before["branch"] == branch else stretch
+    """Each stretch of one branch and one stability as a line, from the point at which stability changes to the next."""
+    stretches = [list(rows) for _, rows in groupby(diagram.equilibria, lambda row: (row["branch"], row["stable"]))]
+    borders = [_border(diagram, variable, one[-1], other[0]) for one, other in pairwise(stretches)]
+    for before, stretch, after in zip([[], *borders], stretches, [*borders, []], strict=True):
+        joined, stable = [*before, *stretch, *after], stretch[0]["stable"]
         ax.plot([row["input"] for row in joined], [row[variable] for row in joined], "-" if stable else "--",
                 color=BLACK, lw=1.8 if stable else 1.2, zorder=3,
                 label=f"{'stable' if stable else 'unstable'} equilibrium ({'line' if stable else 'thin, dashed'})")
-        before = stretch[-1]
+
+
+def _border(diagram: "Diagram", variable: str, last: dict, first: dict) -> list[dict]:
+    """The Hopf point or fold between two neighbours on a branch, else their middle; none between two branches."""
+    if last["branch"] != first["branch"]:
+        return []
+    low, high = sorted((last[variable], first[variable]))
+    between = [row for row in diagram.special if row["branch"] == last["branch"] and low <= row[variable] <= high]
+    middle = {name: (last[name] + first[name]) / 2 for name in ("input", variable)}
+    return sorted(between, key=lambda row: abs(row[variable] - middle[variable]))[:1] or [middle]
 
 
 def _oscillations(ax: "Axes", diagram: "Diagram") -> None:

@@ -25,6 +25,7 @@ from astro_sim.dynamics.newton import search
 from astro_sim.model import Model
 from astro_sim.parameter import unit
 from foundation.errors import UserError
+from foundation.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ LINES = 400   # values of the first state at which the second is solved for
 CELLS = 400   # intervals of the second state that are searched for a change of sign
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PhasePlane:
     """`nullclines`: state -> float64 (point, 2), its two columns the `states`, where that state stands still.
 
@@ -52,6 +53,22 @@ class PhasePlane:
     chosen: Local = field(repr=False)
     nullclines: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     equilibria: list[dict] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(map(_kind, self.equilibria)) or "no equilibrium"
+        return (f"<PhasePlane of {self.model}:{self.parameter_set} at {self.input} = {self.level:g}: "
+                f"{' against '.join(self.states)}, {kinds}>")
+
+    def table(self) -> Table:
+        """The equilibria: where they are, their kind, how fast and how often what is near comes or goes."""
+        heads = [name if unit == "1" else f"{name} ({unit})"
+                 for name, unit in zip(self.states, self.units, strict=True)]
+        rows = [(*(f"{row[name]:.5g}" for name in self.states), _kind(row), f"{row['growth']:.4g}",
+                 f"{row['frequency']:.4g}") for row in self.equilibria]
+        return Table((*heads, "kind", "growth (1/s)", "angular frequency (1/s)"), rows, title=repr(self)[1:-1])
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     @cached_property
     def flow(self) -> Callable[[ArrayLike, ArrayLike], np.ndarray]:
@@ -74,6 +91,10 @@ class PhasePlane:
         from astro_sim.dynamics.plane_plot import draw
 
         return draw(self, ax)
+
+
+def _kind(row: dict) -> str:
+    return f"{'stable' if row['stable'] else 'unstable'} {row['kind']}"
 
 
 def phase_plane(model: str | Model, inputs: Mapping[str, object] | None = None, *, parameter_set: str | None = None,

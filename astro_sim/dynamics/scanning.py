@@ -114,7 +114,8 @@ def _diagram(work: Scan, branches: list[Branch], starts: int) -> Diagram:
         unstable_oscillations=unstable, oscillation_folds=[fold.value for fold in folds],
         bistable=side_by_side(parts, sorted(cycles), work.grid, folds=folds),
         branches=[branch_row(frame, branch, number) for number, branch in enumerate(branches, 1)],
-        searched={"inputs": len(work.grid), "starts": starts, "box": frame.box_in_units(), "why": dict(frame.why)})
+        searched={"inputs": len(work.grid), "starts": starts, "why": dict(frame.why),
+                  "box": {name: list(ends) for name, ends in frame.box_in_units().items()}})
 
 
 def _origins(work: Scan, parts: list[Part]) -> list[tuple[np.ndarray, float]]:

@@ -13,6 +13,7 @@ from foundation.errors import UserError
 
 if TYPE_CHECKING:
     from rmaat.benchmark.measure import Bench
+    from rmaat.benchmark.report import Table, Target
 
 app = program("Measure bytes and time, and say which targets are met.\n\n\b\nExamples:\n"
               "  python -m rmaat benchmark memory --json\n"
@@ -183,7 +184,7 @@ def everything(batch: Batch = 8, width: Width = 64, heads: Heads = 1, repeats: R
     _show(bench, "Memory and speed", _all_parts(bench), out=out, json=json)
 
 
-def _all_parts(bench: "Bench") -> Iterator:
+def _all_parts(bench: "Bench") -> Iterator["Table | Target"]:
     import dataclasses
 
     from rmaat.benchmark import targets

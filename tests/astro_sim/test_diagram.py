@@ -11,7 +11,8 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq, minimize_scalar
 
 from astro_sim import analysis, dynamics
-from foundation.errors import UserError
+from astro_sim.show.verbs import recordings
+from foundation.errors import DamagedFileError, UserError
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,41 @@ def test_the_picture_says_what_it_shows(window):
     assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0, "it hides nothing"
     assert figure._repr_png_().startswith(b"\x89PNG"), "a notebook shows it"
     assert window.plot(axes, variable="h") is figure
+
+
+def test_lines_change_their_kind_where_stability_changes(window):
+    hopf = window.hopf[0]
+    drawn = [line for line in window.plot().axes[0].lines if "equilibrium" in line.get_label()]
+    solid, dashed = ([line for line in drawn if line.get_linestyle() == style] for style in ("-", "--"))
+    assert max(line.get_xdata().max() for line in dashed) == hopf == min(line.get_xdata().min() for line in solid)
+
+
+def test_a_saved_diagram_is_read_back_and_drawn_by_the_command_line(window, tmp_path, capsys):
+    path = window.save(tmp_path / "window.json")
+    assert dynamics.Diagram.load(path) == window
+    recordings.plot(path, tmp_path / "window.png")
+    assert (tmp_path / "window.png").read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
+    with pytest.raises(UserError, match="one state"):
+        recordings.plot(path, tmp_path / "two.png", variable=["C", "h"])
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"model": 1}', "\x00"])
+def test_what_is_no_diagram_is_refused_in_words(window, tmp_path, text):
+    path = tmp_path / "other.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(DamagedFileError, match=r"other\.json: not"):
+        dynamics.Diagram.load(path)
+    with pytest.raises(UserError, match="no such file"):
+        dynamics.Diagram.load(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize(("name", "value"), [("hopf", "none"), ("equilibria", [3]), ("model", None), ("more", 1)])
+def test_a_diagram_with_a_field_of_another_kind_is_refused(window, tmp_path, name, value):
+    body = json.loads(window.to_json()) | {name: value}
+    (tmp_path / "altered.json").write_text(json.dumps(body), "utf-8")
+    with pytest.raises(DamagedFileError, match=r"altered\.json"):
+        dynamics.Diagram.load(tmp_path / "altered.json")
 
 
 def test_a_limit_cycle_has_its_published_period_and_range():

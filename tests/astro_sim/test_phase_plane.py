@@ -24,6 +24,14 @@ def h_where_calcium_rests(c, ip3, k_p):
     return np.cbrt(opened) / (ip3 / (ip3 + 0.13) * c / (c + 0.08234))
 
 
+def test_a_plane_is_a_table_of_its_equilibria():
+    plane = phase_plane("li_rinzel:AM", {"ip3": "0.5 umolar"})
+    assert repr(plane) == "<PhasePlane of li_rinzel:AM at ip3 = 0.5: C against h, unstable focus>"
+    head, row = str(plane.table()).splitlines()[1:]
+    assert head.startswith("C (umolar)  ") and row.split()[:4] == ["0.2501", "0.64673", "unstable", "focus"]
+    assert plane._repr_html_().startswith("<table>")
+
+
 @pytest.mark.parametrize(("name", "k_p", "ip3"), [("AM", 0.1, 0.5), ("FM", 0.05, 0.51)])
 def test_nullclines_are_the_closed_forms(name, k_p, ip3):
     plane = phase_plane(f"li_rinzel:{name}", {"ip3": f"{ip3} umolar"})

@@ -44,7 +44,7 @@ def save_picture(figure: "Figure", out: Path) -> None:
     from foundation.files import replacing
 
     with replacing(out) as temporary:
-        figure.savefig(temporary, format=out.suffix[1:], dpi=160)
+        figure.savefig(temporary, format=out.suffix[1:], dpi=160, bbox_inches="tight")
 
 
 def pairs(option: str, texts: Many) -> dict[str, str]:
@@ -60,14 +60,14 @@ def pairs(option: str, texts: Many) -> dict[str, str]:
     return values
 
 
-def check_out(out: Path | None, force: bool) -> None:
+def check_out(out: Path | None, force: bool, option: str = "--out") -> None:
     """Refuse before the work what could not be written after it."""
     if out is None:
         raise UserError("--out is missing; name the recording to write, e.g. --out calcium.nc, or use --dry-run")
     if out.is_dir():
-        raise UserError(f"--out: {out} is a folder; name a file such as {out / 'recording.nc'}")
+        raise UserError(f"{option}: {out} is a folder; name a file such as {out / 'recording.nc'}")
     if out.exists() and not force:
-        raise UserError(f"--out: {out} already exists; choose another name, or give --force to replace it")
+        raise UserError(f"{option}: {out} already exists; choose another name, or give --force to replace it")
     parent = next(folder for folder in out.absolute().parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise UserError(f"--out: {parent} cannot be written to; choose another place")
+        raise UserError(f"{option}: {parent} cannot be written to; choose another place")

@@ -3,12 +3,16 @@
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from astro_sim.show.verbs.options import Force, Json, Many, RecordingFile, check_out, check_picture, save_picture
 from foundation.cli import print_json
+from foundation.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def analyse(
@@ -38,21 +42,33 @@ def analyse(
 
 
 def plot(
-    file: RecordingFile,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A recording (.nc), or a diagram of scan (.json).")],
     out: Annotated[Path, typer.Option(help="The picture to write: .png, .svg or .pdf.")],
     variable: Annotated[Many, typer.Option(help="What to draw; all by default.")] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """A panel for each variable of a recording, axes with words and units."""
-    from astro_sim.recording.recording import Recording
-
+    """A panel for each variable of a recording, or a bifurcation diagram; axes with words and units."""
     check_picture(out, "--out")
     check_out(out, force)
-    recording = Recording.load(file)
-    figure = recording.plot(variable)
+    figure, told = (_diagram if file.suffix == ".json" else _recording)(file, variable)
     save_picture(figure, out)
-    if as_json:
-        drawn = variable or list(recording.variables)
-        return print_json({"out": str(out), "recording": recording.hash, "variables": drawn})
-    return print(out)
+    return print_json({"out": str(out), **told}) if as_json else print(out)
+
+
+def _recording(file: Path, variables: Many) -> tuple["Figure", dict]:
+    from astro_sim.recording.recording import Recording
+
+    recording = Recording.load(file)
+    drawn = variables or list(recording.variables)
+    return recording.plot(variables), {"recording": recording.hash, "variables": drawn}
+
+
+def _diagram(file: Path, variables: Many) -> tuple["Figure", dict]:
+    from astro_sim.dynamics.diagram import Diagram
+
+    diagram = Diagram.load(file)
+    if variables and len(variables) > 1:
+        raise UserError(f"--variable: a diagram draws one state, not {', '.join(variables)}; give one")
+    drawn = variables[0] if variables else diagram.variable
+    return diagram.plot(variable=drawn), {"diagram": f"{diagram.model} over {diagram.input}", "variables": [drawn]}
