@@ -7,9 +7,8 @@ Source of the terms: DePitta2009. That of a model's own oscillations is `dynamic
 
 from astro_sim.analysis.course import oscillation
 from astro_sim.dynamics.am_fm import Encoding, modulation
-from astro_sim.parameter import convert, split_quantity
+from astro_sim.parameter import convert
 from astro_sim.plan import plan_of
-from astro_sim.protocols import Drive
 from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
 
@@ -39,15 +38,11 @@ def constant_levels(recording: Recording, variable: str = "C", input: str | None
     plan = plan_of(recording.meta)
     population, found = recording[variable].population, {}
     for name, target in plan.model.inputs.items():
-        drives = [d for d in plan.protocol if isinstance(d, Drive) and d.input == name]
-        held = target.population == population and drives and all(d.kind == "constant" for d in drives)
-        if not held or input not in (None, name):
+        course = plan.inputs[target.population, target.variable]
+        driven = any(drive.input == name for drive in plan.protocol)
+        if target.population != population or not driven or course.held is None or input not in (None, name):
             continue
-        reach = plan.reach(name)
-        levels = dict.fromkeys(range(plan.size(population)), float(target.default))
-        for drive in drives:
-            value = convert(*split_quantity(drive.values[0], name), target.unit, name)
-            levels |= {int(reach[k]): value for k in (range(len(reach)) if drive.elements is None else drive.elements)}
+        levels = dict(enumerate(convert(course.held, course.unit, target.unit, name).tolist()))
         if len(set(levels.values())) > 1:
             found[name] = levels
     if len(found) != 1:

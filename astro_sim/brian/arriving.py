@@ -1,6 +1,7 @@
 """Spikes that fall between steps, as Brian2 takes them: on which step they act, and what their effect knows of it."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,20 +11,59 @@ from astro_sim.model import Connection
 from astro_sim.plan import Plan
 from astro_sim.protocols.arrivals import Arrivals, arrivals, whole_steps
 
+APART = 1000  # places in a step between the first spikes of all sources and the second ones
+
 
 @dataclass
 class Arriving:
     """How a connection is built: the group that sends, what its spikes do, and what that text rests on.
 
-    `group` is None where the source's own group sends; `delay` in steps; `count` names a variable of the pairs that
-    counts the spikes before, where there is one.
+    `group` is None where the source's own group sends; `copies` of its elements send what else they send in a step
+    (see `generator`); `delay` in steps; `count` names a variable of the pairs that counts the spikes before, where
+    there is one.
     """
 
     on_pre: str
     group: Any = None
+    copies: int = 0
     delay: int = 0
     count: str | None = None
     namespace: dict[str, Any] = field(default_factory=dict)
+
+
+def generator(size: int, spikes: tuple, dt: float, *, clock: Any, name: str) -> Any:
+    """A Brian2 group of `size` sources that sends `spikes`: their elements, steps (of dt s) and places in a step.
+
+    Brian2 sends one spike of an element in a step. The second ones are sent by copies of all elements that follow them
+    in the group, the third ones by further copies; see `let_copies_act`.
+    """
+    import brian2
+
+    elements, steps, places = spikes
+    copies = int(places.max())
+    return brian2.SpikeGeneratorGroup(size * (copies + 1), elements + places * size, steps * dt * brian2.second,
+                                      clock=clock, when="before_start", order=-200 - APART * copies, name=name)
+
+
+def paths(copies: int) -> list[str]:
+    """The names of what first spikes do, second ones, and so on."""
+    return ["pre", *(f"pre_{n}" for n in range(1, copies + 1))]
+
+
+def name_copies(synapses: Any, copies: int) -> None:
+    """Let the path of the n-th copies have senders of its own. Before pairs are made."""
+    for n in range(1, copies + 1):
+        name = f"_senders_{n}"
+        synapses.variables.add_dynamic_array(name, size=0, dtype=np.int32, constant=True)
+        synapses.register_variable(synapses.variables[name])
+        getattr(synapses, f"pre_{n}").synapse_sources = synapses.variables[name]
+
+
+def let_copies_act(synapses: Any, sources: Sequence[int], *, copies: int, size: int) -> None:
+    """Let the copies of an element, of which a group has `size`, act on the pairs of that element."""
+    for n in range(1, copies + 1):
+        senders = synapses.variables[f"_senders_{n}"].get_addressable_value(f"_senders_{n}", synapses)
+        senders.set_item(slice(None), np.asarray(sources, "i4") + n * size)
 
 
 def delay_of(plan: Plan, connection: Connection) -> float:
@@ -45,16 +85,13 @@ def from_protocol(plan: Plan, connection: Connection, *, clock: Any, name: str) 
 
     name: of the Brian2 group. Errors: as of `arrivals`.
     """
-    import brian2
-
     size = plan.size(connection.source)
     found = arrivals(plan.trains(connection.source), size, delay=delay_of(plan, connection), dt=plan.dt,
                      steps=plan.steps, before=connection.arriving == "arrival_time")
     if len(found.elements) == 0:
         return None
-    group = brian2.SpikeGeneratorGroup(size, found.elements, found.steps * plan.dt * brian2.second, clock=clock,
-                                       when="before_start", order=-200, name=name)
-    made = Arriving("", group)
+    group = generator(size, (found.elements, found.steps, found.places), plan.dt, clock=clock, name=name)
+    made = Arriving("", group, int(found.places.max()))
     _tell(made, connection, "t", offset=_offset(made, plan, connection, found=found))
     return made
 

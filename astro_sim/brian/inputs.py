@@ -9,7 +9,7 @@ import numpy as np
 
 from astro_sim.brian import parts
 from astro_sim.model import Population
-from astro_sim.parameter import unit
+from astro_sim.parameter import plain_unit, unit
 from astro_sim.plan import Plan
 from astro_sim.protocols.course import Course
 from foundation.shapes import Float, Int
@@ -48,7 +48,7 @@ class Inputs:
 
 
 def inputs_of(plan: Plan, population: Population, open_courses: Mapping[tuple[str, str], int], *,
-              open_parts: Mapping[str, tuple[int, int]], linked: Container[str] = ()) -> Inputs:
+              open_parts: Mapping[str, tuple[int, int, int]], linked: Container[str] = ()) -> Inputs:
     """The inputs of a population. open_courses, open_parts: see `LeftOpen`; linked: variables that another group sets.
 
     An input that never changes is a constant of the group: cheaper than a course, and the same numbers.
@@ -63,10 +63,10 @@ def inputs_of(plan: Plan, population: Population, open_courses: Mapping[tuple[st
         else:
             made.constants[variable] = values * float(unit(course.unit))
             made.text += f"\n{variable} : {unscaled(course.unit)} (constant)"
-    least, room = open_parts.get(population.name, (0, 0))
+    least, room, terms = open_parts.get(population.name, (0, 0, 2))
     cut = None
     if moving and not plan.model.stochastic:
-        cut = parts.cut(plan.courses(population.name), dt=plan.dt, steps=plan.steps, least=least)
+        cut = parts.cut(plan.courses(population.name), dt=plan.dt, steps=plan.steps, least=least, terms=terms)
     if cut:
         _add_parts(made, population.name, moving, cut=cut, dt=plan.dt, room=room)
         made.method = parts.updater(plan.method, cut.parts, list(moving))
@@ -89,30 +89,29 @@ def _add_parts(made: Inputs, population: str, courses: Mapping[str, Course], *, 
                ) -> None:
     """Add inputs that move inside a step."""
     for variable, course in courses.items():
-        for what, its, tables in zip(("part", "slope"), (course.unit, f"{course.unit}/second"),
-                                     parts.lines_in_parts(course, cut, dt), strict=True):
+        for power, (what, tables) in enumerate(zip(parts.TERMS, parts.lines_in_parts(course, cut, dt), strict=False)):
             for part, table in enumerate(tables):
-                made.add(f"course_{variable}_{what}_{part}", table, its, room=room)
-        made.text += f"\n{parts.text_of(variable, unscaled(course.unit), cut.parts)}"
+                made.add(f"course_{variable}_{what}_{part}", table, course.unit + "/second" * power, room=room)
+        made.text += f"\n{parts.text_of(variable, unscaled(course.unit), cut.parts, terms=cut.terms)}"
     for part, table in enumerate(cut.lengths):
         made.add(f"course_{population}_part_{part}", table, "1", room=room)
     made.columns["column_part"] = cut.columns
     made.text += f"\n{parts.text_of_parts(population, cut.parts)}"
 
 
-def table_numbers(courses: Sequence[Course], steps: int, cut_shape: tuple[int, int]) -> int:
+def table_numbers(courses: Sequence[Course], steps: int, cut_shape: tuple[int, int, int]) -> int:
     """How many numbers the tables of a population's inputs hold while they are made, at most.
 
     cut_shape: as of `parts.shape`.
     """
     drives = [len(course.drives) for course in courses if course.held is None]
-    number, columns = cut_shape
-    in_parts = (2 * len(drives) + 1) * number * columns
+    number, columns, terms = cut_shape
+    in_parts = (terms * len(drives) + 1) * number * columns
     return (WORK + COPIES * (sum(drives) + in_parts)) * (steps + 1) if drives else 0
 
 
-def cut_shape(plan: Plan, population: str) -> tuple[int, int]:
-    """(parts of a step, ways to cut it) of a population's inputs; models with noise take every step whole."""
+def cut_shape(plan: Plan, population: str) -> tuple[int, int, int]:
+    """(parts of a step, ways to cut it, terms of an input) of a population's inputs; with noise steps stay whole."""
     courses = {} if plan.model.stochastic else plan.courses(population)
     return parts.shape(courses, dt=plan.dt, steps=plan.steps)
 
@@ -127,4 +126,4 @@ def unscaled(written: str) -> str:
     def base(name: re.Match) -> str:
         return repr(brian2.get_unit(brian2.get_dimensions(unit(name[0]))))
 
-    return re.sub("[A-Za-z]+", base, written.replace("^", "**"))
+    return re.sub("[A-Za-z]+", base, plain_unit(written))

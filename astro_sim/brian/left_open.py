@@ -17,13 +17,13 @@ class LeftOpen:
     """What is not compiled in, so that a C++ program can be run again with other values of it.
 
     `parameters` by name; `courses`: (population, variable) of an input that changes in time -> how many courses.
-    `parts`: population whose inputs move inside a step -> (parts of a step, ways to cut it). Initial values and inputs
-    that are held are always open.
+    `parts`: population whose inputs move inside a step -> (parts of a step, ways to cut it, terms of an input). Initial
+    values and inputs that are held are always open.
     """
 
     parameters: frozenset[str] = frozenset()
     courses: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    parts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    parts: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
 
     def of(self, part: Population | Connection) -> list[str]:
         """The open parameters that a part uses."""

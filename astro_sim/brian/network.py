@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from astro_sim.brian.arriving import Arriving, from_protocol, from_steps
+from astro_sim.brian.arriving import (
+    APART,
+    Arriving,
+    from_protocol,
+    from_steps,
+    generator,
+    let_copies_act,
+    name_copies,
+    paths,
+)
 from astro_sim.brian.coupling import extrapolate, extrapolated, grid_operation
 from astro_sim.brian.inputs import inputs_of
 from astro_sim.brian.left_open import LeftOpen
@@ -74,6 +83,7 @@ class _Builder:
                        if name not in left_open.parameters}
         self.senders = {target.population for target in plan.model.spike_inputs.values()}
         self.groups: dict[str, Any] = {}
+        self.copies: dict[str, int] = {}  # of the elements of a source; see `generator`
 
     def build(self, compiled: bool) -> Built:
         """Everything, in Brian2's order."""
@@ -130,18 +140,17 @@ class _Builder:
 
     def _source(self, population: Population) -> Any:
         """The spikes of a protocol, sent before anything else in their step; None where there are none."""
-        import brian2
 
         if population.name in self.outside.spikes:
             return self.outside.spikes[population.name].group
         plan, size = self.plan, population.size(self.plan.options)
         if all(one.arriving for one in plan.model.active_connections(plan.options) if one.source == population.name):
             return None  # each connection has a group of its own, which sends when the spikes arrive
-        elements, steps = spike_steps(plan.trains(population.name), size, dt=plan.dt, steps=plan.steps)
-        if len(elements) == 0:
+        spikes = spike_steps(plan.trains(population.name), size, dt=plan.dt, steps=plan.steps)
+        if len(spikes[0]) == 0:
             return None
-        return brian2.SpikeGeneratorGroup(size, elements, steps * plan.dt * brian2.second, clock=self.clock,
-                                          when="before_start", order=-200, name=self._name(population.name))
+        self.copies[population.name] = int(spikes[2].max())
+        return generator(size, spikes, plan.dt, clock=self.clock, name=self._name(population.name))
 
     def _group(self, population: Population) -> Any:
         """The group of a population, its inputs and initial values set; None where it has no element."""
@@ -164,7 +173,7 @@ class _Builder:
                                    **{key: expression for key, expression in clauses.items() if expression})
         extrapolate(group, sums)
         for name, numbers in {**inputs.columns, **inputs.constants}.items():
-            setattr(group, f"{name}_", numbers)
+            _set(group, name, numbers)
         for name, wire in linked.items():
             setattr(group, name, brian2.linked_var(wire.group, wire.variable, index=wire.elements))
         if self.outside.name is not None:
@@ -176,8 +185,8 @@ class _Builder:
         own = {line.name for line in lines(population.equations)}
         for name, value in self.plan.initial.items():
             if name in own:
-                setattr(group, name, value.quantity() if isinstance(value, Parameter) else
-                        np.array(value) * unit(self.plan.model.initial[name].unit))
+                _set(group, name, float(value.quantity()) if isinstance(value, Parameter) else
+                     np.array(value) * float(unit(self.plan.model.initial[name].unit)))
 
     def _synapses(self, connection: Connection, pairs: Pairs, lend: Callable) -> list[Any]:
         """The connection's Synapses, or nothing where no pair exists."""
@@ -185,38 +194,55 @@ class _Builder:
 
         if len(pairs.source) == 0:
             return []
-        events = {key: getattr(connection, key) for key in ("on_pre", "on_post") if getattr(connection, key)}
-        if connection.delay:
-            events["delay"] = self.values[connection.delay]
         arriving = self._arriving(connection)
         if arriving is None:
             return []
-        if connection.arriving:
-            events |= {"on_pre": arriving.on_pre, "delay": arriving.delay * self.plan.dt * brian2.second}
-        counting = f"\n{arriving.count} : integer" if arriving.count else ""
         sender = arriving.group or self.groups[connection.source]
+        counting = f"\n{arriving.count} : integer" if arriving.count else ""
         synapses = brian2.Synapses(sender, self.groups[connection.target], connection.equations + counting,
                                    namespace={**self.values, **arriving.namespace}, method=self.plan.method,
                                    clock=self.clock, name=self._name(connection.name), on_event=connection.on_event,
-                                   **events)
+                                   **self._effects(connection, arriving))
+        name_copies(synapses, arriving.copies)
         lend(synapses, *synapses._pathways)
         wire = self.outside.spikes.get(connection.source)
         synapses.connect(i=pairs.source if wire is None else wire.elements[np.asarray(pairs.source)], j=pairs.target)
+        let_copies_act(synapses, pairs.source, copies=arriving.copies, size=self.plan.size(connection.source))
         if connection.on_pre and np.array_equal(pairs.target, np.arange(synapses.target.N)):
             # pair k meets element k: told so, NumPy computes what spikes do for all pairs at once, not one by one
-            indices = synapses.pre.variables.indices
-            indices.update({name: "_idx" for name, index in indices.items() if index == "_postsynaptic_idx"})
-        units = {line.name: line.unit for line in lines(connection.equations)}
-        for name, numbers in pairs.constants.items():
-            setattr(synapses, name, np.asarray(numbers) * unit(units[name]))
-        for name, expression in connection.fixed.items():
-            getattr(synapses, name).set_item(slice(None), expression, namespace={})
-        for name, population in connection.reads.items():  # element k of the other population, for pair k
-            synapses.variables.add_reference(name, self.groups[population], name, index="_idx")
+            for pathway in _pathways(synapses):
+                indices = pathway.variables.indices
+                indices.update({name: "_idx" for name, index in indices.items() if index == "_postsynaptic_idx"})
+        self._set_pairs(synapses, connection, pairs)
         self._order(synapses, connection)
         if arriving.count:
-            setattr(synapses, arriving.count, -1)
+            _set(synapses, arriving.count, -1)
         return [synapses] + ([arriving.group] if arriving.group else [])
+
+    def _effects(self, connection: Connection, arriving: Arriving) -> dict[str, Any]:
+        """What spikes do, and their delay; by path where copies of elements send too."""
+        import brian2
+
+        events = {key: getattr(connection, key) for key in ("on_pre", "on_post") if getattr(connection, key)}
+        if connection.delay:
+            events["delay"] = self.values[connection.delay]
+        if connection.arriving:
+            events |= {"on_pre": arriving.on_pre, "delay": arriving.delay * self.plan.dt * brian2.second}
+        if arriving.copies:
+            events |= {key: dict.fromkeys(paths(arriving.copies), events[key]) for key in ("on_pre", "delay")
+                       if key in events}
+        return events
+
+    def _set_pairs(self, synapses: Any, connection: Connection, pairs: Pairs) -> None:
+        """The constants of the pairs, and the variables of other populations that they read."""
+        units = {line.name: line.unit for line in lines(connection.equations)}
+        for name, numbers in pairs.constants.items():
+            _set(synapses, name, np.asarray(numbers) * float(unit(units[name])))
+        for name, expression in connection.fixed.items():
+            view = synapses.variables[name].get_addressable_value_with_unit(name, synapses)
+            view.set_item(slice(None), expression, namespace={})
+        for name, population in connection.reads.items():  # element k of the other population, for pair k
+            synapses.variables.add_reference(name, self.groups[population], name, index="_idx")
 
     def _protocol_sends(self, connection: Connection) -> bool:
         return connection.source in self.senders and connection.source not in self.outside.spikes
@@ -228,7 +254,8 @@ class _Builder:
     def _arriving(self, connection: Connection) -> Arriving | None:
         """How spikes arrive; None where none does."""
         if not connection.arriving:
-            return Arriving(connection.on_pre or "")
+            return Arriving(connection.on_pre or "", copies=self.copies.get(connection.source, 0) if connection.on_pre
+                            else 0)
         if self._protocol_sends(connection):
             return from_protocol(self.plan, connection, clock=self.clock,
                                  name=self._name(f"{connection.name}_arrivals"))
@@ -242,9 +269,20 @@ class _Builder:
             updater.when, updater.order = "before_start", connection.order + 100
         if self._protocol_sends(connection):
             # after the spikes, before what is computed once a step and before the record
-            synapses.pre.when, synapses.pre.order = "before_start", connection.order - 100
+            for n, pathway in enumerate(reversed(_pathways(synapses))):  # the second spikes after all first ones
+                pathway.when, pathway.order = "before_start", connection.order - 100 - APART * n
         elif connection.on_pre:
             synapses.pre.order = connection.order - 1
+
+
+def _pathways(synapses: Any) -> list[Any]:
+    """What the first spike of a source in a step does, what the second does, and so on."""
+    return [pathway for pathway in synapses._pathways if pathway.prepost == "pre"]
+
+
+def _set(group: Any, name: str, numbers: float | Array) -> None:
+    """Set a variable of a Brian2 group, in base units; `group.NAME` may be another thing, such as its `order`."""
+    group.variables[name].get_addressable_value(name, group).set_item(slice(None), numbers)
 
 
 def pairs_of(connection: Connection, options: Options) -> Pairs:

@@ -83,9 +83,9 @@ def what_differs(plans: Sequence[Plan]) -> LeftOpen:
             tables = [plan.inputs[population.name, variable].means(plan.edges) for plan in plans]
             if any((table != table[0]).any() for table in tables):
                 courses[population.name, variable] = max(table.shape[1] for table in tables)
-        number, ways = map(max, zip(*(cut_shape(plan, population.name) for plan in plans), strict=True))
+        number, ways, terms = map(max, zip(*(cut_shape(plan, population.name) for plan in plans), strict=True))
         if number:
-            cuts[population.name] = number, ways
+            cuts[population.name] = number, ways, terms
     return LeftOpen(parameters, courses, cuts)
 
 

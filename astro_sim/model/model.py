@@ -4,11 +4,13 @@ A model is data. It is checked when it is made, without Brian2: a symbol that is
 not used, is refused, so a value that looks like part of a model always is one.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from astro_sim.model.equation_text import ARRIVING, Line, lines, names, noisy, symbols
+from astro_sim.model.names import PARTS, problem_of, taken_by_brian2
 from astro_sim.model.option import Option, Options
 from astro_sim.model.parts import (
     Belonging,
@@ -169,10 +171,29 @@ class Model:
             raise UserError(f"model {self.name}: every parameter set must hold the same names, and there must be one")
 
     def _check_names(self) -> None:
-        given = {line.name for part in (*self.populations, *self.connections) for line in lines(part.equations)}
-        given |= self.parameters().keys() | {i.variable for i in self.inputs.values()}
-        self._refuse("Brian2 reads xi and xi_... as noise, so nothing else can be named so; choose another name for",
-                     self.name, {name for name in given if noisy(name)})
+        """No name means something else to Brian2, and none means two things here."""
+        populations = [line.name for p in self.populations for line in lines(p.equations)]
+        pairs = [line.name for c in self.connections for line in lines(c.equations) if "summed" not in line.flags]
+        driven = {i.variable for i in self.inputs.values()}
+        given = {*populations, *pairs, *driven, *self.parameters()}
+        made = {f"{name}_before" for connection in self.connections for name in connection.filled()}
+        made |= {f"{what}_{one.name}" for one in self.connections if ARRIVING & names(one.on_pre or "")
+                 for what in ("offset", "offsets", "arrived")}
+        problems = {name: problem_of(name) for name in given}
+        problems |= {name: f"is Brian2's own {kind}" for name, kind in taken_by_brian2(given).items()}
+        problems |= {name: "ends like a variable of one side of a connection" for name in {*populations, *driven}
+                     if name.endswith(("_pre", "_post")) and not problems[name]}
+        problems |= dict.fromkeys(given & made, "is a name that the simulator makes for a connection")
+        problems |= dict.fromkeys(self.parameters().keys() & {*populations, *pairs, *driven},
+                                  "is a parameter and a variable")
+        problems |= dict.fromkeys(driven & set(populations), "is a line of the equations and the variable of an input")
+        parts = [part.name for part in (*self.populations, *self.connections)]
+        problems |= {name: problem_of(name) or "is a name of the simulator's own or given twice" for name in parts
+                     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or PARTS.fullmatch(name)
+                     or parts.count(name) > 1}
+        for name, problem in sorted(problems.items()):
+            if problem:
+                raise UserError(f"model {self.name}: '{name}' {problem}; choose another name")
 
     def _check_symbols(self) -> None:
         """Used == declared, for parameters, inputs and variables together."""

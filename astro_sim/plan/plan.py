@@ -26,6 +26,7 @@ class Plan:
     """A checked simulation. Times in seconds; `initial` are parameters, or tuples of numbers in the variable's unit.
 
     `inputs` holds the course of every input variable, resolved from model and protocol: (population, variable) -> it.
+    `per_element` holds the parameters that have one value per element, in the unit of the `Parameter` of that name.
     """
 
     model: Model
@@ -41,6 +42,7 @@ class Plan:
     seed: int
     backend: str
     inputs: Mapping[tuple[str, str], Course] = field(default_factory=dict, compare=False, repr=False)
+    per_element: Mapping[str, Float[np.ndarray, "element"]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def steps(self) -> int:

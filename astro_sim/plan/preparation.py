@@ -1,21 +1,18 @@
 """Make a plan: everything is read, checked and resolved before anything is built."""
 
-import itertools
 import operator
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
-from astro_sim.model import Input, Model, SpikeInput
-from astro_sim.parameter import ALLOWED, MUST_BE, Amount, Parameter, convert, read, seconds, split_quantity
+from astro_sim.model import Model
+from astro_sim.parameter import ALLOWED, MUST_BE, Amount, Parameter, convert, read, seconds
 from astro_sim.plan.choice import find_model
 from astro_sim.plan.defaults import DEFAULT_DT, DEFAULT_DURATION, NOTHING
 from astro_sim.plan.plan import METHODS, Plan
+from astro_sim.plan.protocol_checks import check_courses, check_effects, check_protocol, refuse_idle
 from astro_sim.plan.rounding import warn_of_rounding
-from astro_sim.protocols import Drive, Protocol, drives
+from astro_sim.protocols import Protocol, drives
 from astro_sim.protocols.course import Course, resolved
-from astro_sim.protocols.trains import Train
 from foundation.errors import ResourceError, UserError, choose, unknown
 
 STOCHASTIC = ("heun", "milstein", "euler")  # Stratonovich; euler for noise that no state scales
@@ -31,9 +28,22 @@ def prepare(model: str | Model, protocol: Protocol = None, *, parameter_set: str
             backend: str = "numpy", record_every: Amount | None = None) -> Plan:
     """Check everything and make a `Plan`; arguments as of `simulate`.
 
-    Raises `UserError` that names the field, the value and what is allowed. Warns (`RoundedTimes`) where a given time
-    falls between steps and is moved.
+    Raises `UserError` that names the field, the value and what is allowed, and for a stimulus that does not happen in
+    this run. Notes (`foundation.notes`) say of one that is partly after its end or changes nothing (`WithoutEffect`),
+    and of given times that fall between steps and are moved (`RoundedTimes`).
     """
+    plan = read_plan(model, protocol, parameter_set=parameter_set, parameters=parameters, options=options,
+                     initial=initial, duration=duration, dt=dt, method=method, seed=seed, backend=backend,
+                     record_every=record_every)
+    check_effects(plan)
+    warn_of_rounding(plan)
+    return plan
+
+
+def read_plan(model: str | Model, protocol: Protocol, *, parameter_set: str | None, parameters: Mapping,
+              options: Mapping, initial: Mapping, duration: Amount, dt: Amount, method: str | None, seed: int,
+              backend: str, record_every: Amount | None) -> Plan:
+    """A plan whose protocol may be without effect, as that of a recording may."""
     chosen, parameter_set = find_model(model, parameter_set)
     for name, mapping in (("parameters", parameters), ("options", options), ("initial", initial)):
         if not isinstance(mapping, Mapping):
@@ -50,11 +60,10 @@ def prepare(model: str | Model, protocol: Protocol = None, *, parameter_set: str
                 initial={}, protocol=drives(protocol), duration=length, dt=step,
                 every=_every(record_every, step, length), method=method, seed=operator.index(seed), backend=backend)
     _check_sizes(plan)
-    _check_protocol(plan)
+    check_protocol(plan)
     plan = replace(plan, inputs=_courses(plan))
-    plan = replace(plan, initial=_initial(plan, initial))
-    warn_of_rounding(plan)
-    return plan
+    check_courses(plan)
+    return replace(plan, initial=_initial(plan, initial))
 
 
 def _check_method(model: Model, method: str) -> None:
@@ -115,56 +124,6 @@ def _check_sizes(plan: Plan) -> None:
             raise ResourceError(f"{population.name}: {size} elements are above {MAX_ELEMENTS}; choose fewer")
 
 
-def _check_protocol(plan: Plan) -> None:
-    """Every drive fits its input, its elements are there, no element has two, no piece is shorter than a step."""
-    taken: dict[str, np.ndarray] = {}
-    for drive in plan.protocol:
-        size = _check_input(plan, drive)
-        chosen = drive.elements
-        if size == 0 or (chosen is not None and (not chosen or min(chosen) < 0 or max(chosen) >= size)):
-            raise UserError(f"elements: {sorted(set(chosen or ()))} are not all elements of input {drive.input}; it "
-                            f"has 0 to {size - 1}")
-        driven = taken.setdefault(drive.input, np.zeros(size, bool))
-        mine = slice(None) if chosen is None else list(chosen)
-        if driven[mine].any():
-            raise UserError(f"protocol: two drives of input {drive.input} share elements; give each element one drive")
-        driven[mine] = True
-        gaps = [b - a for a, b in itertools.pairwise(drive.times)] if isinstance(drive, Drive) else []
-        if gaps and min(gaps) < plan.dt * (1 - 1e-9):
-            raise UserError(f"dt: {plan.dt:g} s is longer than a piece of the protocol ({min(gaps):g} s); give a "
-                            "shorter step")
-
-
-def _check_input(plan: Plan, drive: Drive | Train) -> int:
-    """The number of elements that a drive or train may choose from; refuses one that does not fit its input."""
-    model = plan.model
-    target = choose(f"input of {model.name}", drive.input, {**model.inputs, **model.spike_inputs})
-    if isinstance(drive, Drive) == isinstance(target, SpikeInput):
-        kinds = ("spikes, regular, poisson" if isinstance(target, SpikeInput) else
-                 "constant, steps, ramp, square, cycles")
-        raise UserError(f"protocol {drive.kind}: does not fit input {drive.input}; choose one of: {kinds}")
-    if not model.population(target.population).active(plan.options):
-        _refuse_idle(plan, f"input {drive.input}")
-    if not isinstance(drive, Drive):
-        return plan.size(target.population)
-    _check_values(drive, target)
-    return len(plan.reach(drive.input))
-
-
-def _check_values(drive: Drive, target: Input) -> None:
-    for text in dict.fromkeys(drive.values):
-        value = convert(*split_quantity(text, drive.input), target.unit, f"input {drive.input}")
-        if not ALLOWED[target.allowed](value):
-            raise UserError(f"input {drive.input}: {text} is not allowed; '{target.meaning}' must be "
-                            f"{MUST_BE[target.allowed]}")
-
-
-def _refuse_idle(plan: Plan, what: str) -> None:
-    """What is given and would have no effect is an error."""
-    shown = ", ".join(f"{key}={value}" for key, value in plan.options.items())
-    raise UserError(f"{what}: takes no part in {plan.model.name} with {shown}; leave it out or change the options")
-
-
 def _courses(plan: Plan) -> dict[tuple[str, str], Course]:
     """The course of every variable that inputs set, of the populations that are there."""
     setting: dict[tuple[str, str], list[str]] = {}
@@ -191,7 +150,7 @@ def _initial(plan: Plan, changes: Mapping) -> dict[str, Parameter | tuple[float,
     for name, value in changes.items():
         declared = choose(f"initial value of {model.name}", name, dict(model.initial))
         if name not in values:
-            _refuse_idle(plan, f"initial value {name}")
+            refuse_idle(plan, f"initial value {name}")
         if isinstance(value, str | Parameter) or getattr(value, "ndim", 0 if not hasattr(value, "__len__") else 1) == 0:
             values[name] = declared.changed(name, value)
             continue

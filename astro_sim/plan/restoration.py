@@ -2,7 +2,6 @@
 
 import ast
 import re
-import warnings
 from collections.abc import Mapping
 from functools import partial
 
@@ -11,8 +10,7 @@ from astro_sim.model.parts import CLAUSES
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
 from astro_sim.plan.plan import Plan, declared
-from astro_sim.plan.preparation import prepare
-from astro_sim.plan.rounding import RoundedTimes
+from astro_sim.plan.preparation import read_plan
 from astro_sim.protocols import drive_from_dict
 from astro_sim.protocols.text import chosen_elements
 from foundation.errors import UserError
@@ -30,12 +28,11 @@ def plan_of(meta: Mapping, model: Model | None = None) -> Plan:
     initial = {name: _parameter(value) if isinstance(value, dict) else value
                for name, value in meta["initial"].items()}
     solver = meta["solver"]
-    with warnings.catch_warnings(action="ignore", category=RoundedTimes):  # said when it was run
-        return prepare(_with_set(chosen, meta["parameter_set"], stored),
-                       [drive_from_dict(drive) for drive in meta["protocol"]],
-                       parameter_set=meta["parameter_set"], parameters=stored, options=meta["options"], initial=initial,
-                       duration=solver["duration_s"], dt=solver["dt_s"], method=solver["method"], seed=meta["seed"],
-                       backend=solver["backend"], record_every=solver["record_every"] * solver["dt_s"])
+    return read_plan(_with_set(chosen, meta["parameter_set"], stored),
+                     [drive_from_dict(drive) for drive in meta["protocol"]],
+                     parameter_set=meta["parameter_set"], parameters=stored, options=meta["options"], initial=initial,
+                     duration=solver["duration_s"], dt=solver["dt_s"], method=solver["method"], seed=meta["seed"],
+                     backend=solver["backend"], record_every=solver["record_every"] * solver["dt_s"])
 
 
 def model_of(meta: Mapping) -> Model:

@@ -37,7 +37,7 @@ def moved_times(plan: Plan) -> Iterator[str]:
     """What is moved and by how much, in words. Poisson spikes are left out: they are drawn, and fall where they may."""
     for train in plan.protocol:
         if not isinstance(train, Drive | Poisson) and not _exact(plan, plan.model.spike_inputs[train.input].population):
-            times = np.array(train.of(0))
+            times = np.array(train.times)
             shift = nearest_steps(times, plan.dt) * plan.dt - times
             off = np.abs(shift) > SNAP * plan.dt
             if off.any():
@@ -88,7 +88,7 @@ def _given(plan: Plan) -> Iterator[float]:
     """All times that a step would have to hold, in seconds."""
     for train in plan.protocol:
         if not isinstance(train, Drive | Poisson) and not _exact(plan, plan.model.spike_inputs[train.input].population):
-            yield from train.of(0)
+            yield from train.times
     for _, value, _ in _durations(plan):
         yield value
 

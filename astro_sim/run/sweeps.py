@@ -49,7 +49,7 @@ def grid(vary: Mapping[str, Sequence], **common: Any) -> list[dict]:
 def _point(common: Mapping, chosen: Mapping) -> dict:
     """The keywords of one point: what is common, changed by what was chosen."""
     from astro_sim.parameter import read
-    from astro_sim.protocols import constant
+    from astro_sim.protocols import constant, drives
 
     point = {**common, "parameters": dict(common.get("parameters", {}))}
     for name, value in chosen.items():
@@ -61,6 +61,9 @@ def _point(common: Mapping, chosen: Mapping) -> dict:
             point["initial"] = {**point.get("initial", {}), rest: value}
         elif kind == "input" and dot:
             given = point.get("protocol")
+            if any(drive.input == rest for drive in drives(given)):
+                raise UserError(f"{name}: {rest} is driven by the protocol too, and drives of an input add up; take "
+                                "one of the two out")
             point["protocol"] = [*(given if isinstance(given, list | tuple) else [given] if given else []),
                                  constant(rest, value)]
         elif dot:

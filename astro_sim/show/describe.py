@@ -2,7 +2,7 @@
 
 from astro_sim.model import Model, Option
 from astro_sim.plan import Plan
-from astro_sim.protocols import Drive
+from astro_sim.protocols import Drive, Formula, Samples, Train
 from astro_sim.run import estimate
 from astro_sim.run.estimate import Estimate
 from foundation.table import aligned
@@ -74,13 +74,21 @@ def _number(value: float) -> str:
     return f"{value:.10g}"
 
 
+def _what(drive: Drive | Train) -> str:
+    """What a drive is, in a few words."""
+    if isinstance(drive, Formula):
+        return drive.value
+    if isinstance(drive, Samples):
+        return f"{len(drive.times)} samples, {drive.interpolation}"
+    return f"{len(drive.times)} pieces" if isinstance(drive, Drive) else "spikes"
+
+
 def plan_text(plan: Plan, needed: Estimate) -> str:
     """What would run, and what it needs."""
     lines = [f"would simulate {plan.model.name}:{plan.parameter_set} for {plan.duration:g} s: {plan.steps} steps of "
              f"{plan.dt:g} s, {plan.method}, backend {plan.backend}, seed {plan.seed}"]
     lines += [f"  option {name} = {value}" for name, value in plan.options.items()]
-    lines += [f"  {d.kind} on {d.input}: " + (f"{len(d.times)} pieces" if isinstance(d, Drive) else "spikes")
-              for d in plan.protocol]
+    lines += [f"  {d.kind} on {d.input}: {_what(d)}" for d in plan.protocol]
     lines += ["  inputs without a protocol keep their default", f"  {estimate.text(needed)}"]
     lines += aligned([name, _number(p.value), p.unit, p.basis, p.source] for name, p in plan.parameters.items())
     return "\n".join(lines)

@@ -102,9 +102,20 @@ def test_what_falls_on_a_step_stays_there():
     assert found.steps.tolist() == [3, 5] and found.offsets.tolist() == [0.0, 0.0]
 
 
-def test_two_arrivals_in_a_step_are_refused():
-    with pytest.raises(UserError, match="shorter step"):
-        simulate(filtered(EXACT, 1), spikes("spikes", [0.0101, 0.0104]), duration="0.1 s", dt="1 ms")
+def test_several_arrivals_in_a_step_are_exact_too():
+    """Of one element: three in a step, each at its own distance, and one of another train."""
+    given = [0.0101, 0.0104, 0.0107, 0.0123]
+    recording = simulate(filtered(EXACT, 1), [spikes("spikes", given[:3]), spikes("spikes", given[3:])],
+                         duration="0.05 s", dt="1 ms")
+    assert recording["x"].values[:, 0] == pytest.approx(answer(recording.time, given), rel=1e-10, abs=1e-12)
+
+
+def test_two_arrivals_in_a_step_that_is_told_of_one_are_refused():
+    with pytest.raises(UserError, match="takes one; give a shorter step"):
+        arrivals([spikes("spikes", [0.0101, 0.0104])], 1, delay=0, dt=1e-3, steps=20, before=True)
+    trains = [poisson("spikes", "2 kHz", "50 ms", seed=n) for n in (1, 2)]
+    found = arrivals(trains, 1, delay=0, dt=1e-3, steps=1000, before=True)
+    assert len(found.steps) == sum(len(train.of(0)) for train in trains) and (np.diff(found.steps) >= 1).all()
 
 
 @pytest.mark.parametrize(("on_pre", "says"), [

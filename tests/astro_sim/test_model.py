@@ -2,11 +2,14 @@
 
 import dataclasses
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population
+from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population, names
 from astro_sim.model.equation_text import lines, right_sides, symbols
 from astro_sim.models import MODELS
 from astro_sim.models.macro import model as macro
@@ -14,6 +17,7 @@ from astro_sim.parameter import Parameter
 from astro_sim.run.simulation import simulate
 from foundation.errors import UserError
 
+ROOT = Path(__file__).parents[2]
 RATE = Parameter(2.0, "1/second", "decay", "Mia2026", "assumed")
 
 
@@ -139,15 +143,66 @@ def test_only_parameters_that_take_part_are_kept():
     assert used["diffusive", "grid"] - without == {"D"}
 
 
-@pytest.mark.parametrize("changes", [
-    {"equations": "dxi_x/dt = (u - xi_x)*rate : 1"},
-    {"equations": "dx/dt = (u - xi_y)*rate : 1\nxi_y = x : 1"},
-    {"parameter_sets": {"one": {"xi_rate": RATE}}},
-    {"inputs": {"u": Input("cell", "xi", "1", 0.0, "drive")}},
+@pytest.mark.parametrize(("name", "says"), [
+    *((name, "Brian2's own unit") for name in ("mM", "uM", "Hz", "radian", "mV", "kgram", "umetre3", "ms", "gray")),
+    *((name, "Brian2's own constant") for name in ("e", "pi", "inf")),
+    *((name, "Brian2's own function") for name in ("exp", "sqrt", "floor", "poisson", "timestep")),
+    ("N", "the number of elements"), ("i", "the index of an element"), ("dt", "the step"), ("t", "the time"),
+    ("N_pre", "the number of sources"), ("lastspike", "the last spike"), ("refractory", "refractory time"),
+    ("xi", "noise"), ("xi_x", "noise"), ("_x", "begins with _"), ("lambda", "is no name"),
+    ("column_u", "the simulator makes"), ("part_0", "the simulator makes"), ("u_slope_2", "the simulator makes"),
 ])
-def test_names_that_brian2_reads_as_noise_are_refused(changes):
-    with pytest.raises(UserError, match=r"Brian2 reads xi and xi_... as noise.*choose another name for: xi\w*$"):
+def test_a_name_that_means_something_else_to_brian2_is_refused_when_the_model_is_made(name, says):
+    """As a parameter, an input and a variable alike."""
+    parameter = {"equations": f"dx/dt = (u - x)*{name} : 1", "parameter_sets": {"one": {name: RATE}}}
+    driven = {"equations": f"dx/dt = ({name} - x)*rate : 1", "inputs": {"u": Input("cell", name, "1", 0.0, "drive")}}
+    variable = {"equations": f"dx/dt = (u - x + {name})*rate : 1\n{name} = 2*x : 1"}
+    for changes in (parameter, driven, variable):
+        with pytest.raises(UserError, match=rf"^model decay: '{name}' .*{says}.*; choose another name"):
+            decay(**changes)
+
+
+def test_the_names_are_those_of_brian2s_tables():
+    """What its files say is at least what its tables hold; where they say more, the tables decide."""
+    from brian2.core.namespace import DEFAULT_CONSTANTS, DEFAULT_FUNCTIONS, DEFAULT_UNITS
+
+    tables = DEFAULT_CONSTANTS.keys() | DEFAULT_FUNCTIONS.keys() | DEFAULT_UNITS.keys()
+    assert tables - {"-inf"} <= names._in_files()
+    assert names.taken_by_brian2({"chenry", "rate", "C_T", "Omega_C"}) == {}, "in the files, not in the tables"
+    assert set(names.taken_by_brian2(tables)) == tables
+    assert len(tables) > 1700
+
+
+@pytest.mark.parametrize("changes", [
+    {"parameter_sets": {"one": {"rate": RATE, "x": RATE}}},
+    {"equations": "dx/dt = (u - x)*rate + u : 1\nu = 2*x : 1"},
+    {"populations": (Population("left_open", "", "dx/dt = (u - x)*rate : 1"),)},
+    {"populations": (Population("my cell", "", "dx/dt = (u - x)*rate : 1"),)},
+    {"equations": "dx/dt = (u - x + x_pre)*rate : 1\nx_pre = 2*x : 1"},
+])
+def test_a_name_that_means_two_things_is_refused(changes):
+    with pytest.raises(UserError, match="choose another name"):
         decay(**changes)
+
+
+@pytest.mark.slow
+def test_making_a_model_loads_no_brian2():
+    code = ("import sys; from astro_sim import Model, Parameter; from astro_sim.models import MODELS; "
+            "from dataclasses import replace; replace(MODELS['gchi'], name='own'); print('brian2' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          cwd=ROOT).stdout.strip() == "False"
+
+
+@pytest.mark.slow
+def test_a_variable_named_like_an_attribute_of_a_group_starts_where_it_should():
+    """`group.order = 1` would set the group's place in a step, and the variable would start at 0."""
+    known = ("order", "start", "events", "namespace", "when", "state", "spikes", "clock", "name")
+    model = decay("\n".join(f"d{name}/dt = (u - {name})*rate : 1" for name in known),
+                  initial={name: Parameter(1.0, "1", "start", "Mia2026", "assumed") for name in known},
+                  observables={name: Observable("cell", "1", "state") for name in known})
+    found = simulate(model, duration="20 ms", dt="10 ms")
+    for name in known:
+        assert found[name].values[:, 0] == pytest.approx(np.exp(-2 * np.array([0, 0.01, 0.02])), rel=1e-7), name
 
 
 def test_names_that_only_begin_so_are_fine():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astro_sim.models import MODELS
-from astro_sim.parameter import Parameter, convert, read, seconds, unit
+from astro_sim.parameter import UNITS, Parameter, convert, read, seconds, unit
 from foundation.errors import UserError
 
 TAU = Parameter(150.0, "second", "consolidation", "GraupnerBrunel2012", "fitted")
@@ -22,6 +22,52 @@ TAU = Parameter(150.0, "second", "consolidation", "GraupnerBrunel2012", "fitted"
 ])
 def test_reads_values_with_units(text, value, wanted):
     assert read(text, wanted, "x") == pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(("text", "base"), [  # each factor computed by hand, in mol/m^3, m, s, V, A, ...
+    ("µM", 1e-3), ("\u03bcM", 1e-3), ("\u00b5M", 1e-3), ("uM", 1e-3), ("pM", 1e-9), ("fM", 1e-12), ("nM", 1e-6),
+    ("mM", 1.0), ("M", 1e3), ("mol/m**3", 1.0), ("mol/m3", 1.0), ("mol/m^3", 1.0), ("mmol/L", 1.0), ("umol/l", 1e-3),
+    ("mol·m⁻³", 1.0), ("min", 60.0), ("minute", 60.0), ("h", 3600.0), ("hour", 3600.0), ("day", 86400.0),
+    ("1/min", 1 / 60), ("/min", 1 / 60), ("/s", 1.0), ("1/s", 1.0), ("s^-1", 1.0), ("s⁻¹", 1.0), ("Hz", 1.0),
+    ("/ms", 1e3), ("kHz", 1e3), ("MHz", 1e6), ("µM/s", 1e-3), ("uM/min", 1e-3 / 60), ("nM/ms", 1e-3),
+    ("1/(µM*s)", 1e3), ("1/µM/s", 1e3), ("mol/m**3/s", 1.0), ("pA", 1e-12), ("nS", 1e-9), ("pF", 1e-12), ("mV", 1e-3),
+    ("kohm", 1e3), ("MΩ", 1e6), ("µm", 1e-6), ("nm", 1e-9), ("cm2", 1e-4), ("um**2/s", 1e-12), ("kg", 1.0), ("1", 1.0),
+    ("uF/cm**2", 1e-2), ("J/mol/K", 1.0), ("seconds", 1.0),
+])
+def test_units_as_people_write_them_have_the_right_factor(text, base):
+    assert float(unit(text)) == pytest.approx(base, rel=1e-14)
+
+
+def test_every_name_of_a_unit_is_one_and_a_prefix_is_its_power_of_ten():
+    powers = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9}
+    for name in UNITS:
+        value = float(unit(name))
+        for prefix, power in powers.items():
+            if name.startswith(prefix) and name[1:] in UNITS and name != "kilogram":
+                assert value == pytest.approx(float(unit(name[1:])) * 10.0**power, rel=1e-14), name
+
+
+@pytest.mark.parametrize(("text", "wanted", "says"), [
+    ("5 m", "second", "m is metre; write min for minutes"), ("5 m", "umolar", "M for molar"),
+    ("5 min", "umolar", "min is minute"), ("0.1 M", "metre", "M is molar; write m for metres"),
+    ("3 um", "umolar", "write uM for micromolar"), ("3 nM", "metre", "wrong dimension"),
+    ("2 mS", "second", "write ms for milliseconds"), ("2 Um", "umolar", "did you mean uM or um"),
+    ("2 sceond", "second", "did you mean second"), ("2 s-1", "hertz", "unknown unit.*1/min"),
+    ("5", "umolar/second", "no unit; give a value in umolar/second"),
+])
+def test_a_unit_that_may_be_mistaken_is_said_in_words(text, wanted, says):
+    with pytest.raises(UserError, match=says):
+        read(text, wanted, "x")
+
+
+def test_any_quantity_of_brian2_is_read():
+    import brian2
+
+    given = 0.2 / brian2.umolar / brian2.second
+    assert read(given, "1/(uM*s)", "O_2") == pytest.approx(0.2, rel=1e-14)
+    assert read(3 * brian2.umetre**2 / brian2.msecond, "um**2/s", "D") == pytest.approx(3e3, rel=1e-14)
+    with pytest.raises(UserError, match="one value"):
+        read([1, 2] * brian2.umolar, "uM", "x")
 
 
 @pytest.mark.parametrize(("text", "wanted", "says"), [

@@ -1,14 +1,14 @@
-"""A number of biology: value, unit, meaning, source and basis. The only place where text becomes a number with a unit.
+"""A number of biology: value, unit, meaning, source and basis; and how text becomes a number with a unit.
 
 Nothing here imports Brian2 before a unit is needed, so that listing and help stay quick.
 """
 
-import ast
 import math
 import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from astro_sim.parameter.units import convert, unit, unit_of
 from foundation.basis import BASES
 from foundation.errors import UserError
 
@@ -23,51 +23,10 @@ ALLOWED = {
 MUST_BE = {"positive": "above zero", "nonnegative": "zero or above", "fraction": "between 0 and 1",
            "any": "a finite number"}
 
-_PREFIXES = ("", "n", "u", "m", "k")
-_STEMS = ("second", "molar", "mole", "meter", "metre", "liter", "hertz", "volt", "amp", "siemens", "farad", "ohm",
-          "joule", "watt", "kelvin")
-UNITS = {prefix + stem: prefix + stem for stem in _STEMS for prefix in _PREFIXES}
-UNITS |= {"s": "second", "ms": "msecond", "us": "usecond", "M": "molar", "mM": "mmolar", "uM": "umolar", "nM": "nmolar",
-          "Hz": "hertz", "kHz": "khertz", "mV": "mvolt", "V": "volt", "um": "umeter", "mm": "mmeter"}
-
 # what a quantity of Brian2 is written in: units without a scale
 _BASE = ("second", "mmolar", "mmolar/second", "hertz", "amp", "volt", "siemens", "farad", "meter")
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*", re.DOTALL)
-
-
-def unit(text: str, field: str = "unit") -> Any:
-    """The Brian2 unit that `text` names, e.g. "umolar/second"; "1" or "" has no dimension.
-
-    Only unit names, *, /, ** and whole exponents are read. Raises `UserError` that names `field`.
-    """
-    cleaned = text.strip().replace("^", "**") or "1"
-    try:
-        if len(cleaned) > 80:
-            raise ValueError
-        return _evaluate(ast.parse(cleaned, mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        raise UserError(f"{field}: unknown unit '{text[:80]}'; allowed are second, msecond, umolar, mmolar, hertz, "
-                        "mvolt, ... with *, / and **, as in '2 umolar/second'") from error
-
-
-def _evaluate(node: ast.expr) -> Any:
-    import brian2
-
-    match node:
-        case ast.Constant(1):
-            return 1.0
-        case ast.Name(name) if name in UNITS:
-            return getattr(brian2, UNITS[name])
-        case ast.BinOp(left, ast.Mult(), right):
-            return _evaluate(left) * _evaluate(right)
-        case ast.BinOp(left, ast.Div(), right):
-            return _evaluate(left) / _evaluate(right)
-        case ast.BinOp(base, ast.Pow(), ast.Constant(int(power))) if 1 <= power <= 9:
-            return _evaluate(base) ** power
-        case ast.BinOp(base, ast.Pow(), ast.UnaryOp(ast.USub(), ast.Constant(int(power)))) if 1 <= power <= 9:
-            return 1 / _evaluate(base) ** power
-    raise ValueError
 
 
 def split_quantity(text: str, field: str) -> tuple[float, str]:
@@ -79,34 +38,23 @@ def split_quantity(text: str, field: str) -> tuple[float, str]:
     return value, match[2] or "1"
 
 
-def convert(value: float, given: str, wanted: str, field: str) -> float:
-    """`value` in the unit `given`, as a number of `wanted`. Raises `UserError` on another dimension."""
+def base_unit(quantity: Any, field: str) -> str:
+    """The unit without a scale that a Brian2 quantity is written in, e.g. mmolar. Errors: `UserError`."""
     from brian2 import have_same_dimensions
 
-    if given.strip() == wanted.strip():
-        return value
-    source, target = unit(given, field), unit(wanted, field)
-    if not have_same_dimensions(source, target):
-        shown = f"'{value:g} {given}' has the wrong dimension" if given != "1" else f"'{value:g}' has no unit"
-        raise UserError(f"{field}: {shown}; give {_kind(wanted)}")
-    return float(value * float(source) / float(target))
-
-
-def _kind(wanted: str) -> str:
-    return "a pure number, without a unit" if wanted == "1" else f"a value in {wanted} or a unit of the same dimension"
+    base = next((name for name in _BASE if have_same_dimensions(quantity, unit(name))), None) or unit_of(quantity)
+    if base is None:
+        raise UserError(f"{field}: {str(quantity)[:60]} has no unit of whole powers; give text such as '0.5 umolar'")
+    return base
 
 
 def as_text(given: Amount, field: str) -> Amount:
     """A Brian2 quantity as text such as "0.5 mmolar"; all else as it is. Raises `UserError` for several at once."""
     if getattr(given, "dim", None) is None:
         return given
-    from brian2 import have_same_dimensions
-
-    base = next((name for name in _BASE if have_same_dimensions(given, unit(name))), None)
-    if base is None or getattr(given, "ndim", 0):
-        raise UserError(f"{field}: {given!r} is not one quantity of time, concentration, flux, current, voltage or "
-                        "conductance; write text such as '0.5 umolar'")
-    return f"{float(given)!r} {base}"
+    if getattr(given, "ndim", 0):
+        raise UserError(f"{field}: {str(given)[:60]} is not one quantity; give one value, such as '0.5 umolar'")
+    return f"{float(given)!r} {base_unit(given, field)}"
 
 
 def read(given: Amount, wanted: str, field: str) -> float:
