@@ -150,8 +150,8 @@ M_LECAR = {"C_m": (20.0, "ufarad"), "g_Ca": (4.4, "msiemens"), "g_K": (8.0, "msi
            "V_2": (18.0, "mvolt"), "V_3": (2.0, "mvolt"), "V_4": (30.0, "mvolt"), "phi": (40.0, "1/second")}
 MORRIS_LECAR = model(
     "dV/dt = (u - g_Ca*(1 + tanh((V - V_1)/V_2))/2*(V - V_Ca) - g_K*n*(V - V_K) - g_L*(V - V_L))/C_m : volt\n"
-    "dn/dt = phi*((1 + tanh((V - V_3)/V_4))/2 - n)*cosh : 1\n"
-    "cosh = (exp((V - V_3)/(2*V_4)) + exp(-(V - V_3)/(2*V_4)))/2 : 1",
+    "dn/dt = phi*((1 + tanh((V - V_3)/V_4))/2 - n)*widening : 1\n"
+    "widening = (exp((V - V_3)/(2*V_4)) + exp(-(V - V_3)/(2*V_4)))/2 : 1",
     {name: number(*one) for name, one in M_LECAR.items()},
     {"V": number(-60.0, "mvolt"), "n": number(0.01, "1", "fraction")}, input_unit="uamp", n=(0.0, 1.0))
 
