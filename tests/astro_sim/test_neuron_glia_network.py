@@ -57,7 +57,7 @@ def astrocyte_rates(y, glutamate, passed):
                      made - lost + passed, 0.3 * glutamate * (1 - bound) - 0.5 * (1 + 10 * c / (c + 0.5)) * bound])
 
 
-def twin(wires, belongs, steps, dt, current, afferent_steps):
+def twin(wires, belongs, steps, dt, current, afferent_steps, delays=(0, 0, 0)):
     """Step by step and spike by spike, in loops. Records {name: (record, element)}, spikes and releases (step, k)."""
     n, astrocytes = len(START["v"]), len(START["C"])
     cells = np.array([START["v"], [0.0] * n, [0.0] * n])
@@ -66,6 +66,7 @@ def twin(wires, belongs, steps, dt, current, afferent_steps):
     glia = np.array([START["C"], START["h"], START["I"], [0.0] * astrocytes])
     last, ready = np.full(n, -(10**9)), np.ones(astrocytes, bool)
     seen, spikes, releases = [], [], []
+    sent = {}  # step -> what arrives at its end: (excitatory neurons, inhibitory neurons, astrocytes)
     for step in range(steps + 1):
         if step in afferent_steps:
             cells[1, 0] += 9
@@ -87,19 +88,24 @@ def twin(wires, belongs, steps, dt, current, afferent_steps):
         for neuron in np.flatnonzero(fired):
             spikes.append((step + 1, neuron))
             last[neuron] = step
+        for kind, senders in enumerate((np.flatnonzero(fired), np.flatnonzero(fired), np.flatnonzero(released))):
+            sent.setdefault(step + delays[kind], ([], [], []))[kind].extend(senders)
+        excitatory, inhibitory, astro = sent.pop(step, ((), (), ()))
+        for neuron in excitatory:
             for k in np.flatnonzero(wires.pre == neuron):
                 syn[0, k] += 0.6 * (1 - syn[5, k]) * (1 - syn[0, k])
                 out = syn[0, k] * syn[1, k]
                 syn[1, k] -= out
                 syn[2, k] += 0.005 * 500e3 * out
                 cells[1, wires.post[k]] += 6 * out
+        for neuron in inhibitory:
             for k in np.flatnonzero(wires.inhibitory_pre == neuron):
                 inh[0, k] += 0.6 * (1 - inh[0, k])
                 out = inh[0, k] * inh[1, k]
                 inh[1, k] -= out
                 cells[2, wires.inhibitory_post[k]] += 4 * out
-        for astrocyte in np.flatnonzero(released):
-            releases.append((step + 1, astrocyte))
+        releases += [(step + 1, astrocyte) for astrocyte in np.flatnonzero(released)]
+        for astrocyte in astro:
             for k in np.flatnonzero(belongs == astrocyte):
                 syn[4, k] += 6.5e-4 * 200e3 * 0.6 * syn[3, k]
                 syn[3, k] *= 0.4
@@ -113,16 +119,21 @@ def twin(wires, belongs, steps, dt, current, afferent_steps):
 
 
 @pytest.mark.slow
-def test_agrees_with_a_naive_twin(tmp_path):
-    """Five neurons, three astrocytes, the same fixed steps: every variable at every step, every spike and release."""
+@pytest.mark.parametrize("delays", [(0, 0, 0), (3, 5, 40)])
+def test_agrees_with_a_naive_twin(tmp_path, delays):
+    """Five neurons, three astrocytes, the same fixed steps: every variable at every step, every spike and release.
+
+    Delays in steps: of excitation, of inhibition, of gliotransmission.
+    """
     steps, dt = 500, 4e-4
     protocol = ["constant:input=current,value=0.13 namp",
                 "regular:input=afferents,rate=50 hertz,count=10,start=20 ms,elements=0"]
-    recording = simulate("neuron_glia_network", protocol, options=SMALL, parameters=STRONG, initial=START,
+    late = {name: f"{number * dt} s" for name, number in zip(("D_e", "D_i", "D_A"), delays, strict=True)}
+    recording = simulate("neuron_glia_network", protocol, options=SMALL, parameters=STRONG | late, initial=START,
                          duration=f"{steps * dt} s", dt=dt)
     wires, belongs = wiring.wiring(options(**SMALL)), recording.maps["astrocyte_of_synapse"].indices
     assert len(wires.pre) >= 6 and len(wires.inhibitory_pre) >= 3 and set(belongs) == {0, 1, 2}
-    wanted, spikes, releases = twin(wires, belongs, steps, dt, 0.13, {50 * n for n in range(1, 11)})
+    wanted, spikes, releases = twin(wires, belongs, steps, dt, 0.13, {50 * n for n in range(1, 11)}, delays)
     assert {n for _, n in spikes} == set(range(5)) and len(spikes) > 15 and {k for _, k in releases} >= {0, 2}
     happened = {name: [(round(t / dt), k) for t, k in zip(e.times.tolist(), e.elements.tolist(), strict=True)]
                 for name, e in recording.events.items()}

@@ -6,8 +6,11 @@ is a tripartite one (models/tripartite.py) and belongs to one astrocyte of a she
 
 A synapse lies near its postsynaptic neuron, or right on it (`synapse_spread` = 0, as in Stimberg2019), and belongs to
 the nearest astrocyte. The option `wiring_seed` draws who meets whom and where; the run's seed draws the voltages of the
-start. Orders: a spike falls on the end of the step in which the voltage crosses, so spike times are of first order in
-dt (it holds for tau_r from the start of that step, as in Brian2); what the astrocytes sense and what passes through gap
+start. A spike acts on synapse and neuron together, after the delay D_e or D_i; a release by calcium acts after D_A; the
+paper has no delays, so all are 0 in its set.
+
+Orders: a spike falls on the end of the step in which the voltage crosses, so spike times are of first order in dt (it
+holds for tau_r from the start of that step, as in Brian2); what the astrocytes sense and what passes through gap
 junctions is of second, the latter of first with coupling_scheme = held.
 """
 
@@ -79,6 +82,13 @@ FIGURE_6 = {
     "w_i":   Parameter(1.0,   "nsiemens", "inhibitory conductance of a full release",      _ST, "fitted",
                        "nonnegative"),
     "w_ext": Parameter(1.0,   "nsiemens", "excitatory conductance of a spike from outside", _HERE, "assumed",
+                       "nonnegative"),
+    "D_e":   Parameter(0.0,   "msecond",  "delay of excitatory transmission",               _ST, "stated",
+                       "nonnegative"),
+    "D_i":   Parameter(0.0,   "msecond",  "delay of inhibitory transmission",               _ST, "stated",
+                       "nonnegative"),
+    "D_A":   Parameter(0.0,   "msecond",  "delay from a release by calcium to what the gliotransmitter does at a "
+                       "synapse",                                                           _ST, "stated",
                        "nonnegative"),
 }  # fmt: skip
 RELEASE_INCREASING = {**FIGURE_6, "glio_sign": tripartite.RELEASE_INCREASING["glio_sign"]}
@@ -172,22 +182,22 @@ MODEL = Model(
         Connection("afferents", "afferent", "neuron", "spikes from outside", "",
                    one_to_one(neurons), on_pre="g_e_post += w_ext"),
         Connection("transmission", "neuron", "synapse", "release at excitatory synapses", "",
-                   lambda o: Pairs(wiring(o).pre, range(len(wiring(o).pre))), on_pre=tripartite.SPIKE),
+                   lambda o: Pairs(wiring(o).pre, range(len(wiring(o).pre))), on_pre=tripartite.SPIKE, delay="D_e"),
         Connection("excitation", "neuron", "neuron", "what is released opens excitatory conductances", "",
                    lambda o: Pairs(wiring(o).pre, wiring(o).post), on_pre=EXCITATION, reads={"r_S": "synapse"},
-                   order=1),
+                   order=1, delay="D_e"),
         Connection("inhibitory_transmission", "neuron", "inhibitory_synapse", "release at inhibitory synapses", "",
                    lambda o: Pairs(wiring(o).inhibitory_pre, range(len(wiring(o).inhibitory_pre))),
-                   on_pre=INHIBITORY_SPIKE),
+                   on_pre=INHIBITORY_SPIKE, delay="D_i"),
         Connection("inhibition", "neuron", "neuron", "what is released opens inhibitory conductances", "",
                    lambda o: Pairs(wiring(o).inhibitory_pre, wiring(o).inhibitory_post), on_pre=INHIBITION,
-                   reads={"r_I": "inhibitory_synapse"}, order=1),
+                   reads={"r_I": "inhibitory_synapse"}, order=1, delay="D_i"),
         Connection("sensing", "synapse", "astrocyte", "mean glutamate of the astrocyte's synapses", tripartite.SENSING,
                    lambda o: tripartite.to_astrocytes(synapse_map(o)), when=_CLOSED, coupling_order=2),
         Connection("clamped_release", "clamp", "synapse", "given releases of gliotransmitter", "", _to_synapses,
                    when=_ACTING, on_pre=tripartite.RELEASE),
         Connection("gliotransmission", "astrocyte", "synapse", "releases by calcium", "", _to_synapses, when=_ACTING,
-                   on_pre=tripartite.RELEASE),
+                   on_pre=tripartite.RELEASE, delay="D_A"),
         _gaps("linear_gaps", "gap junctions between neighbours", sheet.LINEAR, pairs=sheet.neighbours, gaps="linear"),
         _gaps("nonlinear_gaps", "gap junctions between neighbours", sheet.NONLINEAR, pairs=sheet.neighbours,
               gaps="nonlinear"),
@@ -231,8 +241,8 @@ MODEL = Model(
              "map": Option((), (0, 999_999), "the astrocyte of every excitatory synapse, as in 0+0+1; where none is "
                            "given, the nearest")},
     sources=("Stimberg2019", "TsodyksMarkram1997", "DePitta2011", "DePitta2009"),
-    not_modelled="transmission delays, adaptation, NMDA and slow inhibition, spillover, gliotransmission at inhibitory "
-                 "synapses, calcium and ATP between astrocytes",
+    not_modelled="delays that differ from synapse to synapse, adaptation, NMDA and slow inhibition, spillover, "
+                 "gliotransmission at inhibitory synapses, calcium and ATP between astrocytes",
     spike_inputs={"afferents": SpikeInput("afferent", "spikes from outside"),
                   "release": SpikeInput("clamp", "releases of gliotransmitter, with loop = open or closed")},
     events={"spikes": Event("neuron", "spikes of the neurons"),
