@@ -1,0 +1,210 @@
+"""Fit a model to data by least squares: parameters, inputs and initial values, with intervals.
+
+    found = fit("li_rinzel:AM", "calcium.csv", free={"ip3": "0.1:1", "K_P": (0.05, 0.2)})
+    print(found); found.plot()
+
+Starts are spread between the bounds; the best few are followed by a trust region. Intervals are profile-likelihood
+ones, by the code of the derivation (foundation/fitting). Courses of several variables count by how closely each can be
+followed: their sizes are taken from the residuals of a first fit.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from astro_sim.analysis.named import NAMED
+from astro_sim.model import Model
+from astro_sim.parameter import Amount, seconds
+from astro_sim.plan import DEFAULT_DT, NOTHING, prepare
+from astro_sim.protocols import Protocol
+from astro_sim.run.fitting.freedom import Free, read_free
+from astro_sim.run.fitting.observations import observations
+from astro_sim.run.fitting.result import DataFit
+from astro_sim.run.fitting.target import (
+    Courses,
+    Target,
+    common_interval,
+    courses,
+    features_of,
+    given_features,
+)
+from astro_sim.run.fitting.trials import WALL, Counter, Trials
+from foundation.cli import Progress
+from foundation.errors import UserError
+from foundation.fitting.least_squares import check_data, doubts, intervals_of
+from foundation.fitting.slopes import idle, tangled
+
+STARTS = 8       # for one that is free, and so many more for each other
+FOLLOWED = 2     # of the starts, and one more for each that is free beyond the first
+AGREE = 1e-3     # of the way: searches that end nearer than that have met
+DEPENDENT = 2e-4  # least singular value of the derivatives, which are differences and no more exact than that
+IDLE = 1e-6      # of the data's size, over the whole way from bound to bound
+EXACT = 1e-6     # of the data's deviation, root mean square: what is left is the integrator's error
+FIRST, TOLERANCE = 2.1, 1e-2  # of an interval's ends, in standard errors: the first step, and how closely
+
+
+def fit(model: str | Model, data: Any, *, free: Mapping[str, Any], protocol: Protocol = None,
+        features: Sequence[str] = (), variables: Sequence[str] = (), columns: Mapping[str, str] | None = None,
+        parameter_set: str | None = None, parameters: Mapping = NOTHING, options: Mapping = NOTHING,
+        initial: Mapping = NOTHING, duration: Amount | None = None, dt: Amount | None = None,
+        method: str | None = None, backend: str | None = None, after: Amount | None = None,
+        starts: int | None = None, seed: int = 0, intervals: bool = True, progress: bool = False) -> DataFit:
+    """Fit what is free so that the model comes close to data.
+
+    data: a CSV file with units in its heads ("t (s), C (uM)"), a pandas frame, a `Recording`, or names -> arrays, with
+    "t" among them; or numbers of the whole course, as {"period(C)": "11.5 s"}. Cells may be missing. Python arrays
+    without a unit are in seconds and the variable's unit. free: name -> (low, high), (low, high, start) or text
+    "LOW:HIGH"; a name is a parameter, an input (held), or "initial.NAME". features: fit these numbers of the data
+    instead of the courses. variables: which columns to fit (default: all); columns: name in the data -> in the model.
+    after: left out when features are measured (default: half). starts: how many (default: 8 for each that is free);
+    seed: of their places. All else as of `simulate`; duration: by default to the last time of the data.
+
+    Errors: `UserError` for data, names or bounds that cannot be used; where no start can be simulated; and for what
+    cannot be told from the data, by name.
+    """
+    common = {"model": model, "protocol": protocol, "parameter_set": parameter_set, "parameters": parameters,
+              "options": options, "initial": initial, "method": method, **({"backend": backend} if backend else {})}
+    numbers = isinstance(data, Mapping) and bool(data) and all(NAMED.fullmatch(str(name)) for name in data)
+    if numbers and duration is None:
+        raise UserError("duration: numbers of a course have no last time; say how long to simulate, as in "
+                        "duration='60 s'")
+    plan = prepare(**common, duration=1.0 if duration is None else duration, dt=1e-3)
+    chosen = read_free(free, plan)
+    _check_given(chosen, parameters, initial)
+    if numbers:
+        target = given_features(data, plan, after)
+    else:
+        measured = observations(data, plan, variables=variables, columns=columns,
+                                bare=not isinstance(data, str | Path))
+        target = features_of(measured, features, after) if features else courses(measured)
+        last = max(float(one.times[-1]) for one in measured)
+        duration = last if duration is None else max(last, seconds(duration, "duration"))
+    _check_size(target, len(chosen))
+    times = _times(target, duration, dt)
+    with Progress(f"fit of {plan.model.name}", 1.0, quiet=not progress) as bar:
+        counter = Counter(lambda count: bar.update(count / (count + 20), f"{count} simulations"))
+        problem = Trials(chosen, target, common | times, counter)
+        return _fitted(problem, _starts(chosen, starts, seed), intervals=intervals, times=times)
+
+
+def _check_given(chosen: Sequence[Free], parameters: Mapping, initial: Mapping) -> None:
+    for one in chosen:
+        if one.key in {"parameter": parameters, "initial": initial}.get(one.kind, {}):
+            raise UserError(f"free: {one.name} is also given a value; leave it out there, or here")
+
+
+def _check_size(target: Target, k: int) -> None:
+    if isinstance(target, Courses):
+        check_data(target.centred, k)
+    elif len(target.names) < k:
+        raise UserError(f"free: {k} are free and {len(target.names)} features are given; give as many features, or "
+                        "free fewer")
+
+
+def _times(target: Target, duration: Amount, dt: Amount | None) -> dict[str, Any]:
+    """Duration, step and recording interval: on the times of the data where they have a common interval."""
+    length, longest = seconds(duration, "duration"), seconds(DEFAULT_DT if dt is None else dt, "dt")
+    interval = common_interval(target)
+    if interval is None or interval > length:
+        return {"duration": length, "dt": longest}
+    parts = math.ceil(interval / longest * (1 - 1e-9))
+    step = interval / parts
+    return {"duration": length, "dt": step, "record_every": parts * step}
+
+
+def _starts(free: Sequence[Free], count: int | None, seed: int) -> np.ndarray:
+    """Shares [start, free]: those given first, then a Latin hypercube."""
+    from scipy.stats import qmc
+
+    count = STARTS * len(free) if count is None else count
+    if count < 1:
+        raise UserError(f"starts: {count} is not allowed; give 1 or more")
+    spread = qmc.LatinHypercube(len(free), rng=np.random.default_rng(seed), scramble=len(free) > 1).random(count)
+    given = [one.start for one in free]
+    if any(start is not None for start in given):
+        spread[0] = [0.5 if start is None else one.share(start) for one, start in zip(free, given, strict=True)]
+    return spread
+
+
+def _fitted(problem: Trials, starts: np.ndarray, *, intervals: bool, times: Mapping[str, Any]) -> DataFit:
+    best = _minimum(problem, starts)
+    if isinstance(problem.target, Courses) and len(problem.target.courses) > 1:
+        from dataclasses import replace
+
+        problem = replace(problem, target=problem.target.weighed(best.fun))
+        best = problem.search(best.x)
+    best.jac = problem.slopes(best.x, both=True)
+    _check_determined(problem, best)
+    rss, n, k = float(best.fun @ best.fun), problem.observed.size, len(problem.free)
+    shares, exact = {}, math.sqrt(rss / n) < EXACT
+    if intervals and n > k:
+        shares = intervals_of(problem, best, exact=exact, rss=rss, ends=np.tile([0.0, 1.0], (k, 1)), first=FIRST,
+                              tolerance=TOLERANCE)
+        _check_bounded(problem, shares, best.x)
+    return _told(problem, best, shares, exact=exact, times=times)
+
+
+def _minimum(problem: Trials, starts: np.ndarray) -> Any:
+    """The best of the searches from the starts that come closest. Errors: `UserError` where none can be simulated."""
+    costs = np.array([float(missed @ missed) for missed in map(problem.residuals, starts)])
+    order = np.argsort(costs, kind="stable")
+    if costs[order[0]] >= WALL**2:
+        raise UserError(f"fit: none of {len(starts)} starts can be simulated ({problem.counter.error}); choose other "
+                        "bounds, a shorter dt, or a start: (low, high, start)")
+    found = []
+    for place in order[: FOLLOWED + len(problem.free) - 1]:
+        if costs[place] < WALL**2:
+            found.append(problem.search(starts[place]))
+    return min(found, key=lambda one: one.cost)
+
+
+def _check_determined(problem: Trials, best: Any) -> None:
+    """Errors: `UserError` that names what changes nothing at the data, and what does what others do."""
+    told = ", ".join(f"{one.name} = {value:.4g} {one.unit}".removesuffix(" 1")
+                     for one, value in zip(problem.free, problem.values(best.x), strict=True))
+    if still := [problem.free[n].name for n in idle(best.jac, IDLE * math.sqrt(problem.observed.size))]:
+        raise UserError(f"fit: {', '.join(still)} cannot be told from these data: it changes nothing in "
+                        f"{', '.join(problem.target.names)} at {told}; leave it out of what is free")
+    if len(together := tangled(best.jac, DEPENDENT)):
+        raise UserError(f"fit: {', '.join(problem.free[n].name for n in together)} cannot be told apart from these "
+                        f"data: what one changes, others change as well, at {told}; free one of them fewer")
+
+
+def _check_bounded(problem: Trials, shares: Mapping[str, tuple[float, float]], best: np.ndarray) -> None:
+    """Errors: `UserError` that names what may have any value between its bounds."""
+    anything = [one for one in problem.free if all(map(math.isinf, shares[one.name]))]
+    if anything:
+        ranges = ", ".join(f"{one.name} from {one.low:g} to {one.high:g} {one.unit}".removesuffix(" 1")
+                           for one in anything)
+        raise UserError(f"fit: {ranges}: any value fits these data as well; leave it out of what is free, give wider "
+                        "bounds, or measure more")
+
+
+def _told(problem: Trials, best: Any, shares: Mapping[str, tuple[float, float]], *, exact: bool,
+          times: Mapping[str, Any]) -> DataFit:
+    """The result in units, with the recording of the best and what to doubt."""
+    values = problem.values(best.x)
+    free, target = problem.free, problem.target
+    ends = {one.name: tuple(side * math.inf if math.isinf(end) else one.value(min(max(end, 0.0), 1.0))
+                            for side, end in zip((-1, 1), shares[one.name], strict=True))
+            for one in free if one.name in shares}
+    recording = problem.recording(best.x, record_every=_readable(times))
+    warnings = []
+    if isinstance(target, Courses):
+        warnings += doubts(target.centred, best.fun, {} if exact else ends, monotone=False)
+    warnings += [f"{one.name} stands at its bound, {value:.6g} {one.unit}".removesuffix(" 1")
+                 for one, value, share in zip(free, values, best.x, strict=True) if min(share, 1 - share) < 1e-4]
+    if problem.observed.size <= len(free):
+        warnings.append("as many are free as there are data, so nothing is left for an interval")
+    return DataFit({one.name: float(value) for one, value in zip(free, values, strict=True)}, ends,
+                   {one.name: one.unit for one in free}, target=target, residuals=best.fun, recording=recording,
+                   simulations=problem.counter.count, warnings=tuple(warnings))
+
+
+def _readable(times: Mapping[str, Any]) -> float:
+    """A recording interval that draws a smooth line: a multiple of the step, some 2,000 of them."""
+    every = max(1, round(times["duration"] / 2000 / times["dt"]))
+    return every * times["dt"]
