@@ -1,6 +1,6 @@
 """The simulator's command line, `astro-sim` or `python -m astro_sim`: its verbs, each a function in show/verbs/."""
 
-from astro_sim.show.verbs import benchmark, dynamics, models, recordings, simulations, sweeps
+from astro_sim.show.verbs import benchmark, dynamics, fits, models, recordings, simulations, sweeps
 from foundation.cli import program, run
 
 app = program("""Simulate neurons and astrocytes; every parameter has a unit and a source.
@@ -19,7 +19,8 @@ Examples:
   python -m astro_sim sweep li_rinzel --vary "K_P=0.05 umolar,0.1 umolar" --dt 5ms --out sweep --shard 1/2
   python -m astro_sim sweep li_rinzel --vary "input.ip3=0.3 umolar,0.5 umolar" --backend cpp --dt 5ms --out sweep
   python -m astro_sim run astrocyte_network --option n_columns=5000 --duration 3600s --dt 10ms --stream --out long.nc
-  python -m astro_sim analyse calcium.nc
+  python -m astro_sim fit li_rinzel data.csv --free ip3=0.1:1 --free "K_P=0.05:0.2 umolar" --picture fit.png
+  python -m astro_sim analyse calcium.nc --events "C>0.3 uM"
   python -m astro_sim plot calcium.nc --out calcium.png
   python -m astro_sim scan li_rinzel --over ip3=0:1:200 --out diagram.json
   python -m astro_sim benchmark --sizes 100,1000
@@ -32,6 +33,7 @@ VERBS = {
     "protocols": models.protocols,
     "run": simulations.run_model,
     "sweep": sweeps.sweep_model,
+    "fit": fits.fit_model,
     "analyse": recordings.analyse,
     "plot": recordings.plot,
     "scan": dynamics.scan_model,
