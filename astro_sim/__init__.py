@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from astro_sim.recording.recording import Recording, load
     from astro_sim.recording.series import Series
     from astro_sim.run.attached import attach
+    from astro_sim.run.ensembles import ensemble
     from astro_sim.run.fitting.data_fit import fit
     from astro_sim.run.simulation import simulate
     from astro_sim.run.sweeps import grid, sweep
@@ -42,6 +43,7 @@ _PARTS = ("Belonging", "Connection", "Event", "Input", "Law", "Model", "Observab
           "SpikeInput")
 __getattr__, __dir__, __all__ = face(__name__, {
     "attach": "astro_sim.run.attached", "fit": "astro_sim.run.fitting.data_fit",
+    "ensemble": "astro_sim.run.ensembles",
     "simulate": "astro_sim.run.simulation", "sweep": "astro_sim.run.sweeps", "grid": "astro_sim.run.sweeps",
     "Recording": "astro_sim.recording.recording", "Series": "astro_sim.recording.series",
     "load": "astro_sim.recording.recording", "MODELS": "astro_sim.models", "Parameter": "astro_sim.parameter",

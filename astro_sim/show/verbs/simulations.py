@@ -42,6 +42,10 @@ def run_model(
     set_name: SetName = None, duration: Duration = DEFAULT_DURATION, dt: Step = DEFAULT_DT,
     record_every: RecordEvery = None, method: Method = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
+    seeds: Annotated[str | None, typer.Option(help="Several of them, as in 0-19 or 1+4+7-9: --out is then a folder, "
+                                              "with mean and spread over them in ensemble.nc.")] = None,
+    events: Annotated[Many, typer.Option(metavar="VARIABLE>LEVEL", help="With --seeds: statistics of events such as "
+                                         "\"C>0.3 uM\" over them.")] = None,
     backend: Annotated[str, typer.Option(help="numpy, cython or cpp.")] = "numpy",
     check_dt: Annotated[bool, typer.Option("--check-dt", help="Also run at half the step, and say how far the two are "
                                            "apart.")] = False,
@@ -56,10 +60,18 @@ def run_model(
     from astro_sim import plan
     from astro_sim.run import estimate, half_step
     from astro_sim.show import describe
+    from astro_sim.show.verbs.seeds import run_seeds
 
-    planned = plan.prepare(model, protocol, parameter_set=set_name, parameters=pairs("set", sets),
-                           options=pairs("option", option), initial=pairs("initial", initial), duration=duration,
-                           dt=dt, record_every=record_every, method=method, seed=seed, backend=backend)
+    settings = {"parameter_set": set_name, "parameters": pairs("set", sets), "options": pairs("option", option),
+                "initial": pairs("initial", initial), "duration": duration, "dt": dt, "record_every": record_every,
+                "method": method, "backend": backend}
+    if seeds is not None or events:
+        for name, given in (("--seed", seed), ("--check-dt", check_dt), ("--stream", stream), ("--dry-run", dry_run),
+                            ("--memory-limit", memory_limit), ("--disk-limit", disk_limit)):
+            if given:
+                raise UserError(f"{name}: does not go with --seeds; leave one of them out")
+        return run_seeds(model, protocol, out, seeds=seeds, events=events, force=force, as_json=as_json, **settings)
+    planned = plan.prepare(model, protocol, seed=seed, **settings)
     needed = estimate.estimate(planned, streamed=True if stream else None)
     limits = {"memory_limit": estimate.parse_size(memory_limit, "--memory-limit"),
               "disk_limit": estimate.parse_size(disk_limit, "--disk-limit")}
