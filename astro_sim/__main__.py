@@ -22,6 +22,7 @@ Examples:
   python -m astro_sim fit li_rinzel data.csv --free ip3=0.1:1 --free "K_P=0.05:0.2 umolar" --picture fit.png
   python -m astro_sim analyse calcium.nc --events "C>0.3 uM"
   python -m astro_sim plot calcium.nc --out calcium.png
+  python -m astro_sim export calcium.nc --to csv
   python -m astro_sim scan li_rinzel --over ip3=0:1:200 --out diagram.json
   python -m astro_sim benchmark --sizes 100,1000
 """)
@@ -36,6 +37,7 @@ VERBS = {
     "fit": fits.fit_model,
     "analyse": recordings.analyse,
     "plot": recordings.plot,
+    "export": recordings.export,
     "scan": dynamics.scan_model,
     "benchmark": benchmark.run_benchmark,
 }

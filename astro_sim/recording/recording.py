@@ -160,6 +160,12 @@ class Recording:
             netcdf.write(self.to_xarray(), temporary)
         return path
 
+    def export(self, path: str | os.PathLike, to: str | None = None) -> list[Path]:
+        """Write a copy as "csv", "parquet" or "nwb", by default as the path ends; errors as of `recording.export`."""
+        from astro_sim.recording import export
+
+        return export.export(self, Path(path), to)
+
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Recording":
         """Read and verify; a partial recording is read with a `PartialRecording` warning.

@@ -1,4 +1,4 @@
-"""The verbs analyse and plot: what a recording says, in words and as a picture."""
+"""The verbs analyse, plot and export: what a recording says, in words, as a picture, in formats of others."""
 
 import sys
 import warnings
@@ -9,7 +9,7 @@ import typer
 
 from astro_sim.show.verbs.options import Force, Json, Many, RecordingFile, check_out, check_picture, save_picture
 from foundation.cli import print_json
-from foundation.errors import UserError
+from foundation.errors import UserError, choose
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,3 +72,25 @@ def _diagram(file: Path, variables: Many) -> tuple["Figure", dict]:
         raise UserError(f"--variable: a diagram draws one state, not {', '.join(variables)}; give one")
     drawn = variables[0] if variables else diagram.variable
     return diagram.plot(variable=drawn), {"diagram": f"{diagram.model} over {diagram.input}", "variables": [drawn]}
+
+
+def export(
+    file: RecordingFile,
+    to: Annotated[str | None, typer.Option(metavar="FORMAT", help="csv, parquet or nwb; by default as --out "
+                                           "ends.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write; by default beside the recording.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """A recording as CSV, Parquet or NWB (Neurodata Without Borders), for programs that read no NetCDF."""
+    from astro_sim.recording.export import EXPORTS
+    from astro_sim.recording.recording import Recording
+
+    if to is None and out is None:
+        raise UserError(f"--to is missing; choose one of: {', '.join(EXPORTS)}")
+    kind = to or out.suffix.removeprefix(".")
+    choose("format", kind, EXPORTS)
+    target = file.with_suffix(f".{kind}") if out is None else out
+    check_out(target, force)
+    written = Recording.load(file).export(target, kind)
+    return print_json({"out": list(map(str, written))}) if as_json else print("\n".join(map(str, written)))
