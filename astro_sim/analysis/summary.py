@@ -78,6 +78,8 @@ def _equilibria(recording: Recording) -> dict:
         plan = plan_of(recording.meta)
     except UserError as why:
         return {"no_equilibria": str(why)}
+    if plan.per_element:
+        return {"no_equilibria": f"{', '.join(plan.per_element)}: one value an element, so there are as many planes"}
     held = {drive.values for drive in plan.protocol if getattr(drive, "kind", None) == "constant"}
     if len(plan.model.states()) != 2 or len(plan.model.inputs) != 1 or len(held) != len(plan.protocol) or len(held) > 1:
         return {}

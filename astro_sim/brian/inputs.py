@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from astro_sim.brian import parts
-from astro_sim.model import Population
+from astro_sim.model import Connection, Population
+from astro_sim.model.equation_text import symbols
 from astro_sim.parameter import plain_unit, unit
 from astro_sim.plan import Plan
 from astro_sim.protocols.course import Course
@@ -49,11 +50,15 @@ class Inputs:
 
 def inputs_of(plan: Plan, population: Population, open_courses: Mapping[tuple[str, str], int], *,
               open_parts: Mapping[str, tuple[int, int, int]], linked: Container[str] = ()) -> Inputs:
-    """The inputs of a population. open_courses, open_parts: see `LeftOpen`; linked: variables that another group sets.
+    """The inputs of a population, and its parameters that have one value an element.
 
-    An input that never changes is a constant of the group: cheaper than a course, and the same numbers.
+    open_courses, open_parts: see `LeftOpen`; linked: variables that another group sets. An input that never changes is
+    a constant of the group: cheaper than a course, and the same numbers.
     """
     made, moving = Inputs(population.equations, plan.method), {}
+    for name in per_element(plan, population):
+        made.text += f"\n{name} : {unscaled(plan.parameters[name].unit)} (constant)"
+        made.constants[name] = plan.per_element[name] * float(unit(plan.parameters[name].unit))
     for variable, course in plan.courses(population.name).items():
         values = course.held
         if variable in linked:
@@ -75,6 +80,12 @@ def inputs_of(plan: Plan, population: Population, open_courses: Mapping[tuple[st
             _add_means(made, variable, course, edges=plan.edges,
                        room=open_courses.get((population.name, variable), 0))
     return made
+
+
+def per_element(plan: Plan, part: Population | Connection) -> list[str]:
+    """The parameters with one value an element that a part uses."""
+    used = set().union(*map(symbols, part.expressions()))
+    return [name for name in plan.per_element if name in used]
 
 
 def _add_means(made: Inputs, variable: str, course: Course, *, edges: Float[np.ndarray, "edge"], room: int) -> None:

@@ -18,7 +18,7 @@ from astro_sim.brian.arriving import (
     paths,
 )
 from astro_sim.brian.coupling import extrapolate, extrapolated, grid_operation
-from astro_sim.brian.inputs import inputs_of
+from astro_sim.brian.inputs import inputs_of, per_element, unscaled
 from astro_sim.brian.left_open import LeftOpen
 from astro_sim.model import Connection, Options, Pairs, Population
 from astro_sim.model.equation_text import lines
@@ -80,7 +80,7 @@ class _Builder:
         self.plan, self.left_open, self.outside = plan, left_open, outside
         self.clock = brian2.Clock(dt=plan.dt * brian2.second, name=self._name("clock_step"))
         self.values = {name: parameter.quantity() for name, parameter in plan.parameters.items()
-                       if name not in left_open.parameters}
+                       if name not in left_open.parameters and name not in plan.per_element}
         self.senders = {target.population for target in plan.model.spike_inputs.values()}
         self.groups: dict[str, Any] = {}
         self.copies: dict[str, int] = {}  # of the elements of a source; see `generator`
@@ -198,8 +198,10 @@ class _Builder:
         if arriving is None:
             return []
         sender = arriving.group or self.groups[connection.source]
-        counting = f"\n{arriving.count} : integer" if arriving.count else ""
-        synapses = brian2.Synapses(sender, self.groups[connection.target], connection.equations + counting,
+        text = "\n".join([connection.equations, *([f"{arriving.count} : integer"] if arriving.count else []),
+                          *(f"{name} : {unscaled(self.plan.parameters[name].unit)} (constant)"
+                            for name in per_element(self.plan, connection))])
+        synapses = brian2.Synapses(sender, self.groups[connection.target], text,
                                    namespace={**self.values, **arriving.namespace}, method=self.plan.method,
                                    clock=self.clock, name=self._name(connection.name), on_event=connection.on_event,
                                    **self._effects(connection, arriving))
@@ -235,6 +237,9 @@ class _Builder:
 
     def _set_pairs(self, synapses: Any, connection: Connection, pairs: Pairs) -> None:
         """The constants of the pairs, and the variables of other populations that they read."""
+        for name in per_element(self.plan, connection):  # of the element that it acts on
+            values = self.plan.per_element[name] * float(unit(self.plan.parameters[name].unit))
+            _set(synapses, name, values[np.asarray(pairs.target)])
         units = {line.name: line.unit for line in lines(connection.equations)}
         for name, numbers in pairs.constants.items():
             _set(synapses, name, np.asarray(numbers) * float(unit(units[name])))

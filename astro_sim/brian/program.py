@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from astro_sim.brian.inputs import cut_shape, inputs_of
+from astro_sim.brian.inputs import cut_shape, inputs_of, per_element
 from astro_sim.brian.left_open import LEFT_OPEN, LeftOpen
 from astro_sim.brian.network import Built, build
 from astro_sim.parameter import Parameter, unit
@@ -67,6 +67,10 @@ def structure(plan: Plan) -> str:
     meta["parameters"] = {name: given["value"] if name in delays else None
                           for name, given in meta["parameters"].items()}
     meta["protocol"] = [train.as_dict() for train in plan.protocol if not isinstance(train, Drive)]
+    connections = plan.model.active_connections(plan.options)
+    compiled_in = {name for connection in connections for name in per_element(plan, connection)}
+    meta["per_element"] = {name: values.tolist() if name in compiled_in else None
+                           for name, values in plan.per_element.items()}
     for name in ("initial", "seed", "parameter_set"):
         del meta[name]
     return f"{id(plan.model)} {canonical_json(meta)}"

@@ -115,6 +115,11 @@ class Model:
             choose(f"option of {self.name}", name, dict(self.options))
         return {name: option.read(name, given.get(name, option.default)) for name, option in self.options.items()}
 
+    def told_options(self, options: Options) -> dict[str, object]:
+        """The options that decide a recording: without those that older recordings do not name, at their default."""
+        return {name: value for name, value in options.items()
+                if not (self.options[name].later and value == self.options[name].default)}
+
     def active_populations(self, options: Options) -> list[Population]:
         """The populations that are there with these options."""
         return [population for population in self.populations if population.active(options)]

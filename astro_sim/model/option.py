@@ -14,12 +14,14 @@ Options = Mapping[str, object]
 class Option:
     """A structural choice: `allowed` is a tuple of names, or (lowest, highest) of a number.
 
-    The default's type says which: a name, a whole number, a number, or whole numbers (text such as 0+0+1-3).
+    The default's type says which: a name, a whole number, a number, or whole numbers (text such as 0+0+1-3). `later`: a
+    model got it after it had made recordings; at its default it is not named in new ones, so that their hashes agree.
     """
 
     default: object
     allowed: tuple
     meaning: str
+    later: bool = False
 
     def read(self, name: str, given: Any) -> Any:
         """`given` (text or value) as an allowed value; raises `UserError` with what is allowed."""

@@ -19,6 +19,9 @@ class Planned(Protocol):
     seed: int
     edges: Float[Array, "edge"]
 
+    def numbers(self, name: str) -> float | Float[Array, "element"]:
+        """A parameter's value in its own unit: one, or one an element."""
+
 
 class Recorded(Protocol):
     """Of a recording, or of a block of its records; see `astro_sim.recording.recording.Recording`."""

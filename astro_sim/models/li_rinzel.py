@@ -68,8 +68,8 @@ SEEN = {"C": Observable("astrocyte", "umolar", "calcium concentration in the cyt
 
 def _overdrawn(plan: Planned, recording: Recorded) -> Float[Array, "time"]:
     """By how much of all calcium the cytosol holds more than the ER can give: (1 + rho_A) C must stay below C_T."""
-    total, ratio = plan.parameters["C_T"].value, plan.parameters["rho_A"].value
-    return np.maximum(0.0, (1 + ratio) * recording["C"].values.max(axis=1) / total - 1)
+    total, ratio = plan.numbers("C_T"), plan.numbers("rho_A")
+    return np.maximum(0.0, ((1 + ratio) * recording["C"].values / total).max(axis=1) - 1)
 
 
 LAWS = (Law("calcium in the cytosol beyond what the ER can give", "zero", _overdrawn),)
@@ -78,12 +78,13 @@ _MISSING = "exchange with the outside (total calcium is fixed), microdomains, re
 MODEL = Model(
     name="li_rinzel",
     summary="calcium and IP3-receptor inactivation at a given IP3 concentration (2 ODEs an astrocyte)",
-    populations=(Population("astrocyte", "one calcium compartment each, not coupled", EQUATIONS),),
+    populations=(Population("astrocyte", "one calcium compartment each, not coupled", EQUATIONS, lambda o: o["n"]),),
     parameter_sets=SETS,
     initial={"C": Parameter(0.09, "umolar", "calcium at the start", _DP, "stated", "nonnegative"),
              "h": Parameter(0.78, "1", "receptors not inactivated at the start", _DP, "stated", "fraction")},
     inputs={"ip3": Input("astrocyte", "I", "umolar", 0.5, "IP3 concentration", allowed="nonnegative")},
     observables=SEEN,
+    options={"n": Option(1, (1, 1_000_000), "astrocytes", later=True)},
     sources=("LiRinzel1994", "DePitta2009"),
     not_modelled=f"IP3 dynamics, {_MISSING}",
     laws=LAWS,

@@ -1,10 +1,12 @@
 """What a simulation will do, as data; a recording's meta is made from it."""
 
 import functools
+import itertools
 import math
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from astro_sim.protocols import Drive
 from astro_sim.protocols.course import Course
 from astro_sim.protocols.text import joined_elements
 from astro_sim.protocols.trains import Train
+from foundation.errors import UserError
 from foundation.shapes import Float, Int
 
 # name -> order of the state updater in dt, for smooth right-hand sides without coupling
@@ -65,6 +68,23 @@ class Plan:
         """Number of elements of a population. Errors: `UserError` for an unknown one."""
         return self.model.population(population).size(self.options)
 
+    def numbers(self, name: str) -> float | Float[np.ndarray, "element"]:
+        """A parameter's value in its own unit: one, or one an element."""
+        return self.per_element[name] if name in self.per_element else self.parameters[name].value
+
+    def with_one_value(self) -> "Plan":
+        """The plan for functions of a model, which take one value of a parameter: asked for several it refuses."""
+        return replace(self, parameters=OneValue(self.parameters, self.per_element)) if self.per_element else self
+
+    def at_ends(self) -> "list[Plan]":
+        """Plans with one value of every parameter, all combinations of the lowest and the highest of several."""
+        names = list(self.per_element)
+        ends = itertools.product(*((float(self.per_element[name].min()), float(self.per_element[name].max()))
+                                   for name in names))
+        return [replace(self, per_element={}, parameters={
+            **self.parameters, **{name: replace(self.parameters[name], value=value)
+                                  for name, value in zip(names, values, strict=True)}}) for values in ends]
+
     def reach(self, input: str) -> Int[np.ndarray, "reached"]:
         """The elements of its population that an input reaches."""
         chosen = self.model.inputs[input]
@@ -88,17 +108,46 @@ class Plan:
             "model": self.model.name, "parameter_set": self.parameter_set,
             "equations": self.model.texts(self.options),
             "parameters": {name: parameter.as_dict() for name, parameter in self.parameters.items()},
-            "options": dict(self.options),
+            "options": self.model.told_options(self.options),
             "initial": {name: value.as_dict() if isinstance(value, Parameter) else list(value)
                         for name, value in self.initial.items()},
             "protocol": [drive.as_dict() for drive in self.protocol],
             "solver": {"method": self.method, "order": METHODS[self.method], "coupling_order": coupled,
                        "dt_s": self.dt, "steps": self.steps, "duration_s": self.duration, "record_every": self.every,
                        "backend": self.backend},
+            **({"per_element": {name: values.tolist() for name, values in self.per_element.items()}}
+               if self.per_element else {}),
             "seed": self.seed,
             "declared": declared(self.model, self.options),
             "versions": dict(_versions()),
         }
+
+
+class OneValue(dict[str, Parameter]):
+    """Parameters by name, of which some have one value an element. Errors: `UserError` where one of those is read."""
+
+    def __init__(self, parameters: Mapping[str, Parameter], several: Iterable[str]):
+        super().__init__(parameters)
+        self.several = frozenset(several)
+
+    def _refuse(self, names: Iterable[str]) -> None:
+        for name in sorted(self.several.intersection(names)):
+            raise UserError(f"{name}: has one value an element, and what this model computes from it takes one for "
+                            "all; give one")
+
+    def __getitem__(self, name: str) -> Parameter:
+        self._refuse([name])
+        return super().__getitem__(name)
+
+    def items(self) -> Any:
+        """All of them, where each has one value."""
+        self._refuse(self.several)
+        return super().items()
+
+    def values(self) -> Any:
+        """As of `items`."""
+        self._refuse(self.several)
+        return super().values()
 
 
 def declared(model: Model, options: Mapping[str, object]) -> dict:

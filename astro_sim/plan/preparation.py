@@ -5,15 +5,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from astro_sim.model import Model
-from astro_sim.parameter import ALLOWED, MUST_BE, Amount, Parameter, convert, read, seconds
+from astro_sim.parameter import Amount, convert, seconds
 from astro_sim.plan.choice import find_model
 from astro_sim.plan.defaults import DEFAULT_DT, DEFAULT_DURATION, NOTHING
+from astro_sim.plan.given_values import read_initial, read_parameters
 from astro_sim.plan.plan import METHODS, Plan
-from astro_sim.plan.protocol_checks import check_courses, check_effects, check_protocol, refuse_idle
+from astro_sim.plan.protocol_checks import check_courses, check_effects, check_protocol
 from astro_sim.plan.rounding import warn_of_rounding
 from astro_sim.protocols import Protocol, drives
 from astro_sim.protocols.course import Course, resolved
-from foundation.errors import ResourceError, UserError, choose, unknown
+from foundation.errors import ResourceError, UserError, unknown
 
 STOCHASTIC = ("heun", "milstein", "euler")  # Stratonovich; euler for noise that no state scales
 FOR_NOISE = ("heun", "milstein")  # without noise both are euler
@@ -56,14 +57,15 @@ def read_plan(model: str | Model, protocol: Protocol, *, parameter_set: str | No
         raise UserError(f"seed: {seed!r} is not allowed; give a whole number from 0 to {2**32 - 1}")
     step, length = seconds(dt, "dt"), seconds(duration, "duration")
     _check_times(step, length)
-    plan = Plan(chosen, parameter_set, _parameters(chosen, parameter_set, parameters, options=options), options,
-                initial={}, protocol=drives(protocol), duration=length, dt=step,
-                every=_every(record_every, step, length), method=method, seed=operator.index(seed), backend=backend)
+    table, per_element = read_parameters(chosen, parameter_set, parameters, options=options)
+    plan = Plan(chosen, parameter_set, table, options, initial={}, protocol=drives(protocol), duration=length, dt=step,
+                every=_every(record_every, step, length), method=method, seed=operator.index(seed), backend=backend,
+                per_element=per_element)
     _check_sizes(plan)
     check_protocol(plan)
     plan = replace(plan, inputs=_courses(plan))
     check_courses(plan)
-    return replace(plan, initial=_initial(plan, initial))
+    return replace(plan, initial=read_initial(plan, initial))
 
 
 def _check_method(model: Model, method: str) -> None:
@@ -91,17 +93,6 @@ def _check_times(step: float, length: float) -> None:
         raise UserError(f"dt: {step:g} s is longer than the duration, {length:g} s; give a shorter step")
     if length / step > MAX_STEPS:
         raise UserError(f"dt: {length:g} s in steps of {step:g} s are more than {MAX_STEPS} steps; give a longer step")
-
-
-def _parameters(model: Model, parameter_set: str, changes: Mapping, *, options: Mapping) -> dict[str, Parameter]:
-    """The parameters that take part, with the changes; a change without effect is refused."""
-    table, used = model.parameters(parameter_set), model.used_parameters(options)
-    for name in changes:
-        choose(f"parameter of {model.name}", name, dict(table))
-        if name not in used:
-            shown = ", ".join(f"{key}={value}" for key, value in options.items())
-            raise UserError(f"{name}: takes no part in {model.name} with {shown}; leave it out or change the options")
-    return {name: table[name].changed(name, changes[name]) if name in changes else table[name] for name in used}
 
 
 def _every(record_every: Amount | None, dt: float, duration: float) -> int:
@@ -139,24 +130,3 @@ def _courses(plan: Plan) -> dict[tuple[str, str], Course]:
                             [drive for drive in plan.protocol if drive.input == name]))
         found[population, variable] = resolved(unit, plan.size(population), reached)
     return found
-
-
-def _initial(plan: Plan, changes: Mapping) -> dict[str, Parameter | tuple[float, ...]]:
-    """Initial values: text "VALUE UNIT", a number, a `Parameter`, or one number an element in the variable's unit."""
-    model, variables = plan.model, plan.model.variables()
-    values: dict[str, Parameter | tuple[float, ...]] = {
-        name: value for name, value in model.initial.items() if variables[name][0].active(plan.options)}
-    values |= {name: tuple(draw(plan)) for name, draw in model.drawn.items() if name in values and name not in changes}
-    for name, value in changes.items():
-        declared = choose(f"initial value of {model.name}", name, dict(model.initial))
-        if name not in values:
-            refuse_idle(plan, f"initial value {name}")
-        if isinstance(value, str | Parameter) or getattr(value, "ndim", 0 if not hasattr(value, "__len__") else 1) == 0:
-            values[name] = declared.changed(name, value)
-            continue
-        numbers, size = tuple(read(number, declared.unit, name) for number in value), plan.size(variables[name][0].name)
-        if len(numbers) != size or not all(map(ALLOWED[declared.allowed], numbers)):
-            raise UserError(f"{name}: {len(numbers)} initial values; give {size}, each {MUST_BE[declared.allowed]}"
-                            + (f" in {declared.unit}" if declared.unit != "1" else ""))
-        values[name] = numbers
-    return values

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 from astro_sim.model import Input, Model, Observable, Option, Population, SpikeInput
@@ -25,14 +26,17 @@ def plan_of(meta: Mapping, model: Model | None = None) -> Plan:
     model: that of the recording; by default `model_of(meta)`. Errors: as of `model_of`.
     """
     chosen, stored = model_of(meta) if model is None else model, _stored(meta["parameters"])
-    initial = {name: _parameter(value) if isinstance(value, dict) else value
+    units = meta["declared"]["initial_units"]
+    initial = {name: _parameter(value) if isinstance(value, dict) else (value, units[name])
                for name, value in meta["initial"].items()}
+    several = {name: (values, stored[name].unit) for name, values in meta.get("per_element", {}).items()}
     solver = meta["solver"]
-    return read_plan(_with_set(chosen, meta["parameter_set"], stored),
+    plan = read_plan(_with_set(chosen, meta["parameter_set"], stored),
                      [drive_from_dict(drive) for drive in meta["protocol"]],
-                     parameter_set=meta["parameter_set"], parameters=stored, options=meta["options"], initial=initial,
-                     duration=solver["duration_s"], dt=solver["dt_s"], method=solver["method"], seed=meta["seed"],
-                     backend=solver["backend"], record_every=solver["record_every"] * solver["dt_s"])
+                     parameter_set=meta["parameter_set"], parameters=stored | several, options=meta["options"],
+                     initial=initial, duration=solver["duration_s"], dt=solver["dt_s"], method=solver["method"],
+                     seed=meta["seed"], backend=solver["backend"], record_every=solver["record_every"] * solver["dt_s"])
+    return replace(plan, parameters={**plan.parameters, **{name: stored[name] for name in several}})
 
 
 def model_of(meta: Mapping) -> Model:
@@ -68,8 +72,6 @@ def _with_set(model: Model, name: str, stored: Mapping[str, Parameter]) -> Model
     """The model, with the recording's parameters as the set `name` where it has none of this name."""
     if name in model.parameter_sets:
         return model
-    from dataclasses import replace
-
     return replace(model, parameter_sets={**model.parameter_sets, name: {**model.parameters(), **stored}})
 
 

@@ -66,7 +66,7 @@ def _durations(plan: Plan) -> Iterator[tuple[str, float, float]]:
             yield connection.delay, value, plan.dt * int(nearest_steps(np.array([value]), plan.dt)[0])
     for population in plan.model.active_populations(plan.options):
         name = population.refractory
-        if name in plan.parameters and name not in seen:
+        if name in plan.parameters.keys() - plan.per_element.keys() and name not in seen:
             seen.add(name)
             value = _seconds(plan, name)
             # Brian2 counts the steps that are whole, a thousandth of a step aside

@@ -100,7 +100,9 @@ class Recording:
         return name in self.variables
 
     def parameter(self, name: str) -> float:
-        """A parameter's value, in the unit given in `meta`."""
+        """A parameter's value, in the unit given in `meta`. Errors: `UserError` where it has one an element."""
+        if name in self.meta.get("per_element", {}):
+            raise UserError(f"{name}: has one value an element, in meta['per_element']; what is asked for takes one")
         return choose(f"parameter of {self.meta['model']}", name, self.meta["parameters"])["value"]
 
     @property

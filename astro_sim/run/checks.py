@@ -67,7 +67,7 @@ def broken(law: Law, plan: Plan, recording: Recording) -> tuple[str, float] | No
         time = recording.time[rows]
         part = {name: replace(series, values=np.asarray(series.values[rows]), time=time)
                 for name, series in recording.variables.items()}
-        values = law.quantity(plan, replace(recording, time=time, variables=part))
+        values = law.quantity(plan.with_one_value(), replace(recording, time=time, variables=part))
         if values is None:
             return None
         wrong = (values if law.kind == "falls" else np.abs(values)) > law.tolerance
@@ -131,8 +131,8 @@ def _bounds(plan: Plan, name: str) -> tuple[tuple[float, float], str]:
     import math
 
     seen = plan.model.observables[name]
-    low, high = (_bound(plan, bound, seen.unit, otherwise=otherwise)
-                 for bound, otherwise in ((seen.low, -math.inf), (seen.high, math.inf)))
+    low, high = (furthest(_bound(end, bound, seen.unit, otherwise=otherwise) for end in plan.at_ends())
+                 for furthest, bound, otherwise in ((min, seen.low, -math.inf), (max, seen.high, math.inf)))
     slack = 1e-9 * max((abs(b) for b in (low, high) if math.isfinite(b)), default=0.0)
     text = f"leaves its bounds [{low:g}, {high:g}] {'' if seen.unit == '1' else seen.unit}".rstrip()
     return (low - slack, high + slack), text

@@ -90,7 +90,10 @@ def plan_text(plan: Plan, needed: Estimate) -> str:
     lines += [f"  option {name} = {value}" for name, value in plan.options.items()]
     lines += [f"  {d.kind} on {d.input}: {_what(d)}" for d in plan.protocol]
     lines += ["  inputs without a protocol keep their default", f"  {estimate.text(needed)}"]
-    lines += aligned([name, _number(p.value), p.unit, p.basis, p.source] for name, p in plan.parameters.items())
+    lines += aligned([name, _number(p.value), p.unit, p.basis, p.source] for name, p in plan.parameters.items()
+                     if name not in plan.per_element)
+    lines += [f"  {name}: {len(values)} values, {values.min():g} to {values.max():g} {plan.parameters[name].unit}"
+              for name, values in plan.per_element.items()]
     return "\n".join(lines)
 
 

@@ -52,7 +52,7 @@ def test_what_flows_sums_to_zero(shape, gaps):
            "F_ex": "0 umolar/second"}
     start = np.random.default_rng(1).uniform(0.1, 1.5, astro.astrocytes(options(**shape)))
     recording = simulate("astrocyte_network", options={**shape, "gaps": gaps}, parameters=off,
-                         initial={"I": start.tolist()}, duration="5 s", dt="50 ms")
+                         initial={"I": (start, "uM")}, duration="5 s", dt="50 ms")
     ip3 = recording["I"].values
     assert np.ptp(ip3[-1]) < 0.9 * np.ptp(start)
     # rounding of 100 steps that each add numbers of size 1
@@ -64,7 +64,7 @@ def test_what_flows_sums_to_zero(shape, gaps):
 def test_the_recorded_flux_sums_to_zero_and_is_that_of_its_record(shape):
     """Each record shows the flux of the IP3 beside it, the first one too, not that of the step before."""
     start = np.random.default_rng(4).uniform(0.1, 1.3, astro.astrocytes(options(**shape)))
-    recording = simulate("astrocyte_network", options=shape, initial={"I": start.tolist()}, duration="1 s", dt="50 ms")
+    recording = simulate("astrocyte_network", options=shape, initial={"I": (start, "uM")}, duration="1 s", dt="50 ms")
     flux, ip3 = recording["J_coupling"].values, recording["I"].values
     pairs, wanted = astro.neighbours(options(**shape)), np.zeros_like(ip3)
     for source, target in zip(pairs.source, pairs.target, strict=True):
@@ -114,9 +114,9 @@ GRID = [(0, 1), (2, 3), (0, 2), (1, 3)]
     ("linear", linear, {"layout": "sheet", "n_columns": 2, "n_rows": 2}, GRID, ())])
 def test_agrees_with_an_independent_solution(gaps, flow, shape, near, bath):
     start = [1.4, 0.3, 0.9, 0.6]
-    runs = [simulate("astrocyte_network:AM", "constant:input=glutamate,value=3 umolar", initial={"I": start}, dt=dt,
-                     options={**shape, "gaps": gaps}, duration="4 s", record_every="0.4 s") for dt in
-            (0.02, 0.01, 0.005)]
+    runs = [simulate("astrocyte_network:AM", "constant:input=glutamate,value=3 umolar", initial={"I": (start, "uM")},
+                     options={**shape, "gaps": gaps}, duration="4 s", record_every="0.4 s", dt=dt)
+            for dt in (0.02, 0.01, 0.005)]
     assert runs[0].meta["solver"]["coupling_order"] == 2
     wanted = solve_ivp(independent_rates, (0, 4), [0.09] * 4 + [0.78] * 4 + start, "DOP853", runs[0].time,
                        args=(near, flow, bath, 3.0), rtol=1e-11, atol=1e-13, max_step=0.05).y.T

@@ -40,7 +40,7 @@ def test_quantities_of_brian2_keep_their_unit():
     ({"initial": {"h": [0.1, 0.2]}}, "h: 2 initial values; give 1, each between 0 and 1$"),
     ({"initial": {"h": None}}, "h: None is not a number"),
     ({"seed": 3.0}, "seed: 3.0 is not allowed"),
-    ({"options": {"n": 3}}, "option n: li_rinzel has no options; leave it out"),
+    ({"options": {"m": 3}}, "unknown option of li_rinzel .m."),
     ({"method": "heun"}, "method: heun is for models with noise, and li_rinzel has none; choose one of: euler, rk2"),
     ({"model": None}, "unknown model 'None'"),
 ])

@@ -27,10 +27,9 @@ def altered(recording, name, change):
 
 @pytest.fixture(scope="module")
 def network():
-    plan = prepare("astrocyte_network", options={"n_columns": 5}, initial={"I": [0.2, 1.4, 0.3, 0.9, 0.5]},
-                   duration="1 s", dt="50 ms")
-    return plan, simulate("astrocyte_network", options={"n_columns": 5}, initial={"I": [0.2, 1.4, 0.3, 0.9, 0.5]},
-                          duration="1 s", dt="50 ms")
+    given = {"options": {"n_columns": 5}, "initial": {"I": ([0.2, 1.4, 0.3, 0.9, 0.5], "uM")}, "duration": "1 s",
+             "dt": "50 ms"}
+    return prepare("astrocyte_network", **given), simulate("astrocyte_network", **given)
 
 
 @pytest.mark.slow

@@ -148,8 +148,9 @@ def test_extrapolated_sums_come_to_the_same_solution_with_less_error():
 def test_gap_junctions_have_the_order_of_their_scheme(scheme, order):
     last = []
     for dt in (0.08, 0.04, 0.02):
-        recording = simulate("astrocyte_network:AM", initial={"I": [1.4, 0.3, 0.9, 0.6]}, duration="2.4 s", dt=dt,
-                             options={"layout": "line", "n_columns": 4, "gaps": "linear", "coupling_scheme": scheme})
+        recording = simulate("astrocyte_network:AM", initial={"I": ([1.4, 0.3, 0.9, 0.6], "uM")}, duration="2.4 s",
+                             dt=dt, options={"layout": "line", "n_columns": 4, "gaps": "linear",
+                                             "coupling_scheme": scheme})
         last.append(np.concatenate([recording[name].values[-1] for name in ("C", "h", "I")]))
     halvings = np.abs(np.diff(last, axis=0)).max(axis=1)
     assert np.log2(halvings[0] / halvings[1]) == pytest.approx(order, abs=0.2), halvings

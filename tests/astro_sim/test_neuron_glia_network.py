@@ -19,6 +19,7 @@ SMALL = {"n_excitatory": 3, "n_inhibitory": 2, "n_rows": 1, "n_columns": 3, "p_e
          "synapse_spread": 1.0, "wiring_seed": 3}
 STRONG = {"w_e": "6 nsiemens", "w_i": "4 nsiemens", "w_ext": "9 nsiemens"}
 START = {"v": [-55.0, -58.0, -51.0, -57.0, -52.5], "C": [0.49, 0.2, 0.46], "I": [1.5, 0.4, 1.2], "h": [0.8, 0.75, 0.7]}
+UNITS = {"v": "mV", "C": "uM", "I": "uM", "h": "1"}
 
 
 def options(**chosen):
@@ -129,7 +130,8 @@ def test_agrees_with_a_naive_twin(tmp_path, delays):
     protocol = ["constant:input=current,value=0.13 namp",
                 "regular:input=afferents,rate=50 hertz,count=10,start=20 ms,elements=0"]
     late = {name: f"{number * dt} s" for name, number in zip(("D_e", "D_i", "D_A"), delays, strict=True)}
-    recording = simulate("neuron_glia_network", protocol, options=SMALL, parameters=STRONG | late, initial=START,
+    start = {name: (values, UNITS[name]) for name, values in START.items()}
+    recording = simulate("neuron_glia_network", protocol, options=SMALL, parameters=STRONG | late, initial=start,
                          duration=f"{steps * dt} s", dt=dt)
     wires, belongs = wiring.wiring(options(**SMALL)), recording.maps["astrocyte_of_synapse"].indices
     assert len(wires.pre) >= 6 and len(wires.inhibitory_pre) >= 3 and set(belongs) == {0, 1, 2}
@@ -229,7 +231,8 @@ def test_gliotransmission_changes_the_synapses_of_its_astrocyte_alone():
 @pytest.mark.parametrize("gaps", ["linear", "nonlinear"])
 @pytest.mark.parametrize("boundary", ["closed", "periodic"])
 def test_what_flows_between_astrocytes_sums_to_zero(gaps, boundary):
-    chosen = plan.prepare("neuron_glia_network", duration="1 ms", dt="0.5 ms", initial={"I": np.linspace(0.1, 2, 6)},
+    start = {"I": (np.linspace(0.1, 2, 6), "uM")}
+    chosen = plan.prepare("neuron_glia_network", duration="1 ms", dt="0.5 ms", initial=start,
                           options={"n_excitatory": 12, "n_inhibitory": 1, "n_rows": 2, "n_columns": 3, "gaps": gaps,
                                    "p_excitatory": 1.0, "boundary": boundary})
     with backend.opened("numpy", 0):

@@ -196,7 +196,7 @@ def test_elements_as_text_are_read_back(elements):
 def test_a_course_that_changes_is_the_same_as_its_pieces_run_one_after_the_other():
     whole = simulate("li_rinzel", "steps:input=ip3,times=0s+2s,values=.2uM+.6uM", duration="4 s", dt="10 ms")
     first = simulate("li_rinzel", "constant:input=ip3,value=.2uM", duration="2 s", dt="10 ms")
-    state = {name: first[name].values[-1] for name in ("C", "h")}
+    state = {name: (first[name].values[-1], first[name].unit) for name in ("C", "h")}
     second = simulate("li_rinzel", "constant:input=ip3,value=.6uM", duration="2 s", dt="10 ms", initial=state)
     for name in ("C", "h"):
         joined = np.concatenate([first[name].values[:-1], second[name].values])
