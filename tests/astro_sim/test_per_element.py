@@ -68,6 +68,7 @@ def recording():
                     initial={"C": (START, "uM"), "h": [0.7, 0.8, 0.9]}, **SHORT)
 
 
+@pytest.mark.slow
 def test_each_element_is_a_run_of_its_own(recording):
     """The third has more calcium than the set's C_T would allow: bounds and laws are those of each."""
     for k in range(3):
@@ -113,6 +114,7 @@ def test_a_connections_parameter_is_of_the_element_that_it_acts_on():
     assert found["I"].values[-1] - 0.16 == pytest.approx([0.1, 0.3], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_law_that_takes_one_value_refuses_several():
     law = Law("nothing", "zero", lambda plan, recording: 0 * recording.time * plan.parameters["K_P"].value)
     model = replace(MODELS["li_rinzel"], laws=(law,))
