@@ -68,13 +68,24 @@ def _stays_above_zero(local: Local, name: str, given: tuple[float, float] | None
         return False
     declared = local.bound(name, "low")
     if declared is not None:
-        return declared >= 0
+        return declared >= 0 and not _rests_at_zero(local, name, levels)
     if local.model.initial[name].allowed not in ABOVE_ZERO:
         return False
     others = local.start()
     reach = np.maximum(np.abs(others), local.scales)
     box = np.stack([others - reach, others + reach], axis=1)
     return not any((face < 0).any() for face in _face(local, box, local.states.index(name), at=0.0, levels=levels))
+
+
+def _rests_at_zero(local: Local, name: str, levels: np.ndarray) -> bool:
+    """Whether a state with declared bounds stays at zero once it is there: a logarithm would not find that."""
+    ends = [[local.bound(other, end) for end in ("low", "high")] for other in local.states]
+    if None in ends[local.states.index(name)]:
+        return False
+    start = np.maximum(np.abs(local.start()), local.scales) / local.scales
+    box = np.array([[low or 0.0, 2 * first if high is None else high] for (low, high), first in
+                    zip(ends, start, strict=True)]) * local.scales[:, None]
+    return any((face == 0).all() for face in _face(local, box, local.states.index(name), at=0.0, levels=levels))
 
 
 def _known(local: Local, above: np.ndarray, given: Mapping) -> tuple[np.ndarray, dict[str, str]]:

@@ -13,7 +13,7 @@ import numpy as np
 from astro_sim.dynamics.functions import ARRAYS
 from astro_sim.model import Model
 from astro_sim.model.equation_text import right_sides
-from astro_sim.parameter import ALLOWED, MUST_BE, convert, read, unit
+from astro_sim.parameter import ALLOWED, MUST_BE, Parameter, convert, read, unit
 from astro_sim.plan import find_model
 from foundation.errors import UserError, choose, unknown
 
@@ -63,6 +63,10 @@ class Local:
         """SI base value of each state's unit, float64 (state,)."""
         return np.array([float(1 * unit(self.model.initial[name].unit)) for name in self.states])
 
+    @cached_property
+    def _initial(self) -> Mapping[str, Parameter]:
+        return self.model.initial_of(self.parameter_set)
+
     @property
     def unit(self) -> str:
         """The unit of `over`."""
@@ -84,13 +88,13 @@ class Local:
 
     def start(self) -> np.ndarray:
         """The model's initial states, float64 (state,), in SI base units."""
-        return np.array([float(self.model.initial[name].quantity()) for name in self.states])
+        return np.array([float(self._initial[name].quantity()) for name in self.states])
 
     def rates(self, functions: Mapping[str, object]) -> Callable:
         """f(states, over) -> rates in the order of `states`, SI base values; functions: as in functions.py."""
         right_side = right_sides(self.model.populations[0].equations, functions)
         fixed = {name: float(p.quantity()) for name, p in self.model.parameters(self.parameter_set).items()}
-        fixed |= {name: float(self.model.initial[name].quantity()) for name, (_, line) in self.model.variables().items()
+        fixed |= {name: float(self._initial[name].quantity()) for name, (_, line) in self.model.variables().items()
                   if line.kind == "variable"}
         for name, target in self.model.inputs.items():
             fixed[target.variable] = self.held.get(name, float(target.default * unit(target.unit)))

@@ -42,7 +42,8 @@ class Model:
     """Everything that says what is simulated. Variables are named uniquely over all populations.
 
     `method` integrates it where none is asked for. `drawn` are functions of the plan (its seed too) that give one
-    initial value an element, in the unit of `initial`, to variables for which the user gives none.
+    initial value an element, in the unit of `initial`, to variables for which the user gives none. `starts` are initial
+    values that a parameter set brings along: set -> variable -> value, in the unit of `initial`, and in its place.
 
     Errors: `UserError` for any symbol used and not declared, or declared and not used, in any part.
     """
@@ -64,6 +65,7 @@ class Model:
     events: Mapping[str, Event] = field(default_factory=dict)
     maps: Mapping[str, Belonging] = field(default_factory=dict)
     laws: tuple[Law, ...] = ()
+    starts: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
 
     def __post_init__(self):
         sets = {name: ParameterSet(table, f"{self.name}:{name}") for name, table in self.parameter_sets.items()}
@@ -72,6 +74,7 @@ class Model:
         self._check_names()
         self._check_symbols()
         self._check_variables()
+        self._check_starts()
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.summary}; parameter sets {', '.join(self.parameter_sets)}>"
@@ -106,6 +109,11 @@ class Model:
     def parameters(self, parameter_set: str | None = None) -> ParameterSet:
         """A parameter set by name, the default one without. Errors: `UserError` for an unknown one."""
         return choose(f"parameter set of {self.name}", parameter_set or self.default_set, dict(self.parameter_sets))
+
+    def initial_of(self, parameter_set: str | None = None) -> dict[str, Parameter]:
+        """The initial values that a parameter set begins with. Errors: `UserError` for an unknown one."""
+        self.parameters(parameter_set)
+        return {**self.initial, **self.starts.get(parameter_set or self.default_set, {})}
 
     def read_options(self, given: Options) -> dict[str, object]:
         """All options, the given ones checked, the others at their default."""
@@ -259,6 +267,13 @@ class Model:
             source = self.population(seen.population)
             happens = source.threshold if seen.event == "spike" else seen.event in source.events
             self._refuse("recorded and never happening", seen.population, set() if happens else {name})
+
+    def _check_starts(self) -> None:
+        self._refuse("starts of unknown parameter sets", self.name, self.starts.keys() - self.parameter_sets.keys())
+        for name, values in self.starts.items():
+            self._refuse("starts without a value in `initial`", name, values.keys() - self.initial.keys())
+            other = {variable for variable, value in values.items() if value.unit != self.initial[variable].unit}
+            self._refuse("starts in another unit than in `initial`", name, other)
 
     def _refuse(self, what: str, where: str, names: set[str]) -> None:
         if names:

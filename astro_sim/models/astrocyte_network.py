@@ -12,7 +12,18 @@ import numpy as np
 from astro_sim.model import Connection, Input, Law, Model, Observable, Option, Options, Pairs, Population
 from astro_sim.model.option import SCHEME
 from astro_sim.model.views import Planned, Recorded
-from astro_sim.models.gchi import CLAMPED, INITIAL, IP3, OBSERVABLES, clamped, degradation
+from astro_sim.models.gchi import (
+    CLAMPED,
+    INITIAL,
+    IP3_SOURCE,
+    OBSERVABLES,
+    SOURCE,
+    SUPPLIED_IP3,
+    clamped,
+    degradation,
+    exchange,
+    start,
+)
 from astro_sim.models.li_rinzel import AM as CALCIUM_AM
 from astro_sim.models.li_rinzel import EQUATIONS as CALCIUM
 from astro_sim.models.li_rinzel import FM as CALCIUM_FM
@@ -21,14 +32,10 @@ from astro_sim.parameter import Parameter
 from foundation.errors import UserError
 from foundation.shapes import Array, Float
 
-ALONE = "J_beta + J_delta - J_3K - J_5P"
 # (E2.20) IP3 as in gchi, with what comes from outside and from neighbours
-TOGETHER = IP3.replace(ALONE, f"{ALONE} + J_ex + ip3_flux + J_coupling + J_bath")
+TOGETHER = SUPPLIED_IP3.replace("+ J_ex", "+ J_ex + ip3_flux + J_coupling + J_bath")
 
-EXCHANGE = """
-gap_ex  = ip3_source - I : mmolar
-J_ex    = F_ex/2*(1 + tanh((abs(gap_ex) - I_Theta)/omega_I))*sign(gap_ex) : mmolar/second  # (E2.23) source outside
-J_coupling : mmolar/second
+EXCHANGE = SOURCE + """J_coupling : mmolar/second
 J_bath  : mmolar/second
 """
 
@@ -52,15 +59,12 @@ gap = I_bath - I_post : mmolar
 _HERE, _DP, _ST = "assumed here", "DePitta2009", "Stimberg2019"
 
 
-def _gaps(F_ex: float) -> dict[str, Parameter]:
+def gaps(F_ex: float, source: str = _ST) -> dict[str, Parameter]:
+    """Exchange with neighbours and with a source outside: parameters by name; F_ex in umolar/second."""
     return {
         "F":        Parameter(0.09, "umolar/second", "largest flux through a nonlinear gap junction", _ST, "fitted",
                               "nonnegative"),
-        "I_Theta":  Parameter(0.3,  "umolar", "difference at which nonlinear gap junctions are half open", _ST,
-                              "fitted"),
-        "omega_I":  Parameter(0.05, "umolar", "width of that threshold",                       _ST, "fitted"),
-        "F_ex":     Parameter(F_ex, "umolar/second", "largest flux from the source outside (0: none)", _ST, "fitted",
-                              "nonnegative"),
+        **exchange(F_ex, source),
         "F_linear": Parameter(0.09, "1/second", "rate of exchange through a linear gap junction: F at a difference of "
                               "1 umolar", _HERE, "assumed", "nonnegative"),
         "I_bath":   Parameter(0.05, "umolar", "IP3 beyond an open end",                        _HERE, "assumed",
@@ -68,10 +72,10 @@ def _gaps(F_ex: float) -> dict[str, Parameter]:
     }  # fmt: skip
 
 
-AM = {**CALCIUM_AM, **clamped(0.2), **degradation(_DP, 0.02, 0.1, 0.04, 0.7, 2.0), **_gaps(0.0)}
-FM = {**CALCIUM_FM, **clamped(0.5), **degradation(_DP, 0.05, 0.1, 0.05, 0.7, 2.0), **_gaps(0.0)}
-# the ring of Stimberg2019 has no glutamate, so that the production of DePitta2009 is zero in it
-RING = {**calcium_of_stimberg(0.05), **clamped(0.2), **degradation(_ST, 0.6, 0.1, 0.05, 0.7, 4.5), **_gaps(0.09)}
+AM = {**CALCIUM_AM, **clamped(0.2), **degradation(_DP, 0.02, 0.1, 0.04, 0.7, 2.0), **gaps(0.0)}
+FM = {**CALCIUM_FM, **clamped(0.5), **degradation(_DP, 0.05, 0.1, 0.05, 0.7, 2.0), **gaps(0.0)}
+# the ring of Stimberg2019 (figure 5) has no glutamate, so that the production of DePitta2009 is zero in it
+RING = {**calcium_of_stimberg(0.05), **clamped(0.2), **degradation(_ST, 0.6, 0.1, 0.05, 0.7, 4.5), **gaps(0.09)}
 
 
 def astrocytes(options: Options) -> int:
@@ -154,8 +158,7 @@ MODEL = Model(
     initial=INITIAL,
     inputs={"glutamate": Input("astrocyte", "glutamate", "umolar", 0.0, "glutamate outside, held",
                                 allowed="nonnegative"),
-            "ip3_source": Input("astrocyte", "ip3_source", "umolar", 0.0, "IP3 of a source that F_ex couples each "
-                                "astrocyte to; at 0 it takes IP3 from those above I_Theta", allowed="nonnegative"),
+            "ip3_source": IP3_SOURCE,
             "ip3_flux": Input("astrocyte", "ip3_flux", "umolar/second", 0.0, "IP3 let in, whatever the concentration")},
     observables={**OBSERVABLES, "J_coupling": Observable("astrocyte", "umolar/second",
                                                          "IP3 that comes through gap junctions")},
@@ -169,4 +172,5 @@ MODEL = Model(
     sources=("LiRinzel1994", "DePitta2009", "Stimberg2019"),
     not_modelled="diffusion inside an astrocyte, calcium and ATP through or around gap junctions, receptor noise",
     laws=(*LAWS, Law("the sum of the flux through gap junctions", "zero", _unbalanced),),
+    starts={"Stimberg2019": start(0.0, 0.9, 0.0)},
 )

@@ -4,10 +4,17 @@ Four models of one text: glutamate held at the receptors (gchi) or binding to th
 a deterministic or a stochastic IP3 receptor (_stochastic). There is one noise term, so that NumPy, Cython and C++ draw
 the same numbers in the same order: a seed gives one course on all of them.
 
+With receptors IP3 is exchanged with a source outside, as in Stimberg2019: at the source's level zero it drains, and
+without it these parameters have no low rest: an astrocyte left alone would release. So a figure of that paper is one
+set: values, exchange and start.
+
 Noise is integrated by Heun's rule, of strong order 1 (measured on common paths). Brian2's milstein, which can be asked
 for, is of strong order 1/2 on Stratonovich noise: its supporting value has the drift in it, and that times dW^2 has a
 mean of order dt^1.5 in every step.
 """
+
+from collections.abc import Mapping
+from dataclasses import replace
 
 from astro_sim.model import Input, Model, Observable, Option, Population
 from astro_sim.models.li_rinzel import AM as LI_RINZEL_AM
@@ -23,6 +30,13 @@ J_3K    = O_3K*C**4/(C**4 + K_D**4)*I/(I + K_3K)                 : mmolar/second
 J_5P    = Omega_5P*I                                             : mmolar/second  # IP3 5-phosphatase
 """
 
+MADE = "J_beta + J_delta - J_3K - J_5P"
+SUPPLIED_IP3 = IP3.replace(MADE, f"{MADE} + J_ex")  # with what comes from outside, or goes there
+SOURCE = """
+gap_ex  = ip3_source - I : mmolar
+J_ex    = F_ex/2*(1 + tanh((abs(gap_ex) - I_Theta)/omega_I))*sign(gap_ex) : mmolar/second  # (E2.23) source outside
+"""
+
 CLAMPED = """
 J_beta = v_beta*bound/(1 + bound)                                : mmolar/second  # (E2.5) PLC beta at held glutamate
 bound  = (glutamate/(K_R + K_p*C/(C + K_pi)))**n_beta            : 1              # PKC lowers the affinity
@@ -32,6 +46,8 @@ RECEPTOR = """
 dGamma_A/dt = O_N*glutamate*(1 - Gamma_A) - Omega_N*(1 + zeta*C/(C + K_KC))*Gamma_A : 1   # (E2.6) receptors bound
 J_beta = O_beta*Gamma_A                                          : mmolar/second
 """
+
+ASTROCYTE = CALCIUM + SUPPLIED_IP3 + RECEPTOR + SOURCE  # one with receptors, wherever it is
 
 STILL = "dh/dt = (h_inf - h)/tau_h             : 1"
 # (E2.7) each rate of the receptor fluctuates: white noise of relative size sqrt(tau_h), read as Stratonovich
@@ -80,14 +96,37 @@ def receptor(O_beta: float) -> dict:
     })  # fmt: skip
 
 
+def exchange(F_ex: float, source: str = _ST) -> dict:
+    """Exchange of IP3 with a source outside, and where it opens: parameters by name; F_ex in umolar/second."""
+    return {
+        "I_Theta": Parameter(0.3, "umolar", "difference of IP3 at which its exchange is half open", _ST, "fitted"),
+        "omega_I": Parameter(0.05, "umolar", "width of that threshold", _ST, "fitted"),
+        "F_ex":    Parameter(F_ex, "umolar/second", "largest flux from the source outside (0: none)", source,
+                             "fitted" if source == _ST else "assumed", "nonnegative"),
+    }  # fmt: skip
+
+
+def assumed(table: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """The same values, which a set needs and its source does not have."""
+    return {name: replace(parameter, source=_HERE, basis="assumed") for name, parameter in table.items()}
+
+
+def start(C: float, h: float, I: float) -> dict[str, Parameter]:  # noqa: E741 the papers' letter
+    """The start of a figure of Stimberg2019; what its program does not set is zero. C and I in umolar."""
+    return {name: replace(INITIAL[name], value=value, source=_ST) for name, value in (("C", C), ("h", h), ("I", I))}
+
+
 CLAMPED_SETS = {
     "AM": {**LI_RINZEL_AM, **clamped(0.2), **degradation(_DP, 0.02, 0.1, 0.04, 0.7, 2.0)},
     "FM": {**LI_RINZEL_FM, **clamped(0.5), **degradation(_DP, 0.05, 0.1, 0.05, 0.7, 2.0)},
 }
 # the figures of Stimberg2019 differ in their values without saying why: each figure is a set of its own
+_FIGURES_3_AND_4 = {**calcium_of_stimberg(0.05), **degradation(_ST, 0.6, 0.1, 0.05, 0.7, 4.5), **exchange(2.0)}
 RECEPTOR_SETS = {
-    "figure_2": {**calcium_of_stimberg(0.1), **receptor(5.0), **degradation(_ST, 0.2, 0.3, 0.1, 0.5, 4.5)},
-    "figure_4": {**calcium_of_stimberg(0.05), **receptor(3.2), **degradation(_ST, 0.6, 0.1, 0.05, 0.7, 4.5)},
+    "figure_2": {**calcium_of_stimberg(0.1), **receptor(5.0), **degradation(_ST, 0.2, 0.3, 0.1, 0.5, 4.5),
+                 **exchange(0.09)},
+    "figure_3": {**_FIGURES_3_AND_4, **assumed(receptor(3.2))},  # its astrocytes have no receptors: those of figure 4
+    "figure_4": {**_FIGURES_3_AND_4, **receptor(3.2)},
 }
 
 INITIAL = {
@@ -95,6 +134,7 @@ INITIAL = {
     "h": Parameter(0.78, "1", "receptors not inactivated at the start", _DP, "stated", "fraction"),
     "I": Parameter(0.22, "umolar", "IP3 at the start", _DP, "stated", "nonnegative"),
 }
+RECEPTOR_STARTS = {"figure_2": start(0.0, 0.9, 0.0), "figure_3": start(0.0, 0.9, 0.4), "figure_4": start(0.0, 0.9, 0.0)}
 UNBOUND = {"Gamma_A": Parameter(0.0, "1", "no receptor bound", _HERE, "assumed", "fraction")}
 OBSERVABLES = {
     "C": Observable("astrocyte", "umolar", "calcium concentration in the cytosol", 0.0, "C_T"),
@@ -102,37 +142,40 @@ OBSERVABLES = {
     "I": Observable("astrocyte", "umolar", "IP3 concentration", 0.0),
 }
 BOUND = {"Gamma_A": Observable("astrocyte", "1", "receptors that have bound glutamate", 0.0, 1.0)}
+IP3_SOURCE = Input("astrocyte", "ip3_source", "umolar", 0.0, "IP3 of a source that F_ex couples each astrocyte to "
+                   "(I_bias of the papers); at 0 it takes IP3 from those above I_Theta", allowed="nonnegative")
 MISSING = "exchange of IP3 with other cells, calcium from outside (total calcium is fixed), microdomains"
 
 
-def _model(name: str, summary: str, production: str, sets: dict, initial: dict, seen: dict, noisy: bool) -> Model:
+def _model(name: str, summary: str, text: str, sets: dict, seen: dict, noisy: bool) -> Model:
     """One of the four; the noisy ones put h back into [0, 1] after each step, and integrate by Heun's rule."""
-    text = CALCIUM + IP3 + production
     kept = {"threshold": "h > 1 or h < 0", "reset": "h = clip(h, 0, 1)"} if noisy else {}
     glutamate = Input("astrocyte", "glutamate", "umolar", 2.0, "glutamate at the receptors",
                       allowed="nonnegative")
+    binds = sets is RECEPTOR_SETS
     return Model(
         name=name,
         summary=summary,
         populations=(Population("astrocyte", "one compartment each, not coupled",
                                 text.replace(STILL, NOISY) if noisy else text, lambda o: o["n"], **kept),),
         parameter_sets=sets,
-        initial=initial,
-        inputs={"glutamate": glutamate},
+        initial=INITIAL | (UNBOUND if binds else {}),
+        inputs={"glutamate": glutamate} | ({"ip3_source": IP3_SOURCE} if binds else {}),
         observables=seen,
         options={"n": Option(1, (1, 1_000_000), "astrocytes")},
-        sources=("LiRinzel1994", "DePitta2009") if sets is CLAMPED_SETS else ("DePitta2009", "Stimberg2019"),
+        sources=("DePitta2009", "Stimberg2019") if binds else ("LiRinzel1994", "DePitta2009"),
         not_modelled=MISSING,
         method="heun" if noisy else "rk4",
         laws=LAWS,
+        starts=RECEPTOR_STARTS if binds else {},
     )
 
 
 _HELD = "calcium and IP3 at a given glutamate concentration (3 ODEs an astrocyte)"
 _BINDS = "calcium, IP3 and glutamate receptors (4 ODEs an astrocyte)"
-MODEL = _model("gchi", _HELD, CLAMPED, CLAMPED_SETS, INITIAL, OBSERVABLES, False)
-STOCHASTIC = _model("gchi_stochastic", f"{_HELD}, noisy IP3 receptors", CLAMPED, CLAMPED_SETS, INITIAL, OBSERVABLES,
-                    True)
-BINDING = _model("gchi_receptor", _BINDS, RECEPTOR, RECEPTOR_SETS, INITIAL | UNBOUND, OBSERVABLES | BOUND, False)
-BINDING_STOCHASTIC = _model("gchi_receptor_stochastic", f"{_BINDS}, noisy IP3 receptors", RECEPTOR, RECEPTOR_SETS,
-                            INITIAL | UNBOUND, OBSERVABLES | BOUND, True)
+_CLAMPED = CALCIUM + IP3 + CLAMPED
+MODEL = _model("gchi", _HELD, _CLAMPED, CLAMPED_SETS, OBSERVABLES, False)
+STOCHASTIC = _model("gchi_stochastic", f"{_HELD}, noisy IP3 receptors", _CLAMPED, CLAMPED_SETS, OBSERVABLES, True)
+BINDING = _model("gchi_receptor", _BINDS, ASTROCYTE, RECEPTOR_SETS, OBSERVABLES | BOUND, False)
+BINDING_STOCHASTIC = _model("gchi_receptor_stochastic", f"{_BINDS}, noisy IP3 receptors", ASTROCYTE, RECEPTOR_SETS,
+                            OBSERVABLES | BOUND, True)

@@ -70,13 +70,14 @@ def _checked(values: Float[np.ndarray, "_"], declared: Parameter, name: str, *, 
 def read_initial(plan: Plan, changes: Mapping) -> dict[str, Parameter | tuple[float, ...]]:
     """Initial values: one (text "VALUE UNIT", a quantity, a `Parameter`), or one an element as of `several_values`."""
     model, variables = plan.model, plan.model.variables()
+    declares = model.initial_of(plan.parameter_set)
     values: dict[str, Parameter | tuple[float, ...]] = {
-        name: value for name, value in model.initial.items() if variables[name][0].active(plan.options)}
+        name: value for name, value in declares.items() if variables[name][0].active(plan.options)}
     guarded = plan.with_one_value()
     values |= {name: tuple(draw(guarded)) for name, draw in model.drawn.items()
                if name in values and name not in changes}
     for name, value in changes.items():
-        declared = choose(f"initial value of {model.name}", name, dict(model.initial))
+        declared = choose(f"initial value of {model.name}", name, declares)
         if name not in values:
             refuse_idle(plan, f"initial value {name}")
         values[name] = _initial(value, declared, name, size=plan.size(variables[name][0].name))

@@ -48,7 +48,7 @@ def citations(given: str | Model | Recording, parameter_set: str | None = None) 
 
 
 def _of_model(model: Model, parameter_set: str) -> Iterable[str]:
-    numbers = [*model.parameters(parameter_set).values(), *model.initial.values()]
+    numbers = [*model.parameters(parameter_set).values(), *model.initial_of(parameter_set).values()]
     return [*model.sources, *(number.source for number in numbers)]
 
 

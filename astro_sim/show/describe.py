@@ -16,7 +16,7 @@ def as_dict(model: Model, parameter_set: str) -> dict:
         "not_modelled": model.not_modelled,
         "equations": {part.name: part.text for part in (*model.populations, *model.connections)},
         "parameters": {name: p.as_dict() for name, p in model.parameters(parameter_set).items()},
-        "initial": {name: p.as_dict() for name, p in model.initial.items()},
+        "initial": {name: p.as_dict() for name, p in model.initial_of(parameter_set).items()},
         "inputs": {name: {"unit": i.unit, "default": i.default, "meaning": i.meaning}
                    for name, i in model.inputs.items()},
         "spike_inputs": {name: s.meaning for name, s in model.spike_inputs.items()},
@@ -45,7 +45,7 @@ def as_text(model: Model, parameter_set: str) -> str:
                      for name, p in model.parameters(parameter_set).items())
     parts.append("\ninitial values")
     parts += aligned([name, _number(p.value), p.unit, p.basis, p.source, p.meaning]
-                     for name, p in model.initial.items())
+                     for name, p in model.initial_of(parameter_set).items())
     parts.append("\ninputs, for --protocol")
     parts += aligned([name, _number(i.default), i.unit, i.meaning] for name, i in model.inputs.items())
     parts += aligned([name, "spikes", s.meaning] for name, s in model.spike_inputs.items())

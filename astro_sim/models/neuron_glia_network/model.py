@@ -55,18 +55,16 @@ INHIBITORY_SPIKE = tripartite.DISCHARGE.replace("U_0_post", "U_0_star").replace(
 EXCITATION = "g_e_post += w_e*r_S"
 INHIBITION = "g_i_post += w_i*r_I"
 
-# (E2.27) IP3 as in a network of astrocytes, without a source of IP3 outside
-EXCHANGED = gchi.IP3.replace(sheet.ALONE, f"{sheet.ALONE} + ip3_flux + J_coupling + J_bath")
-ASTROCYTE = gchi.CALCIUM + EXCHANGED + gchi.RECEPTOR + tripartite.SENSED + """
-J_coupling : mmolar/second
-J_bath     : mmolar/second
-"""
+# (E2.27) IP3 as in a network of astrocytes, made through receptors
+ASTROCYTE = gchi.CALCIUM + sheet.TOGETHER + gchi.RECEPTOR + tripartite.SENSED + sheet.EXCHANGE
 
 _ST, _HERE = "Stimberg2019", "assumed here"
-# the network of Stimberg2019, with its own values for IP3 (production by PLC beta and delta)
+# The network of Stimberg2019, with its own values for IP3 (production by PLC beta and delta). It has no source of IP3
+# outside, and then no low rest: left alone, every astrocyte releases. So F_ex is assumed: from 0.15 umolar/second on
+# the astrocytes rest, up to 0.4 the glutamate of active synapses (10 umolar) makes them release.
 FIGURE_6 = {
     **tripartite.RELEASE_DECREASING, **gchi.receptor(0.5), **gchi.degradation(_ST, 1.2, 0.1, 0.05, 0.7, 4.5),
-    **{name: sheet.RING[name] for name in ("F", "I_Theta", "omega_I", "F_linear", "I_bath")},
+    **sheet.gaps(0.2, _HERE),
     "C_m":   Parameter(0.198, "nfarad",   "capacitance of a neuron's membrane",            _ST, "fitted"),
     "g_l":   Parameter(9.99,  "nsiemens", "leak conductance",                              _ST, "fitted"),
     "E_l":   Parameter(-60.0, "mvolt",    "reversal potential of the leak",                _ST, "fitted", "any"),
@@ -221,6 +219,7 @@ MODEL = Model(
     inputs={"current": Input("neuron", "I_ex", "namp", 0.1, "current into the neurons"),
             "glutamate": Input("astrocyte", "Y_ext", "umolar", 0.0, "glutamate from elsewhere at the astrocyte",
                                 allowed="nonnegative"),
+            "ip3_source": gchi.IP3_SOURCE,
             "ip3_flux": Input("astrocyte", "ip3_flux", "umolar/second", 0.0, "IP3 let in, whatever the concentration")},
     observables={**_NEURON, **tripartite.SEEN_SYNAPSE, **_INHIBITORY, **gchi.BOUND, **sheet.MODEL.observables},
     options={"n_excitatory": Option(80, (1, 100_000), "excitatory neurons (3200 in Stimberg2019)"),

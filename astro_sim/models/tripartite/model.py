@@ -11,6 +11,8 @@ through a sum; it decays at a known rate, so the mean over the coming step is su
 order 2. A release falls on the end of the step in which calcium crosses: its time is known to dt.
 """
 
+from dataclasses import replace
+
 import astro_sim.models.gchi as gchi
 from astro_sim.model import (
     Belonging,
@@ -62,7 +64,7 @@ SENSED = """
 glutamate = Y_A + Y_ext                                : mmolar
 Y_A : mmolar
 """
-ASTROCYTE = gchi.CALCIUM + gchi.IP3 + gchi.RECEPTOR + SENSED
+ASTROCYTE = gchi.ASTROCYTE + SENSED
 
 SENSING = """
 Y_A_post = share*Y_S_pre*(1 - exp(-Omega_c*dt))/(Omega_c*dt) : mmolar (summed)
@@ -70,7 +72,7 @@ share : 1 (constant)
 """
 
 _ST, _HERE = "Stimberg2019", "assumed here"
-RELEASE_DECREASING = {
+RELEASE_DECREASING = {  # figure 4
     **gchi.RECEPTOR_SETS["figure_4"],
     "U_0_star": Parameter(0.6,    "1",        "resting release probability",                          _ST, "fitted",
                           "fraction"),
@@ -95,6 +97,17 @@ RELEASE_DECREASING = {
 RELEASE_INCREASING = {**RELEASE_DECREASING, "glio_sign": Parameter(
     1.0, "1", "release probability with all receptors bound (alpha of the papers): the strongest increase", _HERE,
     "assumed", "fraction")}
+# the synapse of figure 2 has neither plasticity nor receptors: each spike releases all, and nothing changes that
+_ALL_RELEASED = {"U_0_star": 1.0, "glio_sign": 1.0, "Omega_d": 100.0}
+FIGURE_2 = {
+    **gchi.assumed(RELEASE_DECREASING), **gchi.RECEPTOR_SETS["figure_2"],
+    **{name: RELEASE_DECREASING[name] for name in ("Y_T", "Omega_c")},
+    "rho_c": replace(RELEASE_DECREASING["rho_c"], value=0.001),
+    **gchi.assumed({name: replace(RELEASE_DECREASING[name], value=value) for name, value in _ALL_RELEASED.items()}),
+}
+SETS = {"release_decreasing": RELEASE_DECREASING, "release_increasing": RELEASE_INCREASING, "figure_2": FIGURE_2,
+        "figure_3": {**RELEASE_DECREASING, **gchi.RECEPTOR_SETS["figure_3"]}, "figure_4": RELEASE_DECREASING}
+STARTS = {name: gchi.RECEPTOR_STARTS[name if name in gchi.RECEPTOR_STARTS else "figure_4"] for name in SETS}
 
 
 def synapse_map(options: Options) -> SynapseMap:
@@ -168,10 +181,11 @@ MODEL = Model(
         Connection("gliotransmission", "astrocyte", "synapse", "releases by calcium", "", _to_synapses, when=_ACTING,
                    on_pre=RELEASE),
     ),
-    parameter_sets={"release_decreasing": RELEASE_DECREASING, "release_increasing": RELEASE_INCREASING},
+    parameter_sets=SETS,
+    starts=STARTS,
     initial={**gchi.INITIAL, **gchi.UNBOUND, **INITIAL_SYNAPSE},
     inputs={"glutamate": Input("astrocyte", "Y_ext", "umolar", 0.0, "glutamate from elsewhere at the astrocyte",
-                                allowed="nonnegative")},
+                                allowed="nonnegative"), "ip3_source": gchi.IP3_SOURCE},
     observables={**SEEN_SYNAPSE, **gchi.OBSERVABLES, **gchi.BOUND},
     options={"loop": Option("closed", ("none", "open", "closed"), "what the astrocyte senses and does"),
              "n_synapses": Option(1, (1, 1_000_000), "synapses"),

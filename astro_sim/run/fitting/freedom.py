@@ -88,7 +88,8 @@ def _declared(name: str, plan: Plan) -> tuple[str, str, Any]:
     kind, dot, key = name.partition(".")
     inputs = dict(plan.model.inputs)
     tables = {"parameter": dict(plan.parameters), "input": inputs,
-              "initial": {key: value for key, value in plan.model.initial.items() if key in plan.initial}}
+              "initial": {key: value for key, value in plan.model.initial_of(plan.parameter_set).items()
+                          if key in plan.initial}}
     if dot:
         if kind not in KINDS or key not in tables[kind]:
             raise unknown(f"{kind} of {plan.model.name}", key or name, tables.get(kind, {"initial.NAME": 0}))
