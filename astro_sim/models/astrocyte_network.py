@@ -17,6 +17,7 @@ from astro_sim.models.gchi import (
     INITIAL,
     IP3_SOURCE,
     OBSERVABLES,
+    SIDE,
     SOURCE,
     SUPPLIED_IP3,
     clamped,
@@ -43,16 +44,16 @@ J_bath  : mmolar/second
 LINEAR = "J_coupling_post = F_linear*(I_pre - I_post) : mmolar/second (summed)"
 
 # (E2.22) nonlinear gap junctions: they open where the difference exceeds I_Theta
-NONLINEAR = """
-J_coupling_post = F/2*(1 + tanh((abs(gap) - I_Theta)/omega_I))*sign(gap) : mmolar/second (summed)
+NONLINEAR = f"""
+J_coupling_post = F/2*(1 + tanh((abs(gap) - I_Theta)/omega_I))*{SIDE.format(gap="gap")} : mmolar/second (summed)
 gap = I_pre - I_post : mmolar
 """
 
 # (E2.24) an open end: each neighbour that is missing is a bath
 BATH = "ends : 1 (constant)\n"
 LINEAR_BATH = BATH + "J_bath_post = ends*F_linear*(I_bath - I_post) : mmolar/second (summed)"
-NONLINEAR_BATH = BATH + """
-J_bath_post = ends*F/2*(1 + tanh((abs(gap) - I_Theta)/omega_I))*sign(gap) : mmolar/second (summed)
+NONLINEAR_BATH = BATH + f"""
+J_bath_post = ends*F/2*(1 + tanh((abs(gap) - I_Theta)/omega_I))*{SIDE.format(gap="gap")} : mmolar/second (summed)
 gap = I_bath - I_post : mmolar
 """
 

@@ -32,9 +32,13 @@ J_5P    = Omega_5P*I                                             : mmolar/second
 
 MADE = "J_beta + J_delta - J_3K - J_5P"
 SUPPLIED_IP3 = IP3.replace(MADE, f"{MADE} + J_ex")  # with what comes from outside, or goes there
-SOURCE = """
+# The papers' sign(gap) jumps at 0 by 1e-5 of the flux: a cell at the source's own level would be thrown below it at
+# every step, to a negative IP3 where that is 0, and a solver that controls its error would not get on.
+SIDE = "clip({gap}/(1e-5*omega_I), -1, 1)"
+SOURCE = f"""
 gap_ex  = ip3_source - I : mmolar
-J_ex    = F_ex/2*(1 + tanh((abs(gap_ex) - I_Theta)/omega_I))*sign(gap_ex) : mmolar/second  # (E2.23) source outside
+J_ex    = F_ex/2*(1 + tanh((abs(gap_ex) - I_Theta)/omega_I))*side_ex : mmolar/second  # (E2.23) source outside
+side_ex = {SIDE.format(gap="gap_ex")} : 1
 """
 
 CLAMPED = """

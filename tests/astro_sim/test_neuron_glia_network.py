@@ -54,6 +54,7 @@ def astrocyte_rates(y, glutamate, passed):
     gate = (i / (i + 0.13) * c / (c + 0.08) * h) ** 3
     made = 0.5 * bound + 1.2 * 1.5 / (1.5 + i) * c**2 / (c**2 + 0.01)
     lost = 4.5 * c**4 / (c**4 + 0.7**4) * i / (i + 1) + 0.05 * i
+    lost = lost + 0.2 / 2 * (1 + np.tanh((abs(i) - 0.3) / 0.05)) * np.sign(i)  # to the source outside, at zero
     return np.array([(6 * gate + 0.1) * er - 0.9 * c**2 / (c**2 + 0.0025), 0.2 * (q2 - (q2 + c) * h),
                      made - lost + passed, 0.3 * glutamate * (1 - bound) - 0.5 * (1 + 10 * c / (c + 0.5)) * bound])
 

