@@ -75,8 +75,10 @@ def test_agrees_with_an_independent_solution(model, twin, name, glutamate):
     wanted = independent(twin(name, glutamate), recording.time, STARTS[name if twin is binding else "gchi"])
     for column, variable in enumerate(("C", "h", "I", "Gamma_A")[: wanted.shape[1]]):
         error = np.abs(recording[variable].values[:, 0] - wanted[:, column])
-        # the whole course, phase included, relative to each value (Gamma_A starts at 0)
-        assert (error / np.maximum(wanted[:, column], 1e-3)).max() < 1e-6, variable
+        # the whole course, phase included, relative to each value; those of Stimberg2019 start at zero, where IP3 is at
+        # the level of its source and the twin's exchange jumps: relative to the largest
+        size = wanted[:, column] if twin is clamped else wanted[:, column].max()
+        assert (error / size).max() < 1e-6, variable
 
 
 @pytest.mark.slow
