@@ -23,7 +23,6 @@ from astro_sim.models.gchi import (
     clamped,
     degradation,
     exchange,
-    start,
 )
 from astro_sim.models.li_rinzel import AM as CALCIUM_AM
 from astro_sim.models.li_rinzel import EQUATIONS as CALCIUM
@@ -173,5 +172,4 @@ MODEL = Model(
     sources=("LiRinzel1994", "DePitta2009", "Stimberg2019"),
     not_modelled="diffusion inside an astrocyte, calcium and ATP through or around gap junctions, receptor noise",
     laws=(*LAWS, Law("the sum of the flux through gap junctions", "zero", _unbalanced),),
-    starts={"Stimberg2019": start(0.0, 0.9, 0.0)},
 )

@@ -272,7 +272,7 @@ def test_releases_are_crossings_of_the_threshold_where_they_are_not_recorded():
 
 @pytest.mark.slow
 def test_recorded_releases_fall_on_crossings():
-    recording = simulate("tripartite", "constant:input=glutamate,value=1 umolar", options={"loop": "open"},
+    recording = simulate("tripartite", "constant:input=glutamate,value=20 umolar", options={"loop": "open"},
                          duration="25 s", dt="10 ms")
     recorded_ones = events.releases(recording)
     without = Recording(recording.time, recording.variables, recording.meta)
