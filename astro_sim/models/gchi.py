@@ -115,7 +115,7 @@ def assumed(table: Mapping[str, Parameter]) -> dict[str, Parameter]:
     return {name: replace(parameter, source=_HERE, basis="assumed") for name, parameter in table.items()}
 
 
-def start(C: float, h: float, I: float) -> dict[str, Parameter]:  # noqa: E741 the papers' letter
+def start(C: float, h: float, I: float) -> dict[str, Parameter]:
     """The start of a figure of Stimberg2019; what its program does not set is zero. C and I in umolar."""
     return {name: replace(INITIAL[name], value=value, source=_ST) for name, value in (("C", C), ("h", h), ("I", I))}
 

@@ -86,8 +86,9 @@ def test_a_source_of_ip3_outside_agrees_with_an_independent_solution():
     """Figure 3: astrocytes without glutamate, at two levels of the source, and one that is drained."""
     levels = (0.0, 0.8, 1.25)
     drives = [f"constant:input=ip3_source,value={level} umolar,elements={k}" for k, level in enumerate(levels)]
-    recording = simulate("gchi_receptor:figure_3", [*drives, "constant:input=glutamate,value=0 umolar"], duration="16 s",
-                         dt="20 ms", record_every="0.4 s", options={"n": 3})
+    drives.append("constant:input=glutamate,value=0 umolar")
+    recording = simulate("gchi_receptor:figure_3", drives, duration="16 s", dt="20 ms", record_every="0.4 s",
+                         options={"n": 3})
     for k, level in enumerate(levels):
         wanted = independent(binding("figure_3", 0.0, level), recording.time, STARTS["figure_3"])
         for column, variable in enumerate(("C", "h", "I")):

@@ -248,8 +248,8 @@ def test_an_astrocyte_senses_the_mean_over_its_synapses():
 @pytest.mark.slow
 def test_releases_are_recorded_and_reach_the_synapses_of_their_astrocyte_in_a_given_map():
     """Two astrocytes in an order that equal shares would not have; only the second has glutamate."""
-    recording = simulate("tripartite", "constant:input=glutamate,value=50 umolar,elements=1", duration="4 s", dt="10 ms",
-                         options={"loop": "open", "n_synapses": 5, "n_astrocytes": 2, "map": "1+0+0+1+0"})
+    recording = simulate("tripartite", "constant:input=glutamate,value=50 umolar,elements=1", duration="4 s",
+                         dt="10 ms", options={"loop": "open", "n_synapses": 5, "n_astrocytes": 2, "map": "1+0+0+1+0"})
     assert recording.maps["astrocyte_of_synapse"].indices.tolist() == [1, 0, 0, 1, 0]
     assert ((recording["Gamma_S"].values[-1] > 0) == [True, False, False, True, False]).all()
     happened = recording.events["releases"]

@@ -12,19 +12,21 @@ from astro_sim.model.option import SCHEME
 from astro_sim.model.views import Planned, Recorded
 from astro_sim.models.astrocyte_graph.graph import OPTIONS, count, graph, places
 from astro_sim.models.astrocyte_network import LINEAR, NONLINEAR
+from astro_sim.models.gchi import SIDE
 from astro_sim.models.li_rinzel import EQUATIONS as CALCIUM
 from astro_sim.models.li_rinzel import LAWS
 from astro_sim.models.li_rinzel import SETS as CALCIUM_SETS
 from astro_sim.parameter import Parameter
 from foundation.shapes import Array, Float
 
-IP3 = """
+IP3 = f"""
 dI/dt   = J_delta - J_3K - J_5P + stimulated*J_ex + ip3_flux + J_coupling : mmolar         # (E2.69) IP3
 J_delta = O_delta/(1 + I/kappa_delta)*C**2/(C**2 + K_delta**2)            : mmolar/second  # PLC delta
 J_3K    = O_3K*C**4/(C**4 + K_D**4)*I/(I + K_3K)                          : mmolar/second  # IP3 3-kinase
 J_5P    = Omega_5P*I                                                      : mmolar/second  # IP3 5-phosphatase
 gap_ex  = I_bias - I                                                      : mmolar
-J_ex    = F/2*(1 + tanh((abs(gap_ex) - I_Theta)/omega_I))*sign(gap_ex)    : mmolar/second  # (E2.23) source outside
+J_ex    = F/2*(1 + tanh((abs(gap_ex) - I_Theta)/omega_I))*side_ex         : mmolar/second  # (E2.23) source outside
+side_ex = {SIDE.format(gap="gap_ex")}                                 : 1
 J_coupling : mmolar/second
 """
 
