@@ -209,5 +209,3 @@ def test_the_published_curve_does_not_depend_on_the_step(monkeypatch, dt):
     simulated = [pairing_curve.change_of_strength(values, offset, 1.0, 60) for offset in OFFSETS]
     assert simulated == pytest.approx(wanted, rel=1e-8)
     assert simulated[OFFSETS.index(0.0)] == pytest.approx(1.008, abs=5e-4) and wanted[3] > 1
-
-

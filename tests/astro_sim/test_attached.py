@@ -157,3 +157,23 @@ def test_the_checks_of_a_run_are_made():
     network.run(60 * second)
     with pytest.raises(UserError, match="give attach a longer duration"):
         cell.recording()
+
+
+@pytest.mark.slow
+def test_a_delay_between_steps_is_as_exact_as_for_a_protocol():
+    """The same spikes, on steps of 2 ms, once from a user's group: the plasticity rule's delay is 13.7 ms."""
+    def clock(first):
+        made = brian2.NeuronGroup(1, "dx/dt = 25*hertz : 1", threshold="x > 0.9999", reset="x = 0", method="euler")
+        made.x = 1 - 0.05 * first
+        return made
+
+    pre, post = clock(2), clock(5)
+    network = brian2.Network(pre, post)
+    cell = attach(network, "graupner_brunel", spikes={"pre": pre, "post": post}, duration="0.2 s")
+    network.run(0.2 * second)
+    found = cell.recording()
+    trains = [spikes("pre", 0.004 + 0.04 * np.arange(5)), spikes("post", 0.01 + 0.04 * np.arange(5))]
+    wanted = simulate("graupner_brunel", trains, duration=float(found.time[-1]), dt="2 ms")
+    for name in ("c", "above_p", "above_d", "rho"):
+        assert wanted[name].values.max() > 0.01
+        assert found[name].values == pytest.approx(wanted[name].values, rel=1e-9, abs=1e-12)
