@@ -114,6 +114,19 @@ def test_the_examples_for_each_seam_run(tmp_path):
             assert done.returncode == 0, f"{line}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
 
 
+@pytest.mark.slow
+def test_the_examples_of_the_models_run(tmp_path):
+    """The Python of the page as one program, then its command."""
+    blocks = BLOCK.findall((DOCS / "models.md").read_text("utf-8"))
+    program = "\n".join(text for kind, _, text in blocks if kind == "python")
+    lines = [line for kind, _, text in blocks if kind == "bash" for line in text.splitlines()]
+    assert program.count("assert") >= 3 and lines
+    commands = [["bash", "-ec", line.replace("python -m", f"{sys.executable} -m", 1)] for line in lines]
+    for command in ([sys.executable, "-c", program], *commands):
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False)
+        assert done.returncode == 0, f"{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
+
+
 def test_every_seam_has_its_example():
     heads = re.findall(r"^## (.*)$", EXTENDING, re.MULTILINE)
     rows = re.findall(r"^\| (an? .*?|parameters.*?) \|", EXTENDING, re.MULTILINE)

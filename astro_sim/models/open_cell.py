@@ -3,10 +3,16 @@
 `open_cell` (Taheri2017, Handy2017) has the IP3 receptor of Li and Rinzel, SERCA pumps that fill the ER, PMCA pumps that
 empty the cell, store-operated channels that fill it while the ER is low, and leaks; IP3 is given. `lavrentovich_hemkin`
 (LavrentovichHemkin2008) oscillates by itself: calcium makes IP3, and both open the store.
+
+    simulate("open_cell", ip3_transient("single_peak"), duration="120 s", dt="20 ms")
 """
 
+import math
+
 from astro_sim.model import Input, Model, Observable, Option, Population
-from astro_sim.parameter import Parameter
+from astro_sim.parameter import Amount, Parameter, seconds
+from astro_sim.protocols import Drive, exponential, expression
+from foundation.errors import choose
 
 EQUATIONS = """
 dC/dt     = J_release + J_leak - J_serca + delta*J_membrane        : mmolar           # (E2.60) in the cytosol
@@ -69,6 +75,25 @@ MODEL = Model(
     sources=("Taheri2017", "Handy2017", "LiRinzel1994"),
     not_modelled="IP3 dynamics, calcium buffers, mitochondria, voltage, microdomains, receptor noise",
 )
+
+# Handy2017, figure 2: largest IP3 in uM, seconds of its rise, rate of the rise in 1/s, seconds until 5 nM are left
+TRANSIENTS = {"single_peak": (0.2, 10.0, 0.2, 97.0), "multi_peak": (0.26, 41.0, 0.12, 200.0),
+              "plateau": (0.375, 34.0, 0.002, 138.0), "long_lasting": (0.55, 39.0, 0.002, 179.0)}
+LEFT = 0.005  # uM
+
+
+def ip3_transient(kind: str, start: Amount = "20 s") -> tuple[Drive, Drive]:
+    """A stimulus of Handy2017 from `start` on: a saturating rise of the input ip3, then an exponential decay.
+
+    kind: of `TRANSIENTS`, named after the answer of calcium. Errors: `UserError` for another.
+    """
+    largest, rise, rate, decay = choose("IP3 transient", kind, TRANSIENTS)
+    begin = seconds(start, "start")
+    # (E2.74) IP3 rises to its largest value at the end of `rise`, and decays to 5 nM in `decay`
+    rising = f"{largest!r}*uM*(1 - exp(-{rate!r}/s*(t - {begin!r}*s)))/(1 - exp(-{rate * rise!r}))"
+    return (expression("ip3", rising, start=begin, stop=begin + rise, outside="0 uM"),
+            exponential("ip3", f"{largest!r} uM", tau=decay / math.log(largest / LEFT), start=begin + rise))
+
 
 # (E2.65) the store opens by calcium, shuts by more of it, and opens by IP3
 LAVRENTOVICH = """

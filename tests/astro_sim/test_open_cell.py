@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from scipy.signal import find_peaks
 
 from astro_sim import dynamics
-from astro_sim.models import MODELS
+from astro_sim.models import MODELS, open_cell
+from astro_sim.plan import prepare
 from astro_sim.protocols import constant, steps
 from astro_sim.run.simulation import simulate
+from foundation.errors import UserError
 
 
 def taheri(t, y, ip3):
@@ -81,3 +84,35 @@ def test_a_closed_cell_keeps_its_calcium():
 @pytest.mark.slow
 def test_ip3_decides_whether_an_open_cell_oscillates():
     assert dynamics.scan(MODELS["open_cell"], "ip3", low=0.05, high=1.0, points=12).hopf
+
+
+def transient(t, largest, rise, rate, decay):
+    """IP3 in uM, as the program of the authors has it, from 20 s on."""
+    up = largest * (1 - np.exp(-rate * (t - 20))) / (1 - np.exp(-rate * rise))
+    down = largest * np.exp(-np.log(largest / 0.005) / decay * (t - 20 - rise))
+    return np.where(t < 20, 0.0, np.where(t < 20 + rise, up, down))
+
+
+@pytest.mark.parametrize("kind", open_cell.TRANSIENTS)
+def test_stimuli_are_those_of_the_authors(kind):
+    plan = prepare("open_cell", open_cell.ip3_transient(kind), duration="300 s", dt="50 ms")
+    times = np.linspace(0.1, 290, 500)
+    found = plan.inputs["astrocyte", "I"].at(times)[:, 0]
+    assert found == pytest.approx(transient(times, *open_cell.TRANSIENTS[kind]), rel=1e-9, abs=1e-15)
+    assert found.max() > 0.95 * open_cell.TRANSIENTS[kind][0]
+
+
+def test_another_stimulus_is_refused():
+    with pytest.raises(UserError, match="did you mean 'plateau'"):
+        open_cell.ip3_transient("platteau")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["single_peak", "multi_peak"])
+def test_calcium_answers_as_the_stimulus_is_named(kind):
+    recording = simulate("open_cell", open_cell.ip3_transient(kind), duration="120 s", dt="50 ms")
+    wanted = solve_ivp(lambda t, y: taheri(t, y, float(transient(t, *open_cell.TRANSIENTS[kind]))), (0, 120), REST,
+                      "LSODA", recording.time, rtol=1e-8, atol=1e-10, max_step=0.2).y
+    assert recording["C"].values[:, 0] == pytest.approx(wanted[0], abs=2e-3)
+    found = find_peaks(recording["C"].values[:, 0], height=0.2, prominence=0.05)[0]
+    assert (len(found) == 1) == (kind == "single_peak") and len(found) > 0
