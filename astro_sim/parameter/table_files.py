@@ -86,7 +86,10 @@ def _from_text(path: Path, field: str) -> list[Column]:
         return []
     separator = next((one for one in "\t;," if one in numbered[0][1]), None)
     rows = [(n, next(csv.reader([line], delimiter=separator)) if separator else line.split()) for n, line in numbered]
-    heads = None if _is_number(rows[0][1][0]) else rows.pop(0)[1] if separator else [numbered[0][1]]
+    heads = None
+    if not _is_number(rows[0][1][0]):  # without a separator the first line is the name of the only column, blanks too
+        first = rows.pop(0)[1]
+        heads = first if separator else [numbered[0][1]]
     width = len(heads or rows[0][1])
     for n, row in rows:
         if len(row) != width or not all(map(_is_number, row)):

@@ -30,13 +30,14 @@ from astro_sim.parameter import (
 from astro_sim.protocols.drive import Drive
 from astro_sim.protocols.text import Elements, Several, chosen_elements, moment, several
 from foundation.errors import UserError, unknown
+from foundation.files import sha256_bytes
 from foundation.shapes import Float
 
 INTERPOLATIONS = ("linear", "previous", "cubic")
 MAX_SAMPLES = 1_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Samples(Drive):
     """`values[n]`, in `unit`, at `times[n]` (s, rising), and `interpolation` between them."""
 
@@ -47,6 +48,10 @@ class Samples(Drive):
     interpolation: str = "linear"
     elements: tuple[int, ...] | None = None
     kind = "samples"
+
+    def __repr__(self) -> str:
+        numbers = sha256_bytes(np.array([self.times, self.values]).tobytes())[:12]
+        return f"<samples of {self.input}, {numbers}: {len(self.times)} in {self.unit}, {self.interpolation}>"
 
     def as_dict(self) -> dict:
         """The drive as JSON, every sample in it: a recording needs no file of the user's."""

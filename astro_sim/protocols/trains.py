@@ -20,6 +20,7 @@ import numpy as np
 from astro_sim.parameter import Amount, column_of, read, read_columns, seconds
 from astro_sim.protocols.text import Elements, Several, chosen_elements, moment, several
 from foundation.errors import UserError
+from foundation.files import sha256_bytes
 from foundation.shapes import Float, Int
 
 MAX_SPIKES = 1_000_000
@@ -74,7 +75,7 @@ class Poisson:
                 "elements": None if self.elements is None else list(self.elements)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Raster:
     """A spike of element `senders[n]` of an input at `times[n]` (s, in any order)."""
 
@@ -82,6 +83,10 @@ class Raster:
     times: tuple[float, ...]
     senders: tuple[int, ...]
     kind = "raster"
+
+    def __repr__(self) -> str:
+        numbers = sha256_bytes(np.array([self.times, self.senders]).tobytes())[:12]
+        return f"<raster of {self.input}, {numbers}: {len(self.times)} spikes>"
 
     @functools.cached_property
     def elements(self) -> tuple[int, ...]:

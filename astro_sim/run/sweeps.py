@@ -38,7 +38,7 @@ def grid(vary: Mapping[str, Sequence], **common: Any) -> list[dict]:
     """
     count = 1
     for name, values in vary.items():
-        if not values:
+        if len(values) == 0:
             raise UserError(f"{name}: no value is given to vary; give at least one")
         count *= len(values)
     if count > MAX_POINTS:

@@ -97,6 +97,8 @@ def test_a_model_that_got_n_later_has_the_hash_of_before():
 def test_files_give_values(tmp_path):
     (tmp_path / "k p.csv").write_text("K_P (nM),C_T (mM)\n60,0.0016\n100,0.002\n200,0.0024\n")
     np.save(tmp_path / "c.npy", np.array(START))
+    (tmp_path / "one.csv").write_text("\ufeffmy values (nM)\n60\n100\n200\n", "utf-8")
+    assert several_values(f"file:{tmp_path / 'one.csv'}", "uM", "K_P") == pytest.approx(K_P)
     plan = prepare("li_rinzel", options={"n": 3}, initial={"C": f"file:{tmp_path / 'c.npy'} uM"},
                    parameters=dict.fromkeys(("K_P", "C_T"), f"file:{tmp_path / 'k p.csv'}"), **SHORT)
     assert plan.per_element["K_P"] == pytest.approx(K_P) and plan.per_element["C_T"] == pytest.approx(C_T)

@@ -21,7 +21,8 @@ RecordingFile = Annotated[Path, typer.Argument(metavar="FILE", help="A recording
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace --out if it already exists.")]
 Protocols = Annotated[Many, typer.Option("--protocol", help="KIND:input=...,...: constant, steps, ramp, square, "
-                                         "cycles; spikes, regular, poisson, pairing for spikes. See protocols.")]
+                                         "cycles, exponential, alpha, sine, expression, samples; spikes, regular, "
+                                         "poisson, pairing, raster for spikes. Several add up. See protocols.")]
 Options = Annotated[Many, typer.Option("--option", help="NAME=VALUE: a structural option.")]
 Duration = Annotated[str, typer.Option("--duration", help="Simulated time.")]
 Step = Annotated[str, typer.Option("--dt", help="Time step.")]

@@ -36,9 +36,11 @@ Limit = Annotated[str | None, typer.Option(help="Memory that may be used, e.g. '
 def run_model(
     model: ModelName,
     out: Annotated[Path | None, typer.Option(help="The recording to write (NetCDF, .nc).")] = None,
-    sets: Annotated[Many, typer.Option("--set", help="NAME=VALUE UNIT: change a parameter.")] = None,
+    sets: Annotated[Many, typer.Option("--set", help="NAME=VALUE UNIT: change a parameter; "
+                    "one value an element as A+B+... UNIT or file:PATH.")] = None,
     protocol: Protocols = None, option: Options = None,
-    initial: Annotated[Many, typer.Option(help="NAME=VALUE UNIT: an initial value.")] = None,
+    initial: Annotated[Many, typer.Option(help="NAME=VALUE UNIT: an initial value; one an element as "
+                      "in --set.")] = None,
     set_name: SetName = None, duration: Duration = DEFAULT_DURATION, dt: Step = DEFAULT_DT,
     record_every: RecordEvery = None, method: Method = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
