@@ -68,6 +68,7 @@ def test_a_cell_that_oscillates_by_itself_agrees_with_an_independent_solution():
         assert recording[name].values[:, 0] == pytest.approx(wanted[k], rel=1e-3, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_where_a_cell_rests_is_where_the_program_of_its_authors_starts():
     assert taheri(0.0, REST, 0.0) == pytest.approx([0, 0, 0], abs=2e-8)
     recording = simulate("open_cell", duration="20 s", dt="0.1 s")
@@ -75,6 +76,7 @@ def test_where_a_cell_rests_is_where_the_program_of_its_authors_starts():
         assert np.abs(recording[name].values - value).max() < 1e-6 * value
 
 
+@pytest.mark.slow
 def test_a_closed_cell_keeps_its_calcium():
     recording = simulate("open_cell", constant("ip3", "0.3 umolar"), parameters={"delta": "0"}, duration="10 s",
                          dt="50 ms")
