@@ -7,14 +7,15 @@ from foundation.lazy import face
 if TYPE_CHECKING:
     from astro_sim.plan.choice import find_model
     from astro_sim.plan.defaults import DEFAULT_DT, DEFAULT_DURATION, NOTHING
-    from astro_sim.plan.plan import METHODS, Plan
+    from astro_sim.plan.plan import ADAPTIVE, FIXED, Plan
     from astro_sim.plan.preparation import prepare
     from astro_sim.plan.restoration import model_of, plan_of
     from astro_sim.plan.rounding import RoundedTimes
 
 _NAMES = {
     "DEFAULT_DT": "astro_sim.plan.defaults", "DEFAULT_DURATION": "astro_sim.plan.defaults",
-    "NOTHING": "astro_sim.plan.defaults", "METHODS": "astro_sim.plan.plan", "Plan": "astro_sim.plan.plan",
+    "NOTHING": "astro_sim.plan.defaults", "ADAPTIVE": "astro_sim.plan.plan", "FIXED": "astro_sim.plan.plan",
+    "Plan": "astro_sim.plan.plan",
     "find_model": "astro_sim.plan.choice", "prepare": "astro_sim.plan.preparation",
     "RoundedTimes": "astro_sim.plan.rounding",
     "model_of": "astro_sim.plan.restoration", "plan_of": "astro_sim.plan.restoration",

@@ -21,7 +21,8 @@ from foundation.shapes import Float, Int
 
 # name -> order of the state updater in dt, for smooth right-hand sides without coupling
 # with noise the strong order: milstein's supporting value has the drift in it, which costs half an order (see gchi)
-METHODS = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1, "heun": 1, "milstein": 0.5}
+FIXED = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 1, "heun": 1, "milstein": 0.5}
+ADAPTIVE = ("lsoda", "bdf", "dop853")  # of scipy, with error control: their order changes as they go
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Plan:
     """A checked simulation. Times in seconds; `initial` are parameters, or tuples of numbers in the variable's unit.
 
     `inputs` holds the course of every input variable, resolved from model and protocol: (population, variable) -> it.
+    `rtol`, `atol` (in the unit of each variable) are the tolerances of a solver with error control, else None; `why`
+    says in words why the solver is what it is.
     `per_element` holds the parameters that have one value per element, in the unit of the `Parameter` of that name.
     """
 
@@ -46,6 +49,14 @@ class Plan:
     backend: str
     inputs: Mapping[tuple[str, str], Course] = field(default_factory=dict, compare=False, repr=False)
     per_element: Mapping[str, Float[np.ndarray, "element"]] = field(default_factory=dict, compare=False, repr=False)
+    rtol: float | None = None
+    atol: float | None = None
+    why: str = field(default="", compare=False)
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether a solver with error control runs it; dt is then the distance of the records alone."""
+        return self.method in ADAPTIVE
 
     @property
     def steps(self) -> int:
@@ -103,7 +114,6 @@ class Plan:
 
     def meta(self) -> dict:
         """Everything that decides the result, as JSON; a recording's hash is over this."""
-        coupled = self.model.coupling_order(self.options)
         return {
             "model": self.model.name, "parameter_set": self.parameter_set,
             "equations": self.model.texts(self.options),
@@ -112,15 +122,20 @@ class Plan:
             "initial": {name: value.as_dict() if isinstance(value, Parameter) else list(value)
                         for name, value in self.initial.items()},
             "protocol": [drive.as_dict() for drive in self.protocol],
-            "solver": {"method": self.method, "order": METHODS[self.method], "coupling_order": coupled,
-                       "dt_s": self.dt, "steps": self.steps, "duration_s": self.duration, "record_every": self.every,
-                       "backend": self.backend},
+            "solver": self._solver(),
             **({"per_element": {name: values.tolist() for name, values in self.per_element.items()}}
                if self.per_element else {}),
             "seed": self.seed,
             "declared": declared(self.model, self.options),
-            "versions": dict(_versions()),
+            "versions": {**_versions(), **({"scipy": _version("scipy")} if self.adaptive else {})},
         }
+
+    def _solver(self) -> dict:
+        """How it is solved, as JSON."""
+        control = {"rtol": self.rtol, "atol": self.atol} if self.adaptive else {
+            "order": FIXED[self.method], "coupling_order": self.model.coupling_order(self.options)}
+        return {"method": self.method, **control, "dt_s": self.dt, "steps": self.steps, "duration_s": self.duration,
+                "record_every": self.every, "backend": self.backend}
 
 
 class OneValue(dict[str, Parameter]):
@@ -171,6 +186,11 @@ def declared(model: Model, options: Mapping[str, object]) -> dict:
 
 @functools.cache
 def _versions() -> Mapping[str, str]:
+    return {"python": platform.python_version(), **{name: _version(name) for name in ("astro-rmaat", "brian2", "numpy")}}
+
+
+@functools.cache
+def _version(name: str) -> str:
     from importlib.metadata import version
 
-    return {"python": platform.python_version(), **{name: version(name) for name in ("astro-rmaat", "brian2", "numpy")}}
+    return version(name)

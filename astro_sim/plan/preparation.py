@@ -9,16 +9,14 @@ from astro_sim.parameter import Amount, convert, seconds
 from astro_sim.plan.choice import find_model
 from astro_sim.plan.defaults import DEFAULT_DT, DEFAULT_DURATION, NOTHING
 from astro_sim.plan.given_values import read_initial, read_parameters
-from astro_sim.plan.plan import METHODS, Plan
+from astro_sim.plan.plan import Plan
 from astro_sim.plan.protocol_checks import check_courses, check_effects, check_protocol
 from astro_sim.plan.rounding import warn_of_rounding
+from astro_sim.plan.solver import AUTO, check_names, choose_solver
 from astro_sim.protocols import Protocol, drives
 from astro_sim.protocols.course import Course, resolved
 from foundation.errors import ResourceError, UserError, unknown
 
-STOCHASTIC = ("heun", "milstein", "euler")  # Stratonovich; euler for noise that no state scales
-FOR_NOISE = ("heun", "milstein")  # without noise both are euler
-BACKENDS = ("numpy", "cython", "cpp")
 MAX_STEPS = 100_000_000
 MAX_ELEMENTS = 1_000_000
 
@@ -26,7 +24,8 @@ MAX_ELEMENTS = 1_000_000
 def prepare(model: str | Model, protocol: Protocol = None, *, parameter_set: str | None = None,
             parameters: Mapping = NOTHING, options: Mapping = NOTHING, initial: Mapping = NOTHING,
             duration: Amount = DEFAULT_DURATION, dt: Amount = DEFAULT_DT, method: str | None = None, seed: int = 0,
-            backend: str = "numpy", record_every: Amount | None = None) -> Plan:
+            backend: str = AUTO, record_every: Amount | None = None, rtol: float | None = None,
+            atol: float | None = None) -> Plan:
     """Check everything and make a `Plan`; arguments as of `simulate`.
 
     Raises `UserError` that names the field, the value and what is allowed, and for a stimulus that does not happen in
@@ -35,7 +34,7 @@ def prepare(model: str | Model, protocol: Protocol = None, *, parameter_set: str
     """
     plan = read_plan(model, protocol, parameter_set=parameter_set, parameters=parameters, options=options,
                      initial=initial, duration=duration, dt=dt, method=method, seed=seed, backend=backend,
-                     record_every=record_every)
+                     record_every=record_every, rtol=rtol, atol=atol)
     check_effects(plan)
     warn_of_rounding(plan)
     return plan
@@ -43,49 +42,28 @@ def prepare(model: str | Model, protocol: Protocol = None, *, parameter_set: str
 
 def read_plan(model: str | Model, protocol: Protocol, *, parameter_set: str | None, parameters: Mapping,
               options: Mapping, initial: Mapping, duration: Amount, dt: Amount, method: str | None, seed: int,
-              backend: str, record_every: Amount | None) -> Plan:
+              backend: str, record_every: Amount | None, rtol: float | None, atol: float | None) -> Plan:
     """A plan whose protocol may be without effect, as that of a recording may."""
     chosen, parameter_set = find_model(model, parameter_set)
     for name, mapping in (("parameters", parameters), ("options", options), ("initial", initial)):
         if not isinstance(mapping, Mapping):
             raise UserError(f"{name}: {mapping!r} is not allowed; give a dictionary of names and values")
     options = chosen.read_options(options)
-    method = chosen.method if method is None else method
-    _check_method(chosen, method)
-    _check_backend(chosen, backend, options)
+    check_names(chosen, method, backend)
     if isinstance(seed, bool) or not hasattr(seed, "__index__") or not 0 <= seed < 2**32:
         raise UserError(f"seed: {seed!r} is not allowed; give a whole number from 0 to {2**32 - 1}")
     step, length = seconds(dt, "dt"), seconds(duration, "duration")
     _check_times(step, length)
     table, per_element = read_parameters(chosen, parameter_set, parameters, options=options)
     plan = Plan(chosen, parameter_set, table, options, initial={}, protocol=drives(protocol), duration=length, dt=step,
-                every=_every(record_every, step, length), method=method, seed=operator.index(seed), backend=backend,
-                per_element=per_element)
+                every=_every(record_every, step, length), method=chosen.method, seed=operator.index(seed),
+                backend=backend, per_element=per_element)
     _check_sizes(plan)
     check_protocol(plan)
     plan = replace(plan, inputs=_courses(plan))
     check_courses(plan)
+    plan = replace(plan, **vars(choose_solver(plan, method, backend, rtol=rtol, atol=atol)))
     return replace(plan, initial=read_initial(plan, initial))
-
-
-def _check_method(model: Model, method: str) -> None:
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
-    if model.stochastic and method not in STOCHASTIC:
-        raise UserError(f"method: {method} cannot handle noise, which {model.name} has; choose one of: "
-                        f"{', '.join(STOCHASTIC)}")
-    if method in FOR_NOISE and not model.stochastic:
-        raise UserError(f"method: {method} is for models with noise, and {model.name} has none; choose one of: "
-                        f"{', '.join(name for name in METHODS if name not in FOR_NOISE)}")
-
-
-def _check_backend(model: Model, backend: str, options: Mapping) -> None:
-    if backend not in BACKENDS:
-        raise unknown("backend", backend, BACKENDS)
-    by_fft = [connection.name for connection in model.active_connections(options) if connection.by_fft(options)]
-    if backend == "cpp" and by_fft:
-        raise UserError(f"backend: cpp cannot sum {by_fft[0]} by FFT; choose numpy or cython, or the option "
-                        "dense_sum=pairs, which is slow for many")
 
 
 def _check_times(step: float, length: float) -> None:

@@ -10,7 +10,7 @@ from astro_sim.model import Input, Model, Observable, Option, Population, SpikeI
 from astro_sim.model.parts import CLAUSES
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
-from astro_sim.plan.plan import Plan, declared
+from astro_sim.plan.plan import FIXED, Plan, declared
 from astro_sim.plan.preparation import read_plan
 from astro_sim.protocols import drive_from_dict
 from astro_sim.protocols.text import chosen_elements
@@ -35,7 +35,8 @@ def plan_of(meta: Mapping, model: Model | None = None) -> Plan:
                      [drive_from_dict(drive) for drive in meta["protocol"]],
                      parameter_set=meta["parameter_set"], parameters=stored | several, options=meta["options"],
                      initial=initial, duration=solver["duration_s"], dt=solver["dt_s"], method=solver["method"],
-                     seed=meta["seed"], backend=solver["backend"], record_every=solver["record_every"] * solver["dt_s"])
+                     seed=meta["seed"], backend=solver["backend"], record_every=solver["record_every"] * solver["dt_s"],
+                     rtol=solver.get("rtol"), atol=solver.get("atol"))
     return replace(plan, parameters={**plan.parameters, **{name: stored[name] for name in several}})
 
 
@@ -101,7 +102,7 @@ def _rebuilt(meta: Mapping) -> Model:
         inputs={name: _input(name, entry) for name, entry in told["inputs"].items()},
         options={name: _option(value) for name, value in meta["options"].items()},
         spike_inputs={name: SpikeInput(population, _RECORDED) for name, population in told["spike_inputs"].items()},
-        method=meta["solver"]["method"],
+        **({"method": method} if (method := meta["solver"]["method"]) in FIXED else {}),
     )
 
 

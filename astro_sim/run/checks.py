@@ -52,7 +52,7 @@ def find_problem(plan: Plan, recording: Recording, extents: Mapping[str, Extent]
 
     Alternation and jumps are looked for in states, where every step of the whole run is there.
     """
-    every_step = plan.every == 1 and not recording.partial
+    every_step = plan.every == 1 and not recording.partial and not plan.adaptive
     found = earliest(first_problem(plan, name, recording.time, values=series.values, extent=extents.get(name),
                                    every_step=every_step)
                      for name, series in recording.variables.items())

@@ -2,6 +2,9 @@
 
     recording = simulate("li_rinzel:AM", "constant:input=ip3,value=0.5 umolar", duration="60 s", dt="2 ms")
 
+A model that is ODEs alone is solved by scipy with error control (run/ode); dt is then the distance of the records. All
+else is stepped by Brian2:
+
 A state updater of order 4 (rk4) is of order 4 inside a population, whatever its inputs do: a step is cut where one of
 them has a corner (parts.py). Sums over connections are taken at the middle of a step, so a model whose populations are
 coupled is of second order in dt; with coupling_scheme = held they are those of its start, and the model of first order.
@@ -22,6 +25,7 @@ from astro_sim.plan import DEFAULT_DT, DEFAULT_DURATION, NOTHING, Plan, prepare
 from astro_sim.protocols import Protocol
 from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import find_problem
+from astro_sim.run.ode.run import solved
 from astro_sim.run.estimate import STREAM_ABOVE, estimate, parse_size, refuse_if_too_large
 from foundation.errors import UserError
 
@@ -31,14 +35,15 @@ MOST_TRIED = 20_000  # steps of a trial for advice: some seconds
 def simulate(model: str | Model, protocol: Protocol = None, *, parameter_set: str | None = None,
              parameters: Mapping = NOTHING, options: Mapping = NOTHING, initial: Mapping = NOTHING,
              duration: Amount = DEFAULT_DURATION, dt: Amount = DEFAULT_DT, method: str | None = None, seed: int = 0,
-             backend: str = "numpy", record_every: Amount | None = None, progress: bool = False,
-             memory_limit: str | int | None = None) -> Recording:
+             backend: str = "auto", record_every: Amount | None = None, rtol: float | None = None,
+             atol: float | None = None, progress: bool = False, memory_limit: str | int | None = None) -> Recording:
     """Simulate and return a `Recording` from 0 to the last whole step, which reaches or passes `duration`.
 
     model: a name of `MODELS`, "name:set", a `Model`, or "file.py:NAME" of one's own. protocol: a drive, text, or
-    several; inputs without a drive keep their default. parameters, initial: name -> "VALUE UNIT". method: the model's
-    own where none is given. Times: text with unit, or seconds. memory_limit: text such as "8 GB"; by default what is
-    free on the machine.
+    several; inputs without a drive keep their default. parameters, initial: name -> "VALUE UNIT". method: by default a
+    solver with error control where the model is ODEs alone, with the tolerances rtol and atol (in the unit of each
+    variable), else the model's own, in steps of dt. backend: by default that which an estimate finds quickest. Times:
+    text with unit, or seconds. memory_limit: text such as "8 GB"; by default what is free on the machine.
     Errors: `ResourceError` with the estimate where memory does not suffice. `UserError` for bad input, and after the
     run when the result is not finite, leaves its bounds, alternates from step to step or jumps because dt is too large;
     the message then names a dt that passes. Alternation and jumps are seen only when every step is recorded.
@@ -46,7 +51,7 @@ def simulate(model: str | Model, protocol: Protocol = None, *, parameter_set: st
     """
     plan = prepare(model, protocol, parameter_set=parameter_set, parameters=parameters, options=options,
                    initial=initial, duration=duration, dt=dt, method=method, seed=seed, backend=backend,
-                   record_every=record_every)
+                   record_every=record_every, rtol=rtol, atol=atol)
     return run(plan, progress=progress, memory_limit=parse_size(memory_limit, "memory_limit"))
 
 
@@ -61,10 +66,12 @@ class Interrupted(KeyboardInterrupt):
 def run(plan: Plan, *, progress: bool = False, memory_limit: int | None = None) -> Recording:
     """Run a checked plan. Raises `UserError` when what comes out cannot be right, `Interrupted` on Ctrl-C."""
     refuse_if_too_large(plan, estimate(plan, streamed=False), None, memory_limit=memory_limit)
-    recording = _run_unchecked(plan, progress)
+    recording, given_up = solved(plan, progress) if plan.adaptive else (_run_unchecked(plan, progress), None)
     problem = find_problem(plan, recording)
     if problem:
         raise too_large_a_step(plan, problem)
+    if given_up:
+        raise given_up
     if recording.partial:
         raise Interrupted(recording, float(recording.time[-1]))
     return recording
@@ -126,6 +133,9 @@ def too_large_a_step(plan: Plan, problem: tuple[str, float]) -> UserError:
     what, when = problem
     if when <= 0:
         return UserError(f"{what} at the start, whatever dt is; look at the initial values and the parameters")
+    if plan.adaptive:
+        return UserError(f"{what} at {when:g} s, solved to rtol = {plan.rtol:g}; look at the parameters, the initial "
+                         "values and the protocol")
     return UserError(f"dt: {plan.dt:g} s is too large: {what} at {when:g} s; {_suggest(plan, when)}")
 
 

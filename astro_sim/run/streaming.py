@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 from astro_sim.model import Model
 from astro_sim.plan import Plan, prepare
 from astro_sim.protocols import Protocol
-from astro_sim.recording.collect import columns, events_of, happened, labelled, recorded, stopped_at
+from astro_sim.recording.collect import Columns, columns, events_of, happened, labelled, recorded, stopped_at
 from astro_sim.recording.frames import event_columns
 from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import Extent, find_problem, is_broken
 from astro_sim.run.estimate import NUMBER, PIECE, estimate, recorded_elements, records, refuse_if_too_large
+from astro_sim.run.ode.outcome import records
+from astro_sim.run.ode.run import gave_up, ticking
+from astro_sim.run.ode.solve import GaveUp
 from astro_sim.run.report import summary
 from astro_sim.run.simulation import Interrupted, ran, too_large_a_step
 from foundation.errors import UserError
@@ -66,12 +69,12 @@ def run_to_file(plan: Plan, path: str | os.PathLike, *, progress: bool = False, 
         rows = min(records(plan), max(1, piece // (max(1, recorded_elements(plan)) * NUMBER)))
         sink = Sink(plan, temporary, rows)
         try:
-            with ran(plan, progress, sink.attach) as (built, stopped):
-                sink.drain(built)
-                whole = sink.finish(built.events, partial=stopped)
+            whole, given_up = _solved(plan, sink, progress) if plan.adaptive else (_stepped(plan, sink, progress), None)
             problem = find_problem(plan, whole, sink.extents)
             if problem:
                 raise too_large_a_step(plan, problem)
+            if given_up:
+                raise given_up
             given = summary(whole, path, sink.extents)
         finally:
             sink.close()
@@ -80,6 +83,33 @@ def run_to_file(plan: Plan, path: str | os.PathLike, *, progress: bool = False, 
                 os.replace(temporary, kept)
             raise Interrupted(partial_path(path), given["last_time_s"])
     return given
+
+
+def _stepped(plan: Plan, sink: "Sink", progress: bool) -> Recording:
+    """Run by Brian2 into the sink."""
+    with ran(plan, progress, sink.attach) as (built, stopped):
+        sink.drain(built)
+        return sink.finish(built.events, partial=stopped)
+
+
+def _solved(plan: Plan, sink: "Sink", progress: bool) -> tuple[Recording, UserError | None]:
+    """Solve into the sink; why the solver gave up, if it did."""
+    stopped, problem = False, None
+    with ticking(plan, progress) as tick:
+        try:
+            for raw in records(plan, tick):
+                sink.take(raw)
+                if sink.broken:
+                    break
+        except KeyboardInterrupt:
+            stopped = True
+            if sink.file is None:
+                raise
+        except GaveUp as why:
+            problem = gave_up(plan, why)
+            if sink.file is None:
+                raise problem from why
+    return sink.finish({}, partial=stopped or sink.broken or problem is not None), problem
 
 
 class Sink:
@@ -105,7 +135,12 @@ class Sink:
 
     def drain(self, built: "Built") -> None:
         """Append what the monitors hold, and empty them."""
-        raw = {name: columns(monitor) for name, monitor in built.monitors.items()}
+        self.take({name: columns(monitor) for name, monitor in built.monitors.items()})
+        for monitor in built.monitors.values():
+            monitor.resize(0)
+
+    def take(self, raw: Mapping[str, Columns]) -> None:
+        """Append columns by population."""
         time = next(iter(raw.values())).time
         if len(time) == 0:
             return
@@ -121,8 +156,6 @@ class Sink:
             self._append("time", time)
             for name, found in values.items():
                 self._append(name, found)
-        for monitor in built.monitors.values():
-            monitor.resize(0)
 
     def _open(self, piece: Recording) -> None:
         """Write the first piece with labels and places, then keep the file open for the rest."""
