@@ -20,7 +20,7 @@ from foundation.errors import UserError
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.FloorDiv: "//", ast.Lt: "<",
              ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 ONE = frozenset({"exp", "log", "tanh", "sqrt", "abs", "sign", "int", "sin", "cos"})  # functions of one number
-INFINITE = math.inf
+INFINITE, TINY = math.inf, 1e-300
 
 
 def _whole(x: ArrayLike) -> ArrayLike:
@@ -29,6 +29,11 @@ def _whole(x: ArrayLike) -> ArrayLike:
 
 def _clip(x: ArrayLike, low: ArrayLike, high: ArrayLike) -> ArrayLike:
     return np.minimum(np.maximum(x, low), high)
+
+
+def _soft_sign(x: ArrayLike, width: ArrayLike) -> ArrayLike:
+    """The sign of x, straight from -1 to 1 over +-width: so that a rate does not jump where two values stay together."""
+    return np.minimum(np.maximum(x/(width + TINY), -1.0), 1.0)
 
 
 def _exp(x: float) -> float:
@@ -41,12 +46,13 @@ def _exp(x: float) -> float:
 ARRAYS: Mapping[str, object] = {
     "exp": np.exp, "log": np.log, "tanh": np.tanh, "sqrt": np.sqrt, "abs": np.abs, "sign": np.sign, "int": _whole,
     "sin": np.sin, "cos": np.cos, "clip": _clip, "_power": np.power, "_both": np.logical_and, "_either": np.logical_or,
-    "_no": np.logical_not, "pi": math.pi, "inf": INFINITE}
+    "_no": np.logical_not, "_soft_sign": _soft_sign, "pi": math.pi, "inf": INFINITE}
 PLAIN: Mapping[str, object] = {
     "exp": _exp, "log": math.log, "tanh": math.tanh, "sqrt": math.sqrt, "abs": abs,
     "sign": lambda x: float((x > 0) - (x < 0)), "int": lambda x: float(int(x)), "sin": math.sin, "cos": math.cos,
     "clip": lambda x, low, high: min(max(x, low), high), "_power": math.pow, "_both": lambda a, b: bool(a) and bool(b),
-    "_either": lambda a, b: bool(a) or bool(b), "_no": lambda a: not a, "pi": math.pi, "inf": INFINITE}
+    "_either": lambda a, b: bool(a) or bool(b), "_no": lambda a: not a,
+    "_soft_sign": lambda x, width: min(max(x/(width + TINY), -1.0), 1.0), "pi": math.pi, "inf": INFINITE}
 WORDS = frozenset(ARRAYS)  # names that the text of a function means by these
 
 

@@ -8,8 +8,8 @@ over connections follow from the states of the moment.
 
 import functools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
 
 from astro_sim.model.compiled_text import Node, binary, leaf, parsed
 from astro_sim.model.equation_text import Line, lines, noisy
@@ -19,6 +19,8 @@ from foundation.errors import UserError
 
 AT_TIMES = re.compile(r"\b(t|dt|rand|randn|timestep|lastspike|not_refractory|t_in_timesteps)\b")
 MOST_TERMS = 8
+WIDTH = "_width"  # a constant that who solves the flow chooses
+JUMPING = frozenset({"int", "%", "//", "<", "<=", ">", ">=", "==", "!="})
 PAIR = ("i", "j")  # indices of a pair, in a connection's text
 
 
@@ -48,9 +50,13 @@ class Sum:
 class Flow:
     """`states` as (population, name, tree of its rate); `items`, as (name, population, tree or sums) in their order.
 
+    `soft`: whether the sign of a difference is in it, which is then crossed over `WIDTH` of its parts' sizes: rates would
+    jump where two values stay together, and no step would be short enough. `jumps`: what else makes rates jump, or "".
     Names of inputs in the trees are `input_name`s; N, i of a population `own_name`s.
     """
 
+    soft: bool
+    jumps: str
     states: tuple[tuple[str, str, Node], ...]
     items: tuple[tuple[str, str, "Node | tuple[Sum, ...]"], ...]
 
@@ -129,7 +135,41 @@ def _ordered(populations: tuple, connections: tuple, inputs: tuple) -> Flow:
         for variable, made in _sums(*connection[:4], homes=homes):
             sums.setdefault(variable, []).append(made)
     table |= {name: (homes[name], tuple(made)) for name, made in sums.items()}
-    return Flow(tuple(states), tuple((name, *table[name]) for name in _order(table)))
+    jumps = [_jump(tree) for tree in (*(tree for *_, tree in states), *_trees(table))]
+    plain = {name: made for name, (_, made) in table.items() if isinstance(made, Node)}
+    states = [(where, name, _softened(tree, plain)) for where, name, tree in states]
+    table = {name: (where, _softened(made, plain) if isinstance(made, Node) else
+                    tuple(replace(one, whole=_softened(one.whole, plain)) for one in made))
+             for name, (where, made) in table.items()}
+    soft = any(WIDTH in tree.names for tree in (*(tree for *_, tree in states), *_trees(table)))
+    left = next((_jump(tree, {"sign"}) for tree in (*(tree for *_, tree in states), *_trees(table))
+                 if _jump(tree, {"sign"})), "")
+    return Flow(soft, next(filter(None, jumps), left), tuple(states),
+                tuple((name, *table[name]) for name in _order(table)))
+
+
+def _trees(table: Mapping[str, tuple]) -> list[Node]:
+    return [tree for _, made in table.values()
+            for tree in ((made,) if isinstance(made, Node) else (one.whole for one in made))]
+
+
+def _jump(tree: Node, words: Set[str] = JUMPING) -> str:
+    """The first part of a tree that jumps, as it is written; "" where none does."""
+    if tree.text in words and tree.kind != "leaf":
+        return tree.text.removeprefix("_")
+    return next(filter(None, (_jump(part, words) for part in tree.parts)), "")
+
+
+def _softened(tree: Node, table: Mapping[str, Node]) -> Node:
+    """The tree with the sign of every difference crossed over a width."""
+    parts = tuple(_softened(part, table) for part in tree.parts)
+    if tree.text == "sign" and tree.kind == "call":
+        difference = tree.parts[0]
+        difference = table.get(difference.text, difference) if difference.kind == "leaf" else difference
+        if difference.kind == "binary" and difference.text in "+-":
+            size = binary("+", *(Node("call", "abs", (part,)) for part in difference.parts))
+            return Node("call", "_soft_sign", (parts[0], binary("*", leaf(WIDTH), size)))
+    return Node(tree.kind, tree.text, parts) if parts else tree
 
 
 def _order(table: Mapping[str, tuple]) -> list[str]:

@@ -21,9 +21,10 @@ AUTO = "auto"
 BRIAN2, SCIPY = ("numpy", "cython", "cpp"), "scipy"
 # of a solver's step, relative and in the unit of the variable; docs/simulating.md has the errors that they give
 TOLERANCES = {"lsoda": (1e-13, 1e-15), "dop853": (1e-12, 1e-14), "bdf": (1e-8, 1e-11)}
+SOFT = (1e-10, 1e-12)  # where the sign of a difference is in the equations, which is then crossed over a width
 LEAST_RTOL = 3e-14   # below it rounding is larger
 WITH_JACOBIAN = 3000  # coupled states: beyond, an explicit solver is taken, which needs no Jacobian
-STEPS_A_CORNER = 20  # where corners are denser, fixed steps that are cut at them are cheaper than starting anew
+MANY_CORNERS, STEPS_A_CORNER = 1000, 20  # so many, and so dense: steps cut at them are cheaper than starting anew
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def choose_solver(plan: Plan, method: str | None, backend: str, *, rtol: Any = N
         why_not = _why_fixed(plan, asked or backend == SCIPY)
         if not why_not:
             chosen = asked or _adaptive(plan)
-            return Solver(chosen, SCIPY, *_tolerances(chosen, rtol, atol), "ODEs alone, solved with error control")
+            return Solver(chosen, SCIPY, *_tolerances(plan, chosen, rtol, atol), "ODEs alone, solved with error control")
         if asked or backend == SCIPY:
             field, given = ("method", asked) if asked else ("backend", SCIPY)
             raise UserError(f"{field}: {given} is for ODEs alone, and {plan.model.name} is not: {why_not}; leave "
@@ -83,10 +84,12 @@ def _why_fixed(plan: Plan, named: bool) -> str:
     flow = flow_of(plan.model, plan.options)
     if isinstance(flow, str):
         return flow
+    if flow.jumps and not named:
+        return f"{flow.jumps} in its equations makes rates jump"
     if plan.options.get("coupling_scheme") == "held":
         return "coupling_scheme = held is a way of fixed steps"
     corners = len({float(time) for course in plan.inputs.values() for time in course.corners})
-    if not named and corners * STEPS_A_CORNER > plan.steps:
+    if not named and corners > MANY_CORNERS and corners * STEPS_A_CORNER > plan.steps:
         return f"its inputs have {corners} corners in {plan.steps} steps"
     return ""
 
@@ -102,9 +105,11 @@ def _adaptive(plan: Plan) -> str:
     return "lsoda" if states <= WITH_JACOBIAN else "dop853"
 
 
-def _tolerances(method: str, rtol: Any, atol: Any) -> tuple[float, float]:
-    found = []
-    for name, given, default in zip(("rtol", "atol"), (rtol, atol), TOLERANCES[method], strict=True):
+def _tolerances(plan: Plan, method: str, rtol: Any, atol: Any) -> tuple[float, float]:
+    found, defaults = [], TOLERANCES[method]
+    if flow_of(plan.model, plan.options).soft:
+        defaults = tuple(map(max, defaults, SOFT))
+    for name, given, default in zip(("rtol", "atol"), (rtol, atol), defaults, strict=True):
         try:
             value = default if given is None else float(given)
         except (TypeError, ValueError) as error:

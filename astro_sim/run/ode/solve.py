@@ -9,7 +9,7 @@ import numpy as np
 from scipy import integrate
 
 from astro_sim.plan import Plan
-from astro_sim.run.ode.courses import Stretch, borders, stretch
+from astro_sim.run.ode.courses import SNAP, Stretch, borders, stretch
 from astro_sim.run.ode.system import System
 from foundation.shapes import Array, Float
 
@@ -81,7 +81,8 @@ def _at_once(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch],
     for n in starts:
         part = times[n:n + rows]
         end = span[1] if n + rows >= len(times) else times[n + rows]
-        grid = np.concatenate([[now], part, [end]])
+        # records that fall on the border but for rounding are on it: LSODA takes no first step so short
+        grid = np.concatenate([[now], np.where(part <= now + SNAP * plan.duration, now, part), [end]])
         with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
             found, told = integrate.odeint(rates, y, grid, full_output=True, mxstep=MOST_STEPS, **bands,
                                            hmax=_longest(plan, inputs) or 0.0, **_tolerances(plan, system))

@@ -15,7 +15,7 @@ from astro_sim.brian.network import pairs_of
 from astro_sim.model import Connection
 from astro_sim.model.compiled_text import Node, binary, function, leaf, made, parsed
 from astro_sim.model.equation_text import evaluator, lines
-from astro_sim.model.flow import Flow, Sum, flow_of, input_name, own_name
+from astro_sim.model.flow import WIDTH, Sum, flow_of, input_name, own_name
 from astro_sim.model.grid_sum import GridSum
 from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import Plan
@@ -24,6 +24,7 @@ from foundation.errors import UserError
 from foundation.shapes import Array, Float, Int
 
 PLAIN_UP_TO = 6  # elements that are computed one by one, on plain numbers: quicker than NumPy's calls
+SOFT = 3e-8  # of the sizes of two values: where they meet, the sign of their difference goes over in this width
 Values = Mapping[str, float | Float[Array, "element"]]
 
 
@@ -140,6 +141,7 @@ class System:
         for population, size in self.sizes.items():
             found[own_name(population, "N")] = float(size)
             found[own_name(population, "i")] = self.order[population].astype(float)
+        found[WIDTH] = max(SOFT, 10 * (plan.rtol or 0.0))
         return found
 
     def start_of(self, name: str) -> float | Float[Array, "element"]:
@@ -245,7 +247,7 @@ class System:
         falls = evaluator(connection.fixed[weight], "")
         grid = GridSum(connection.grid(self.plan.options), lambda far: falls({**constants, "distance": far}))
 
-        def total(values: Float[Array, "... element"]) -> Float[Array, "... element"]:
+        def total(values: Array) -> Array:
             return grid(values) if values.ndim == 1 else np.stack([grid(row) for row in values])
 
         self.sums[f"_sum_{name}"] = total
@@ -288,7 +290,7 @@ class System:
         moving = {name: inputs[key] for name, key in names.items() if name not in held}
         blocks, count = self.blocks, self.count
 
-        def rates(y: Float[Array, "state"], t: float) -> Float[Array, "state"]:
+        def rates(y: Array, t: float) -> Array:
             values = dict(held)
             for name, course in moving.items():
                 values[name] = course(t)
@@ -317,7 +319,7 @@ class System:
             return calls[0]
         k = len(block.states)
 
-        def rates(y: Float[Array, "state"], t: float) -> list[float]:
+        def rates(y: Array, t: float) -> list[float]:
             found: list[float] = []
             for n, call in enumerate(calls):
                 found += call(y[n * k:n * k + k], t)
@@ -352,7 +354,7 @@ class System:
         """The rates of one element by arrays: infinity and NaN where plain numbers end in an error."""
         k = len(block.states)
 
-        def rates(y: Float[Array, "state"], t: float) -> tuple[float, ...]:
+        def rates(y: Array, t: float) -> tuple[float, ...]:
             whole = np.tile(np.asarray(y, float), block.size)
             return tuple(otherwise(whole, t)[element * k:element * k + k].tolist())
 
@@ -377,7 +379,7 @@ def _product_with(matrix: sparse.csr_matrix) -> Callable:
     """x -> matrix @ x, along the last axis; a number stands for all elements."""
     width = matrix.shape[1]
 
-    def product(x: float | Float[Array, "... element"]) -> Float[Array, "... element"]:
+    def product(x: float | Array) -> Array:
         if np.ndim(x) == 0:
             x = np.full(width, float(x))
         return matrix @ x if x.ndim == 1 else (matrix @ x.T).T
