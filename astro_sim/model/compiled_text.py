@@ -32,7 +32,7 @@ def _clip(x: ArrayLike, low: ArrayLike, high: ArrayLike) -> ArrayLike:
 
 
 def _soft_sign(x: ArrayLike, width: ArrayLike) -> ArrayLike:
-    """The sign of x, straight from -1 to 1 over +-width: so that a rate does not jump where two values stay together."""
+    """The sign of x, straight from -1 to 1 over +-width: a rate does not jump where two values stay together."""
     return np.minimum(np.maximum(x/(width + TINY), -1.0), 1.0)
 
 
@@ -95,12 +95,12 @@ def parsed(expression: str) -> Node:
     """An expression of ODE text as a tree. Errors: `UserError` for anything but numbers, names and known functions."""
     try:
         return _node(ast.parse(expression.strip(), mode="eval").body)
-    except (SyntaxError, _NotAllowed) as error:
+    except (SyntaxError, _NotAllowedError) as error:
         raise UserError(f"ODE text: '{expression}' cannot be compiled; it may have numbers, names, + - * / ** %, "
                         f"comparisons and {', '.join(sorted(ONE))}, clip") from error
 
 
-class _NotAllowed(Exception):
+class _NotAllowedError(Exception):
     pass
 
 
@@ -130,7 +130,7 @@ def _node(tree: ast.expr) -> Node:
         case ast.Call(ast.Name(name), arguments, []) if len(arguments) == (3 if name == "clip" else 1):
             if name in ONE or name == "clip":
                 return Node("call", name, tuple(map(_node, arguments)))
-    raise _NotAllowed(ast.dump(tree))
+    raise _NotAllowedError(ast.dump(tree))
 
 
 def _power(base: Node, exponent: Node) -> Node:

@@ -50,8 +50,8 @@ class Sum:
 class Flow:
     """`states` as (population, name, tree of its rate); `items`, as (name, population, tree or sums) in their order.
 
-    `soft`: whether the sign of a difference is in it, which is then crossed over `WIDTH` of its parts' sizes: rates would
-    jump where two values stay together, and no step would be short enough. `jumps`: what else makes rates jump, or "".
+    `soft`: whether the sign of a difference is in it, which is then crossed over `WIDTH` of its parts' sizes: where two
+    values stay together rates would jump, and no step would be short enough. `jumps`: what else makes rates jump.
     Names of inputs in the trees are `input_name`s; N, i of a population `own_name`s.
     """
 

@@ -186,7 +186,8 @@ def declared(model: Model, options: Mapping[str, object]) -> dict:
 
 @functools.cache
 def _versions() -> Mapping[str, str]:
-    return {"python": platform.python_version(), **{name: _version(name) for name in ("astro-rmaat", "brian2", "numpy")}}
+    return {"python": platform.python_version(),
+            **{name: _version(name) for name in ("astro-rmaat", "brian2", "numpy")}}
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from astro_sim.plan.rounding import warn_of_rounding
 from astro_sim.plan.solver import AUTO, check_names, choose_solver
 from astro_sim.protocols import Protocol, drives
 from astro_sim.protocols.course import Course, resolved
-from foundation.errors import ResourceError, UserError, unknown
+from foundation.errors import ResourceError, UserError
 
 MAX_STEPS = 100_000_000
 MAX_ELEMENTS = 1_000_000

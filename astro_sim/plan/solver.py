@@ -6,11 +6,10 @@
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from astro_sim.model import Model, Options
+from astro_sim.model import Model
 from astro_sim.model.flow import flow_of
 from astro_sim.plan.plan import ADAPTIVE, FIXED, Plan
 from foundation.errors import UserError, unknown
@@ -64,7 +63,8 @@ def choose_solver(plan: Plan, method: str | None, backend: str, *, rtol: Any = N
         why_not = _why_fixed(plan, asked or backend == SCIPY)
         if not why_not:
             chosen = asked or _adaptive(plan)
-            return Solver(chosen, SCIPY, *_tolerances(plan, chosen, rtol, atol), "ODEs alone, solved with error control")
+            return Solver(chosen, SCIPY, *_tolerances(plan, chosen, rtol=rtol, atol=atol),
+                          "ODEs alone, solved with error control")
         if asked or backend == SCIPY:
             field, given = ("method", asked) if asked else ("backend", SCIPY)
             raise UserError(f"{field}: {given} is for ODEs alone, and {plan.model.name} is not: {why_not}; leave "
@@ -105,7 +105,7 @@ def _adaptive(plan: Plan) -> str:
     return "lsoda" if states <= WITH_JACOBIAN else "dop853"
 
 
-def _tolerances(plan: Plan, method: str, rtol: Any, atol: Any) -> tuple[float, float]:
+def _tolerances(plan: Plan, method: str, *, rtol: Any, atol: Any) -> tuple[float, float]:
     found, defaults = [], TOLERANCES[method]
     if flow_of(plan.model, plan.options).soft:
         defaults = tuple(map(max, defaults, SOFT))

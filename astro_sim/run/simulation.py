@@ -25,8 +25,8 @@ from astro_sim.plan import DEFAULT_DT, DEFAULT_DURATION, NOTHING, Plan, prepare
 from astro_sim.protocols import Protocol
 from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import find_problem
-from astro_sim.run.ode.run import solved
 from astro_sim.run.estimate import STREAM_ABOVE, estimate, parse_size, refuse_if_too_large
+from astro_sim.run.ode.run import solved
 from foundation.errors import UserError
 
 MOST_TRIED = 20_000  # steps of a trial for advice: some seconds

@@ -20,9 +20,9 @@ from astro_sim.recording.frames import event_columns
 from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import Extent, find_problem, is_broken
 from astro_sim.run.estimate import NUMBER, PIECE, estimate, recorded_elements, records, refuse_if_too_large
-from astro_sim.run.ode.outcome import records
+from astro_sim.run.ode.outcome import records as solved_records
 from astro_sim.run.ode.run import gave_up, ticking
-from astro_sim.run.ode.solve import GaveUp
+from astro_sim.run.ode.solve import GaveUpError
 from astro_sim.run.report import summary
 from astro_sim.run.simulation import Interrupted, ran, too_large_a_step
 from foundation.errors import UserError
@@ -97,7 +97,7 @@ def _solved(plan: Plan, sink: "Sink", progress: bool) -> tuple[Recording, UserEr
     stopped, problem = False, None
     with ticking(plan, progress) as tick:
         try:
-            for raw in records(plan, tick):
+            for raw in solved_records(plan, tick):
                 sink.take(raw)
                 if sink.broken:
                     break
@@ -105,7 +105,7 @@ def _solved(plan: Plan, sink: "Sink", progress: bool) -> tuple[Recording, UserEr
             stopped = True
             if sink.file is None:
                 raise
-        except GaveUp as why:
+        except GaveUpError as why:
             problem = gave_up(plan, why)
             if sink.file is None:
                 raise problem from why

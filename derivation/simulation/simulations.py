@@ -18,12 +18,14 @@ RELEASES_SECONDS = 60.0
 RELEASE_PERIODS = (60.0, 30.0, 20.0, 15.0, 12.0, 10.0, 7.5, 6.0, 5.0)
 NO_OWN_RELEASE = "3 umolar"  # a threshold above all the calcium that there is
 SETTLED_AFTER, RESPONSE_SECONDS = 80.0, 200.0  # of calcium at held glutamate
+STEPPED = {"method": "rk4", "backend": "numpy"}  # named: the record must not move with a default
 PLACES, SMALL_DRIVE = 101, 0.01  # a drive so small that psi stays linear to 3e-5, on a line longer than the response
 
 
 def calcium_oscillation() -> Recording:
     """Li-Rinzel calcium at a constant IP3 in the oscillating range."""
-    return simulate(f"{CALCIUM_MODEL}:{CALCIUM_SET}", constant("ip3", IP3), duration="120 s", dt="5 ms")
+    return simulate(f"{CALCIUM_MODEL}:{CALCIUM_SET}", constant("ip3", IP3), duration="120 s", dt="5 ms",
+                    **STEPPED)
 
 
 def calcium_period(oscillation: Recording) -> Parameter:
@@ -43,20 +45,21 @@ def driven_cycles(cycle_seconds: float, gamma_l: float) -> Recording:
     dt = cycle_seconds / STEPS_PER_CYCLE
     drives = [cycles(layer, high=1, period=cycle_seconds, duty=DUTY, count=NUM_CYCLES) for layer in ("b_pre", "b_post")]
     return simulate("macro", drives, parameters={"gamma_l": repr(gamma_l)}, duration=cycle_seconds * NUM_CYCLES, dt=dt,
-                    record_every=4 * dt)
+                    record_every=4 * dt, **STEPPED)
 
 
 def driven_line(coupling: str) -> Recording:
     """The short-term processes alone on a line, one of them driven: neurons silent, synapses uncoupled from them."""
     return simulate("macro", constant("d", SMALL_DRIVE, elements=(PLACES // 2,)),
                     options={"n_pre": 1, "n_post": PLACES, "layout": "line", "coupling": coupling},
-                    parameters={"w_g": "0"}, duration="20 s", dt="5 ms", record_every="100 ms")
+                    parameters={"w_g": "0"}, duration="20 s", dt="5 ms", record_every="100 ms", **STEPPED)
 
 
 def driven_layout(layout: str) -> Recording:
     """The macro model, 3 + 3 neurons, under constant drive, its nine processes laid out as `layout` says."""
     drives = [constant(layer, 1) for layer in ("b_pre", "b_post")]
-    return simulate("macro", drives, options={"layout": layout}, duration="20 s", dt="5 ms", record_every="100 ms")
+    return simulate("macro", drives, options={"layout": layout}, duration="20 s", dt="5 ms", record_every="100 ms",
+                    **STEPPED)
 
 
 def regular_releases(after: Callable[[float], tuple[float, float]]) -> Recording:
@@ -70,11 +73,11 @@ def regular_releases(after: Callable[[float], tuple[float, float]]) -> Recording
     count, (bound, stores) = len(RELEASE_PERIODS), zip(*map(after, RELEASE_PERIODS), strict=True)
     return simulate("tripartite:release_decreasing", trains, duration=RELEASES_SECONDS + 0.1, dt="5 ms",
                     record_every="100 ms", options={"loop": "open", "n_synapses": count, "n_astrocytes": count},
-                    parameters={"C_Theta": NO_OWN_RELEASE}, initial={"Gamma_S": bound, "x_A": stores})
+                    parameters={"C_Theta": NO_OWN_RELEASE}, initial={"Gamma_S": bound, "x_A": stores}, **STEPPED)
 
 
 def held_glutamate(model: str, levels: Sequence[float]) -> Recording:
     """Calcium at several held levels of glutamate (umolar), one astrocyte each."""
     drives = [constant("glutamate", f"{level!r} umolar", elements=(k,)) for k, level in enumerate(levels)]
     return simulate(model, drives, options={"n": len(levels)}, duration=RESPONSE_SECONDS, dt="20 ms",
-                    record_every="100 ms")
+                    record_every="100 ms", **STEPPED)

@@ -41,7 +41,7 @@ def test_quantities_of_brian2_keep_their_unit():
     ({"initial": {"h": None}}, "h: None is not a number"),
     ({"seed": 3.0}, "seed: 3.0 is not allowed"),
     ({"options": {"m": 3}}, "unknown option of li_rinzel .m."),
-    ({"method": "heun"}, "method: heun is for models with noise, and li_rinzel has none; choose one of: euler, rk2"),
+    ({"method": "heun"}, "method: heun is for models with noise, and li_rinzel has none; choose one of: auto"),
     ({"model": None}, "unknown model 'None'"),
 ])
 def test_what_cannot_be_is_said(given, said):
@@ -52,7 +52,8 @@ def test_what_cannot_be_is_said(given, said):
 @pytest.mark.slow
 @pytest.mark.parametrize(("given", "said"), [
     ({"method": "exponential_euler"}, "method: exponential_euler does not fit li_rinzel .*; choose rk4"),
-    ({"parameters": {"K_P": "1e300 umolar"}}, "parameters: too large .*; look at K_P = 1e.300 umolar")])
+    ({"parameters": {"K_P": "1e300 umolar"}, "method": "rk4"},
+     "parameters: too large .*; look at K_P = 1e.300 umolar")])
 def test_what_only_brian2_finds_is_said_too(given, said):
     with pytest.raises(UserError, match=said):
         simulate("li_rinzel", **SHORT, **given)

@@ -105,9 +105,9 @@ def test_meta_says_how_it_came_about(recording):
     assert meta["parameters"]["K_P"] == {"value": 0.1, "unit": "umolar", "source": "DePitta2009", "basis": "fitted",
                                          "meaning": "calcium affinity of SERCA pumps"}
     assert meta["protocol"][0]["values"] == ["0.2 umolar", "0.6 umolar", "0.2 umolar"]
-    assert meta["solver"] | {"dt_s": 0.02, "method": "rk4", "backend": "numpy", "steps": 150} == meta["solver"]
+    assert meta["solver"] | {"dt_s": 0.02, "method": "lsoda", "backend": "scipy", "steps": 150} == meta["solver"]
     assert (meta["seed"], meta["parameter_set"]) == (7, "AM")
-    assert {"brian2", "numpy", "python", "astro-rmaat"} <= meta["versions"].keys()
+    assert {"brian2", "numpy", "scipy", "python", "astro-rmaat"} <= meta["versions"].keys()
     assert "Omega_C*(m*h)**3" in meta["equations"]["astrocyte"]
 
 

@@ -15,7 +15,7 @@ BLOCK = 1 << 17  # numbers of a variable that are computed together: they stay i
 
 
 def records(plan: Plan, tick: Callable[[float], None] = lambda time: None) -> Iterator[dict[str, Columns]]:
-    """What a plan records, piece by piece: population -> its columns. Errors: `GaveUp` of solve.py."""
+    """What a plan records, piece by piece: population -> its columns. Errors: `GaveUpError` of solve.py."""
     system = System(plan)
     seen = {name: one for name, one in plan.model.observables.items() if one.population in system.sizes}
     states = {name for _, name, _ in system.flow.states}

@@ -9,7 +9,7 @@ from astro_sim.plan import Plan
 from astro_sim.recording.collect import Columns, recorded
 from astro_sim.recording.recording import Recording
 from astro_sim.run.ode.outcome import records
-from astro_sim.run.ode.solve import GaveUp
+from astro_sim.run.ode.solve import GaveUpError
 from foundation.errors import UserError
 
 Raw = dict[str, Columns]
@@ -37,17 +37,17 @@ def solved(plan: Plan, progress: bool = False) -> tuple[Recording, UserError | N
             stopped = True
             if not parts:
                 raise
-        except GaveUp as why:
+        except GaveUpError as why:
             problem = gave_up(plan, why)
             if not parts:
                 raise problem from why
     return recorded(plan, _joined(parts), partial=stopped or problem is not None), problem
 
 
-def gave_up(plan: Plan, why: GaveUp) -> UserError:
+def gave_up(plan: Plan, why: GaveUpError) -> UserError:
     """The error where the solver cannot go on."""
-    return UserError(f"method: {plan.method} cannot go on at {why.when:g} s ({why}); look at the parameters, the initial "
-                     "values and the protocol, give a larger rtol and atol, or take fixed steps with "
+    return UserError(f"method: {plan.method} cannot go on at {why.when:g} s ({why}); look at the parameters, the "
+                     "initial values and the protocol, give a larger rtol and atol, or take fixed steps with "
                      f"method = {plan.model.method}")
 
 

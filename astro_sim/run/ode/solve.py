@@ -1,5 +1,6 @@
 """Integrate a system of ODEs with error control, from border to border of its inputs, sampled where it is recorded."""
 
+import itertools
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from scipy import integrate
 
 from astro_sim.plan import Plan
 from astro_sim.run.ode.courses import SNAP, Stretch, borders, stretch
+from astro_sim.run.ode.rates import rates_of
 from astro_sim.run.ode.system import System
 from foundation.shapes import Array, Float
 
@@ -30,7 +32,7 @@ class Piece:
     inputs: dict[tuple[str, str], Stretch]
 
 
-class GaveUp(Exception):
+class GaveUpError(Exception):
     """The solver cannot go on: why, and when (s)."""
 
     def __init__(self, why: str, when: float):
@@ -39,30 +41,28 @@ class GaveUp(Exception):
 
 
 def pieces(plan: Plan, system: System, tick: Callable[[float], None]) -> Iterator[Piece]:
-    """The records of a plan, piece by piece. tick: told the time (s) now and then. Errors: `GaveUp`."""
+    """The records of a plan, piece by piece. tick: told the time (s) now and then. Errors: `GaveUpError`."""
     count = plan.steps // plan.every + 1
     times = np.arange(count) * (plan.every * plan.dt)
     edges = borders(plan)
     edges[-1] = times[-1]
     y, done = system.start(), 0
-    for n, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for n, (start, stop) in enumerate(itertools.pairwise(edges)):
         last = n == len(edges) - 2
         upto = count if last else int(np.searchsorted(times, stop, side="left"))
         inputs = {key: stretch(course, start, stop, order=system.order[key[0]])
                   for key, course in plan.inputs.items()}
         walk = _at_once if system.count <= AT_ONCE and plan.method == "lsoda" else _by_steps
-        for part, states, y in walk(plan, system, inputs, y=y, span=(start, stop), times=times[done:upto], tick=tick):
+        for part, states, reached in walk(plan, system, inputs, y=y, span=(start, stop), times=times[done:upto],
+                                          tick=tick):
             if len(part):
                 yield Piece(part, states, inputs)
+            y = reached
         done = upto
 
 
 def _tolerances(plan: Plan, system: System) -> dict:
     return {"rtol": plan.rtol, "atol": plan.atol * system.scales()}
-
-
-def _rates(system: System, inputs: dict[tuple[str, str], Stretch]) -> Rates:
-    return system.one_by_one(inputs) if system.plain else system.vectorised(inputs)
 
 
 def _longest(plan: Plan, inputs: dict[tuple[str, str], Stretch]) -> float | None:
@@ -74,7 +74,7 @@ def _longest(plan: Plan, inputs: dict[tuple[str, str], Stretch]) -> float | None
 def _at_once(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch], *, y: Float[Array, "state"],
              span: tuple[float, float], times: Float[Array, "time"], tick: Callable[[float], None]) -> Iterator[tuple]:
     """(times, states, state at the end), by LSODA's own loop over the records, a piece at a time."""
-    rates, band = _rates(system, inputs), system.band
+    rates, band = rates_of(system, inputs), system.band
     bands = {} if band is None or 2 * band + 1 >= system.count else {"ml": band, "mu": band}
     rows, now = max(2, PIECE // system.count), span[0]
     starts = range(0, max(len(times), 1), rows)
@@ -89,7 +89,7 @@ def _at_once(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch],
         if told["message"] != "Integration successful.":
             good = 1 + int((told["tcur"] > 0).sum())
             yield part[:good - 1], found[1:good][:len(part)], y
-            raise GaveUp(told["message"], float(grid[min(good, len(grid) - 1)]))
+            raise GaveUpError(told["message"], float(grid[min(good, len(grid) - 1)]))
         y, now = found[-1], end
         tick(end)
         yield part, found[1:-1], y
@@ -98,7 +98,7 @@ def _at_once(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch],
 def _by_steps(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch], *, y: Float[Array, "state"],
               span: tuple[float, float], times: Float[Array, "time"], tick: Callable[[float], None]) -> Iterator[tuple]:
     """The same, step by step: records between two steps are read off the solver's own polynomials."""
-    rates = _rates(system, inputs)
+    rates = rates_of(system, inputs)
     solver = _solver(plan, system, lambda t, now: rates(now, t), y=y, span=span, longest=_longest(plan, inputs))
     rows, at, kept = max(1, PIECE // max(1, system.count)), 0, [np.empty((0, system.count))]
     first = 0
@@ -107,7 +107,7 @@ def _by_steps(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch]
             said = solver.step()
             if solver.status == "failed" or not np.isfinite(solver.y).all():
                 yield times[first:at], np.concatenate(kept), solver.y
-                raise GaveUp(str(said or "a state is not finite"), float(solver.t))
+                raise GaveUpError(str(said or "a state is not finite"), float(solver.t))
             reached = int(np.searchsorted(times, solver.t, side="right"))
             if reached > at:
                 kept.append(solver.dense_output()(times[at:reached]).T)

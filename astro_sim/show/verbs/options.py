@@ -27,10 +27,15 @@ Options = Annotated[Many, typer.Option("--option", help="NAME=VALUE: a structura
 Duration = Annotated[str, typer.Option("--duration", help="Simulated time.")]
 Step = Annotated[str, typer.Option("--dt", help="Time step.")]
 RecordEvery = Annotated[str | None, typer.Option("--record-every", help="Recording interval, a multiple of dt.")]
-Method = Annotated[str | None, typer.Option("--method", help="euler, rk2, rk4, exponential_euler; heun or milstein "
-                                            "where the model has noise. Default: the model's own.")]
-__all__ = ["DEFAULT_DT", "DEFAULT_DURATION", "Duration", "Force", "Json", "Many", "Method", "ModelName", "Options",
-           "Protocols", "RecordEvery", "RecordingFile", "SetName", "Step", "check_out",
+Method = Annotated[str | None, typer.Option("--method", help="auto: error control where the model is ODEs alone, "
+                                            "else its own. Steps of dt: euler, rk2, rk4, exponential_euler; heun or "
+                                            "milstein for noise. Error control by name: lsoda, bdf, dop853.")]
+Rtol = Annotated[float | None, typer.Option("--rtol", help="Relative tolerance of error control.")]
+Atol = Annotated[float | None, typer.Option("--atol", help="Absolute tolerance, in the unit of each variable.")]
+BackendName = Annotated[str, typer.Option("--backend", help="auto: what an estimate finds quickest. numpy, cython or "
+                                          "cpp: steps by Brian2; scipy: error control.")]
+__all__ = ["DEFAULT_DT", "DEFAULT_DURATION", "Atol", "BackendName", "Duration", "Force", "Json", "Many", "Method",
+           "ModelName", "Options", "Protocols", "RecordEvery", "RecordingFile", "Rtol", "SetName", "Step", "check_out",
            "check_picture", "pairs", "save_picture"]
 
 

@@ -9,6 +9,8 @@ import typer
 from astro_sim.show.verbs.options import (
     DEFAULT_DT,
     DEFAULT_DURATION,
+    Atol,
+    BackendName,
     Duration,
     Force,
     Json,
@@ -18,6 +20,7 @@ from astro_sim.show.verbs.options import (
     Options,
     Protocols,
     RecordEvery,
+    Rtol,
     SetName,
     Step,
     check_out,
@@ -48,7 +51,7 @@ def run_model(
                                               "with mean and spread over them in ensemble.nc.")] = None,
     events: Annotated[Many, typer.Option(metavar="VARIABLE>LEVEL", help="With --seeds: statistics of events such as "
                                          "\"C>0.3 uM\" over them.")] = None,
-    backend: Annotated[str, typer.Option(help="numpy, cython or cpp.")] = "numpy",
+    backend: BackendName = "auto", rtol: Rtol = None, atol: Atol = None,
     check_dt: Annotated[bool, typer.Option("--check-dt", help="Also run at half the step, and say how far the two are "
                                            "apart.")] = False,
     force: Force = False,
@@ -66,7 +69,7 @@ def run_model(
 
     settings = {"parameter_set": set_name, "parameters": pairs("set", sets), "options": pairs("option", option),
                 "initial": pairs("initial", initial), "duration": duration, "dt": dt, "record_every": record_every,
-                "method": method, "backend": backend}
+                "method": method, "backend": backend, "rtol": rtol, "atol": atol}
     if seeds is not None or events:
         for name, given in (("--seed", seed), ("--check-dt", check_dt), ("--stream", stream), ("--dry-run", dry_run),
                             ("--memory-limit", memory_limit), ("--disk-limit", disk_limit)):

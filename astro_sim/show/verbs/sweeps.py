@@ -8,6 +8,8 @@ import typer
 from astro_sim.show.verbs.options import (
     DEFAULT_DT,
     DEFAULT_DURATION,
+    Atol,
+    BackendName,
     Duration,
     Json,
     Many,
@@ -16,6 +18,7 @@ from astro_sim.show.verbs.options import (
     Options,
     Protocols,
     RecordEvery,
+    Rtol,
     SetName,
     Step,
     check_picture,
@@ -38,7 +41,7 @@ def sweep_model(
     protocol: Protocols = None, option: Options = None, set_name: SetName = None,
     duration: Duration = DEFAULT_DURATION, dt: Step = DEFAULT_DT, record_every: RecordEvery = None,
     method: Method = None,
-    backend: Annotated[str, typer.Option(help="numpy, cython, or cpp: one program for the sweep.")] = "numpy",
+    backend: BackendName = "auto", rtol: Rtol = None, atol: Atol = None,
     shard: Annotated[str, typer.Option(help="I/N: only the I-th of N parts.")] = "1/1",
     workers: Annotated[int | None, typer.Option(help="Processes; by default this one, and where it pays as many as "
                                                 "cores.")] = None,
@@ -66,7 +69,8 @@ def sweep_model(
 
     varied = {name: [value.strip() for value in values.split(",")] for name, values in pairs("vary", vary).items()}
     points = grid(varied, model=model, protocol=protocol, options=pairs("option", option), parameter_set=set_name,
-                  duration=duration, dt=dt, record_every=record_every, method=method, backend=backend)
+                  duration=duration, dt=dt, record_every=record_every, method=method, backend=backend,
+                  rtol=rtol, atol=atol)
     outcome = sweep(points, out, workers=workers, shard=shard, progress=not as_json)
     numbers = outcome.to_xarray(*measure, after=after) if measure and outcome.points else None
     if picture and numbers is not None:
