@@ -7,16 +7,17 @@ import numpy as np
 
 from astro_sim.parameter import unit
 from astro_sim.plan import Plan
-from astro_sim.protocols.course import Course, Pieces
+from astro_sim.protocols.course import Course
 from foundation.shapes import Array, Float
 
 SNAP = 1e-12  # of the duration: corners that are nearer to each other are one
 Value = float | Float[Array, "element"]
+Moments, Values = float | Array, float | Array  # called in every step: shapes are not looked at
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """An input from `start` (s) on: `value` there and `slope` a second where it is straight, else `at(time)`.
+    """An input from `start` (s) on: `value` there and `slope` a second where it is straight, else `at(time or times)`.
 
     All in SI base units; numbers where all elements agree, else arrays (element,).
     """
@@ -24,21 +25,21 @@ class Stretch:
     start: float
     value: Value = 0.0
     slope: Value = 0.0
-    at: Callable[[float], Value] | None = None
+    at: Callable | None = None
 
     @property
     def kind(self) -> str:
         """held, straight or smooth."""
         return "smooth" if self.at else "straight" if np.any(self.slope) else "held"
 
-    def __call__(self, time: float) -> Value:
+    def __call__(self, time: float) -> Values:
         """The value at a time in seconds."""
         return self.at(time) if self.at else self.value + self.slope * (time - self.start)
 
     def over(self, times: Float[Array, "time"]) -> Value | Float[Array, "time element"]:
         """The values at several times: one for all where it is held."""
         if self.at:
-            return np.stack([np.atleast_1d(self.at(float(time))) for time in times])
+            return self.at(times)
         if not np.any(self.slope):
             return self.value
         return self.value + np.multiply.outer(times - self.start, np.atleast_1d(self.slope))
@@ -56,17 +57,17 @@ def borders(plan: Plan) -> Float[Array, "border"]:
 
 def stretch(course: Course, start: float, stop: float, *, order: Sequence[int]) -> Stretch:
     """A course between two borders, its elements in the given order."""
-    scale, which, middle = float(unit(course.unit)), course.which[order], (start + stop) / 2
-    if all(type(drive) is Pieces for drive in course.drives):
-        found = [drive.at(np.array([middle])) for drive in course.drives]
-        slopes = np.array([slope[0] for _, slope in found])
-        values = np.array([value[0] for value, _ in found]) + slopes * (start - middle)
+    scale, which, middle = float(unit(course.unit)), course.which[order], np.array([(start + stop) / 2])
+    if not any(one.start <= middle[0] < one.stop for drive in course.drives for one in drive.smooth):
+        lines = [drive.pieces.at(middle) for drive in course.drives]
+        slopes = np.array([slope[0] for _, slope in lines])
+        values = np.array([value[0] for value, _ in lines]) + slopes * (start - middle[0])
         return Stretch(start, _same(values[which] * scale), _same(slopes[which] * scale))
 
-    inside = (start + SNAP * (stop - start), stop - SNAP * (stop - start))
-
-    def at(time: float) -> Value:
-        return _same(course.at(np.array([min(max(time, inside[0]), inside[1])]))[0][order] * scale)
+    def at(time: Moments) -> Values:
+        times = np.atleast_1d(time)
+        values = np.stack([drive.at(times, np.broadcast_to(middle, times.shape)) for drive in course.drives], axis=1)
+        return values[:, which] * scale if np.ndim(time) else _same(values[0, which] * scale)
 
     return Stretch(start, at=at)
 

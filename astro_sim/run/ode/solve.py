@@ -81,6 +81,9 @@ def _at_once(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch],
     for n in starts:
         part = times[n:n + rows]
         end = span[1] if n + rows >= len(times) else times[n + rows]
+        if end - now <= SNAP * plan.duration:
+            yield part, np.broadcast_to(y, (len(part), system.count)), y
+            continue
         # records that fall on the border but for rounding are on it: LSODA takes no first step so short
         grid = np.concatenate([[now], np.where(part <= now + SNAP * plan.duration, now, part), [end]])
         with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
