@@ -89,10 +89,13 @@ def _at_once(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch],
         with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
             found, told = integrate.odeint(rates, y, grid, full_output=True, mxstep=MOST_STEPS, **bands,
                                            hmax=_longest(plan, inputs) or 0.0, **_tolerances(plan, system))
-        if told["message"] != "Integration successful.":
-            good = 1 + int((told["tcur"] > 0).sum())
-            yield part[:good - 1], found[1:good][:len(part)], y
-            raise GaveUpError(told["message"], float(grid[min(good, len(grid) - 1)]))
+        if told["message"] != "Integration successful.":  # it does not tell where: step by step one sees
+            reached = y
+            for row in _by_steps(plan, system, inputs, y=y, span=(now, end), times=part, tick=tick):
+                yield row
+                reached = row[2]
+            y, now = reached, end
+            continue
         y, now = found[-1], end
         tick(end)
         yield part, found[1:-1], y
