@@ -72,6 +72,7 @@ def ip3(p, C, I, y):
     return made + delta - kinase - p["Omega_5P"] * I
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["AM", "FM"])
 def test_one_cell_with_steps_between_samples_and_a_ramp(name):
     """IP3 jumps at 3.3337 s, between two samples, and goes straight from 5 s to 9.1234 s."""
@@ -91,6 +92,7 @@ def test_one_cell_with_steps_between_samples_and_a_ramp(name):
     assert apart(jumps, {"C": truth[:, :1], "h": truth[:, 1:]}) < CLOSE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 3, 11])
 def test_cells_under_different_glutamate(n):
     """Each element has a level of its own: on plain numbers up to six, on arrays beyond."""
@@ -106,6 +108,36 @@ def test_cells_under_different_glutamate(n):
         for column, name in enumerate("ChI"):
             found = recording[name].values[:, k]
             assert np.abs(found - truth[:, column]).max() < CLOSE * np.ptp(truth[:, column])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [3, 9])
+def test_a_value_an_element(n):
+    """Parameters and initial values of each element, uncoupled and in a chain."""
+    pumps, rates = np.linspace(0.8, 1.0, n), np.linspace(0.05, 0.2, n)
+    starts = np.linspace(0.05, 0.15, n)
+    alone = simulate("gchi:AM", "constant:input=glutamate,value=2 umolar", options={"n": n}, duration="10 s", dt="0.5 s",
+                     parameters={"O_P": (pumps, "umolar/second")}, initial={"C": (starts, "umolar")})
+    p = values_of(alone)
+    for k in range(n):
+        own = {**p, "O_P": pumps[k]}
+        truth = reference(lambda t, y, own=own: (*li_rinzel(own, *y), ip3(own, y[0], y[2], 2.0)),
+                          (starts[k], 0.78, 0.22), alone)
+        assert np.abs(alone["C"].values[:, k] - truth[:, 0]).max() < CLOSE * np.ptp(truth[:, 0])
+    line = simulate("astrocyte_network:AM", "constant:input=ip3_flux,value=0.2 umolar/second,elements=0",
+                    options={"layout": "line", "n_columns": n, "gaps": "linear"}, duration="6 s", dt="0.5 s",
+                    parameters={"F_linear": (rates, "1/second")})
+    p = values_of(line)
+
+    def flow(t, y):
+        C, h, I = y.reshape(3, n)
+        between = np.diff(I)
+        passed = np.append(rates[:-1] * between, 0.0) - np.append(0.0, rates[1:] * between)  # each by its own rate
+        given = np.where(np.arange(n) == 0, 0.2, 0.0)
+        return np.concatenate([*li_rinzel(p, C, h, I), ip3(p, C, I, 0.0) + passed + given])
+
+    I = reference(flow, np.repeat([0.09, 0.78, 0.22], n), line)[:, 2 * n:]
+    assert apart(line, {"I": I}) < CLOSE
 
 
 def pairs_of(layout, boundary, rows, columns):
@@ -126,6 +158,7 @@ def pairs_of(layout, boundary, rows, columns):
     return np.array(sorted(pairs)).T, lacking
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("layout", "boundary", "rows", "columns"), [
     ("ring", "closed", 1, 7), ("line", "closed", 1, 5), ("line", "open", 1, 7), ("line", "periodic", 1, 5),
     ("sheet", "closed", 3, 5), ("sheet", "open", 5, 3), ("sheet", "periodic", 3, 3)])
@@ -170,6 +203,7 @@ def test_coupled_astrocytes(layout, boundary, rows, columns, gaps):
     assert np.ptp(recording["I"].values[-1]) > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("coupling", "layout"), [("dense", "grid"), ("dense", "line"), ("dense", "equal"),
                                                   ("diffusive", "grid"), ("diffusive", "line"), ("none", "grid")])
 @pytest.mark.parametrize("w_back", ["0", "0.7"])
@@ -244,6 +278,7 @@ def test_associative_memory():
     assert apart(recording, {"x": truth[:, :n], "s": s, "p_s": p_s, "p_l": p_l}) < CLOSE
 
 
+@pytest.mark.slow
 def test_a_stiff_cell():
     """Binding of receptors a hundred times faster: LSODA turns to its implicit formulas."""
     fast = {"O_N": "30 1/umolar/second", "Omega_N": "50 1/second"}

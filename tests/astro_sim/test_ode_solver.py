@@ -49,6 +49,7 @@ def test_the_error_follows_the_tolerance(method):
     assert errors[2] < errors[1] < errors[0]
 
 
+@pytest.mark.slow
 def test_the_default_is_as_good_as_steps_of_two_milliseconds():
     """A thousandfold finer check of Li-Rinzel is in the benchmark; here one period, against twelve more digits' worth
     of tolerance by another formula.
