@@ -116,7 +116,7 @@ def test_a_value_an_element(n):
     """Parameters and initial values of each element, uncoupled and in a chain."""
     pumps, rates = np.linspace(0.8, 1.0, n), np.linspace(0.05, 0.2, n)
     starts = np.linspace(0.05, 0.15, n)
-    alone = simulate("gchi:AM", "constant:input=glutamate,value=2 umolar", options={"n": n}, duration="10 s", dt="0.5 s",
+    alone = simulate("gchi:AM", "constant:input=glutamate,value=2 umolar", options={"n": n}, duration="10 s", dt="1 s",
                      parameters={"O_P": (pumps, "umolar/second")}, initial={"C": (starts, "umolar")})
     p = values_of(alone)
     for k in range(n):
