@@ -18,4 +18,4 @@ def energy(recording: Recording) -> Float[Array, "time"]:
     known = [law.quantity for law in plan.model.laws if isinstance(law.quantity, Energy)]
     if not known:
         raise UserError(f"energy: '{plan.model.name}' has none; give a recording of macro or associative_memory")
-    return known[0].of(plan, recording)
+    return known[0].of(plan.with_one_value(), recording)

@@ -17,6 +17,7 @@ from foundation.shapes import Float, Int
 
 COPIES = 2  # of a table: as it is computed, and in base units
 WORK = 10   # columns that a course is computed by
+SMOOTH_WORK = 9  # further ones, of every part, where it moves smoothly
 
 
 @dataclass
@@ -118,7 +119,8 @@ def table_numbers(courses: Sequence[Course], steps: int, cut_shape: tuple[int, i
     drives = [len(course.drives) for course in courses if course.held is None]
     number, columns, terms = cut_shape
     in_parts = (terms * len(drives) + 1) * number * columns
-    return (WORK + COPIES * (sum(drives) + in_parts)) * (steps + 1) if drives else 0
+    work = WORK + (SMOOTH_WORK * number if terms > 2 else 0)
+    return (work + COPIES * (sum(drives) + in_parts)) * (steps + 1) if drives else 0
 
 
 def cut_shape(plan: Plan, population: str) -> tuple[int, int, int]:

@@ -154,6 +154,12 @@ def test_samples_that_cannot_be_are_refused(given, says):
         samples("d", **given)
 
 
+@pytest.mark.parametrize("values", [np.array([0.1, 0.2]), ["0.1 uM", "0.2 uM"], [1, 2] * brian2.umolar])
+def test_several_values_of_one_drive_are_refused_in_words(values):
+    with pytest.raises(UserError, match="several values; give one drive for each"):
+        constant("ip3", values)
+
+
 def test_samples_come_from_files(tmp_path):
     """With or without a header, times in the file or dt, a column an element; what is kept needs no file."""
     wanted = samples("ip3", [0.1, 0.25, 0.2], unit="uM", times=[0, 0.5, 1.5])

@@ -96,6 +96,7 @@ def test_noise_is_not_cut():
 
 @pytest.mark.parametrize("protocol", [
     "square:input=glutamate,high=1uM,start=1s,stop=2s", "ramp:input=glutamate,times=0s+0.5s,values=0uM+1uM",
+    "sine:input=glutamate,mean=1uM,amplitude=1uM,period=3s,start=1.0003s",
     [f"square:input=glutamate,high=1uM,start={n + 1}.0003s,stop=9s,elements={n}" for n in range(5)]])
 def test_the_estimate_counts_the_tables_of_inputs(protocol):
     """A long run with a fine step: its tables are larger than all else."""
