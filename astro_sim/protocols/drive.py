@@ -63,8 +63,8 @@ def levels_from_dict(entry: dict) -> Levels:
 def value_text(value: Amount, field: str) -> str:
     """A value (text, number or Brian2 quantity) as text with its unit; NaN and infinity are refused here."""
     if not isinstance(value, str) and np.ndim(value):
-        raise UserError(f"{field}: {str(value)[:60]} are several values; give one drive for each, with its elements, or "
-                        "samples for values over time")
+        raise UserError(f"{field}: {str(value)[:60]} are several values; give one drive for each, with its elements, "
+                        "or samples for values over time")
     value = as_text(value, field)
     text = value if isinstance(value, str) else repr(read(value, "1", field))
     split_quantity(text, field)
