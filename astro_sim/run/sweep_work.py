@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from astro_sim.plan import Plan, prepare
 from foundation.errors import UserError
+from foundation.notes import Note
 
 MAX_PROGRAMS = 20  # half a minute each
 START = 6.0  # seconds that the points left must take before other processes are worth their start
@@ -99,7 +101,7 @@ def run_point(point: Mapping, path: str) -> None:
     load_brian2()
     if not whole(Path(f"{path}.nc")):  # another sweep may have been quicker
         with _BRIAN2_IS_ONE:
-            recording = run(prepare(**point))
+            recording = run(_plan_of(point))
         recording.save(f"{path}.nc")
     Path(f"{path}.error.json").unlink(missing_ok=True)
 
@@ -111,7 +113,7 @@ def run_in_program(program: Any, point: Mapping, path: str) -> None:
 
     load_brian2()
     if not whole(Path(f"{path}.nc")):
-        plan = prepare(**point)
+        plan = _plan_of(point)
         recording = program.run(plan)
         problem = find_problem(plan, recording)
         if problem:
@@ -119,6 +121,12 @@ def run_in_program(program: Any, point: Mapping, path: str) -> None:
                 raise too_large_a_step(plan, problem)
         recording.save(f"{path}.nc")
     Path(f"{path}.error.json").unlink(missing_ok=True)
+
+
+def _plan_of(point: Mapping) -> Plan:
+    """A point's plan; what is to be noted of it was said when the sweep was checked."""
+    with warnings.catch_warnings(action="ignore", category=Note):
+        return prepare(**point)
 
 
 def load_brian2() -> None:

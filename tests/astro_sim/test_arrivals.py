@@ -173,6 +173,14 @@ def test_a_program_says_it_in_a_line(astro_sim):
     assert code == 0 and said.startswith("note: tripartite at dt = 1 ms: 1 of 1 given spikes") and said.count("\n") == 1
 
 
+@pytest.mark.slow
+def test_a_sweep_says_it_once(astro_sim):
+    """When its points are checked, not again by the processes that work them off."""
+    code, _, said = astro_sim("sweep", "tripartite", "--out", "sweep", "--vary", "U_0_star=0.3,1", "--duration", "30ms",
+                              "--protocol", "spikes:input=spikes,times=12.3ms", "--option", "loop=none")
+    assert code == 0 and said.count("given spikes") == 1
+
+
 @pytest.mark.parametrize(("times", "longest", "step"), [
     ((0.0137, 0.1), 0.001, 0.0001), ((0.005,), 0.0003, 0.00025), ((0.01, 0.02), 0.001, 0.001),
     ((1 / 3, 0.1), 1.0, None), ((), 0.001, None), ((0.0, 0.3), 1.0, 0.3), ((7e-9,), 1.0, 7e-9)])
