@@ -172,11 +172,12 @@ def test_help_loads_nothing_heavy(program):
 def test_nothing_is_ever_unpickled():
     """pickle, torch.load, numpy's allow_pickle, eval and exec run what a file says.
 
-    One exception: `eval` of the project's own ODE text, which never comes from a file that a user gives.
+    One exception: `eval` of the project's own ODE text, and `exec` of functions that are written from it, out of
+    numbers, names and known functions alone. It never comes from a file that a user gives.
     """
     for package in PACKAGES:
         for path in source_files(package):
-            if path == ROOT / "astro_sim" / "model" / "equation_text.py":
+            if path.parent == ROOT / "astro_sim" / "model" and path.stem in ("equation_text", "compiled_text"):
                 continue
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if isinstance(node, ast.Call):

@@ -1,4 +1,4 @@
-"""Where Brian2 runs: NumPy, Cython, or C++ standalone. Preferences, device and random state are put back afterwards."""
+"""Where Brian2 runs: NumPy, Cython, or C++ standalone, apart from what the script around it has set up."""
 
 import contextlib
 import sys
@@ -7,8 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
+from astro_sim.brian.surroundings import device_of_our_own, plain_preferences, random_states
 from foundation.errors import ResourceError
 
 # of what Brian2 writes into network.cpp
@@ -94,34 +93,30 @@ def opened(name: str, seed: int, folder: str | None = None) -> Iterator[Runtime 
     """
     import brian2
 
-    with _standalone(folder) if name == "cpp" else _runtime(name) as backend:
+    target = "auto" if name == "cpp" else name
+    with (random_states(), plain_preferences(**{"codegen.target": target}),
+          _standalone(folder) if name == "cpp" else _runtime() as backend):
         brian2.seed(seed)
         yield backend
 
 
 @contextlib.contextmanager
-def _runtime(target: str) -> Iterator[Runtime]:
-    import brian2
-    old_target, old_state = brian2.prefs["codegen.target"], np.random.get_state()  # noqa: NPY002  Brian2 draws from it
-    brian2.prefs["codegen.target"] = target
-    try:
+def _runtime() -> Iterator[Runtime]:
+    from brian2.devices.device import runtime_device
+
+    with device_of_our_own(runtime_device):
         yield Runtime()
-    finally:
-        brian2.prefs["codegen.target"] = old_target
-        np.random.set_state(old_state)  # noqa: NPY002
 
 
 @contextlib.contextmanager
 def _standalone(folder: str | None) -> Iterator[Standalone]:
-    from brian2.devices.device import device, reset_device, set_device
+    from brian2.devices.cpp_standalone.device import CPPStandaloneDevice
 
-    set_device("cpp_standalone", build_on_run=False)
-    try:
-        own = tempfile.TemporaryDirectory(prefix="astro_sim_") if folder is None else contextlib.nullcontext(folder)
-        with own as place:
-            device.reinit()  # a second run in one process starts from nothing
-            device.activate(build_on_run=False)
+    device = CPPStandaloneDevice()  # a new one: a script's own may hold what it has begun
+    own = tempfile.TemporaryDirectory(prefix="astro_sim_") if folder is None else contextlib.nullcontext(folder)
+    with own as place, device_of_our_own(device):
+        device.activate(build_on_run=False)
+        try:
             yield Standalone(place)
-    finally:
-        device.reinit()
-        reset_device()
+        finally:
+            device.reinit()

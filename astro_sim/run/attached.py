@@ -54,6 +54,7 @@ class Attached:
         where the network ran longer than was prepared for, and where the result is not finite, leaves its bounds,
         turns back at every step, jumps or breaks a law of the model.
         """
+        from astro_sim.brian.surroundings import preferences_changed
         from astro_sim.recording.collect import collect
 
         reached = float(self.network.t)
@@ -64,7 +65,9 @@ class Attached:
                             f"network ran {reached:g} s; give attach a longer duration")
         plan = replace(self.plan, duration=reached)
         recording = collect(plan, self.built.monitors, self.built.events)
-        recording = replace(recording, meta=recording.meta | {"coupled": dict(self.coupled)})
+        changed = preferences_changed()  # it ran in the network's own surroundings: what is not Brian2's own is said
+        recording = replace(recording, meta=recording.meta | {"coupled": dict(self.coupled)}
+                            | ({"preferences": changed} if changed else {}))
         problem = find_problem(plan, recording)
         if problem:
             raise UserError(f"{problem[0]} at {problem[1]:g} s; give the network a shorter dt than {plan.dt:g} s, or "
