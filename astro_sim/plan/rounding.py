@@ -19,6 +19,7 @@ from foundation.notes import Note, note
 
 FINEST = 1e-9   # s: given times are whole multiples of it, or have no step in common
 SHORTEST = 1e-3  # of the step: a common step below it is no advice
+CROWDED = 0.05   # Poisson spikes of a source in a step: up to it those that share one are few
 DOCUMENTED = 1e-3  # s: up to this default step crossings that are late by a step are said in the documentation alone
 
 
@@ -43,17 +44,28 @@ def moved_times(plan: Plan) -> Iterator[str]:
             if off.any():
                 yield (f"{off.sum()} of {len(times)} given spikes of {train.input} fall between steps and are moved to "
                        f"the nearest, by up to {_text(np.abs(shift).max())}")
+    yield from _crowded(plan)
     for name, value, taken in _durations(plan):
         if abs(taken - value) > SNAP * plan.dt:
             yield f"{name} = {_text(value)} is taken as {_text(taken)} ({100 * (taken / value - 1):+.2g} %)"
-
-
     if plan.dt > DOCUMENTED * (1 + 1e-9):
         for name, event in plan.model.events.items():
             population = plan.model.population(event.population)
             if population.threshold and event.event == "spike" and population.active(plan.options):
                 yield f"{name} fall on the end of the step in which '{population.threshold}' comes true, up to " \
                       f"{_text(plan.dt)} late"
+
+
+def _crowded(plan: Plan) -> Iterator[str]:
+    """Poisson spikes of which a step is told before they come, and which often share one: it is told of one alone."""
+    for train in plan.protocol:
+        if isinstance(train, Poisson) and train.rate * plan.dt > CROWDED:
+            source = plan.model.spike_inputs[train.input].population
+            if any(one.arriving == "arrival_time" for one in plan.model.active_connections(plan.options)
+                   if one.source == source):
+                yield (f"{100 * -math.expm1(-train.rate * plan.dt):.2g} % of the spikes of {train.input} share a step "
+                       f"with another, of which it is told late; dt = {_text(float(f'{CROWDED / train.rate:.1g}'))} "
+                       f"makes that {100 * CROWDED:g} %")
 
 
 def _durations(plan: Plan) -> Iterator[tuple[str, float, float]]:

@@ -142,6 +142,7 @@ def test_an_arrival_is_known_in_on_pre_alone():
     ("li_rinzel_driven", spikes("spikes", [0.0005]), {}, "dt = 0.5 ms has all"),
     ("neuron_glia_network", None, {"dt": "0.3 ms"}, r"tau_r = 5 ms is taken as 4.8 ms \(-4 %\); dt = 0.25 ms has all"),
     ("tripartite", None, {"dt": "20 ms"}, "releases fall on the end of the step .* up to 20 ms late; half the step"),
+    ("graupner_brunel", poisson("pre", "100 hertz", "1 s"), {"dt": "5 ms"}, "39 % of the spikes of pre share a step"),
     (filtered(NEAREST), None, {}, r"late = 4.37 ms is taken as 4 ms \(-8.5 %\); dt = 0.874 ms has all"),
     (filtered(NEAREST), spikes("spikes", [0.01]), {"parameters": {"late": "4.5 ms"}},
      r"late = 4.5 ms is taken as 5 ms \(\+11 %\); dt = 0.5 ms has all")])

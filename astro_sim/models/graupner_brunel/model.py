@@ -5,9 +5,9 @@
     simulate("graupner_brunel", "pairing:offset=10 ms,period=1 s,count=60", duration="61 s")
 
 Calcium is exact wherever in a step spikes and the delay D fall, and so is the time above the thresholds: what arrives
-inside a step is known when it begins. rho without noise is of second order in dt. With noise the strong order is 1, and
-between 1/2 and 1 where calcium crosses a threshold inside a step: the noise of that step is right in size, not in where
-it falls. The closed form is in pairing_curve.py.
+inside a step is known when it begins (one spike of a source: a second one is told to the next step). rho without noise
+is of second order in dt. With noise the strong order is 1, and between 1/2 and 1 where calcium crosses a threshold
+inside a step: the noise of that step is right in size, not in where it falls. The closed form is in pairing_curve.py.
 """
 
 from collections.abc import Callable
