@@ -10,9 +10,9 @@ Waves are in waves.py, events in events.py, AM and FM in levels.py; what a model
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from astro_sim.analysis import measures
+from astro_sim.analysis.between import passes_of_spline
 from astro_sim.analysis.measures import PROMINENCE
 from astro_sim.parameter import read
 from astro_sim.recording.recording import Recording
@@ -33,7 +33,7 @@ def crossings(recording: Recording, variable: str, element: int = 0, *, after: f
         return np.array([])
     unit = recording[variable].unit
     middle = (values.min() + values.max()) / 2 if level is None else read(level, unit, "level")
-    passed, rising = measures.passes(CubicSpline(time, values - middle), time, values - middle)
+    passed, rising = passes_of_spline(time, values - middle)
     return passed[rising]
 
 
@@ -122,11 +122,12 @@ def oscillation(recording: Recording, variable: str, element: int = 0, *,
     start = _start(recording, after)
     time, values = _settled(recording, variable, element, after=start)
     times, heights = _oscillating(variable, time, values)
-    intervals = np.diff(measures.marks(time, values, times))
+    through = measures.rises(time, values)
+    intervals = np.diff(measures.marks(time, values, times, through=through))
     low, high = amplitude(recording, variable, element, after=start)
     return Oscillation(float(intervals.mean()), float(intervals.std()), low, high, measures.duty(time, values, times),
                        measures.rise_time(time, values, times), tuple(map(float, times)), tuple(map(float, heights)),
-                       tuple(map(float, measures.rises(time, values))))
+                       tuple(map(float, through)))
 
 
 def _oscillating(variable: str, time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -11,9 +11,9 @@ round: the peak is the lowest value.
 import re
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from astro_sim.analysis import measures
+from astro_sim.analysis.between import passes_of_spline
 from astro_sim.analysis.detected import Detected
 from astro_sim.parameter import Amount, read
 from astro_sim.recording.recording import Recording
@@ -82,7 +82,7 @@ def _of_course(time: np.ndarray, values: np.ndarray, level: float, *, band: floa
     turns = np.flatnonzero(np.diff(beyond[known] > 0))
     if not len(turns):
         return []
-    at, _ = measures.passes(CubicSpline(time, beyond), time, beyond)
+    at, _ = passes_of_spline(time, beyond)
     edges = [(int(known[n]), int(known[n + 1])) for n in turns]  # the last record on one side, the first on the other
     first_is_start = beyond[known[turns[0]]] <= 0
     rows, back = [], 0 if first_is_start else edges[0][1]

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.signal import find_peaks
 
+from astro_sim.analysis.between import passes_of_monotone, passes_of_spline, turn
 from foundation.errors import UserError
 from foundation.shapes import Array, Float
 
@@ -45,11 +45,7 @@ def turning(time: Course, values: Course, k: int) -> tuple[float, float]:
     bend = -np.diff(values[max(k - 2, 0): k + 3], 2)  # at k - 1, k, k + 1
     if len(bend) < 3 or bend.min() <= 0.5 * bend.max():  # a jump, an edge of an input, or an end of the recording
         return float(time[k]), float(values[k])
-    near = slice(max(k - 3, 0), k + 4)
-    spline = CubicSpline(time[near], values[near])
-    at = spline.derivative().roots(extrapolate=False)
-    at = np.append(at[np.abs(at - time[k]) <= time[k + 1] - time[k]], time[k])
-    return max(zip(at.tolist(), spline(at).tolist(), strict=True), key=lambda turn: turn[1])
+    return turn(time, values, k)
 
 
 def no_oscillation(time: Course, values: Course, times: Peaks) -> str | None:
@@ -70,7 +66,8 @@ def no_oscillation(time: Course, values: Course, times: Peaks) -> str | None:
 
 
 def _cycles(time: Course, values: Course, times: Peaks) -> list[np.ndarray]:
-    return [values[(time >= a) & (time <= b)] for a, b in pairwise(times)]
+    starts, stops = np.searchsorted(time, times), np.searchsorted(time, times, side="right")
+    return [values[a:b] for a, b in zip(starts[:-1], stops[1:], strict=True)]
 
 
 def _dying(swings: Float[Array, "cycle"], noisy: float) -> bool:
@@ -106,12 +103,13 @@ def _without_outliers(cycles: Float[Array, "cycle"]) -> Float[Array, "kept"]:
     return np.median(sliding_window_view(cycles, 3), axis=1) if len(cycles) > 4 else cycles
 
 
-def marks(time: Course, values: Course, times: Peaks) -> Float[Array, "mark"]:
+def marks(time: Course, values: Course, times: Peaks, *, through: Float[Array, "rise"] | None = None
+          ) -> Float[Array, "mark"]:
     """Times that are a cycle apart: the rises through the middle; the peaks (`times`) of a course that drifts.
 
-    The peaks, too, where there are but two rises.
+    The peaks, too, where there are but two rises. through: the rises, where they are known.
     """
-    cycles, through = _cycles(time, values, times), rises(time, values)
+    cycles, through = _cycles(time, values, times), rises(time, values) if through is None else through
     middles = _without_outliers(np.array([(cycle.max() + cycle.min()) / 2 for cycle in cycles]))
     drifts = len(cycles) > 0 and np.ptp(middles) > DRIFTS * np.median([np.ptp(cycle) for cycle in cycles])
     return times if drifts or len(through) < 3 else through
@@ -126,7 +124,7 @@ def rises(time: Course, values: Course) -> Float[Array, "rise"]:
     if flat(values):
         return np.empty(0)
     beyond = values - (values.min() + values.max()) / 2
-    at, _ = passes(CubicSpline(time, beyond), time, beyond)
+    at, _ = passes_of_spline(time, beyond)
     known = np.abs(beyond) > min(3 * noise(values), PROMINENCE / 2 * np.ptp(values))
     known[[0, -1]] = True  # a rise may be cut off by an end of the recording
     where = np.flatnonzero(known)
@@ -137,32 +135,13 @@ def rises(time: Course, values: Course) -> Float[Array, "rise"]:
     return (at[early] + at[late]) / 2
 
 
-def passes(course: CubicSpline | PchipInterpolator, time: Course,
-           values: Course) -> tuple[np.ndarray, np.ndarray]:
-    """Times (s) at which a course through `values` changes sign, one between two records, and whether it rises there.
-
-    The sides are those of the records: where a course is flat, the roots of its polynomials are not to be trusted.
-    """
-    side = (values > 0).astype(int)
-    k = np.flatnonzero(np.diff(side))
-    roots = course.roots(extrapolate=False)
-    at = np.append(roots, np.inf)[np.searchsorted(roots, time[k])]
-    straight = time[k] - values[k] * (time[k + 1] - time[k]) / (values[k + 1] - values[k])
-    return np.where(at <= time[k + 1], at, straight), side[k + 1] == 1
-
-
-def _monotone(time: Course, values: Course) -> PchipInterpolator:
-    """The course without overshoot at jumps, for times at which it passes a level."""
-    return PchipInterpolator(time, values)
-
-
 def duty(time: Course, values: Course, times: Peaks | None = None) -> float:
     """Share of the time above the middle, in whole periods: from the first rise through the middle to the last.
 
     Where there are not two rises, as in a course that drifts, from the first peak (`times`) to the last.
     """
     beyond = values - (values.min() + values.max()) / 2
-    at, rising = passes(_monotone(time, beyond), time, beyond)
+    at, rising = passes_of_monotone(time, beyond)
     up = np.flatnonzero(rising)
     if len(up) < 2 and times is not None and len(times) > 1:
         inside = (at > times[0]) & (at < times[-1])
@@ -180,7 +159,7 @@ def rise_time(time: Course, values: Course, times: Peaks) -> float:
     if len(times) < 2:
         raise UserError(f"rise time: {len(times)} peaks, not two; simulate longer, or it does not oscillate")
     found = []
-    for a, b in pairwise(np.abs(time[:, None] - times).argmin(axis=0)):
+    for a, b in pairwise(_nearest(time, times)):
         trough = a + int(values[a: b + 1].argmin())
         low, high = -turning(time, -values, trough)[1], turning(time, values, b)[1]
         part = slice(trough, b + 2)  # from the trough: on the way down a ripple may rise through either level too
@@ -191,6 +170,12 @@ def rise_time(time: Course, values: Course, times: Peaks) -> float:
     return float(np.mean(found))
 
 
+def _nearest(time: Course, times: Peaks) -> list[int]:
+    """The records that are nearest to times."""
+    after = np.clip(np.searchsorted(time, times), 1, len(time) - 1)
+    return (after - (times - time[after - 1] <= time[after] - times)).tolist()
+
+
 def _up(time: Course, beyond: Course) -> np.ndarray:
-    at, rising = passes(_monotone(time, beyond), time, beyond)
+    at, rising = passes_of_monotone(time, beyond)
     return at[rising]

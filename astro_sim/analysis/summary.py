@@ -20,7 +20,7 @@ FEWEST_PLACES = 5  # elements with places that may make a wave
 CALCIUM = "C"    # what waves, encoding and releases are measured by
 
 
-def summarise(recording: Recording, after: float | None = None) -> dict:
+def summarise(recording: Recording, after: float | None = None, *, progress: bool = False) -> dict:
     """{"variables": {name: {unit, long_name, min, max, mean, elements: [...]}}, ...} from `after` s (default: half).
 
     Each element: label, lowest, highest (between records too), and its oscillation or `no_oscillation` in words.
@@ -34,12 +34,17 @@ def summarise(recording: Recording, after: float | None = None) -> dict:
     if kept.sum() < 4:
         raise UserError(f"after: {start:g} s leaves {kept.sum()} records of {recording.time[-1]:g} s; give an earlier "
                         "time")
-    found = {}
-    for name, series in recording.variables.items():
-        values = series.values[kept]
-        found[name] = {"unit": series.unit, "long_name": series.long_name, "min": float(values.min()),
-                       "max": float(values.max()), "mean": float(np.mean(values)),
-                       "elements": [_element(recording, name, n, start) for n in range(values.shape[1])]}
+    from foundation.cli import Progress
+
+    found, done, total = {}, 0, sum(len(series.labels) for series in recording.variables.values())
+    with Progress("analyse", max(1, total), quiet=not progress) as bar:
+        for name, series in recording.variables.items():
+            values, rows = series.values[kept], []
+            for n in range(values.shape[1]):
+                rows.append(_element(recording, name, n, start))
+                bar.update(done := done + 1, name)
+            found[name] = {"unit": series.unit, "long_name": series.long_name, "min": float(values.min()),
+                           "max": float(values.max()), "mean": float(np.mean(values)), "elements": rows}
     return {"model": recording.meta["model"], "hash": recording.hash, "after_s": start,
             "last_time_s": float(recording.time[-1]), "variables": found, **_wave(recording, after or 0.0),
             **_equilibria(recording), **_encoding(recording, start), **_events(recording, after or 0.0)}

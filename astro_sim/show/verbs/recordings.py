@@ -34,7 +34,7 @@ def analyse(
     if recording.partial:
         print(f"note: {recording.said_partial}", file=sys.stderr)
     detected = [detect(recording, condition, after=start or 0.0) for condition in events or ()]
-    summary = summarise(recording, start)
+    summary = summarise(recording, start, progress=not as_json)
     if as_json:
         told = [found.statistics() | {"events": found.to_dict()} for found in detected]
         return print_json(summary | ({"detected": told} if detected else {}))
