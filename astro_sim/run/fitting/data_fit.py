@@ -23,6 +23,7 @@ from astro_sim.protocols import Protocol
 from astro_sim.run.fitting.freedom import Free, read_free
 from astro_sim.run.fitting.observations import observations
 from astro_sim.run.fitting.result import DataFit
+from astro_sim.run.fitting.solution import fitted
 from astro_sim.run.fitting.target import (
     Courses,
     Target,
@@ -31,19 +32,12 @@ from astro_sim.run.fitting.target import (
     features_of,
     given_features,
 )
-from astro_sim.run.fitting.trials import WALL, Counter, Trials
+from astro_sim.run.fitting.trials import Counter, Trials
 from foundation.cli import Progress
 from foundation.errors import UserError
-from foundation.fitting.least_squares import check_data, doubts, intervals_of
-from foundation.fitting.slopes import idle, tangled
+from foundation.fitting.least_squares import check_data
 
-STARTS = 8       # for one that is free, and so many more for each other
-FOLLOWED = 2     # of the starts, and one more for each that is free beyond the first
-AGREE = 1e-3     # of the way: searches that end nearer than that have met
-DEPENDENT = 2e-4  # least singular value of the derivatives, which are differences and no more exact than that
-IDLE = 1e-6      # of the data's size, over the whole way from bound to bound
-EXACT = 1e-6     # of the data's deviation, root mean square: what is left is the integrator's error
-FIRST, TOLERANCE = 2.1, 1e-2  # of an interval's ends, in standard errors: the first step, and how closely
+STARTS = 8  # for one that is free, and so many more for each other
 
 
 def fit(model: str | Model, data: Any, *, free: Mapping[str, Any], protocol: Protocol = None,
@@ -83,11 +77,11 @@ def fit(model: str | Model, data: Any, *, free: Mapping[str, Any], protocol: Pro
         last = max(float(one.times[-1]) for one in measured)
         duration = last if duration is None else max(last, seconds(duration, "duration"))
     _check_size(target, len(chosen))
-    times = _times(target, duration, dt)
+    times, controlled = _times(target, duration, dt), getattr(plan, "rtol", None) is not None
     with Progress(f"fit of {plan.model.name}", 1.0, quiet=not progress) as bar:
         counter = Counter(lambda count: bar.update(count / (count + 20), f"{count} simulations"))
         problem = Trials(chosen, target, common | times, counter)
-        return _fitted(problem, _starts(chosen, starts, seed), intervals=intervals, times=times)
+        return fitted(problem, _starts(chosen, starts, seed), intervals=intervals, controlled=controlled)
 
 
 def _check_given(chosen: Sequence[Free], parameters: Mapping, initial: Mapping) -> None:
@@ -127,84 +121,3 @@ def _starts(free: Sequence[Free], count: int | None, seed: int) -> np.ndarray:
     if any(start is not None for start in given):
         spread[0] = [0.5 if start is None else one.share(start) for one, start in zip(free, given, strict=True)]
     return spread
-
-
-def _fitted(problem: Trials, starts: np.ndarray, *, intervals: bool, times: Mapping[str, Any]) -> DataFit:
-    best = _minimum(problem, starts)
-    if isinstance(problem.target, Courses) and len(problem.target.courses) > 1:
-        from dataclasses import replace
-
-        problem = replace(problem, target=problem.target.weighed(best.fun))
-        best = problem.search(best.x)
-    best.jac = problem.slopes(best.x, both=True)
-    _check_determined(problem, best)
-    rss, n, k = float(best.fun @ best.fun), problem.observed.size, len(problem.free)
-    shares, exact = {}, math.sqrt(rss / n) < EXACT
-    if intervals and n > k:
-        shares = intervals_of(problem, best, exact=exact, rss=rss, ends=np.tile([0.0, 1.0], (k, 1)), first=FIRST,
-                              tolerance=TOLERANCE)
-        _check_bounded(problem, shares, best.x)
-    return _told(problem, best, shares, exact=exact, times=times)
-
-
-def _minimum(problem: Trials, starts: np.ndarray) -> Any:
-    """The best of the searches from the starts that come closest. Errors: `UserError` where none can be simulated."""
-    costs = np.array([float(missed @ missed) for missed in map(problem.residuals, starts)])
-    order = np.argsort(costs, kind="stable")
-    if costs[order[0]] >= WALL**2:
-        raise UserError(f"fit: none of {len(starts)} starts can be simulated ({problem.counter.error}); choose other "
-                        "bounds, a shorter dt, or a start: (low, high, start)")
-    found = []
-    for place in order[: FOLLOWED + len(problem.free) - 1]:
-        if costs[place] < WALL**2:
-            found.append(problem.search(starts[place]))
-    return min(found, key=lambda one: one.cost)
-
-
-def _check_determined(problem: Trials, best: Any) -> None:
-    """Errors: `UserError` that names what changes nothing at the data, and what does what others do."""
-    told = ", ".join(f"{one.name} = {value:.4g} {one.unit}".removesuffix(" 1")
-                     for one, value in zip(problem.free, problem.values(best.x), strict=True))
-    if still := [problem.free[n].name for n in idle(best.jac, IDLE * math.sqrt(problem.observed.size))]:
-        raise UserError(f"fit: {', '.join(still)} cannot be told from these data: it changes nothing in "
-                        f"{', '.join(problem.target.names)} at {told}; leave it out of what is free")
-    if len(together := tangled(best.jac, DEPENDENT)):
-        raise UserError(f"fit: {', '.join(problem.free[n].name for n in together)} cannot be told apart from these "
-                        f"data: what one changes, others change as well, at {told}; free one of them fewer")
-
-
-def _check_bounded(problem: Trials, shares: Mapping[str, tuple[float, float]], best: np.ndarray) -> None:
-    """Errors: `UserError` that names what may have any value between its bounds."""
-    anything = [one for one in problem.free if all(map(math.isinf, shares[one.name]))]
-    if anything:
-        ranges = ", ".join(f"{one.name} from {one.low:g} to {one.high:g} {one.unit}".removesuffix(" 1")
-                           for one in anything)
-        raise UserError(f"fit: {ranges}: any value fits these data as well; leave it out of what is free, give wider "
-                        "bounds, or measure more")
-
-
-def _told(problem: Trials, best: Any, shares: Mapping[str, tuple[float, float]], *, exact: bool,
-          times: Mapping[str, Any]) -> DataFit:
-    """The result in units, with the recording of the best and what to doubt."""
-    values = problem.values(best.x)
-    free, target = problem.free, problem.target
-    ends = {one.name: tuple(side * math.inf if math.isinf(end) else one.value(min(max(end, 0.0), 1.0))
-                            for side, end in zip((-1, 1), shares[one.name], strict=True))
-            for one in free if one.name in shares}
-    recording = problem.recording(best.x, record_every=_readable(times))
-    warnings = []
-    if isinstance(target, Courses):
-        warnings += doubts(target.centred, best.fun, {} if exact else ends, monotone=False)
-    warnings += [f"{one.name} stands at its bound, {value:.6g} {one.unit}".removesuffix(" 1")
-                 for one, value, share in zip(free, values, best.x, strict=True) if min(share, 1 - share) < 1e-4]
-    if problem.observed.size <= len(free):
-        warnings.append("as many are free as there are data, so nothing is left for an interval")
-    return DataFit({one.name: float(value) for one, value in zip(free, values, strict=True)}, ends,
-                   {one.name: one.unit for one in free}, target=target, residuals=best.fun, recording=recording,
-                   simulations=problem.counter.count, warnings=tuple(warnings))
-
-
-def _readable(times: Mapping[str, Any]) -> float:
-    """A recording interval that draws a smooth line: a multiple of the step, some 2,000 of them."""
-    every = max(1, round(times["duration"] / 2000 / times["dt"]))
-    return every * times["dt"]

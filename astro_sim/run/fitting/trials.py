@@ -67,7 +67,8 @@ class Trials:
 
     def residuals(self, shares: Float[Array, "free"]) -> Float[Array, "point"]:
         """What the simulation misses the data by; a wall where there is no simulation, or no such feature."""
-        key = self.values(shares).tobytes() + repr(getattr(self.target, "sizes", "")).encode()
+        key = self.values(shares).tobytes() + repr((
+            getattr(self.target, "sizes", ""), self.common.get("rtol"))).encode()
         if key not in self.counter.kept:
             self.counter.kept[key] = self._residuals(shares)
         return self.counter.kept[key]
@@ -98,7 +99,7 @@ class Trials:
 
         inside = np.clip(guess, CLOSE, 1 - CLOSE)
         return least_squares(self.residuals, inside, self.slopes, bounds=(0.0, 1.0), method="trf", ftol=1e-7,
-                             xtol=1e-7, gtol=None, max_nfev=min(most, 60))
+                             xtol=1e-7, gtol=1e-12, max_nfev=min(most, 60))
 
     def held(self, number: int, value: float) -> "Trials":
         """The same with one constant held."""
