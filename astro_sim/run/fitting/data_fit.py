@@ -77,11 +77,11 @@ def fit(model: str | Model, data: Any, *, free: Mapping[str, Any], protocol: Pro
         last = max(float(one.times[-1]) for one in measured)
         duration = last if duration is None else max(last, seconds(duration, "duration"))
     _check_size(target, len(chosen))
-    times, controlled = _times(target, duration, dt), getattr(plan, "rtol", None) is not None
+    times = _times(target, duration, dt)
     with Progress(f"fit of {plan.model.name}", 1.0, quiet=not progress) as bar:
         counter = Counter(lambda count: bar.update(count / (count + 20), f"{count} simulations"))
         problem = Trials(chosen, target, common | times, counter)
-        return fitted(problem, _starts(chosen, starts, seed), intervals=intervals, controlled=controlled)
+        return fitted(problem, _starts(chosen, starts, seed), intervals=intervals)
 
 
 def _check_given(chosen: Sequence[Free], parameters: Mapping, initial: Mapping) -> None:

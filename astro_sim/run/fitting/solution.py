@@ -18,23 +18,20 @@ from foundation.shapes import Array, Float
 FOLLOWED = 2     # of the starts, and one more for each that is free beyond the first
 NEAR = 3.0       # times the best start's sum of squares: farther ones are followed only where the best leads nowhere
 FOLLOWS, MOST = 0.5, 8  # of the data's variance: a fit that leaves more is no fit, and other starts are followed, too
-COARSE, FINE = 1e-6, 1e-8  # tolerances of a solver that takes one: for the search, and for its end and the intervals
 DEPENDENT = 2e-4  # least singular value of the derivatives, which are differences and no more exact than that
 IDLE = 1e-6      # of the data's size, over the whole way from bound to bound
 EXACT = 1e-6     # of the data's deviation, root mean square: what is left is the integrator's error
 FIRST, TOLERANCE = 2.1, 1e-2  # of an interval's ends, in standard errors: the first step, and how closely
 
 
-def fitted(problem: Trials, starts: Float[Array, "start free"], *, intervals: bool, controlled: bool) -> DataFit:
-    """The best from several starts, told with its intervals. controlled: the solver takes a tolerance.
+def fitted(problem: Trials, starts: Float[Array, "start free"], *, intervals: bool) -> DataFit:
+    """The best from several starts, told with its intervals.
 
     Errors: `UserError` where no start can be simulated, and for what the data do not tell, by name.
     """
-    best = _minimum(_with(problem, COARSE) if controlled else problem, starts)
-    problem = _with(problem, FINE) if controlled else problem
+    best = _minimum(problem, starts)
     if isinstance(problem.target, Courses) and len(problem.target.courses) > 1:
         problem = replace(problem, target=problem.target.weighed(best.fun))
-    if controlled or len(problem.target.names) > 1:
         best = problem.search(best.x)
     best.jac = problem.slopes(best.x, both=True)
     _check_determined(problem, best)
@@ -45,11 +42,6 @@ def fitted(problem: Trials, starts: Float[Array, "start free"], *, intervals: bo
                               tolerance=TOLERANCE)
         _check_bounded(problem, shares, best.x)
     return _told(problem, best, shares, exact=exact)
-
-
-def _with(problem: Trials, tolerance: float) -> Trials:
-    """The same with another tolerance of the solver, relative and in the unit of each variable."""
-    return replace(problem, common={**problem.common, "rtol": tolerance, "atol": 1e-2 * tolerance})
 
 
 def _minimum(problem: Trials, starts: np.ndarray) -> Any:
