@@ -168,7 +168,6 @@ def test_a_stimulated_graph_agrees_with_an_independent_solution():
         assert np.abs(recording[name].values.T - wanted[k]).max() < 2e-3 * wanted[k].max()
 
 
-@pytest.mark.slow
 def test_cells_left_alone_rest_where_the_program_of_the_authors_says():
     start = np.array([0.0351, 0.9122, 0.3046])
     assert np.abs(rates(0.0, start, [], np.zeros(1))).max() < 4e-4  # given to four digits
