@@ -1,4 +1,4 @@
-"""What docs/simulating.md shows of drives, values, events, sweeps, fits and exports is run, in order and in one folder."""
+"""What docs/simulating.md shows of drives, values, events, sweeps, fits and exports is run, in order, in one folder."""
 
 import re
 import shlex
