@@ -6,11 +6,12 @@
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from astro_sim.model import Model
 from astro_sim.model.flow import flow_of
+from astro_sim.plan.backend_choice import choose_backend
 from astro_sim.plan.plan import ADAPTIVE, FIXED, Plan
 from foundation.errors import UserError, unknown
 
@@ -76,7 +77,10 @@ def choose_solver(plan: Plan, method: str | None, backend: str, *, rtol: Any = N
         if value is not None:
             raise UserError(f"{name}: takes no part in steps of a fixed length, by {fixed} ({why_not}); leave it out")
     _check_fft(plan, backend)
-    return Solver(fixed, "numpy" if backend == AUTO else backend, None, None, why_not)
+    if backend == AUTO:
+        backend, cost = choose_backend(replace(plan, method=fixed))
+        why_not = f"{why_not}; {cost}"
+    return Solver(fixed, backend, None, None, why_not)
 
 
 def _why_fixed(plan: Plan, named: bool) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 from astro_sim.model import Model
 from astro_sim.parameter import Amount
 from astro_sim.plan import DEFAULT_DT, DEFAULT_DURATION, NOTHING, Plan, prepare
+from astro_sim.plan.backend_choice import note_compiled
 from astro_sim.protocols import Protocol
 from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import find_problem
@@ -108,6 +109,8 @@ def ran(plan: Plan, progress: bool, prepared: Callable = lambda built: None) -> 
             report = (lambda elapsed, done, start, duration: bar.update(done)) if plan.backend != "cpp" else None
             built.network.run(whole * brian2.second, report=report, report_period=0.2 * brian2.second, namespace={})
             device.finish()
+            if plan.backend == "cython":
+                note_compiled(plan)
         except (brian2.DimensionMismatchError, BrianObjectException) as error:
             raise refused(plan, error.__cause__ or error) from error
         # Brian2 takes Ctrl-C itself and stops early without a word

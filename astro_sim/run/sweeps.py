@@ -27,6 +27,7 @@ from astro_sim.run.sweep_work import finished, load_brian2, whole, work_of
 from foundation.errors import UserError, unknown
 from foundation.files import canonical_json, sha256_bytes, write_text
 
+COMPILED = ("cython", "cpp")
 MAX_POINTS = 1_000_000
 
 
@@ -99,7 +100,7 @@ def sweep(points: Sequence[Mapping], folder: str | Path, *, executor: Executor |
         raise UserError(f"workers: {workers} is not allowed; give 1 or more")
     folder = Path(folder)
     load_brian2()
-    named = {name_of(point): dict(point) for point in points}
+    named = dict(map(_settled, points))
     mine = {name: point for name, point in named.items() if int(name, 16) % parts == part - 1}
     kept = [name for name in mine if whole(folder / f"{name}.nc")]
     missing = {name: point for name, point in mine.items() if name not in kept}
@@ -123,6 +124,15 @@ def sweep(points: Sequence[Mapping], folder: str | Path, *, executor: Executor |
         write_index(index_path(folder, shard), mine, {name: failed.get(name, "recorded") for name in mine})
     done = sorted(folder / f"{name}.nc" for name in missing.keys() - failed.keys())
     return Outcome(tuple(done), tuple(sorted(folder / f"{name}.nc" for name in kept)), failed, mine)
+
+
+def _settled(point: Mapping) -> tuple[str, dict]:
+    """A point's name and keywords; a compiled backend that was chosen for it is named: its worker must not choose anew.
+    """
+    plan = prepare(**point)
+    by_itself = point.get("backend", "auto") == "auto" and plan.backend in COMPILED
+    chosen = {"method": plan.method, "backend": plan.backend} if by_itself else {}
+    return sha256_bytes(canonical_json(plan.meta()).encode()), {**point, **chosen}
 
 
 def name_of(point: Mapping) -> str:

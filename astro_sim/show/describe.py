@@ -83,10 +83,16 @@ def _what(drive: Drive | Train) -> str:
     return f"{len(drive.times)} pieces" if isinstance(drive, Drive) else "spikes"
 
 
+def solver_text(plan: Plan) -> str:
+    """Which solver it is, and why."""
+    control = f", rtol {plan.rtol:g}, atol {plan.atol:g}" if plan.adaptive else f", steps of {plan.dt:g} s"
+    return f"solver {plan.method} of {plan.backend}{control}: {plan.why}"
+
+
 def plan_text(plan: Plan, needed: Estimate) -> str:
     """What would run, and what it needs."""
     lines = [f"would simulate {plan.model.name}:{plan.parameter_set} for {plan.duration:g} s: {plan.steps} steps of "
-             f"{plan.dt:g} s, {plan.method}, backend {plan.backend}, seed {plan.seed}"]
+             f"{plan.dt:g} s, {plan.method}, backend {plan.backend}, seed {plan.seed}", f"  {solver_text(plan)}"]
     lines += [f"  option {name} = {value}" for name, value in plan.options.items()]
     lines += [f"  {d.kind} on {d.input}: {_what(d)}" for d in plan.protocol]
     lines += ["  inputs without a protocol keep their default", f"  {estimate.text(needed)}"]

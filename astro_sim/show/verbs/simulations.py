@@ -100,6 +100,8 @@ def _run(planned: "Plan", out: Path, limits: dict, *, streamed: bool, check_dt: 
     from astro_sim.run.simulation import Interrupted
     from astro_sim.show import describe
 
+    if not as_json:
+        print(describe.solver_text(planned), file=sys.stderr)
     try:
         summary, recording = _recorded(planned, out, limits, streamed=streamed, progress=not as_json)
     except Interrupted as stop:
