@@ -41,10 +41,10 @@ def _std(recording: Recording, variable: str, element: int, after: float) -> flo
 # name -> (function of recording, variable, element, seconds to leave out; its unit, None for that of the variable;
 # what it is)
 MEASURES: dict[str, tuple[Callable[[Recording, str, int, float], float], str | None, str]] = {
-    "period": (lambda r, v, e, a: course.period(r, v, e, after=a), "second", "period of an oscillation"),
-    "frequency": (lambda r, v, e, a: 1 / course.period(r, v, e, after=a), "hertz", "frequency of an oscillation"),
+    "period": (lambda r, v, e, a: course.period(r, v, e, after=a), "second", "period"),
+    "frequency": (lambda r, v, e, a: 1 / course.period(r, v, e, after=a), "hertz", "frequency"),
     "amplitude": (lambda r, v, e, a: course.oscillation(r, v, e, after=a).amplitude, None,
-                  "highest less lowest of an oscillation"),
+                  "amplitude, highest less lowest,"),
     "duty": (lambda r, v, e, a: course.oscillation(r, v, e, after=a).duty, "1", "share of the period above the middle"),
     "rise_time": (lambda r, v, e, a: course.oscillation(r, v, e, after=a).rise_time, "second",
                   "time from 10 to 90 % of a rise"),

@@ -4,7 +4,9 @@ The code writes units as Brian2 names them, "umolar/second"; people read "µM/s"
 """
 
 import re
+import textwrap
 
+ACROSS = 26  # letters of a label beside a panel
 _PREFIXES = {"": "", "n": "n", "u": "µ", "m": "m", "k": "k"}
 _SYMBOLS = {"second": "s", "molar": "M", "mole": "mol", "meter": "m", "metre": "m", "liter": "l", "hertz": "Hz",
             "volt": "V", "amp": "A", "siemens": "S", "farad": "F", "ohm": "Ω", "joule": "J", "watt": "W", "kelvin": "K"}
@@ -27,6 +29,11 @@ def label(long_name: str, unit: str = "1") -> str:
     """What an axis or a column's head says: the words, and the unit in brackets where there is one."""
     shown = pretty_unit(unit)
     return f"{long_name} ({shown})" if shown else long_name
+
+
+def beside(said: str) -> str:
+    """A label beside a panel, in lines that are no longer than it is high."""
+    return textwrap.fill(said, ACROSS)
 
 
 def with_unit(value: float, unit: str = "1", digits: int = 4) -> str:

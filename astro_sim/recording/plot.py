@@ -1,10 +1,9 @@
 """A recording as one picture: a panel for each variable, axes with words and units."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from astro_sim.recording.labels import label
+from astro_sim.recording.labels import beside, label
 from foundation.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from astro_sim.recording.series import Series
 
 TIME = label("time", "second")
-ACROSS = 26  # letters of a label beside a panel
 
 
 def plot(recording: "Recording", names: str | Sequence[str] | None = None,
@@ -64,7 +62,7 @@ def _axes(count: int, given: "Axes | Sequence[Axes] | None") -> "list[Axes]":
 def _panel(panel: "Axes", series: "Series") -> None:
     from foundation.pictures import COLOURS, HEAT
 
-    count, said = len(series.labels), textwrap.fill(label(series.long_name, series.unit), ACROSS)
+    count, said = len(series.labels), beside(label(series.long_name, series.unit))
     if count > len(COLOURS):
         image = panel.pcolormesh(series.time, range(count), series.values.T, cmap=HEAT, rasterized=True,
                                  shading="nearest")

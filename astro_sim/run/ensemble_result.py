@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astro_sim.recording.labels import label, pretty_unit, with_unit
+from astro_sim.recording.labels import beside, label, pretty_unit, with_unit
 from astro_sim.recording.series import Series
 from foundation.errors import choose
 from foundation.shapes import Array, Float
@@ -79,10 +79,10 @@ class Ensemble:
         panel = panels(1, height=2.6)[1][0] if ax is None else ax
         for k, colour in zip(range(mean.values.shape[1]), COLOURS, strict=False):
             course, band = mean.values[:, k], self.spread[name].values[:, k]
-            panel.plot(self.time, course, color=colour, label=mean.labels[k])
+            panel.plot(self.time, course, color=colour, label=mean.labels[k] if len(mean.labels) > 1 else "mean")
             panel.fill_between(self.time, course - band, course + band, color=colour, alpha=0.25, linewidth=0,
                                label=None if k else f"one spread over {len(self.seeds)} seeds")
-        panel.set(xlabel=label("time", "second"), ylabel=label(f"mean {mean.long_name}", mean.unit))
+        panel.set(xlabel=label("time", "second"), ylabel=beside(label(f"mean {mean.long_name}", mean.unit)))
         explain(panel, below=ax is None)
         return panel.figure
 

@@ -67,10 +67,10 @@ class Outcome:
         """
         import pandas as pd
 
-        rows, units = {}, {}
+        rows, units, varied = {}, {}, self.varied
         for name, recording in self.recordings():
             values = {}
-            for key, value in self.varied[name].items():
+            for key, value in varied[name].items():
                 unit = unit_of(self.points[name], key)
                 values[key] = number(value, unit, key)
                 units |= {key: unit} if unit else {}
@@ -135,10 +135,10 @@ class Outcome:
         recorded = list(self.recordings())
         if not recorded:
             raise UserError("plot: no point was recorded; the table says what failed")
-        panel = panels(1, height=2.6)[1][0] if ax is None else ax
+        panel, varied = panels(1, height=2.6)[1][0] if ax is None else ax, self.varied
         for (point, recording), colour in zip(recorded, shades(len(recorded)), strict=True):
             series = recording[name or next(iter(recording))]
-            said = ", ".join(f"{key} = {value}" for key, value in self.varied[point].items())
+            said = ", ".join(f"{key} = {value}" for key, value in varied[point].items())
             panel.plot(recording.time, np.asarray(series.values).mean(axis=1), color=colour, label=said)
         panel.set(xlabel=label("time", "second"), ylabel=label(series.long_name, series.unit))
         if 1 < len(recorded) <= NAMED:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astro_sim.recording.labels import label
+from astro_sim.recording.labels import beside, label
 from foundation.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _line(panel: "Axes", values: "xarray.DataArray") -> None:
                    transform=panel.get_xaxis_transform(), label=NO_VALUE)
     if texts is not None:
         panel.set_xticks(at, texts, rotation=45, ha="right")
-    panel.set(xlabel=said, ylabel=_said(values))
+    panel.set(xlabel=said, ylabel=beside(_said(values)))
 
 
 def _map(panel: "Axes", values: "xarray.DataArray") -> None:

@@ -92,7 +92,8 @@ def layout(points: Mapping[str, Mapping], varied: Mapping[str, Mapping[str, obje
     units = {key: next((unit_of(points[name], key) for name in varied), "") for key in keys}
     rows = {name: tuple(number(values[key], units[key], key) for key in keys) for name, values in varied.items()}
     axes = tuple(Axis(key, _unique([row[n] for row in rows.values()]), units[key]) for n, key in enumerate(keys))
-    places = {name: tuple(axis.values.index(value) for axis, value in zip(axes, row, strict=True))
+    at = [{value: n for n, value in enumerate(axis.values)} for axis in axes]
+    places = {name: tuple(numbers[value] for numbers, value in zip(at, row, strict=True))
               for name, row in rows.items()}
     room = 1
     for axis in axes:

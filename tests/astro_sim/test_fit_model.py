@@ -92,6 +92,8 @@ def test_courses_of_other_noise_and_missing_values_count_by_how_closely_they_are
 def test_initial_values_times_off_the_grid_and_a_protocol():
     time = np.array([0.13, 0.5, 0.77, 1.9, 2.22, 3.1, 4.0, 5.55, 7.3])
     step = np.where(time < 2, v_of(time, 1.5, 0.0, 3.0), v_of(time - 2, 1.5, 1.0, 3 * np.exp(-2 / 1.5)))
+    assert fit(DECAY, {"t": time, "v": step}, free={"tau": (0.3, 9)}, initial={"v": 3.0}, dt="10 ms", starts=2,
+               protocol="steps:input=u,times=0s+2s,values=0+1").values["tau"] == pytest.approx(1.5, rel=1e-4)
     found = fit(DECAY, {"t": time, "v": step}, free={"initial.v": (0.5, 5), "tau": (0.3, 9)}, dt="10 ms",
                 protocol="steps:input=u,times=0s+2s,values=0+1", duration="9 s")
     # exact data: what is left is the spline between records, 1e-3 s apart from the corner at 2 s
@@ -179,6 +181,10 @@ def test_a_fit_is_a_table_and_a_picture():
     ({"free": {"tau": "1:2"}, "data": {"t": TIME[:2], "v": TIME[:2]}}, "2 points are too few"),
     ({"free": {"tau": "1:2"}, "data": {"t": TIME, "v": np.ones(TIME.size)}}, "the data are constant"),
     ({"free": {"tau": "1:2"}, "data": {"period(v)": "3 s"}}, "say how long to simulate"),
+    ({"free": {"tau": "1:2"}, "duration": "5 s"}, "5 s ends before the data, which go on to 8 s"),
+    ({"free": {"tau": "1:2"}, "columns": {"V": "v"}}, "unknown column of the data 'V'"),
+    ({"free": {"tau": "1:2"}, "protocol": "square:input=u,high=1,start=9s,stop=10s"}, "square"),
+    ({"model": "gchi_stochastic", "data": {"t": TIME, "C": TIME}, "free": {"K_P": "0.05:0.2"}}, "has noise"),
     ({"free": {"tau": "1:2"}, "features": ("period(w)",)}, "the data have no w"),
 ])
 def test_what_cannot_be_fitted_is_said(given, says):

@@ -105,7 +105,7 @@ def test_a_line_and_a_heat_map_show_what_has_no_value(outcome, tmp_path):
     drawn, missing = panel.get_lines()
     np.testing.assert_allclose(drawn.get_xydata()[:2], [[0.05, 5], [0.08, 8]], rtol=1e-3)
     assert missing.get_xdata().tolist() == [0.1] and missing.get_label() == "no value"
-    assert panel.get_xlabel() == "K_P (µM)" and panel.get_ylabel() == "period of an oscillation of C (s)"
+    assert panel.get_xlabel() == "K_P (µM)" and panel.get_ylabel() == "period of C (s)"
     picture.savefig(tmp_path / "map.png")
     function = outcome.plot(lambda recording: recording["C"].values.max())
     assert len(function.axes) == 2

@@ -9,6 +9,7 @@ followed: their sizes are taken from the residuals of a first fit.
 """
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from astro_sim.parameter import Amount, seconds
 from astro_sim.plan import DEFAULT_DT, NOTHING, prepare
 from astro_sim.protocols import Protocol
 from astro_sim.run.fitting.freedom import Free, read_free
-from astro_sim.run.fitting.observations import observations
+from astro_sim.run.fitting.observations import last_time, observations, renamed
 from astro_sim.run.fitting.result import DataFit
 from astro_sim.run.fitting.solution import fitted
 from astro_sim.run.fitting.target import (
@@ -36,6 +37,7 @@ from astro_sim.run.fitting.trials import Counter, Trials
 from foundation.cli import Progress
 from foundation.errors import UserError
 from foundation.fitting.least_squares import check_data
+from foundation.notes import Note
 
 STARTS = 8  # for one that is free, and so many more for each other
 
@@ -62,26 +64,44 @@ def fit(model: str | Model, data: Any, *, free: Mapping[str, Any], protocol: Pro
     common = {"model": model, "protocol": protocol, "parameter_set": parameter_set, "parameters": parameters,
               "options": options, "initial": initial, "method": method, **({"backend": backend} if backend else {})}
     numbers = isinstance(data, Mapping) and bool(data) and all(NAMED.fullmatch(str(name)) for name in data)
-    if numbers and duration is None:
-        raise UserError("duration: numbers of a course have no last time; say how long to simulate, as in "
-                        "duration='60 s'")
-    plan = prepare(**common, duration=1.0 if duration is None else duration, dt=1e-3)
+    bare, table = not isinstance(data, str | Path), [] if numbers else renamed(data, columns)
+    length = _duration(None if numbers else last_time(table, bare=bare), duration)
+    with warnings.catch_warnings(action="ignore", category=Note):  # said below, of the steps that are taken
+        plan = prepare(**common, duration=length, dt=min(max(1e-3, length / 1e7), length))
     chosen = read_free(free, plan)
     _check_given(chosen, parameters, initial)
+    if plan.model.stochastic and not numbers and not features:
+        raise UserError(f"fit: {plan.model.name} has noise, so the course of one seed is no prediction; fit the model "
+                        "without noise, or features of the course")
     if numbers:
         target = given_features(data, plan, after)
     else:
-        measured = observations(data, plan, variables=variables, columns=columns,
-                                bare=not isinstance(data, str | Path))
+        measured = observations(table, plan, variables=variables, bare=bare)
         target = features_of(measured, features, after) if features else courses(measured)
-        last = max(float(one.times[-1]) for one in measured)
-        duration = last if duration is None else max(last, seconds(duration, "duration"))
     _check_size(target, len(chosen))
-    times = _times(target, duration, dt)
+    times, spread = _times(target, length, dt), _starts(chosen, starts, seed)
     with Progress(f"fit of {plan.model.name}", 1.0, quiet=not progress) as bar:
         counter = Counter(lambda count: bar.update(count / (count + 20), f"{count} simulations"))
         problem = Trials(chosen, target, common | times, counter)
-        return fitted(problem, _starts(chosen, starts, seed), intervals=intervals)
+        problem.plan(spread[0])  # refuses what cannot be simulated, and notes what is to be noted, once
+        with warnings.catch_warnings(action="ignore", category=Note):
+            return fitted(problem, spread, intervals=intervals)
+
+
+def _duration(last: float | None, duration: Amount | None) -> float:
+    """How long to simulate (s): as given, else to the last time of the data."""
+    if duration is None and last is None:
+        raise UserError("duration: numbers of a course have no last time; say how long to simulate, as in "
+                        "duration='60 s'")
+    if duration is None:
+        if last == 0:
+            raise UserError("data: all times are 0 s; there is nothing to simulate")
+        return float(last)
+    length = seconds(duration, "duration")
+    if last is not None and last > length * (1 + 1e-9):
+        raise UserError(f"duration: {length:g} s ends before the data, which go on to {last:g} s; leave it out, or "
+                        "give data of that part")
+    return length
 
 
 def _check_given(chosen: Sequence[Free], parameters: Mapping, initial: Mapping) -> None:
@@ -98,10 +118,9 @@ def _check_size(target: Target, k: int) -> None:
                         "free fewer")
 
 
-def _times(target: Target, duration: Amount, dt: Amount | None) -> dict[str, Any]:
+def _times(target: Target, length: float, dt: Amount | None) -> dict[str, Any]:
     """Duration, step and recording interval: on the times of the data where they have a common interval."""
-    length, longest = seconds(duration, "duration"), seconds(DEFAULT_DT if dt is None else dt, "dt")
-    interval = common_interval(target)
+    longest, interval = seconds(DEFAULT_DT if dt is None else dt, "dt"), common_interval(target)
     if interval is None or interval > length:
         return {"duration": length, "dt": longest}
     parts = math.ceil(interval / longest * (1 - 1e-9))

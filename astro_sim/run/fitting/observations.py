@@ -40,16 +40,26 @@ def observations(data: Any, plan: Plan, *, variables: Sequence[str] = (), column
     the model. bare: numbers without a unit are taken in seconds and in the variable's unit; else they are refused.
     Errors: `UserError` for a column that is no variable, another dimension, and times that are missing or before 0 s.
     """
-    table = [_renamed(column, columns or {}) for column in read_table(data)]
-    times, others = _times(table, bare=bare)
+    times, others = _times(renamed(data, columns), bare=bare)
     chosen = others if not variables else [_named(name, others) for name in variables]
     if not chosen:
         raise UserError("data: there is no column besides the time; give one for each variable, as in 't (s), C (uM)'")
     return tuple(_measured(column, times, plan, bare=bare) for column in chosen)
 
 
-def _renamed(column: Numbers, columns: Mapping[str, str]) -> Numbers:
-    return Numbers(columns.get(column.name, column.name), column.unit, column.values)
+def renamed(data: Any, columns: Mapping[str, str] | None = None) -> list[Numbers]:
+    """The columns of data (or columns that were read) under the model's names. Errors: `UserError` for an unknown one.
+    """
+    table, columns = data if isinstance(data, list) else read_table(data), columns or {}
+    for name in columns:
+        _named(name, table)
+    return [Numbers(columns.get(column.name, column.name), column.unit, column.values) for column in table]
+
+
+def last_time(table: Sequence[Numbers], *, bare: bool) -> float:
+    """The last time (s) of columns. Errors: `UserError` where they have none."""
+    times, _ = _times(table, bare=bare)
+    return float(times.max())
 
 
 def _named(name: str, columns: Sequence[Numbers]) -> Numbers:

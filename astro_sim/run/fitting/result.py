@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astro_sim.recording.labels import label, pretty_unit, with_unit
+from astro_sim.recording.labels import beside, label, pretty_unit, with_unit
 from astro_sim.recording.recording import Recording
 from astro_sim.run.fitting.target import Courses, Target
 from foundation.errors import UserError
@@ -113,7 +113,7 @@ class DataFit:
                        label="data")
             panel.plot(self.recording.time, np.asarray(self.recording[one.variable].values)[:, one.element],
                        color=COLOURS[0], label="fit")
-            panel.set_ylabel(label(one.long_name if one.name == one.variable else one.name, one.unit))
+            panel.set_ylabel(beside(label(one.long_name if one.name == one.variable else one.name, one.unit)))
         axes[-1].set_xlabel(label("time", "second"))
         explain(axes[-1], below=ax is None)
         return axes[0].figure

@@ -93,7 +93,13 @@ def _told(problem: Trials, best: Any, shares: Mapping[str, tuple[float, float]],
     recording = problem.recording(best.x, record_every=_readable(problem.common))
     warnings = []
     if isinstance(target, Courses):
-        warnings += doubts(target.centred, best.fun, {} if exact else ends, monotone=False)
+        parts = zip(target.names, target.parts(target.centred), target.parts(best.fun), strict=True)
+        for n, (name, course, missed) in enumerate(parts):
+            if not np.ptp(course):
+                continue
+            said = doubts(course, missed, ends if n == 0 and not exact else {}, monotone=False)
+            warnings += [text if len(target.names) == 1 or "the data set no" in text else f"{name}: {text}"
+                         for text in said]
     warnings += [f"{one.name} stands at its bound, {value:.6g} {one.unit}".removesuffix(" 1")
                  for one, value, share in zip(free, values, best.x, strict=True) if min(share, 1 - share) < 1e-4]
     if problem.observed.size <= len(free):

@@ -92,7 +92,7 @@ Target = Courses | Features
 
 
 def courses(measured: Sequence[Measured]) -> Courses:
-    """Courses that count alike at first: each by its standard deviation. Errors: `UserError` where one is constant."""
+    """Courses that count alike at first: each by its standard deviation."""
     sizes = tuple(float(one.values.std()) or float(np.abs(one.values).max()) or 1.0 for one in measured)
     return Courses(tuple(measured), sizes)
 
