@@ -45,4 +45,4 @@ if __name__ == "__main__":
     asked.add_argument("--out", default="figure_2.png", help="the picture")
     asked.add_argument("--small", action="store_true", help="a shorter run, as a test")
     given = asked.parse_args()
-    draw(*(3.0, "2.5 ms") if given.small else (30.0, "2.5 ms")).savefig(given.out, dpi=110)
+    draw(*(4.0, "2.5 ms") if given.small else (30.0, "2.5 ms")).savefig(given.out, dpi=110)

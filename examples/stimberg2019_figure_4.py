@@ -51,7 +51,8 @@ def draw(stepped, count, seconds, dt, backend):
         for k, (kind, _) in enumerate(KINDS):
             part = late[:, stepped + k * count:stepped + (k + 1) * count]
             row[1 + k].errorbar(rates, part.mean(axis=0), part.std(axis=0), fmt="o", ms=3, lw=0.6, color=colour)
-            row[1 + k].set(ylabel="released by a spike", xscale="log", ylim=(0, 0.2 if loop == "open" and not k else 1.0))
+            row[1 + k].set(ylabel="released by a spike", xscale="log",
+                           ylim=(0, 0.2 if loop == "open" and not k else 1.0))
             means = part.mean(axis=0)
             print(f"{words}, {kind}: a spike releases {means[0]:.2f} at {rates[0]:g} Hz, at most {means.max():.2f} at "
                   f"{rates[means.argmax()]:.2g} Hz, {means[-1]:.3f} at {rates[-1]:g} Hz")
@@ -74,7 +75,7 @@ def draw(stepped, count, seconds, dt, backend):
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--out", default="figure_4.png", help="the picture")
-    asked.add_argument("--backend", default="numpy", help="numpy, cython or cpp; cpp is the quickest here, with a compiler")
+    asked.add_argument("--backend", default="numpy", help="numpy, cython or cpp, the quickest here")
     asked.add_argument("--small", action="store_true", help="few synapses for a second, as a test")
     given = asked.parse_args()
     size = (2, 3, 1.0, "5 ms") if given.small else (200, 40, 120.0, "2 ms")

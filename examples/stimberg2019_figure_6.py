@@ -43,7 +43,8 @@ def draw(seconds, excitatory, backend):
         raster.plot(spikes.times[chosen], spikes.elements[chosen], "|", ms=2, mew=0.5, color=colour, label=words)
     raster.plot(releases.times, neurons + 3 * releases.elements, "|", ms=5, color=COLOURS[2], label="astrocyte")
     raster.set(ylabel="cell")
-    raster.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, markerscale=4)
+    for mark in raster.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False).legend_handles:
+        mark.set(markersize=10, markeredgewidth=2)
     count, edges = np.histogram(spikes.times, np.arange(0, seconds + BIN / 2, BIN))
     rate.semilogy(edges[:-1], np.maximum(count / neurons / BIN, 0.1), color="black", lw=0.9)
     rate.set(ylabel="rate of\na neuron (Hz)")

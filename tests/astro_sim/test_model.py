@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from astro_sim.dynamics.local import local
 from astro_sim.model import Connection, Input, Model, Observable, Option, Pairs, Population, names
 from astro_sim.model.equation_text import lines, right_sides, symbols
 from astro_sim.models import MODELS
 from astro_sim.models.macro import model as macro
 from astro_sim.parameter import Parameter
+from astro_sim.plan import prepare
 from astro_sim.run.simulation import simulate
+from astro_sim.show import describe
 from foundation.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -222,3 +225,39 @@ def test_a_model_and_its_parameter_sets_are_tables():
     for shown in (repr(model), repr(model.parameters())):
         assert "\n" not in shown and len(shown) < 300
     assert pickle.loads(pickle.dumps(model.parameters("FM"))) == model.parameters("FM")
+
+
+# ---------------------------------------------------------------- starts that a parameter set brings along
+
+def started(**starts):
+    return decay(parameter_sets={"one": {"rate": RATE}, "other": {"rate": RATE}}, starts=starts)
+
+
+def test_a_set_begins_with_its_own_start():
+    model = started(other={"x": Parameter(0.25, "1", "start", "Mia2026", "stated")})
+    assert [model.initial_of(name)["x"].value for name in (None, "one", "other")] == [1.0, 1.0, 0.25]
+    for chosen, given, wanted in (("one", {}, 1.0), ("other", {}, 0.25), ("other", {"x": 0.75}, 0.75)):
+        plan = prepare(model, parameter_set=chosen, initial=given, duration="1 s", dt="0.1 s")
+        assert plan.initial["x"].value == wanted
+    assert describe.as_dict(model, "other")["initial"]["x"]["value"] == 0.25
+    assert local(model, "u", parameter_set="other").start().tolist() == [0.25]
+
+
+@pytest.mark.parametrize(("starts", "says"), [
+    ({"third": {"x": RATE}}, "starts of unknown parameter sets: third"),
+    ({"other": {"y": Parameter(1.0, "1", "start", "Mia2026", "stated")}}, "starts without a value in `initial`: y"),
+    ({"other": {"x": RATE}}, "starts in another unit than in `initial`: x")])
+def test_starts_that_fit_no_set_or_no_variable_are_refused(starts, says):
+    with pytest.raises(UserError, match=says):
+        started(**starts)
+
+
+@pytest.mark.parametrize(("name", "wanted"), [
+    ("gchi_receptor:figure_2", (0.0, 0.9, 0.0, 0.09)), ("gchi_receptor_stochastic:figure_3", (0.0, 0.9, 0.4, 2.0)),
+    ("tripartite:release_decreasing", (0.0, 0.9, 0.0, 2.0)), ("tripartite:figure_3", (0.0, 0.9, 0.4, 2.0)),
+    ("tripartite:figure_2", (0.0, 0.9, 0.0, 0.09)), ("neuron_glia_network:figure_6", (0.01, 0.9, 0.01, 0.2))])
+def test_figures_are_whole_sets(name, wanted):
+    plan = prepare(name, duration="1 s", dt="1 ms")
+    assert (*(plan.initial[one].value for one in "ChI"), plan.parameters["F_ex"].value) == wanted
+    assert plan.parameters["F_ex"].unit == "umolar/second"
+    assert plan.inputs["astrocyte", "ip3_source"].at(np.zeros(1)).max() == 0
