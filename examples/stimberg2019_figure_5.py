@@ -20,7 +20,7 @@ def draw(cells, seconds):
     drive = f"cycles:input=ip3_source,high={HIGH},period={PERIOD} s,duty={DUTY},count={round(seconds / PERIOD)}"
     recording = simulate("astrocyte_network:Stimberg2019", f"{drive},elements={middle}", options={"n_columns": cells},
                          initial={"C": "0 umolar", "h": 0.9, "I": "0 umolar"}, duration=seconds, dt="50 ms",
-                         record_every="1 s")
+                         record_every="1 s", method="rk4")
     calcium = recording["C"].values
     figure = Picture(figsize=(7.6, 0.8 + 0.11 * max(cells, 20)), layout="constrained")
     axis = figure.subplots()
