@@ -9,6 +9,7 @@ import pytest
 from scipy.integrate import fixed_quad, solve_ivp
 from scipy.interpolate import CubicSpline
 
+from astro_sim.models import MODELS
 from astro_sim.plan import plan_of, prepare
 from astro_sim.plan.protocol_checks import WithoutEffect
 from astro_sim.protocols import (
@@ -18,6 +19,7 @@ from astro_sim.protocols import (
     exponential,
     expression,
     parse,
+    poisson,
     ramp,
     samples,
     sine,
@@ -25,7 +27,9 @@ from astro_sim.protocols import (
     steps,
 )
 from astro_sim.protocols.curve import Curve
+from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import simulate
+from astro_sim.run.sweeps import sweep
 from foundation.errors import UserError
 
 TIMES = np.array([0.0, 0.3, 1.7, 2.0, 2.9, 3.0, 5.21, 6.999, 7.0, 11.3])
@@ -278,3 +282,31 @@ def test_smooth_drives_are_the_same_on_every_backend(backend):
     found = [simulate("li_rinzel", DRIVES, duration="6 s", dt="50 ms", backend=one)["C"].values
              for one in ("numpy", backend)]
     assert found[1] == pytest.approx(found[0], rel=1e-11)
+
+
+@pytest.mark.slow
+def test_one_program_runs_other_courses(tmp_path):
+    """Compiled once for a sine, a ramp with a corner inside a step, and a level: each as it is with NumPy."""
+    protocols = [sine("ip3", "0.4 uM", "0.1 uM", "2 s"), ramp("ip3", [0, "1.2345 s"], ["0.2 uM", "0.6 uM"]),
+                 [constant("ip3", "0.3 uM"), alpha("ip3", "0.2 uM", "0.3 s", "0.5031 s")], constant("ip3", "0.3 uM")]
+    given = {"model": "li_rinzel", "duration": "2 s", "dt": "20 ms"}
+    outcome = sweep([{**given, "protocol": one, "backend": "cpp"} for one in protocols], tmp_path / "cpp", workers=1)
+    assert len(outcome.done) == len(protocols), outcome.failed
+    assert not list((tmp_path / "cpp").glob(".program_*"))
+    found = {json.dumps(one.meta["protocol"], sort_keys=True): one for one in map(Recording.load, outcome.done)}
+    for protocol in protocols:
+        alone = simulate(protocol=protocol, **given)
+        compiled = found[json.dumps(alone.meta["protocol"], sort_keys=True)]
+        assert compiled["C"].values == pytest.approx(alone["C"].values, rel=1e-11)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "options"), [
+    ("tripartite", {"n_synapses": 4, "n_astrocytes": 2, "loop": "closed"}), ("graupner_brunel", {"n": 3}),
+    ("neuron_glia_network", {"n_excitatory": 6, "n_inhibitory": 2, "n_rows": 1, "n_columns": 2,
+                             "p_excitatory": 0.5})])
+def test_dense_spikes_run_in_every_model_that_takes_them(model, options):
+    name = next(iter(MODELS[model].spike_inputs))
+    found = simulate(model, [poisson(name, "900 Hz", "20 ms", seed=2), poisson(name, "600 Hz", "30 ms", seed=3)],
+                     options=options, duration="40 ms", dt="1 ms")
+    assert all(np.isfinite(series.values).all() for series in found.variables.values())
