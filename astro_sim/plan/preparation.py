@@ -10,7 +10,7 @@ from astro_sim.plan.choice import find_model
 from astro_sim.plan.defaults import DEFAULT_DT, DEFAULT_DURATION, NOTHING
 from astro_sim.plan.given_values import read_initial, read_parameters
 from astro_sim.plan.plan import Plan
-from astro_sim.plan.protocol_checks import check_courses, check_effects, check_protocol
+from astro_sim.plan.protocol_checks import check_courses, check_effects, check_protocol, check_steps
 from astro_sim.plan.rounding import warn_of_rounding
 from astro_sim.plan.solver import AUTO, check_names, choose_solver
 from astro_sim.protocols import Protocol, drives
@@ -63,6 +63,8 @@ def read_plan(model: str | Model, protocol: Protocol, *, parameter_set: str | No
     plan = replace(plan, inputs=_courses(plan))
     check_courses(plan)
     plan = replace(plan, **vars(choose_solver(plan, method, backend, rtol=rtol, atol=atol)))
+    if not plan.adaptive:
+        check_steps(plan)
     return replace(plan, initial=read_initial(plan, initial))
 
 

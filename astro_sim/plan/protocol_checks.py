@@ -9,14 +9,13 @@ from astro_sim.model import Input, SpikeInput
 from astro_sim.parameter import ALLOWED, MUST_BE, convert
 from astro_sim.plan.plan import Plan
 from astro_sim.protocols import Drive, Formula, Levels, Poisson, Samples
-from astro_sim.protocols.course import Course
+from astro_sim.protocols.course import RESOLVED, Course
 from astro_sim.protocols.curve import Curve
 from astro_sim.protocols.trains import Train, spike_steps
 from foundation.errors import UserError, choose
 from foundation.notes import Note, note
 
 SPARSE = 0.1      # spikes of a Poisson train in a step: so few never meet in numbers that are refused
-RESOLVED = 0.01   # of the range of an input: by so much it may differ, inside a step, from a parabola
 BETWEEN = (0.2113, 0.7887)  # where in a step that is looked at: neither is a simple share of it
 FEW = 50          # spikes of Poisson trains on average: with more there is always one
 
@@ -26,13 +25,17 @@ class WithoutEffect(Note):
 
 
 def check_protocol(plan: Plan) -> None:
-    """Every drive fits its input, its elements are there, no piece is shorter than a step, no step has too many spikes.
-    """
+    """Every drive and train fits its input, and its elements are there."""
     for drive in plan.protocol:
         size, chosen = _check_input(plan, drive), drive.elements
         if size == 0 or (chosen is not None and (not chosen or min(chosen) < 0 or max(chosen) >= size)):
             raise UserError(f"elements: {sorted(set(chosen or ()))} are not all elements of input {drive.input}; it "
                             f"has 0 to {size - 1}")
+
+
+def check_steps(plan: Plan) -> None:
+    """With fixed steps no piece of a drive is shorter than one, and none has too many spikes."""
+    for drive in plan.protocol:
         held = isinstance(drive, Levels) or (isinstance(drive, Samples) and drive.interpolation != "cubic")
         gaps = [b - a for a, b in itertools.pairwise(drive.times)] if held else []
         if gaps and min(gaps) < plan.dt * (1 - 1e-9):

@@ -3,6 +3,7 @@
     plan.inputs["astrocyte", "I"].means(plan.edges)    # float64 [step, drive], in the input's unit
 """
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from astro_sim.protocols.curve import Curve
 from astro_sim.protocols.drive import Drive
 from astro_sim.protocols.pieces import Pieces
 from foundation.shapes import Float, Int
+
+RESOLVED = 0.01  # of its range: by so much a drive may leave a parabola in a step that resolves it
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,3 +75,32 @@ def resolved(unit: str, size: int, inputs: list[tuple[Int[np.ndarray, "_"], floa
     taken, which = np.unique(which, return_inverse=True)
     curves = [Curve.of(courses[n][1], unit) if courses[n][1] else Curve(Pieces.held_at(courses[n][0])) for n in taken]
     return Course(unit, tuple(curves), which)
+
+
+@functools.lru_cache(maxsize=64)  # asked for every stretch between two corners
+def seeing_step(course: Course, dt: float, steps: int) -> float:
+    """The longest step (s) with which an integrator sees all that moves smoothly in `steps` steps of dt (s).
+
+    Half of the longest over which no drive leaves a parabola by more than a share of its range.
+    """
+    edges = dt * np.arange(steps + 1)
+    values = {drive: drive.at(edges) for drive in course.drives if drive.smooth}
+    times = 1
+    while 4 * times <= steps and all(_near_parabolas(drive, edges, found, times=2 * times)
+                                     for drive, found in values.items()):
+        times *= 2
+    return times * dt / 2
+
+
+def _near_parabolas(drive: Curve, edges: Float[np.ndarray, "edge"], values: Float[np.ndarray, "edge"], *, times: int
+                    ) -> bool:
+    """Whether the values of a drive are near a parabola in every stretch of so many steps without a break."""
+    count = (len(edges) - 1) // times
+    inner = values[: count * times].reshape(count, times)
+    first, middle, last = inner[:, :1], inner[:, times // 2, None], values[times::times][:count, None]
+    whole = np.ones(count, bool)
+    broken = np.searchsorted(edges[: count * times : times], drive.breaks) - 1
+    whole[broken[broken >= 0]] = False
+    share = np.arange(times) / times
+    parabolas = first + (4 * middle - 3 * first - last) * share + 2 * (first - 2 * middle + last) * share**2
+    return bool((np.abs(inner - parabolas)[whole] <= RESOLVED * np.ptp(values)).all())

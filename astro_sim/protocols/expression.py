@@ -6,6 +6,7 @@ t is the time with its unit, numbers have theirs behind them, and dimensions mus
 """
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -93,6 +94,7 @@ class Expression:
         return evaluate
 
 
+@functools.cache
 def _factor(name: str) -> float:
     return float(unit(name))
 

@@ -26,6 +26,7 @@ from astro_sim.protocols import (
     square,
     steps,
 )
+from astro_sim.protocols.course import seeing_step
 from astro_sim.protocols.curve import Curve
 from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import simulate
@@ -142,7 +143,7 @@ def test_an_expression_that_is_no_smooth_one_is_refused(text, says):
 ])
 def test_a_drive_that_does_not_fit_its_input_or_its_steps_is_refused(drive, says):
     with pytest.raises(UserError, match=says):
-        prepare("li_rinzel", drive, duration="10 s", dt="10 ms")
+        prepare("li_rinzel", drive, duration="10 s", dt="10 ms", method="rk4")
 
 
 @pytest.mark.parametrize(("given", "says"), [
@@ -279,9 +280,31 @@ def test_the_integrators_keep_their_order_with_smooth_drives_and_edges_inside_st
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["cython", "cpp"])
 def test_smooth_drives_are_the_same_on_every_backend(backend):
-    found = [simulate("li_rinzel", DRIVES, duration="6 s", dt="50 ms", backend=one)["C"].values
+    found = [simulate("li_rinzel", DRIVES, duration="6 s", dt="50 ms", method="rk4", backend=one)["C"].values
              for one in ("numpy", backend)]
     assert found[1] == pytest.approx(found[0], rel=1e-11)
+
+
+@pytest.mark.parametrize(("drive", "shortest", "longest"), [
+    (sine("d", 0, 1, "10 s"), 0.3, 1.5), (sine("d", 0, 1, "1 s"), 0.03, 0.15),
+    (expression("d", "exp(-((t - 30.3*s)/(0.2*s))**2)"), 0.02, 0.1),
+    ([sine("d", 0, 1, "10 s"), alpha("d", 1, "50 ms", "7.003 s")], 0.005, 0.03)])
+def test_the_longest_step_of_a_solver_sees_what_moves(drive, shortest, longest):
+    """A share of the period, or of the width of a pulse, whatever the step of the records."""
+    for dt in (1e-3, 4e-3):
+        plan = prepare("macro", drive, duration="60 s", dt=dt)
+        assert shortest < seeing_step(plan.inputs["process", "d"], dt, plan.steps) < longest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["lsoda", "bdf"])
+def test_a_short_pulse_between_two_records_is_not_stepped_over(method):
+    """At rest a solver takes long steps, the longer the looser its tolerance."""
+    pulse = expression("ip3", "0.1*uM + 0.6*uM*exp(-((t - 150.3*s)/(0.1*s))**2)")
+    given = {"duration": "160 s", "initial": {"C": "0.05 uM", "h": "0.9"}, "record_every": "1 s"}
+    wanted = simulate("li_rinzel", pulse, dt="20 ms", method="rk4", **given)["C"].values[-9:]
+    found = simulate("li_rinzel", pulse, dt="20 ms", method=method, rtol=1e-5, atol=1e-8, **given)["C"].values[-9:]
+    assert np.abs(found - wanted).max() < 1e-3 * np.ptp(wanted)
 
 
 @pytest.mark.slow
@@ -289,7 +312,7 @@ def test_one_program_runs_other_courses(tmp_path):
     """Compiled once for a sine, a ramp with a corner inside a step, and a level: each as it is with NumPy."""
     protocols = [sine("ip3", "0.4 uM", "0.1 uM", "2 s"), ramp("ip3", [0, "1.2345 s"], ["0.2 uM", "0.6 uM"]),
                  [constant("ip3", "0.3 uM"), alpha("ip3", "0.2 uM", "0.3 s", "0.5031 s")], constant("ip3", "0.3 uM")]
-    given = {"model": "li_rinzel", "duration": "2 s", "dt": "20 ms"}
+    given = {"model": "li_rinzel", "duration": "2 s", "dt": "20 ms", "method": "rk4"}
     outcome = sweep([{**given, "protocol": one, "backend": "cpp"} for one in protocols], tmp_path / "cpp", workers=1)
     assert len(outcome.done) == len(protocols), outcome.failed
     assert not list((tmp_path / "cpp").glob(".program_*"))

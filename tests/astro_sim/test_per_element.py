@@ -17,7 +17,7 @@ from astro_sim.run.sweeps import grid, sweep
 from foundation.errors import UserError
 
 K_P, C_T, START = [0.06, 0.1, 0.2], [1.6, 2.0, 2.4], [0.1, 0.4, 1.3]
-SHORT = {"duration": "2 s", "dt": "10 ms"}
+SHORT = {"duration": "2 s", "dt": "10 ms", "method": "rk4"}
 
 
 @pytest.mark.parametrize("given", [
@@ -53,7 +53,7 @@ def test_values_without_a_unit_or_that_are_none_are_refused(given, says):
 ])
 def test_values_that_do_not_fit_the_model_are_refused(model, changes, says):
     with pytest.raises(UserError, match=says):
-        prepare(model, options={"n": 3}, **SHORT, **changes)
+        prepare(model, options={"n": 3}, duration="2 s", dt="10 ms", **changes)
 
 
 def test_a_parameter_of_two_populations_is_one_for_all():

@@ -73,12 +73,19 @@ def test_wrong_text_is_refused(text, says):
     ("li_rinzel", "constant:input=ip3,value=0.5", "no unit"),
     ("macro", "constant:input=d,value=0.5 s", "pure number"),
     ("macro", "constant:input=d,value=1,elements=9", "0 to 8"),
-    ("macro", "cycles:input=d,high=1,period=1ms,count=3", "longer than a piece"),
     ("macro", 3.0, "protocol"), ("macro", [None], "protocol"),
 ])
 def test_a_protocol_that_does_not_fit_the_model_is_refused(model, protocol, says):
     with pytest.raises(UserError, match=says):
         prepare(model, protocol, duration="1 s", dt="1 ms")
+
+
+def test_a_piece_shorter_than_a_fixed_step_is_refused():
+    """A solver with error control starts anew at its edges: dt is then the distance of the records alone."""
+    short = cycles("d", 1, "1 ms", count=3)
+    with pytest.raises(UserError, match="longer than a piece"):
+        prepare("macro", short, duration="1 s", dt="1 ms", method="rk4")
+    assert prepare("macro", short, duration="1 s", dt="1 ms").adaptive
 
 
 @given(st.lists(st.tuples(st.floats(0.013, 2), st.floats(-3, 3)), min_size=2, max_size=6), st.floats(3e-3, 0.4),

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import integrate
 
 from astro_sim.plan import Plan
+from astro_sim.protocols.course import seeing_step
 from astro_sim.run.ode.courses import SNAP, Stretch, borders, stretch
 from astro_sim.run.ode.rates import rates_of
 from astro_sim.run.ode.system import System
@@ -18,7 +19,6 @@ from foundation.shapes import Array, Float
 AT_ONCE = 256        # states: up to so many scipy's loop in C is taken, beyond it one that can be stopped at any step
 PIECE = 1 << 22      # numbers of a piece of records that is in memory at a time
 MOST_STEPS = 200_000  # between two records
-SMOOTH_STEP = 10     # recording intervals: the longest step where an input has a course of its own
 _ONE_AT_A_TIME = threading.Lock()  # LSODA keeps its state in one place a process, in some versions of scipy
 Rates = Callable[[Float[Array, "state"], float], object]
 
@@ -67,8 +67,8 @@ def _tolerances(plan: Plan, system: System) -> dict:
 
 def _longest(plan: Plan, inputs: dict[tuple[str, str], Stretch]) -> float | None:
     """The longest step (s) where a smooth input might be stepped over."""
-    smooth = any(course.kind == "smooth" for course in inputs.values())
-    return SMOOTH_STEP * plan.every * plan.dt if smooth else None
+    smooth = [plan.inputs[key] for key, course in inputs.items() if course.kind == "smooth"]
+    return min((seeing_step(course, plan.dt, plan.steps) for course in smooth), default=None)
 
 
 def _at_once(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch], *, y: Float[Array, "state"],
