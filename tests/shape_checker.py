@@ -3,8 +3,8 @@
 Duck types (a worker pool that only has `submit`, a path as text) are welcome in the simulator's calls, so beartype is
 given the annotations that name a shape and sees `Any` in the place of all others.
 
-A function whose annotations name no shape is spared jaxtyping's wrapper, which costs more than most such functions:
-a third of the suite.
+A function of which nothing is checked is spared jaxtyping's wrapper, which costs more than most such functions: a
+third of the simulator's tests.
 """
 
 import types
@@ -38,16 +38,14 @@ def shapes_alone(function: Callable) -> Callable:
 
 
 def spare_functions_without_shapes() -> None:
-    """Let the hook put jaxtyping's wrapper around the functions alone that name a shape.
-
-    beartype still sees the others; where it is left nothing to check, it gives the function back as it is.
-    """
+    """Let the hook leave a function as it is that names no shape and of which beartype has nothing to check."""
     whole = jaxtyping.jaxtyped
 
     def jaxtyped(*, typechecker: Callable) -> Callable:
         def decorate(made: object) -> object:
-            if isinstance(made, types.FunctionType) and not any(map(_names_a_shape, made.__annotations__.values())):
-                return typechecker(made)
+            if isinstance(made, types.FunctionType) and not any(map(_names_a_shape, made.__annotations__.values())) \
+                    and typechecker(made) is made:
+                return made
             return whole(typechecker=typechecker)(made)
         return decorate
 

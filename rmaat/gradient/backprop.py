@@ -24,7 +24,10 @@ from torch.utils.checkpoint import checkpoint
 from foundation.errors import UserError
 from foundation.shapes import Tensor
 from rmaat.gradient.budget import Budget
+from rmaat.gradient.guarded import Guarded
+from rmaat.gradient.held_state import HeldState
 from rmaat.gradient.memory_store import MEMORY_STORE, OnDevice
+from rmaat.gradient.refusals import check_arguments
 from rmaat.gradient.replay import Recurrence, Replay
 
 Step = Callable[[object, object], tuple[object, object]]
@@ -40,10 +43,13 @@ def bptt(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = 
 
 
 def checkpointed(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = ()):
-    """torch's generic activation checkpoint around every segment."""
-    outs = []
-    for x_t in segments:
-        out_t, memory = checkpoint(step, x_t, memory, use_reentrant=False, preserve_rng_state=True)
+    """torch's generic activation checkpoint around every segment, its replays guarded as those of `amrb` are."""
+    if not torch.is_grad_enabled():
+        return bptt(step, segments, memory)
+    outs, held, before = [], HeldState(step), None
+    for t, x_t in enumerate(segments):
+        before = Guarded(step, t, held=held, before=before)
+        out_t, memory = checkpoint(before, x_t, memory, use_reentrant=False, early_stop=False)
         outs.append(out_t)
     return outs, memory
 
@@ -61,7 +67,7 @@ def amrb(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = 
     """
     if not isinstance(keep_last, Budget) and (not isinstance(keep_last, int) or keep_last < 0):
         raise UserError(f"keep_last = {keep_last!r}: must be a whole number of at least 0, or a Budget")
-    segments = list(segments)
+    segments, parameters = check_arguments(step, segments, parameters)
     run = Recurrence(step, segments, memory, parameters=parameters, store=store)
     if not segments or not torch.is_grad_enabled() or not any(x.requires_grad for x in run.inputs):
         return bptt(step, segments, memory)

@@ -5,13 +5,11 @@ from enum import Enum
 from numbers import Number
 
 import torch
+from torch.autograd import forward_ad
 
 from foundation.errors import UserError
 from foundation.shapes import Tensor
 
-ALIKE = {torch.float64: 1e-6, torch.complex128: 1e-6, torch.float32: 3e-3, torch.complex64: 3e-3}  # float32 may be TF32
-ALIKE_HALF = .01  # all of the norm, far above the rounding that CUDA's order of sums may bring
-LOOKED_AT = 1024  # numbers of an out_t that are kept to be compared with its replay
 PLAIN = (type(None), Number, str, bytes, Enum, torch.Size, torch.dtype, torch.device)  # what holds no tensor
 
 
@@ -42,8 +40,13 @@ def check_independent(parameters: Sequence[Tensor]) -> None:
                 todo.append(node)
 
 
-def check_named(outputs: Iterable[Tensor], leaves: Iterable[Tensor], parameters: Sequence[Tensor]) -> None:
-    """A tensor that the step uses and `parameters` lacks would get no gradient."""
+def check_named(outputs: Iterable[Tensor], leaves: Iterable[Tensor], parameters: Sequence[Tensor], *, began: int
+                ) -> None:
+    """A tensor that the step uses and `parameters` lacks would get no gradient.
+
+    began: torch's sequence number when the segment began; what has a lower one was computed outside the step, and its
+    graph can be gone through only once.
+    """
     known = {id(x) for x in (*leaves, *parameters)}
     seen = {x.grad_fn for x in parameters} | {None}  # not beyond parameters that are computed themselves
     todo = [y.grad_fn for y in outputs if y.grad_fn not in seen]
@@ -53,29 +56,45 @@ def check_named(outputs: Iterable[Tensor], leaves: Iterable[Tensor], parameters:
         if leaf is not None and id(leaf) not in known:
             raise UserError(f"amrb: the step uses a tensor of shape {tuple(leaf.shape)} that needs a gradient "
                             "and is not in `parameters`; pass all of them, e.g. list(model.parameters())")
+        if leaf is None and node._sequence_nr() < began and not node.name().endswith("AccumulateGrad"):
+            raise UserError("amrb: the step uses a tensor computed outside it that needs a gradient (the output "
+                            f"of an encoder, say; its last operation is {node.name().removesuffix('Backward0')}); hand "
+                            "it over in x_t of every segment, where its gradients are summed")
         for successor, _ in node.next_functions:
             if successor not in seen:
                 seen.add(successor)
                 todo.append(successor)
 
 
-def some(x: Tensor) -> Tensor:
-    """Copies of up to `LOOKED_AT` numbers of x, evenly spaced; none of a sparse or nested one."""
-    flat = x.detach().flatten() if x.layout is torch.strided else torch.empty(0)
-    return flat[::-(-flat.numel() // LOOKED_AT) or 1].clone()
+def check_arguments(step: object, segments: object, parameters: object) -> tuple[list, list[Tensor]]:
+    """Segments and parameters as lists. Errors: `UserError` for what cannot be meant."""
+    if not callable(step):
+        raise UserError(f"amrb: step = {step!r} cannot be called; give a function (x_t, memory) -> (out_t, memory)")
+    if not isinstance(segments, Iterable):
+        raise UserError(f"amrb: segments is a {type(segments).__name__}; give a list of x_t")
+    if isinstance(parameters, torch.nn.Module):
+        raise UserError("amrb: parameters is a module; give its parameters, list(module.parameters())")
+    if isinstance(parameters, Tensor) or not isinstance(parameters, Iterable):
+        raise UserError(f"amrb: parameters is a {type(parameters).__name__}; give a list of tensors, such as "
+                        "list(module.parameters())")
+    found = list(parameters)
+    for one in found:
+        if not isinstance(one, Tensor):
+            hint = "; named_parameters() gives pairs, parameters() tensors" if isinstance(one, tuple) else ""
+            raise UserError(f"amrb: parameters holds a {type(one).__name__}, not a tensor{hint}")
+    return list(segments), found
 
 
-def check_alike(found: Sequence[Tensor], expected: Sequence[Tensor], what: str, *, exact: bool) -> None:
-    """Whether a replay is the forward pass again; rounding may differ (torch has other kernels under no_grad).
+def check_result(result: object) -> None:
+    """What a step returned. Errors: `UserError` where it is not two things."""
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        shown = f"{len(result)} values" if isinstance(result, tuple | list) else f"a {type(result).__name__}"
+        raise UserError(f"amrb: the step returned {shown}; it must return two: (out_t, memory), None where there is no "
+                        "out_t")
 
-    `exact`: nothing was computed in half precision on the way to a wider number.
-    """
-    for x, y in zip(found, expected, strict=True):
-        if not differentiable(x):
-            continue
-        rounding = torch.finfo(x.dtype).eps * x.numel() ** .5  # of numbers near 1 that cancelled
-        alike = ALIKE.get(x.dtype, ALIKE_HALF) if exact else ALIKE_HALF
-        if (x.detach() - y.to(x.device)).norm() > alike * y.norm() + rounding:
-            raise UserError(f"amrb: a replayed segment gives {what} than its forward pass gave. The step "
-                            "draws random numbers that are not torch's own, or has a state of its own; hand all of it "
-                            "through `memory`, or use bptt")
+
+def check_no_tangents(tensors: Iterable[Tensor]) -> None:
+    """A derivative forwards would be lost in silence."""
+    if forward_ad._current_level >= 0 and any(forward_ad.unpack_dual(x).tangent is not None for x in tensors
+                                              if differentiable(x)):
+        raise UserError("amrb has no derivative in forward mode (torch.func.jvp, forward_ad); use bptt for it")

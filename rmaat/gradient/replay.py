@@ -9,8 +9,17 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from foundation.errors import UserError
 from foundation.shapes import Tensor
+from rmaat.gradient.alike import Comparison, Fingerprint, fingerprints
+from rmaat.gradient.held_state import HeldState
 from rmaat.gradient.memory_store import OnDevice, OnHost
-from rmaat.gradient.refusals import check_alike, check_independent, check_named, check_plain, differentiable, some
+from rmaat.gradient.refusals import (
+    check_independent,
+    check_named,
+    check_no_tangents,
+    check_plain,
+    check_result,
+    differentiable,
+)
 from rmaat.gradient.surroundings import Surroundings, forget_computed, hooks_off
 
 calls = itertools.count()
@@ -55,6 +64,8 @@ class Recurrence:
         check_plain(shape.leaves, "the memory")
         self.memory_shapes = [shape]  # by segment, then that of the end: a memory may count, or grow
         parts = [take_apart(x_t) for x_t in segments]
+        for _, shape in parts:
+            check_plain(shape.leaves, "x_t")
         self.segments, self.shapes = [tensors for tensors, _ in parts], [shape for _, shape in parts]
         self.parameters = list({id(p): p for p in parameters if p.requires_grad}.values())
         check_independent(self.parameters)
@@ -62,12 +73,14 @@ class Recurrence:
         order = {key: k for k, key in enumerate(distinct)}
         self.places = [[order[id(x)] for x in tensors] for tensors in self.segments]
         self.inputs = [*self.memory, *distinct.values(), *self.parameters]
+        check_no_tangents(self.inputs)
         self.out_shapes: list[Shape] = []
         self.surroundings: list[Surroundings] = []
         self.devices: list[list[torch.device]] = []
         self.kept: dict[int, Graph] = {}
         self.to_check: set[int] = set()
-        self.looked_at: dict[int, list[Tensor]] = {}
+        self.seen_out: dict[int, list[Fingerprint]] = {}
+        self.seen_end: list[Fingerprint] = []  # of the memory at the end
 
     def __len__(self) -> int:
         return len(self.places)
@@ -87,7 +100,9 @@ class Recurrence:
     def call(self, t: int, memory: Sequence[Tensor], segment: Sequence[Tensor]):
         """Run the step; returns the tensors and shapes of out_t and of the memory."""
         shape = self.memory_shapes[min(t, len(self.memory_shapes) - 1)]
-        out, after = (take_apart(each) for each in self.step(self.shapes[t].build(segment), shape.build(memory)))
+        result = self.step(self.shapes[t].build(segment), shape.build(memory))
+        check_result(result)
+        out, after = map(take_apart, result)
         check_plain(out[1].leaves, "out_t")
         check_plain(after[1].leaves, "the memory")
         return out, after
@@ -110,11 +125,15 @@ class Graph:
         self.memory = [self._leaf(x, t > 0 or x.requires_grad) for x in memory]
         self.segment = [self._leaf(x, x.requires_grad) for x in segment]
         forget_computed()
+        began = torch.autograd._get_sequence_nr()
         with torch.enable_grad():
-            (self.out, self.out_shape), (self.after, self.after_shape) = run.call(t, self.memory, self.segment)
+            # views: torch's flop counter hangs hooks on a module's inputs, which autograd.grad does not take on leaves
+            memory, segment = ([x.view_as(x) if x.requires_grad else x for x in tensors]
+                               for tensors in (self.memory, self.segment))
+            (self.out, self.out_shape), (self.after, self.after_shape) = run.call(t, memory, segment)
         forget_computed()
         if t in run.to_check:
-            check_named((*self.out, *self.after), (*self.memory, *self.segment), run.parameters)
+            check_named((*self.out, *self.after), (*self.memory, *self.segment), run.parameters, began=began)
 
     @staticmethod
     def _leaf(x: Tensor, needs_gradient: bool) -> Tensor:
@@ -144,25 +163,27 @@ class Replay(torch.autograd.Function):
         memory, states, outs = run.memory, [], []
         run.choose_checks()
         devices, versions = {x.device for x in inputs}, [(x, x._version) for x in inputs]
+        held = HeldState(run.step)
         for t in range(len(run)):
             waiting = memory if t == 0 else [run.store.put(x) for x in memory]
             versions += [(x, x._version) for x in waiting]
             states += waiting
             run.devices.append([x.device for x in memory])
-            run.surroundings.append(Surroundings.now(devices, run.surroundings[-1] if t else None))
+            run.surroundings.append(Surroundings.now(devices, run.surroundings[-1] if t else None, held))
             if t < len(run) - run.keep_last:
                 (out, shape), (memory, after_shape) = run.call(t, memory, run.segments[t])
-                if t in (0, len(run) - run.keep_last - 1):
-                    run.looked_at[t] = [some(x) for x in out]
             else:
                 run.kept[t] = graph = Replay._keep(run, t, memory)
                 out, shape, memory, after_shape = graph.out, graph.out_shape, graph.after, graph.after_shape
+            run.seen_out[t] = fingerprints(out)
             outs += out
             run.out_shapes.append(shape)
             run.memory_shapes.append(after_shape)
         if any(x._version != version for x, version in versions):
             raise UserError("amrb: the step changes its x_t, its memory or a parameter in place, so a replay would "
                             "start from something else; let it return new tensors, e.g. memory + 1 for memory.add_(1)")
+        held.check_frozen()
+        run.seen_end = fingerprints(memory)
         ctx.run = run
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*states, *inputs)  # saved, not just kept: autograd then notices changes made in place
@@ -202,7 +223,7 @@ class Replay(torch.autograd.Function):
         parameters = range(len(given) - len(run.parameters), len(given))
         grad_memory = grads[len(grads) - sizes[total]:]
         del grads[len(grads) - sizes[total]:]
-        found, entered, compared = _Sum(len(given)), None, False
+        found, entered, comparison = _Sum(len(given)), None, Comparison("amrb")
         # (E5.7) for t = T..1: replay segment t from mem_t, backpropagate dL/dout_t + dL/dmem_(t+1), free the graph
         for t in reversed(range(total)):
             size = len(run.out_shapes[t].where)
@@ -218,16 +239,17 @@ class Replay(torch.autograd.Function):
                     graph = Graph(run, t, memory, [given[k] for k in run.places[t]])
                 del memory
                 exact = not any(enabled for enabled, _ in run.surroundings[t].autocast.values())
-                if entered is not None and (t == 0 or not compared):
-                    check_alike(graph.after, entered, "another memory", exact=exact)
-                    compared = True
-                if t in run.looked_at:
-                    check_alike([some(x) for x in graph.out], run.looked_at[t], "another out_t", exact=exact)
-            entered = waiting
+                comparison.outputs(graph.out, run.seen_out[t], t=t, what="out_t", exact=exact)
+                if entered is None:
+                    comparison.outputs(graph.after, run.seen_end, t=t, what="memory", exact=exact)
+                else:
+                    comparison.memory(graph.after, entered, t=t, exact=exact)
+            entered = [x.detach() for x in graph.memory]
             result = graph.gradients(grad_out, grad_memory)
             grad_memory = result[:sizes[t]]
             found.add((*run.places[t], *parameters), result[sizes[t]:])
             del graph, result
+        comparison.finish()
         return [*grad_memory, *found.values]
 
 
