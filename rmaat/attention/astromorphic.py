@@ -9,14 +9,12 @@ from foundation.errors import choose
 from foundation.shapes import Bool, Float, Tensor
 from rmaat.attention.base import Attention
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
-from rmaat.attention.feature_map import FEATURE_MAP
+from rmaat.attention.feature_map import FEATURE_MAP, LEAST_SUM, LEAST_SUM_SOFTMAX
 from rmaat.attention.precision import at_least_float32, no_autocast, project_precisely
 from rmaat.attention.projection import ALL, FewReaders, Values, join_heads, mask_of_cells, project_for_sums
 from rmaat.attention.rel_pos import REL_POS
 from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import SIZE, Analogy, Engineering, Start, declare, uniform_deviation
-
-LEAST_SUM = 1e-18  # of phi(K): 1/C then stays finite in float32, and so does its square, which the gradient needs
 
 
 def start_of_project(module: nn.Module) -> float:
@@ -42,6 +40,7 @@ class Astromorphic(Attention):
         heads=SIZE, places=SIZE,
         LEAST_SUM=Engineering(LEAST_SUM, "least drive: 1/C and its gradient stay finite where no token or none but "
                                          "keys below -41 in every feature write; others do not feel it"),
+        LEAST_SUM_SOFTMAX=Engineering(LEAST_SUM_SOFTMAX, "the same for feature_map = softmax"),
         m=Engineering(None, "width of a head; the paper's 1/m, the same for every mask"),
         initial_scale=Engineering(None, "the output projection starts larger: neither 1/m nor the level of the "
                                         "feedback makes a new layer silent"),
@@ -111,7 +110,7 @@ class Astromorphic(Attention):
         else:
             drive = mask_of_cells(mask, self.heads)[:, None].to(k.dtype).bmm(k).squeeze(1)
         # (E5.3) g = (sum_t phi(k_t))^alpha
-        g = self.calcium_response(drive=drive.clamp(min=LEAST_SUM))
+        g = self.calcium_response(drive=drive.clamp(min=self.feature_map.least_sum))
         if process is not None:  # phi(R)
             process = nn.functional.pad(process, (0, 0, 0, num_memory_tokens))
             if len(process) in (1, len(k)):

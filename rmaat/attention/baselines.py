@@ -4,7 +4,6 @@ from torch import nn
 
 from foundation.errors import choose
 from foundation.shapes import Bool, Float, Tensor
-from rmaat.attention.astromorphic import LEAST_SUM
 from rmaat.attention.base import Attention
 from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32, no_autocast
@@ -51,5 +50,5 @@ class Linear(Softmax):
             k32 = self.feature_map(at_least_float32(k))
             if mask is not None:
                 k32 = k32 * mask_of_cells(mask, self.heads)[..., None]
-            total = q32.bmm(k32.sum(1).clamp(min=LEAST_SUM)[..., None])
+            total = q32.bmm(k32.sum(1).clamp(min=self.feature_map.least_sum)[..., None])
             return join_heads((values.read(q32, k32) / total).to(q.dtype), self.heads)

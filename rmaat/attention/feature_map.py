@@ -5,6 +5,11 @@ from torch import nn
 
 from foundation.shapes import Float, Tensor
 
+LEAST_SUM = 1e-18  # of phi(K): 1/C then stays finite in float32, and so does its square, which the gradient needs
+# a query of softmax may read of one feature alone, that no key has: there the gradient is 1/C squared times what the
+# astrocytes wrote, which has to be finite too
+LEAST_SUM_SOFTMAX = 1e-12
+
 
 def _elu_plus_one(x: Tensor) -> Tensor:
     """exp(min(x, 0)) + max(x, 0): elu(x) + 1 without its cancellation, which makes 0 of everything below -17."""
@@ -29,6 +34,8 @@ class _EluPlusOne(torch.autograd.Function):
 class Elu(nn.Module):
     """phi(x) = elu(x) + 1, the paper's. Shapes: [..., m] to the same; shift [..., 1], at most 0."""
 
+    least_sum = LEAST_SUM
+
     def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         return _EluPlusOne.apply(x) if torch.is_grad_enabled() else _elu_plus_one(x)
 
@@ -44,6 +51,8 @@ class Elu(nn.Module):
 
 class Softmax(nn.Module):
     """phi(x) = m softmax(x) over the features of a row: bounded, its mean is 1. Shapes as `Elu`."""
+
+    least_sum = LEAST_SUM_SOFTMAX
 
     def forward(self, x: Float[Tensor, "... m"]) -> Float[Tensor, "... m"]:
         return x.shape[-1] * x.softmax(-1)

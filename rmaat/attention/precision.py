@@ -8,9 +8,30 @@ from torch import nn
 from foundation.shapes import Float, Tensor
 
 
+class _Widened(torch.autograd.Function):
+    """float32 of half precision; a gradient that half precision cannot hold becomes the largest that it can."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.half = x.dtype
+        return x.float()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> Tensor:
+        return within(grad, ctx.half).to(ctx.half)
+
+
 def at_least_float32(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """x itself, or its float32 copy where it is half precision."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    if x.dtype not in (torch.float16, torch.bfloat16):
+        return x
+    return _Widened.apply(x) if torch.is_grad_enabled() else x.float()
+
+
+def within(x: Float[Tensor, "..."], half: torch.dtype) -> Float[Tensor, "..."]:
+    """x held within what `half` can hold: beyond it infinities of both signs would meet as NaN."""
+    most = torch.finfo(half).max
+    return x.clamp(-most, most)
 
 
 def no_autocast(x: Tensor) -> AbstractContextManager:
@@ -25,9 +46,11 @@ def project_precisely(weight: Float[Tensor, "out width"], x: Float[Tensor, "*bat
 
     x goes in as two half-precision numbers, its rounded value and what that leaves; the product adds them in float32.
     """
+    x = within(x, half)
     rounded = x.to(half)
     rest = (x.detach() - rounded.detach()).to(half)
-    return nn.functional.linear(torch.cat([rounded, rest], -1), torch.cat([weight, weight], -1).to(half))
+    product = nn.functional.linear(torch.cat([rounded, rest], -1), torch.cat([weight, weight], -1).to(half))
+    return within(product, half)
 
 
 def lost_in_rounding(product: Float[Tensor, "*batch out"], x: Float[Tensor, "*batch width"],

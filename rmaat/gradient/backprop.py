@@ -19,6 +19,7 @@ side and draw numbers, use bptt, or a process for each. A hook on a parameter th
 from collections.abc import Callable, Iterable
 
 import torch
+from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from foundation.errors import UserError
@@ -46,7 +47,8 @@ def checkpointed(step: Step, segments: Iterable, memory, parameters: Iterable[Te
     """torch's generic activation checkpoint around every segment, its replays guarded as those of `amrb` are."""
     if not torch.is_grad_enabled():
         return bptt(step, segments, memory)
-    outs, held, before = [], HeldState(step), None
+    segments = list(segments)
+    outs, held, before = [], HeldState(step, tree_leaves(segments)), None
     for t, x_t in enumerate(segments):
         before = Guarded(step, t, held=held, before=before)
         out_t, memory = checkpoint(before, x_t, memory, use_reentrant=False, early_stop=False)

@@ -114,13 +114,13 @@ def _names(code: types.CodeType) -> Iterator[str]:
 class _Survey:
     """Everything that a step can reach, each object once: slots, modules, parameters without gradient."""
 
-    def __init__(self, step: object):
+    def __init__(self, *given: object):
         self.slots: list[Slot] = []
         self.modules: list[nn.Module] = []
         self.frozen: list[Tensor] = []
         self.generators = _generators()
         self.seen: set[int] = set()
-        self.todo: list[object] = [step]
+        self.todo: list[object] = list(given)
         while self.todo and len(self.seen) < MOST_OBJECTS:
             thing = self.todo.pop()
             if id(thing) not in self.seen:
@@ -251,10 +251,13 @@ def _equal(one: object, other: object) -> bool:
 
 
 class HeldState:
-    """What a step holds. `now()` takes it down; inside `with held.as_at(then):` it is what it was then."""
+    """What a step holds. `now()` takes it down; inside `with held.as_at(then):` it is what it was then.
 
-    def __init__(self, step: object):
-        survey = _Survey(step)
+    beside: what else it can reach, such as modules and functions that stand in x_t.
+    """
+
+    def __init__(self, step: object, beside: Iterable[object] = ()):
+        survey = _Survey(step, *beside)
         self.modules, self.slots = survey.modules, survey.slots
         self.frozen = [(p, p._version) for p in survey.frozen]
 

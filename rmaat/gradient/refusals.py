@@ -1,5 +1,6 @@
 """What a step may do that a replay would silently get wrong: seen here, and refused."""
 
+import sys
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from numbers import Number
@@ -91,6 +92,21 @@ def check_result(result: object) -> None:
         shown = f"{len(result)} values" if isinstance(result, tuple | list) else f"a {type(result).__name__}"
         raise UserError(f"amrb: the step returned {shown}; it must return two: (out_t, memory), None where there is no "
                         "out_t")
+
+
+def check_sharding(modules: Iterable[torch.nn.Module]) -> None:
+    """FSDP2 makes and drops whole parameters of a module inside the step, also in the replay.
+
+    Errors: `UserError` where a part of a module that the step uses is sharded by itself. As one unit, the whole model
+    is made whole before the step begins.
+    """
+    fsdp = sys.modules.get("torch.distributed.fsdp")
+    for module in modules if fsdp is not None else ():
+        for part in module.modules():
+            if part is not module and isinstance(part, fsdp.FSDPModule):
+                raise UserError(f"amrb: the step uses a {type(part).__name__} that is sharded by itself (unshard() by "
+                                "hand does not help): its parameters change during the backward pass; shard the model "
+                                "as one unit, fully_shard(model), or use checkpointed")
 
 
 def check_no_tangents(tensors: Iterable[Tensor]) -> None:

@@ -18,6 +18,7 @@ from rmaat.gradient.refusals import (
     check_no_tangents,
     check_plain,
     check_result,
+    check_sharding,
     differentiable,
 )
 from rmaat.gradient.surroundings import Surroundings, forget_computed, hooks_off
@@ -64,8 +65,6 @@ class Recurrence:
         check_plain(shape.leaves, "the memory")
         self.memory_shapes = [shape]  # by segment, then that of the end: a memory may count, or grow
         parts = [take_apart(x_t) for x_t in segments]
-        for _, shape in parts:
-            check_plain(shape.leaves, "x_t")
         self.segments, self.shapes = [tensors for tensors, _ in parts], [shape for _, shape in parts]
         self.parameters = list({id(p): p for p in parameters if p.requires_grad}.values())
         check_independent(self.parameters)
@@ -163,7 +162,27 @@ class Replay(torch.autograd.Function):
         memory, states, outs = run.memory, [], []
         run.choose_checks()
         devices, versions = {x.device for x in inputs}, [(x, x._version) for x in inputs]
-        held = HeldState(run.step)
+        held = HeldState(run.step, (leaf for shape in run.shapes for leaf in shape.leaves if leaf is not None))
+        check_sharding(held.modules)
+        memory = Replay._run_all(run, memory, held, devices=devices, states=states, outs=outs, versions=versions)
+        if any(x._version != version for x, version in versions):
+            raise UserError("amrb: the step changes its x_t, its memory or a parameter in place, so a replay would "
+                            "start from something else; let it return new tensors, e.g. memory + 1 for memory.add_(1)")
+        held.check_frozen()
+        run.seen_end = fingerprints(memory)
+        ctx.run = run
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*states, *inputs)  # saved, not just kept: autograd then notices changes made in place
+        flat = tuple(x.detach() for x in (*outs, *memory))
+        ctx.mark_non_differentiable(*(x for x in flat if not differentiable(x)))
+        run.memory, run.segments, run.inputs = (), (), None
+        forget_computed()
+        return flat
+
+    @staticmethod
+    def _run_all(run: Recurrence, memory: Sequence[Tensor], held: HeldState, *, devices: set[torch.device],
+                 states: list[Tensor], outs: list[Tensor], versions: list[tuple[Tensor, int]]) -> Sequence[Tensor]:
+        """Run every segment; fills the lists, returns the memory at the end."""
         for t in range(len(run)):
             waiting = memory if t == 0 else [run.store.put(x) for x in memory]
             versions += [(x, x._version) for x in waiting]
@@ -179,19 +198,7 @@ class Replay(torch.autograd.Function):
             outs += out
             run.out_shapes.append(shape)
             run.memory_shapes.append(after_shape)
-        if any(x._version != version for x, version in versions):
-            raise UserError("amrb: the step changes its x_t, its memory or a parameter in place, so a replay would "
-                            "start from something else; let it return new tensors, e.g. memory + 1 for memory.add_(1)")
-        held.check_frozen()
-        run.seen_end = fingerprints(memory)
-        ctx.run = run
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*states, *inputs)  # saved, not just kept: autograd then notices changes made in place
-        flat = tuple(x.detach() for x in (*outs, *memory))
-        ctx.mark_non_differentiable(*(x for x in flat if not differentiable(x)))
-        run.memory, run.segments, run.inputs = (), (), None
-        forget_computed()
-        return flat
+        return memory
 
     @staticmethod
     def _keep(run: Recurrence, t: int, memory: Sequence[Tensor]) -> Graph:

@@ -74,7 +74,7 @@ def three_steps(world):
     return steps
 
 
-def sharded(world, gradient, blocks, **fields):
+def sharded(world, gradient, blocks, by_hand=False, **fields):
     torch.manual_seed(0)
     model = RMAAT(ModelConfig(**config, gradient=gradient, **fields), Biology.load())
     mesh = init_device_mesh("cpu", (world.size,))
@@ -82,6 +82,8 @@ def sharded(world, gradient, blocks, **fields):
         fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh, reshard_after_forward=True)
     tokens = torch.arange(4 * 20).reshape(4, 20)[2 * world.rank:2 * world.rank + 2] % 19
+    for block in model.blocks if by_hand else []:
+        block.unshard()
     try:
         loss = torch.nn.functional.cross_entropy(model(tokens, torch.tensor([20, 17])), torch.zeros(2).long())
         loss.backward()
@@ -97,7 +99,8 @@ def main():
         told = {"steps": three_steps(world), "sharded": sharded(world, "amrb", False),
                 "layer by layer": sharded(world, "amrb", False, replay="layer", keep_last=2),
                 "blocks, checkpointed": sharded(world, "checkpointed", True, rel_pos="content"),
-                "blocks, amrb": sharded(world, "amrb", True, rel_pos="content")}
+                "blocks, amrb": sharded(world, "amrb", True, rel_pos="content"),
+                "blocks by hand, amrb": sharded(world, "amrb", True, by_hand=True, rel_pos="content")}
         (folder / f"{world.rank}.json").write_text(json.dumps(told))
         with world.together("a") as numbers:
             numbers["a"] = world.rank + 1
@@ -182,7 +185,8 @@ def test_fully_sharded_models(pair, double):
         assert relative(told["sharded"], expected) <= 1e-12
         assert relative(told["layer by layer"], expected) <= 1e-12
         assert relative(told["blocks, checkpointed"], content) <= 1e-12
-        assert "needs a gradient and is not in `parameters`" in told["blocks, amrb"]
+        for name in ("blocks, amrb", "blocks by hand, amrb"):
+            assert "FSDPBlock that is sharded by itself" in told[name]
 
 
 def test_an_error_of_one_ends_both_with_its_code_and_is_said_once(pair):

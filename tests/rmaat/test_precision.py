@@ -115,6 +115,23 @@ def test_keys_far_below_zero_everywhere(parts, level, dtype):
     assert all(torch.isfinite(tensor).all() for tensor in (read, *grads))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("parts", [{}, {"rel_pos": "content"}, {"rel_pos": "none"}, {"calcium_exponent": "0.25"},
+                                   {"feedback": "bound"}], ids=lambda parts: "-".join(parts.values()) or "default")
+@pytest.mark.parametrize("feature_map", ["softmax", "elu"])
+@pytest.mark.parametrize("scale", [30., 150., 300.])
+def test_rows_of_any_scale_give_numbers_and_gradients(parts, feature_map, scale, dtype):
+    """A query of softmax that reads a feature which no key has. Beyond what half precision holds is infinity."""
+    torch.manual_seed(1)
+    module = Astromorphic(32, 4, 64, biology=BIOLOGY, feature_map=feature_map, **parts).to(dtype)
+    x = (scale * torch.randn(3, 64, 32)).to(dtype).requires_grad_()
+    y = module(x)
+    (y.float() * torch.randn(y.shape)).sum().backward()
+    found = (y, x.grad, *(p.grad for p in module.parameters()))
+    assert not any(tensor.isnan().any() for tensor in found)
+    assert dtype == torch.float16 or all(tensor.isfinite().all() for tensor in found)
+
+
 def test_the_floor_is_not_felt_above_it():
     """Keys of -40 in every feature sum to more than 1e-18: the result is that of float64 without a floor."""
     torch.manual_seed(0)
