@@ -4,6 +4,7 @@ Rounding may differ, as torch has other kernels where no graph is built. On CUDA
 is looked at once, when all segments are through.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from rmaat.gradient.refusals import differentiable
 ALIKE = {torch.float64: 1e-8, torch.complex128: 1e-8, torch.float32: 1e-4, torch.complex64: 1e-4}
 ALIKE_TF32 = 3e-3
 ALIKE_HALF = 0.01  # far above the rounding that CUDA's order of sums may bring
-LOOKED_AT = 1024  # numbers of an output that are kept, and sums over pieces of it
+PIECES = 16  # of an output, of each of which a weighed sum is kept
 
 DIFFERS = ("{algorithm}: the replay of segment {t} gives another {what} than its forward pass gave, so its gradient "
            "would be wrong. The step depends on something that changed since: random numbers of an unseen source, a "
@@ -28,10 +29,13 @@ DIFFERS = ("{algorithm}: the replay of segment {t} gives another {what} than its
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is kept of a tensor: its norm, numbers from all over it, sums over its pieces."""
+    """What is kept of a tensor: its norm, and a weighed sum over each of its pieces.
+
+    No weight is small and neighbours weigh differently, so one number that changes is seen, and so are two that change
+    places.
+    """
 
     norm: Tensor
-    some: Tensor
     sums: Tensor
     size: int
     dtype: torch.dtype
@@ -39,26 +43,40 @@ class Fingerprint:
     @classmethod
     def of(cls, x: Tensor) -> "Fingerprint":
         """The fingerprint of a strided tensor."""
-        flat = x.detach().reshape(-1)
-        size = flat.numel()
-        if not flat.is_floating_point() and not flat.is_complex():
-            flat = flat.to(torch.float64)
-        some = flat[::-(-size // LOOKED_AT) or 1].clone()
-        if size <= LOOKED_AT:
-            return cls(_norm(some), some, some[:0], size, x.dtype)
-        whole, wide = size - size % LOOKED_AT, _wide(flat)
-        sums = torch.cat([flat[:whole].view(LOOKED_AT, -1).sum(1, dtype=wide), flat[whole:].to(wide)])
-        return cls(_norm(flat), some, sums, size, x.dtype)
+        flat, size = x.detach().reshape(-1), x.numel()
+        flat = flat.to(_wide(x.dtype))
+        if size <= PIECES:
+            return cls(_norm(flat), flat.clone(), size, x.dtype)
+        length = size // PIECES
+        weights = _weights(length, flat.dtype, flat.device)
+        sums = flat[:PIECES * length].view(PIECES, length) @ weights
+        if rest := size - PIECES * length:
+            sums = torch.cat([sums, flat[-rest:]])
+        return cls(_norm(flat), sums, size, x.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        return sum(x.numel() * x.element_size() for x in (self.norm, self.sums))
 
     def deviation(self, other: "Fingerprint") -> Tensor:
         """How far apart the two are, as a norm; what is not finite in both counts as alike."""
-        apart = _norm(_finite(self.some) - _finite(other.some.to(self.some.device)))
-        return apart + _norm(_finite(self.sums) - _finite(other.sums.to(self.sums.device))) if len(self.sums) else apart
+        return _norm(_finite(self.sums) - _finite(other.sums.to(self.sums.device)))
 
 
-def _wide(x: Tensor) -> torch.dtype:
-    """Half precision is summed in single."""
-    return torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+@functools.lru_cache(maxsize=64)
+def _weights(length: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers of either sign between 0.5 and 1.5, never the same beside one another."""
+    place = torch.arange(length, dtype=torch.float64)
+    size = 0.5 + (place * 0.6180339887498949).frac()
+    return (size * (1 - 2 * ((place * 0.4142135623730951).frac() < 0.5))).to(device, dtype)
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """In which sums are taken: single for half precision, double for whole numbers."""
+    if dtype in (torch.float16, torch.bfloat16):
+        return torch.float32
+    return dtype if dtype.is_floating_point or dtype.is_complex else torch.float64
 
 
 def _finite(x: Tensor) -> Tensor:
@@ -66,7 +84,7 @@ def _finite(x: Tensor) -> Tensor:
 
 
 def _norm(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dtype=_wide(x) if not x.is_complex() else None)
+    return torch.linalg.vector_norm(x, dtype=None if x.is_complex() else _wide(x.dtype))
 
 
 class Comparison:

@@ -9,11 +9,12 @@ over the segments before it goes further. `outs` is the list of all out_t. A los
 memory; `loss.backward()`, gradient clipping and `torch.autograd.grad` work as usual. The memory may hold numbers, and
 may grow.
 
-Not modelled by `amrb`, and refused: second derivatives; random numbers that are not torch's own; steps that change
-their input in place; tensors inside objects that are no tuple, list or dict; parameters that are computed from one
-another; torch.func. As under every checkpoint, what a step writes elsewhere is written twice (running statistics of a
-BatchNorm; the gradient is right), and the replay sets torch's random state for a while: where threads train side by
-side and draw numbers, use bptt, or a process for each. A hook on a parameter that the loss does not reach sees zeros.
+What a step keeps outside its arguments (random numbers, counters, buffers) is put back for a replay, and every replay
+is compared with its forward pass: where they differ, `backward` raises. docs/replay.md has the table of what is right
+and what is refused. Refused by `amrb` are also second derivatives, derivatives in forward mode, torch.func, steps that
+change their input in place, tensors inside objects that are no tuple, list or dict, parameters that are computed from
+one another. The replay sets random states for a while: where threads train side by side and draw numbers, use bptt, or
+a process for each. A hook on a parameter that the loss does not reach sees zeros.
 """
 
 from collections.abc import Callable, Iterable

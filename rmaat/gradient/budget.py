@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from foundation.errors import ResourceError, UserError
 from foundation.shapes import Tensor
+from rmaat.gradient.alike import fingerprints
 from rmaat.gradient.replay import Graph, Recurrence
 from rmaat.gradient.surroundings import Surroundings, hooks_off
 
@@ -59,7 +60,7 @@ class Cost:
     backward: tuple[int, int]  # from the start of the pass with graph on; the rest are the gradients
     memory: int
     outs: int
-    random: int  # its random state: 5 kB of the host's where numbers are drawn
+    kept: int  # its fingerprint, its random state (5 kB of the host's where numbers are drawn), buffers that it moved
 
 
 def _nbytes(tensors: Sequence[Tensor]) -> int:
@@ -69,12 +70,13 @@ def _nbytes(tensors: Sequence[Tensor]) -> int:
 def try_segment(run: Recurrence, t: int) -> Cost:
     """Run segment t from the first memory, forward and backward; random state and `.grad` stay as they are."""
     memory, segment = [x.detach() for x in run.memory], run.segments[t]
-    before = Surroundings.now({x.device for x in run.inputs})
+    before = Surroundings.now({x.device for x in run.inputs}, held=run.held)
     with before:
         with Tracker() as tracker, torch.no_grad():
             kept = run.call(t, memory, segment)
         peak, rest = tracker.phase()
-        drawn = Surroundings.now(before.random, before).newer_than(before)
+        drawn = Surroundings.now(before.random, before, run.held).newer_than(before)
+        taken = sum(one.nbytes for one in fingerprints(kept[0][0]))
         del kept
         forward = peak, rest - tracker.in_use  # what is left are autocast's casts, one set for all segments
         torch.clear_autocast_cache()
@@ -90,7 +92,7 @@ def try_segment(run: Recurrence, t: int) -> Cost:
             peak = tracker.phase()[0]
             del graph, ones
             cost = Cost(forward, built, (peak, tracker.in_use), after, outs,
-                        drawn if run.inputs[0].device.type == "cpu" else 0)
+                        taken + (drawn if run.inputs[0].device.type == "cpu" else 0))
             del found
         torch.clear_autocast_cache()
     return cost
@@ -105,7 +107,7 @@ def predict(costs: Sequence[Cost], keep_last: int, memories_wait: bool = True) -
     for t, cost in enumerate(costs):
         at_peak, rest = cost.graph if t >= first_kept else cost.forward
         peak = max(peak, held + at_peak)
-        held += rest + cost.random - (0 if memories_wait else cost.memory)
+        held += rest + cost.kept - (0 if memories_wait else cost.memory)
     held += costs[-1].memory + sum(cost.outs for cost in costs)  # their gradients
     for t in reversed(range(len(costs))):
         cost = costs[t]
@@ -159,9 +161,10 @@ class Budget:
         costs = {kind: try_segment(run, t) for kind, t in latest.items()}
         by_segment = [costs[kind] for kind in kinds]
         wait = all(run.store.holds(x.device) for x in run.memory)
+        copies = run.held.nbytes(run.held.now())
 
         def peak_bytes(keep_last: int) -> int:
-            return self.beside + predict(by_segment, keep_last, wait)
+            return self.beside + copies + predict(by_segment, keep_last, wait)
 
         fitting = bisect_right(range(len(run) + 1), self.peak_bytes, key=peak_bytes)
         if not fitting:

@@ -42,11 +42,12 @@ def _generators() -> dict[type, tuple[Callable, Callable]]:
 class _Item:
     """A value that stands in a dictionary under a name: a buffer, an attribute.
 
-    moves: torch may change it without counting a version, as it does with a BatchNorm's statistics.
+    moves: torch may change it without counting a version, as it does with a BatchNorm's statistics. copied: whether
+    its numbers are kept; the network's own buffers do not change.
     """
 
-    def __init__(self, place: MutableMapping, name: Hashable, moves: bool = False):
-        self.place, self.name, self.moves = place, name, moves
+    def __init__(self, place: MutableMapping, name: Hashable, *, moves: bool = False, copied: bool = True):
+        self.place, self.name, self.moves, self.copied = place, name, moves, copied
 
     def read(self) -> object:
         return self.place.get(self.name)
@@ -58,7 +59,7 @@ class _Item:
 class _List:
     """A short list of plain values, such as a counter or a log."""
 
-    moves = False
+    moves, copied = False, True
 
     def __init__(self, place: list):
         self.place = place
@@ -73,7 +74,7 @@ class _List:
 class _Cell:
     """A variable of the function around the step, or one that it shares with it."""
 
-    moves = False
+    moves, copied = False, True
 
     def __init__(self, cell: types.CellType):
         self.cell = cell
@@ -88,7 +89,7 @@ class _Cell:
 class _Random:
     """The state of a generator of random numbers."""
 
-    moves = False
+    moves, copied = False, True
 
     def __init__(self, generator: object, get: Callable, put: Callable):
         self.generator, self.get, self.put = generator, get, put
@@ -151,7 +152,8 @@ class _Survey:
     def _module(self, module: nn.Module) -> None:
         self.modules.append(module)
         moves = _of_a_user(type(module)) or isinstance(module, _NormBase)
-        self.slots += [_Item(module._buffers, name, moves) for name in module._buffers]
+        copied = not type(module).__module__.startswith("rmaat.")
+        self.slots += [_Item(module._buffers, name, moves=moves, copied=copied) for name in module._buffers]
         self.frozen += [p for p in module._parameters.values() if p is not None and not p.requires_grad]
         self.todo += module._modules.values()
         if _of_a_user(type(module)):  # torch's modules, and the network's, keep all that changes in buffers
@@ -209,12 +211,12 @@ class Kept:
     numbers: Tensor | None = None
 
     @classmethod
-    def of(cls, value: object) -> "Kept":
-        """Take down a value."""
+    def of(cls, slot: Slot, value: object) -> "Kept":
+        """Take down a slot's value."""
         if not isinstance(value, Tensor):
             return cls(value)
-        small = value.numel() <= COPIED and value.layout is torch.strided
-        return cls(value, value._version, value.detach().clone() if small else None)
+        copied = slot.copied and value.numel() <= COPIED and value.layout is torch.strided
+        return cls(value, value._version, value.detach().clone() if copied else None)
 
     def still(self, value: object, moves: bool) -> bool:
         """Whether this is the same value, unchanged. On CUDA nothing is read: what may move counts as moved."""
@@ -264,9 +266,15 @@ class HeldState:
     def now(self, before: Sequence[Kept] | None = None) -> list[Kept]:
         """The present values, by slot; those of `before` where nothing changed since."""
         if before is None:
-            return [Kept.of(slot.read()) for slot in self.slots]
-        return [kept if kept.still(value, slot.moves) else Kept.of(value)
+            return [Kept.of(slot, slot.read()) for slot in self.slots]
+        return [kept if kept.still(value, slot.moves) else Kept.of(slot, value)
                 for slot, kept in zip(self.slots, before, strict=True) for value in [slot.read()]]
+
+    @staticmethod
+    def nbytes(kept: Iterable[Kept]) -> int:
+        """Bytes of the copies."""
+        copies = {id(one.numbers): one.numbers for one in kept if one.numbers is not None}
+        return sum(x.numel() * x.element_size() for x in copies.values())
 
     def check_frozen(self) -> None:
         """A parameter without gradient that the step changed would be changed twice. Errors: `UserError`."""

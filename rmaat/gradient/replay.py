@@ -77,6 +77,8 @@ class Recurrence:
         self.surroundings: list[Surroundings] = []
         self.devices: list[list[torch.device]] = []
         self.kept: dict[int, Graph] = {}
+        beside = (leaf for shape in self.shapes for leaf in shape.leaves if leaf is not None)
+        self.held = HeldState(step, beside)
         self.to_check: set[int] = set()
         self.seen_out: dict[int, list[Fingerprint]] = {}
         self.seen_end: list[Fingerprint] = []  # of the memory at the end
@@ -162,13 +164,12 @@ class Replay(torch.autograd.Function):
         memory, states, outs = run.memory, [], []
         run.choose_checks()
         devices, versions = {x.device for x in inputs}, [(x, x._version) for x in inputs]
-        held = HeldState(run.step, (leaf for shape in run.shapes for leaf in shape.leaves if leaf is not None))
-        check_sharding(held.modules)
-        memory = Replay._run_all(run, memory, held, devices=devices, states=states, outs=outs, versions=versions)
+        check_sharding(run.held.modules)
+        memory = Replay._run_all(run, memory, devices=devices, states=states, outs=outs, versions=versions)
         if any(x._version != version for x, version in versions):
             raise UserError("amrb: the step changes its x_t, its memory or a parameter in place, so a replay would "
                             "start from something else; let it return new tensors, e.g. memory + 1 for memory.add_(1)")
-        held.check_frozen()
+        run.held.check_frozen()
         run.seen_end = fingerprints(memory)
         ctx.run = run
         ctx.set_materialize_grads(False)
@@ -180,7 +181,7 @@ class Replay(torch.autograd.Function):
         return flat
 
     @staticmethod
-    def _run_all(run: Recurrence, memory: Sequence[Tensor], held: HeldState, *, devices: set[torch.device],
+    def _run_all(run: Recurrence, memory: Sequence[Tensor], *, devices: set[torch.device],
                  states: list[Tensor], outs: list[Tensor], versions: list[tuple[Tensor, int]]) -> Sequence[Tensor]:
         """Run every segment; fills the lists, returns the memory at the end."""
         for t in range(len(run)):
@@ -188,7 +189,7 @@ class Replay(torch.autograd.Function):
             versions += [(x, x._version) for x in waiting]
             states += waiting
             run.devices.append([x.device for x in memory])
-            run.surroundings.append(Surroundings.now(devices, run.surroundings[-1] if t else None, held))
+            run.surroundings.append(Surroundings.now(devices, run.surroundings[-1] if t else None, run.held))
             if t < len(run) - run.keep_last:
                 (out, shape), (memory, after_shape) = run.call(t, memory, run.segments[t])
             else:

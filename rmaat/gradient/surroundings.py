@@ -78,8 +78,11 @@ class Surroundings:
                    [] if held is None else held.now(before.kept if before is not None else None))
 
     def newer_than(self, before: "Surroundings") -> int:
-        """Bytes of the random states that are not those of `before`."""
-        return sum(state.numel() for device, state in self.random.items() if state is not before.random[device])
+        """Bytes of the random states, and of copies of what the step holds, that are not those of `before`."""
+        shared = {id(kept) for kept in before.kept}
+        copied = HeldState.nbytes(kept for kept in self.kept if id(kept) not in shared)
+        drawn = [state for device, state in self.random.items() if state is not before.random[device]]
+        return copied + sum(state.numel() for state in drawn)
 
     def __enter__(self) -> None:
         try:

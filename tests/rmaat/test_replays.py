@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.utils.flop_counter import FlopCounterMode
 
 from foundation.errors import UserError
 from rmaat.gradient.backprop import amrb, bptt, checkpointed
@@ -385,3 +386,57 @@ def test_a_slip_in_the_arguments_is_said(change, message):
     given = {"step": step, "segments": range(3), "memory": torch.ones(2), "parameters": list(lin.parameters())} | change
     with pytest.raises(UserError, match=f"amrb: {message}"):
         amrb(**given)
+
+
+def watched_run(algorithm, segments=4):
+    torch.manual_seed(0)
+    lin = nn.Linear(3, 3)
+
+    class Whole(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lin = lin
+
+        def forward(self, x):
+            return algorithm(lambda x, m: (None, torch.tanh(self.lin(m) + x)), list(x), torch.ones(2, 3),
+                             list(self.parameters()))[1]
+
+    model = Whole()
+    model(torch.linspace(0, 1, segments * 6).reshape(segments, 2, 3)).sum().backward()
+    return model
+
+
+def test_flops_are_counted():
+    """Forward passes, replays and products of the backward pass, 2 * 2 * 3 * 3 operations each."""
+    product, counted = 2 * 2 * 3 * 3, []
+    for algorithm in (bptt, amrb, checkpointed):
+        with FlopCounterMode(display=False) as counter:
+            watched_run(algorithm)
+        counted.append(counter.get_total_flops() / product)
+    # the first segment's memory needs no gradient: 4 + 4 for weights, 3 for memories; 3 or 4 replays more
+    assert counted == [11, 14, 15]
+
+
+def test_profiler_and_anomaly_mode_see_the_replays():
+    expected = watched_run(bptt).lin.weight.grad
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        found = watched_run(amrb).lin.weight.grad
+    assert {event.key: event.count for event in profile.key_averages()}["aten::addmm"] == 7
+    torch.testing.assert_close(found, expected)
+    with torch.autograd.detect_anomaly(check_nan=True):
+        torch.testing.assert_close(watched_run(amrb).lin.weight.grad, expected)
+
+
+def test_a_users_hooks_are_called_in_each_run_of_a_module():
+    calls = []
+
+    def hooked(step, segments, memory, parameters):
+        lin = step.__closure__[0].cell_contents.lin
+        lin.register_forward_pre_hook(lambda module, given: calls.append("before"))
+        lin.register_forward_hook(lambda module, given, result: calls.append("after"))
+        lin.register_full_backward_hook(lambda module, grad, given: calls.append("backward"))
+        return amrb(step, segments, memory, parameters)
+
+    found = watched_run(hooked).lin.weight.grad
+    assert {name: calls.count(name) for name in calls} == {"before": 7, "after": 7, "backward": 4}
+    torch.testing.assert_close(found, watched_run(bptt).lin.weight.grad)
