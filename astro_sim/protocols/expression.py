@@ -78,8 +78,11 @@ class Expression:
         try:
             with np.errstate(all="ignore"):
                 given = _value(self.tree, 0.7310585 * brian2.second, brian2, unit)
-        except (brian2.DimensionMismatchError, TypeError) as error:
+        except brian2.DimensionMismatchError as error:
             raise UserError(f"{field}: '{self.text[:80]}': {str(error)[:160]}") from error
+        except (TypeError, ValueError, ArithmeticError, RecursionError) as error:  # as of a unit in an exponent
+            raise UserError(f"{field}: '{self.text[:80]}' cannot be computed; look at its exponents and divisions"
+                            ) from error
         dimension = brian2.Quantity(1, dim=brian2.get_dimensions(given))
         if not brian2.have_same_dimensions(dimension, unit(wanted)):
             bare = brian2.have_same_dimensions(dimension, 1)
@@ -95,15 +98,15 @@ class Expression:
 
 
 @functools.cache
-def _factor(name: str) -> float:
-    return float(unit(name))
+def _factor(name: str) -> np.float64:
+    return np.float64(unit(name))
 
 
 def _value(node: ast.expr, t: Any, functions: Any, unit_of: Callable) -> Any:
     """The value at t of an expression that `Expression` has checked; `functions` are NumPy's or Brian2's."""
     match node:
         case ast.Constant(value):
-            return float(value)
+            return np.float64(value)  # whose divisions by zero are infinite, and found so
         case ast.Name("t"):
             return t
         case ast.Name("pi"):

@@ -132,6 +132,8 @@ def test_an_expression_that_is_no_smooth_one_is_refused(text, says):
 @pytest.mark.parametrize(("drive", "says"), [
     (expression("ip3", "0.4"), "has no unit; give a value in umolar"),
     (expression("ip3", "0.4*uM*sin(t)"), "dimension"), (expression("ip3", "0.4*uM + t"), "units do not match"),
+    (expression("ip3", "uM*2**t"), "ip3: 'uM.2..t'"), (expression("ip3", "uM/0"), "is not finite at 0 s"),
+    (expression("ip3", "0**uM"), "cannot be computed; look at its exponents"),
     (expression("ip3", "0.4*mV"), "another dimension"), (expression("ip3", "0.1*uM*s/t"), "not finite at 0 s"),
     (expression("ip3", "0.1*uM*sin(2*pi*t/(5*s))"), "is not allowed; 'IP3 concentration' must be zero or above"),
     ([constant("ip3", "0.3 uM"), sine("ip3", "0.1 uM", "0.5 uM", "5 s")], r"is not allowed \(drives .* add up\)"),
