@@ -10,6 +10,7 @@ import numpy as np
 from astro_sim.model import Connection
 from astro_sim.plan import Plan
 from astro_sim.protocols.arrivals import Arrivals, arrivals, whole_steps
+from astro_sim.protocols.trains import nearest_steps
 
 APART = 1000  # places in a step between the first spikes of all sources and the second ones
 
@@ -69,6 +70,11 @@ def let_copies_act(synapses: Any, sources: Sequence[int], *, copies: int, size: 
 def delay_of(plan: Plan, connection: Connection) -> float:
     """A connection's delay in seconds; 0 without one."""
     return float(plan.parameters[connection.delay].quantity()) if connection.delay else 0.0
+
+
+def nearest_delay(plan: Plan, connection: Connection) -> float:
+    """A connection's delay in whole steps, the nearest (s): Brian2's backends round half a step each in its own way."""
+    return plan.dt * int(nearest_steps(np.array([delay_of(plan, connection)]), plan.dt)[0])
 
 
 def from_steps(plan: Plan, connection: Connection) -> Arriving:

@@ -15,6 +15,7 @@ from astro_sim.brian.arriving import (
     generator,
     let_copies_act,
     name_copies,
+    nearest_delay,
     paths,
 )
 from astro_sim.brian.coupling import extrapolate, extrapolated, grid_operation
@@ -227,7 +228,7 @@ class _Builder:
 
         events = {key: getattr(connection, key) for key in ("on_pre", "on_post") if getattr(connection, key)}
         if connection.delay:
-            events["delay"] = self.values[connection.delay]
+            events["delay"] = nearest_delay(self.plan, connection) * brian2.second
         if connection.arriving:
             events |= {"on_pre": arriving.on_pre, "delay": arriving.delay * self.plan.dt * brian2.second}
         if arriving.copies:

@@ -102,6 +102,13 @@ def test_what_falls_on_a_step_stays_there():
     assert found.steps.tolist() == [3, 5] and found.offsets.tolist() == [0.0, 0.0]
 
 
+def test_half_a_step_of_a_delay_goes_up():
+    """Brian2's own queues of spikes differ: 2.5 steps are 2 in Python's, 3 in C's."""
+    recording = simulate(filtered(NEAREST, 1), spikes("spikes", [0.01]), parameters={"late": "2.5 ms"},
+                         duration="20 ms", dt="1 ms")
+    assert np.flatnonzero(recording["x"].values[:, 0])[0] == 13
+
+
 def test_several_arrivals_in_a_step_are_exact_too():
     """Of one element: three in a step, each at its own distance, and one of another train."""
     given = [0.0101, 0.0104, 0.0107, 0.0123]

@@ -30,7 +30,7 @@ side_ex = {SIDE.format(gap="gap_ex")}                                 : 1
 J_coupling : mmolar/second
 """
 
-_LA, _HERE = "Lallouette2014", "assumed here"
+_LA, _AS = "Lallouette2014", "AstroSim"
 LALLOUETTE = {
     **CALCIUM_SETS["Lallouette2014"],
     "O_delta":     Parameter(0.7,  "umolar/second", "largest production of IP3 by PLC delta",            _LA, "fitted"),
@@ -82,9 +82,9 @@ MODEL = Model(
                    when={"gaps": ("nonlinear",)}),
     ),
     parameter_sets={"Lallouette2014": LALLOUETTE},
-    initial={"C": Parameter(0.0351, "umolar", "calcium at the start, at rest", _LA, "stated", "nonnegative"),
-             "h": Parameter(0.9122, "1", "receptors not inactivated at the start, at rest", _LA, "stated", "fraction"),
-             "I": Parameter(0.3046, "umolar", "IP3 at the start, at rest", _LA, "stated", "nonnegative")},
+    initial={"C": Parameter(0.0351, "umolar", "calcium at the start, at rest", _AS, "stated", "nonnegative"),
+             "h": Parameter(0.9122, "1", "receptors not inactivated at the start, at rest", _AS, "stated", "fraction"),
+             "I": Parameter(0.3046, "umolar", "IP3 at the start, at rest", _AS, "stated", "nonnegative")},
     inputs={"stimulated": Input("astrocyte", "stimulated", "1", 0.0, "1 for an astrocyte that the source at I_bias "
                                 "reaches", allowed="fraction"),
             "ip3_flux": Input("astrocyte", "ip3_flux", "umolar/second", 0.0, "IP3 let in, whatever the concentration")},
@@ -94,7 +94,7 @@ MODEL = Model(
                  "J_coupling": Observable("astrocyte", "umolar/second", "IP3 that comes through gap junctions")},
     options={**OPTIONS, "gaps": Option("nonlinear", ("nonlinear", "linear"), "how IP3 passes a gap junction"),
              "coupling_scheme": SCHEME},
-    sources=("Lallouette2014", "DePitta2009", "LiRinzel1994"),
+    sources=("Lallouette2014", "AstroSim", "DePitta2009", "LiRinzel1994"),
     not_modelled="glutamate and its receptors, diffusion inside an astrocyte, calcium and ATP between astrocytes",
     laws=(*LAWS, Law("the sum of the flux through gap junctions", "zero", _unbalanced)),
 )
