@@ -52,6 +52,7 @@ class Problem:
         return np.stack([self.values(constants + 1j * TINY * unit).imag / TINY
                          for unit in np.eye(len(self.names))], axis=1)
 
+    @np.errstate(all="ignore")  # of the wall, whose square is out of range
     def search(self, guess: np.ndarray, *, exact: bool = False, most: int = 20_000) -> optimize.OptimizeResult:
         """Levenberg-Marquardt from `guess`, as far as float64 goes; by differences, or by `exact` derivatives."""
         def slopes(constants: np.ndarray) -> np.ndarray:
@@ -67,6 +68,7 @@ class Problem:
         return dataclasses.replace(self, arguments={**self.arguments, self.names[number]: np.float64(value)},
                                    names=self.names[:number] + self.names[number + 1:])
 
+    @np.errstate(all="ignore")
     def minimum(self, guess: np.ndarray) -> optimize.OptimizeResult:
         """The best constants. Raises `UserError` where the search finds none, or several are as good."""
         best = self.search(guess)

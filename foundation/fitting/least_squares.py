@@ -69,8 +69,10 @@ def standard_errors(slopes: np.ndarray, variance: float) -> np.ndarray:
     sizes = np.ones(slopes.shape[1])
     if np.linalg.cond(slopes) > WELL_CONDITIONED:
         sizes = np.linalg.norm(slopes, axis=0)
-    scaled = slopes / sizes
-    return np.sqrt(np.diag(np.linalg.inv(scaled.T @ scaled)) * variance) / sizes
+    with np.errstate(all="ignore"):  # a derivative of nothing, as far as float64 goes, leaves an error without end
+        scaled = slopes / sizes
+        errors = np.sqrt(np.diag(np.linalg.inv(scaled.T @ scaled)) * variance) / sizes
+    return np.where(np.isfinite(errors), errors, math.inf)
 
 
 def doubts(observed: np.ndarray, residuals: np.ndarray, intervals: Mapping[str, tuple[float, float]], *,
@@ -135,6 +137,8 @@ def intervals_of(problem: Problem, best: Any, *, exact: bool, rss: float, ends: 
         width = stats.t.ppf((1 + LEVEL) / 2, n - k)
         return {name: (float(x - width * error), float(x + width * error))
                 for name, x, error in zip(problem.names, best.x, errors, strict=True)}
+    if not np.isfinite(errors).all():
+        return dict.fromkeys(problem.names, (-math.inf, math.inf))
     ends = np.tile([-math.inf, math.inf], (k, 1)) if ends is None else ends
     return {name: profile(problem, best.x, number, error=errors[number], rss=rss, ends=tuple(ends[number]),
                           first=first, tolerance=tolerance) for number, name in enumerate(problem.names)}

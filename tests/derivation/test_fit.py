@@ -7,6 +7,7 @@ from scipy import optimize, stats
 from derivation.fitting.least_squares import fit
 from derivation.fitting.problem import problem
 from derivation.fitting.rivals import compare
+from derivation.record import closed_form
 from foundation.errors import UserError
 from foundation.fitting.least_squares import _chance_of_runs, aicc, weights
 
@@ -304,3 +305,32 @@ def test_derivatives_are_exact():
         slopes = problem("A*exp(-k*x)", {"x": X / size}, X, names=("A", "k")).slopes(np.array([2.0, 0.7 * size]))
         decay = np.exp(-0.7 * X)
         np.testing.assert_allclose(slopes, np.stack([decay, -2 * X / size * decay], axis=1), rtol=1e-14)
+
+
+FORMS = {"a*exp(b*x)": True, "a/(b+x)": True, "a*x**b": True, "exp(a*x)": True, "sqrt(a-x)": True, "log(a*x+b)": True,
+         "a*b*x": False, "a*exp(-(x+c)/t)": False, "a+b+c*x": False, "a*exp(b*x)+0*c": False}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("formula", FORMS)
+def test_any_data_and_start_give_numbers_or_words(formula, seed):
+    """Sizes from 1e-6 to 1e6, few points, missing ones, rows too short; what cannot be told apart is never fitted."""
+    random = np.random.default_rng([seed, len(formula)])
+    size, points = 10.0 ** random.integers(-6, 7), int(random.integers(1, 25))
+    x = np.sort(random.uniform(0, 5, points)) * size
+    y = random.uniform(-1, 1) * np.exp(-x / size) * 10.0 ** random.integers(-6, 7)
+    y += 10.0 ** random.integers(-12, 1) * random.standard_normal(points)
+    if random.random() < 0.2:
+        x[random.integers(points)] = (np.nan, np.inf, 0)[random.integers(3)]
+    if random.random() < 0.1:
+        y = y[:-1]
+    start = {name: 10.0 ** random.integers(-3, 4) for name in "abct" if name in closed_form.names(formula)}
+    try:
+        found = fit(formula, {"x": x}, y, start)
+    except UserError:
+        return
+    assert FORMS[formula], f"{found.values} for constants that cannot be told apart"
+    assert np.isfinite(list(found.values.values())).all() and found.rss < 1e100
+    assert not np.isnan(list(found.intervals.values())).any()
