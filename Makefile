@@ -6,27 +6,19 @@ PY     := $(VENV)/bin/python
 SETUP  := $(VENV)/.set-up
 FASHION := /usr/share/datasets/fashion-mnist
 
-.PHONY: demo test quick test-network test-biology lint check trace-check docs docs-index doctor data clean
+.PHONY: demo test quick lint check trace-check docs docs-index doctor data clean
 
 demo: $(SETUP)
 	$(PY) -m figures.demo
 
-# Two halves side by side, one core each, of about equal length: the compilers' tests go with the network's.
-# `python -m pytest` runs all of it in one process.
-NETWORK := tests/rmaat tests/test_real_data.py tests/figures tests/test_readme.py tests/astro_sim/test_backends.py
+# On two cores, a file at a time on each. `python -m pytest` runs all of it in one process.
+TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 test: $(SETUP)
-	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 --output-sync=target test-biology test-network
+	$(TESTS)
 
 # What is marked `slow` took more than half a second of one core, or three in all its cases.
 quick: $(SETUP)
-	@OMP_NUM_THREADS=1 $(MAKE) --no-print-directory -j2 --output-sync=target WHICH='-m "not slow"' \
-		test-biology test-network
-
-test-network:
-	$(PY) -m pytest $(WHICH) $(NETWORK)
-
-test-biology:
-	$(PY) -m pytest $(WHICH) tests $(NETWORK:%=--ignore=%)
+	$(TESTS) -m "not slow"
 
 lint: $(SETUP)
 	$(PY) -m ruff check
