@@ -1,6 +1,6 @@
 """Options that several verbs take, and how their text is read."""
 
-import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,5 +75,8 @@ def check_out(out: Path | None, force: bool, option: str = "--out") -> None:
     if out.exists() and not force:
         raise UserError(f"{option}: {out} already exists; choose another name, or give --force to replace it")
     parent = next(folder for folder in out.absolute().parents if folder.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise UserError(f"{option}: {parent} cannot be written to; choose another place")
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise UserError(f"{option}: {parent} cannot be written to ({error.strerror}); choose another place") from error
