@@ -9,6 +9,7 @@ backend is taken only where it is there, and saves much.
 
 import functools
 import hashlib
+import importlib
 import importlib.util
 import os
 import shutil
@@ -144,10 +145,15 @@ def _recording_bytes(plan: Plan) -> int:
 
 def marker(plan: Plan) -> Path:
     """A file beside Cython's compiled code that says that a plan's was compiled: Brian2 clears it with the rest."""
-    from brian2.codegen.runtime.cython_rt.extension_manager import get_cython_cache_dir
-
     said = repr((sorted(plan.model.texts(plan.options).items()), plan.method, plan.every > 1, plan.meta()["versions"]))
-    return Path(get_cython_cache_dir() or ".", f"astro_sim_{hashlib.sha256(said.encode()).hexdigest()[:24]}.lock")
+    return Path(_cache(), f"astro_sim_{hashlib.sha256(said.encode()).hexdigest()[:24]}.lock")
+
+
+def _cache() -> str:
+    """Where Cython's compiled code is kept."""
+    # its package has an attribute of the same name
+    place = importlib.import_module("brian2.codegen.runtime.cython_rt.extension_manager").get_cython_cache_dir()
+    return place or "."
 
 
 def note_compiled(plan: Plan) -> None:

@@ -12,8 +12,7 @@ def one_machine(monkeypatch, tmp_path):
     """A machine with a compiler, as quick as that of the constants, that has compiled nothing."""
     monkeypatch.setattr(backend_choice, "compiler", lambda: "g++")
     monkeypatch.setattr(backend_choice, "slowness", lambda: 1.0)
-    monkeypatch.setattr("brian2.codegen.runtime.cython_rt.extension_manager.get_cython_cache_dir",
-                        lambda: str(tmp_path))
+    monkeypatch.setattr(backend_choice, "_cache", lambda: str(tmp_path))
 
 
 def planned(seconds, n=1, **more):
