@@ -64,6 +64,13 @@ class Node:
     text: str
     parts: tuple["Node", ...] = ()
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((self.kind, self.text, self.parts))
+
     @functools.cached_property
     def names(self) -> frozenset[str]:
         """The names that it depends on."""
@@ -183,6 +190,14 @@ def function(arguments: Sequence[str], items: Iterable[tuple[str, Node]], return
     items: name -> tree, in the order in which they can be computed; opening: lines before them. rescue: on a number
     that cannot be computed `call` returns `_otherwise(arguments)`, a constant of the maker.
     """
+    return _function(tuple(arguments), tuple(items), tuple(returned), constants=tuple(constants),
+                     opening=tuple(opening), rescue=rescue)
+
+
+@functools.lru_cache(maxsize=256)
+def _function(arguments: tuple[str, ...], items: tuple[tuple[str, Node], ...], returned: tuple[str, ...], *,
+              constants: tuple[str, ...], opening: tuple[str, ...], rescue: bool) -> str:
+    """See `function`."""
     held, trees = set(constants), []
     for name, tree in items:
         trees.append((name, tree))

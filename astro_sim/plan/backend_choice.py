@@ -28,7 +28,8 @@ STAGES = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 3, "heun": 3, "mi
 # seconds: of an object a step, of an operation a step, of an operation on one element more
 NUMPY = (3.5e-5, 6e-7, 1.0e-9)
 COMPILED = {"cython": (1.5e-5, 0.0, 1.5e-9), "cpp": (1.0e-7, 0.0, 1.5e-9)}
-BUILD = {"numpy": (0.1, 0.08), "cython": (0.4, 3.0), "cpp": (1.0, 2.5)}  # seconds at all, and for each object
+BUILD = {"numpy": (0.05, 0.025), "cython": (0.5, 5.0), "cpp": (1.7, 1.6)}  # s at all, an object
+PAIRS_BUILT = 1.5     # objects more that a connection is built of
 SPIKING = 0.5         # of an object: what only acts in steps with spikes
 CACHED = 0.15         # seconds to load an object that was compiled before
 SMALL = 3.5e-7        # seconds of a product of two arrays of one number where the constants were measured
@@ -80,11 +81,12 @@ def slowness() -> float:
 def _cost(plan: Plan, backend: str) -> float:
     """Seconds on the machine of the constants."""
     objects, operations, on_elements = work(plan)
+    built = objects + PAIRS_BUILT * sum(_sends(plan, one) for one in plan.model.active_connections(plan.options))
     an_object, an_operation, more = NUMPY if backend == "numpy" else COMPILED[backend]
     at_all, each = BUILD[backend]
     if backend == "cython" and marker(plan).exists():
         each = CACHED
-    return at_all + each * objects + plan.steps * (an_object * objects + an_operation * operations
+    return at_all + each * built + plan.steps * (an_object * objects + an_operation * operations
                                                    + more * on_elements)
 
 
@@ -110,14 +112,18 @@ def _of_population(plan: Plan, population: Population) -> tuple[float, float, fl
 
 def _of_connection(plan: Plan, connection: Connection) -> tuple[float, float, float]:
     sizes = [plan.size(connection.source), plan.size(connection.target)]
-    sends = plan.model.population(connection.source).equations or plan.trains(connection.source)
-    if not min(sizes) or not sends:
+    if not min(sizes) or not _sends(plan, connection):
         return 0.0, 0.0, 0.0
     pairs = (PAIRS_EACH * max(sizes) if max(sizes) > MANY or connection.by_fft(plan.options)
              else len(connection.pairs(plan.options).source))
     operations = sum(operations_of(one.expression) + 2 for one in lines(connection.equations) if one.expression)
     objects = SPIKING * sum(map(bool, (connection.on_pre, connection.on_post))) + len(connection.filled())
     return float(objects), float(operations + 4 * objects), float(operations * pairs)
+
+
+def _sends(plan: Plan, connection: Connection) -> bool:
+    """Whether anything comes through a connection: a source of spikes without a protocol is silent."""
+    return bool(plan.model.population(connection.source).equations or plan.trains(connection.source))
 
 
 @functools.lru_cache(maxsize=4096)

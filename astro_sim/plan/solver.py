@@ -21,6 +21,7 @@ AUTO = "auto"
 BRIAN2, SCIPY = ("numpy", "cython", "cpp"), "scipy"
 # of a solver's step, relative and in the unit of the variable; docs/simulating.md has the errors that they give
 TOLERANCES = {"lsoda": (1e-13, 1e-15), "dop853": (1e-12, 1e-14), "bdf": (1e-8, 1e-11)}
+FEW, FINEST = 24, (3e-14, 1e-16)  # states that are not coupled, up to so many: there rounding is the only limit
 SOFT = (1e-10, 1e-12)  # where the sign of a difference is in the equations, which is then crossed over a width
 LEAST_RTOL = 3e-14   # below it rounding is larger
 WITH_JACOBIAN = 3000  # coupled states: beyond, an explicit solver is taken, which needs no Jacobian
@@ -104,13 +105,19 @@ def _adaptive(plan: Plan) -> str:
     connected = [one for one in plan.model.active_connections(plan.options) if one.filled()]
     if not connected:
         return "lsoda"
+    return "lsoda" if _states(plan) <= WITH_JACOBIAN else "dop853"
+
+
+def _states(plan: Plan) -> int:
     sizes = {p.name: plan.size(p.name) for p in plan.model.active_populations(plan.options)}
-    states = sum(sizes[population] for population, *_ in flow_of(plan.model, plan.options).states)
-    return "lsoda" if states <= WITH_JACOBIAN else "dop853"
+    return sum(sizes[population] for population, *_ in flow_of(plan.model, plan.options).states)
 
 
 def _tolerances(plan: Plan, method: str, *, rtol: Any, atol: Any) -> tuple[float, float]:
     found, defaults = [], TOLERANCES[method]
+    if method == "lsoda" and not any(one.filled() for one in plan.model.active_connections(plan.options)) and (
+            _states(plan) <= FEW):
+        defaults = FINEST
     if flow_of(plan.model, plan.options).soft:
         defaults = tuple(map(max, defaults, SOFT))
     for name, given, default in zip(("rtol", "atol"), (rtol, atol), defaults, strict=True):

@@ -7,7 +7,7 @@ from astro_sim import simulate
 from astro_sim.model import Input, Model, Observable, Population
 from astro_sim.parameter import Parameter
 from astro_sim.plan import plan_of, prepare
-from astro_sim.plan.solver import TOLERANCES
+from astro_sim.plan.solver import FINEST
 from astro_sim.run.ode import solve
 from astro_sim.run.ode.courses import borders, stretch
 from astro_sim.run.ode.rates import one_by_one, rates_of, vectorised
@@ -190,7 +190,7 @@ def test_many_dense_corners_are_cut_by_steps():
 
 def test_meta_and_hash_say_which():
     plan = prepare("li_rinzel", duration="1 s")
-    assert plan.meta()["solver"] == {"method": "lsoda", "rtol": TOLERANCES["lsoda"][0], "atol": TOLERANCES["lsoda"][1],
+    assert plan.meta()["solver"] == {"method": "lsoda", "rtol": FINEST[0], "atol": FINEST[1],
                                      "dt_s": 1e-3, "steps": 1000, "duration_s": 1.0, "record_every": 1,
                                      "backend": "scipy"}
     assert "scipy" in plan.meta()["versions"]

@@ -12,13 +12,14 @@ from scipy import integrate
 from astro_sim.plan import Plan
 from astro_sim.protocols.course import seeing_step
 from astro_sim.run.ode.courses import SNAP, Stretch, borders, stretch
-from astro_sim.run.ode.rates import rates_of
+from astro_sim.run.ode.rates import is_plain, rates_of
 from astro_sim.run.ode.system import System
 from foundation.shapes import Array, Float
 
 AT_ONCE = 256        # states: up to so many scipy's loop in C is taken, beyond it one that can be stopped at any step
 PIECE = 1 << 22      # numbers of a piece of records that is in memory at a time
 MOST_STEPS = 200_000  # between two records
+PLAIN_STEP = 30      # recording intervals: the longest step of a few elements, whose rounding errors add up less
 _ONE_AT_A_TIME = threading.Lock()  # LSODA keeps its state in one place a process, in some versions of scipy
 Rates = Callable[[Float[Array, "state"], float], object]
 
@@ -65,10 +66,12 @@ def _tolerances(plan: Plan, system: System) -> dict:
     return {"rtol": plan.rtol, "atol": plan.atol * system.scales()}
 
 
-def _longest(plan: Plan, inputs: dict[tuple[str, str], Stretch]) -> float | None:
-    """The longest step (s) where a smooth input might be stepped over."""
+def _longest(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch]) -> float | None:
+    """The longest step (s): where a smooth input might be stepped over, and for a few elements; None: any."""
     smooth = [plan.inputs[key] for key, course in inputs.items() if course.kind == "smooth"]
-    return min((seeing_step(course, plan.dt, plan.steps) for course in smooth), default=None)
+    if smooth:
+        return min(seeing_step(course, plan.dt, plan.steps) for course in smooth)
+    return PLAIN_STEP * plan.every * plan.dt if is_plain(system) else None
 
 
 def _at_once(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch], *, y: Float[Array, "state"],
@@ -88,7 +91,7 @@ def _at_once(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch],
         grid = np.concatenate([[now], np.where(part <= now + SNAP * plan.duration, now, part), [end]])
         with _ONE_AT_A_TIME, warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
             found, told = integrate.odeint(rates, y, grid, full_output=True, mxstep=MOST_STEPS, **bands,
-                                           hmax=_longest(plan, inputs) or 0.0, **_tolerances(plan, system))
+                                           hmax=_longest(plan, system, inputs) or 0.0, **_tolerances(plan, system))
         if told["message"] != "Integration successful.":  # it does not tell where: step by step one sees
             reached = y
             for row in _by_steps(plan, system, inputs, y=y, span=(now, end), times=part, tick=tick):
@@ -105,7 +108,7 @@ def _by_steps(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch]
               span: tuple[float, float], times: Float[Array, "time"], tick: Callable[[float], None]) -> Iterator[tuple]:
     """The same, step by step: records between two steps are read off the solver's own polynomials."""
     rates = rates_of(system, inputs)
-    solver = _solver(plan, system, lambda t, now: rates(now, t), y=y, span=span, longest=_longest(plan, inputs))
+    solver = _solver(plan, system, lambda t, now: rates(now, t), y=y, span=span, longest=_longest(plan, system, inputs))
     rows, at, kept = max(1, PIECE // max(1, system.count)), 0, [np.empty((0, system.count))]
     first = 0
     while solver.status == "running":

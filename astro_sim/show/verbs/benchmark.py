@@ -16,6 +16,8 @@ def run_benchmark(
         "100,1000,10000,100000,1000000"),
     repetitions: Annotated[int, typer.Option(help="Repetitions of each comparison.")] = 5,
     backend: Annotated[str, typer.Option(help="numpy, cython, or both, separated by a comma.")] = "numpy,cython",
+    everyday: Annotated[bool, typer.Option("--everyday", help="Only the table of everyday work: one cell, a fit, "
+                                           "periods, an analysis, the choice of backend.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the result as JSON to this file.")] = None,
     force: Force = False,
     as_json: Json = False,
@@ -26,6 +28,13 @@ def run_benchmark(
 
     if out is not None:
         check_out(out, force)
+    if everyday:
+        from astro_sim.benchmark import everyday as daily
+
+        rows = daily.everyday()
+        if out is not None:
+            write_text(out, json.dumps(rows, indent=1, allow_nan=False) + "\n")
+        return print_json({"everyday": rows}) if as_json else print(daily.text(rows))
     try:
         numbers = [int(part) for part in sizes.split(",")]
     except ValueError as error:
