@@ -40,27 +40,33 @@ def spline_slopes(time: Course, values: Course) -> Course:
 
 def monotone_slopes(time: Course, values: Course, k: At) -> Float[Array, "interval"]:
     """Slopes at records k of the monotone cubic of Fritsch and Butland, which does not overshoot at jumps."""
+    return np.array([_monotone_slope(time, values, one) for one in k.tolist()])
+
+
+def _monotone_slope(time: Course, values: Course, k: int) -> float:
+    """That at one record: a mean of the slopes on both sides, weighted by the lengths of the steps; 0 at a turn."""
     last = len(time) - 1
     if last < 2:
-        return np.full(len(k), (values[last] - values[0]) / (time[last] - time[0]))
-    inner = np.clip(k, 1, last - 1)
-    before, after = time[inner] - time[inner - 1], time[inner + 1] - time[inner]
-    p, q = (values[inner] - values[inner - 1]) / before, (values[inner + 1] - values[inner]) / after
-    weight, other = 2 * after + before, after + 2 * before
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = (weight + other) / (weight / p + other / q)
-    slopes = np.where(p * q > 0, mean, 0.0)
-    for end, near, far, a, b in ((k == 0, p, q, before, after), (k == last, q, p, after, before)):
-        if end.any():
-            slopes = np.where(end, _end_slope(near, far, a, b), slopes)
-    return slopes
+        return float((values[last] - values[0]) / (time[last] - time[0]))
+    inner = min(max(k, 1), last - 1)
+    x, y, z = time[inner - 1:inner + 2].tolist()
+    u, v, w = values[inner - 1:inner + 2].tolist()
+    before, after, p, q = y - x, z - y, (v - u) / (y - x), (w - v) / (z - y)
+    if k == 0:
+        return _end_slope(p, q, before, after)
+    if k == last:
+        return _end_slope(q, p, after, before)
+    if p * q <= 0:
+        return 0.0
+    return 3 * (before + after) / ((2 * after + before) / p + (after + 2 * before) / q)
 
 
-def _end_slope(near: Array, far: Array, a: Array, b: Array) -> Array:
+def _end_slope(near: float, far: float, a: float, b: float) -> float:
     """That of a parabola through three records, bent back where it would overshoot."""
     slope = ((2 * a + b) * near - a * far) / (a + b)
-    slope = np.where(np.sign(slope) != np.sign(near), 0.0, slope)
-    return np.where((np.sign(near) != np.sign(far)) & (np.abs(slope) > 3 * np.abs(near)), 3 * near, slope)
+    if slope * near <= 0:
+        return 0.0
+    return 3 * near if near * far < 0 and abs(slope) > 3 * abs(near) else slope
 
 
 def sides(values: Course) -> tuple[At, Array]:
@@ -93,23 +99,30 @@ def passes_of_monotone(time: Course, values: Course) -> tuple[Float[Array, "pass
 
 def _roots(time: Course, values: Course, k: At, *, at: Float[Array, "interval"], end: Float[Array, "interval"]
            ) -> Float[Array, "interval"]:
-    """Where the cubics on intervals k, of these slopes at their ends, pass zero: Newton's rule, kept by bisection."""
+    """Where the cubics on intervals k, of these slopes at their ends, pass zero."""
     step = time[k + 1] - time[k]
-    y, z, p, q = values[k], values[k + 1], at * step, end * step
+    cubics = zip(values[k].tolist(), values[k + 1].tolist(), (at * step).tolist(), (end * step).tolist(), strict=True)
+    return time[k] + step * np.array([_root(*cubic) for cubic in cubics])
+
+
+def _root(y: float, z: float, p: float, q: float) -> float:
+    """The share of an interval after which a cubic from y to z, of slopes p and q, is zero: Newton, kept by bisection.
+    """
     a, b = 2 * (y - z) + p + q, 3 * (z - y) - 2 * p - q
-    low, high = np.zeros(len(k)), np.ones(len(k))
-    u = y / (y - z)
+    low, high, u = 0.0, 1.0, y / (y - z)
     for _ in range(ITERATIONS):
         found = ((a * u + b) * u + p) * u + y
-        same = (found > 0) == (y > 0)
-        low, high = np.where(same, u, low), np.where(same, high, u)
+        if (found > 0) == (y > 0):
+            low = u
+        else:
+            high = u
         slope = (3 * a * u + 2 * b) * u + p
-        new = u - found / np.where(slope == 0, np.inf, slope)
-        new = np.where((new >= low) & (new <= high), new, (low + high) / 2)
-        moved, u = np.abs(new - u).max(), new
-        if moved <= 1e-15:  # of an interval
-            break
-    return time[k] + u * step
+        new = u - found / slope if slope else (low + high) / 2
+        new = new if low <= new <= high else (low + high) / 2
+        if abs(new - u) <= 1e-15:  # of the interval
+            return new
+        u = new
+    return u
 
 
 @functools.cache

@@ -45,8 +45,8 @@ def period(recording: Recording, variable: str, element: int = 0, *, after: floa
     Errors: `UserError` where there is no sustained oscillation, in the words of `oscillation`.
     """
     time, values = _settled(recording, variable, element, after=_start(recording, after))
-    times, _ = _oscillating(variable, time, values)
-    return float(np.diff(measures.marks(time, values, times)).mean())
+    times, _, through = _oscillating(variable, time, values)
+    return float(np.diff(measures.marks(time, values, times, through=through)).mean())
 
 
 def amplitude(recording: Recording, variable: str, element: int = 0, *,
@@ -121,8 +121,7 @@ def oscillation(recording: Recording, variable: str, element: int = 0, *,
     """
     start = _start(recording, after)
     time, values = _settled(recording, variable, element, after=start)
-    times, heights = _oscillating(variable, time, values)
-    through = measures.rises(time, values)
+    times, heights, through = _oscillating(variable, time, values)
     intervals = np.diff(measures.marks(time, values, times, through=through))
     low, high = amplitude(recording, variable, element, after=start)
     return Oscillation(float(intervals.mean()), float(intervals.std()), low, high, measures.duty(time, values, times),
@@ -130,13 +129,14 @@ def oscillation(recording: Recording, variable: str, element: int = 0, *,
                        tuple(map(float, through)))
 
 
-def _oscillating(variable: str, time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Times and heights of the peaks of a sustained oscillation; `UserError` says why there is none."""
+def _oscillating(variable: str, time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times and heights of the peaks of a sustained oscillation, and its rises; `UserError` says why there is none."""
     times, heights = measures.peaks(time, values)
-    why_not = measures.no_oscillation(time, values, times)
+    through = measures.rises(time, values) if len(times) > 1 else np.empty(0)
+    why_not = measures.no_oscillation(time, values, times, through=through)
     if why_not:
         raise UserError(f"no oscillation: {variable} {why_not}; simulate longer, or look at another part")
-    return times, heights
+    return times, heights, through
 
 
 def _start(recording: Recording, after: float | str | None) -> float:

@@ -48,8 +48,12 @@ def turning(time: Course, values: Course, k: int) -> tuple[float, float]:
     return turn(time, values, k)
 
 
-def no_oscillation(time: Course, values: Course, times: Peaks) -> str | None:
-    """Why there is no sustained oscillation with peaks at `times`, in words; None where there is one."""
+def no_oscillation(time: Course, values: Course, times: Peaks, *, through: Float[Array, "rise"] | None = None
+                   ) -> str | None:
+    """Why there is no sustained oscillation with peaks at `times`, in words; None where there is one.
+
+    through: its rises through the middle, where they are known.
+    """
     if flat(values):
         return f"stays at {values[-1]:.6g}"
     if len(times) < 2:
@@ -59,7 +63,7 @@ def no_oscillation(time: Course, values: Course, times: Peaks) -> str | None:
         return f"dies out: its swings fall from {swings[0]:.6g} to {swings[-1]:.6g}"
     if time[-1] - times[-1] > SILENT * np.diff(times).max():
         return f"is over: its last peak is at {times[-1]:.6g} s, {time[-1] - times[-1]:.3g} s before the end"
-    intervals = np.diff(marks(time, values, times))
+    intervals = np.diff(marks(time, values, times, through=through))
     if len(intervals) > 2 and intervals.std() > IRREGULAR * intervals.mean():
         return f"is irregular: {intervals.mean():.3g} +- {intervals.std():.2g} s from rise to rise, which is no period"
     return None

@@ -1,4 +1,4 @@
-"""What everyday work costs: one cell, a fit, a row of periods, an analysis, a choice of backend. Ratios where there are.
+"""What everyday work costs: one cell, a fit, a row of periods, an analysis, a choice of backend.
 
 Seconds are the processor's, the fewest of several turns; everything is warm, as in the second run of a session.
 """
