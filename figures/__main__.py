@@ -28,6 +28,7 @@ FIGURES = {
     "uncertainty": ("figures.fig_uncertainty", "retention and kernel: bands of draws, published sets", False),
     "raster": ("figures.fig_raster", "spikes of a network, calcium of its astrocytes, receptors bound", False),
     "synapse_map": ("figures.fig_synapse_map", "which astrocyte each synapse belongs to", False),
+    "graphs": ("figures.fig_graphs", "gap junctions as graphs: who is joined, how many links", False),
     "algorithms": ("figures.fig_algorithms", "memory and time of a step by gradient algorithm, from results/", False),
     "training": ("figures.fig_training", "loss and accuracy of a training run", True),
 }

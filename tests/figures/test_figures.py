@@ -21,7 +21,7 @@ PURE_NUMBERS = {  # counts, shares and ratios: words alone
     "postsynaptic neuron", "neuron", "synapses", "h", "IP3 receptors not inactivated by calcium",
     "time of a step, AMRB over the other", "distance of two tokens", "coupling", "coupling r",
     "strength after 60 pairs over before", "short-term state p_s", "long-term state p_l", "receptors bound,\nmean",
-    "efficacy rho = p_l", "resources released by a spike"}
+    "efficacy rho = p_l", "resources released by a spike", "links of an astrocyte", "share of the astrocytes"}
 NAMED_ONE_BY_ONE = ("architecture", "trace_matrix")  # boxes, rows and columns say themselves what they are
 DRAWN = [name for name, (_, _, needs_run) in FIGURES.items() if not needs_run]
 
@@ -58,6 +58,14 @@ def test_retention_shows_three_curves_that_agree(drawn):
     at = np.interp(recorded[:, 0], closed[:, 0], closed[:, 1])
     np.testing.assert_allclose(recorded[:, 1], at, atol=2e-3)  # the first cycle's transient
     np.testing.assert_allclose(buffer[:, 1], at, atol=1e-4)  # the closed form is drawn at 100 points
+
+
+def test_graphs_have_the_links_that_are_drawn(drawn):
+    *sheets, degrees = drawn["graphs"].axes
+    for sheet, curve in zip(sheets, degrees.lines, strict=True):
+        count, share = curve.get_xydata().T
+        assert len(sheet.lines) == int(sheet.get_title().split(": ")[1].split()[0]) > 100
+        assert share.sum() == pytest.approx(1) and (count * share).sum() == pytest.approx(len(sheet.lines) / 50)
 
 
 def test_retention_of_every_length_has_one_ratio_and_sums_to_one(drawn, sources):
