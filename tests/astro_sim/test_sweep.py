@@ -75,7 +75,7 @@ def test_a_stopped_sweep_goes_on_and_damage_is_made_good(tmp_path):
 @pytest.mark.slow
 def test_the_outcome_is_a_table_a_picture_and_frames(tmp_path):
     points = grid({"K_P": ["0.05 umolar", "0.1 umolar"], "input.ip3": ["0.3 umolar"]}, **COMMON)
-    bad = {**COMMON, "duration": "60 s", "dt": "5 s"}
+    bad = {**COMMON, "duration": "60 s", "dt": "5 s", "method": "rk4"}
     outcome = sweep([*points, bad], tmp_path, executor=Here())
     assert [row["K_P"] for row in outcome.varied.values()] == ["0.05 umolar", "0.1 umolar", None]
     rows = outcome.table().rows
@@ -100,7 +100,7 @@ def test_an_outcome_says_what_cannot_be_put_side_by_side(tmp_path):
     outcome = sweep([COMMON, {**COMMON, "duration": "2 s"}], tmp_path, executor=Here())
     with pytest.raises(UserError, match="other times or elements"):
         outcome.to_xarray()
-    nothing = sweep([{**COMMON, "duration": "60 s", "dt": "5 s"}], tmp_path / "bad", executor=Here())
+    nothing = sweep([{**COMMON, "duration": "60 s", "dt": "5 s", "method": "rk4"}], tmp_path / "bad", executor=Here())
     for use in (nothing.plot, nothing.to_xarray):
         with pytest.raises(UserError, match="no point was recorded"):
             use()
@@ -116,7 +116,7 @@ def test_shards_are_all_of_it_and_disjoint(tmp_path):
 
 @pytest.mark.slow
 def test_a_point_that_fails_is_recorded_and_the_rest_runs(tmp_path):
-    bad = {**COMMON, "duration": "60 s", "dt": "5 s"}  # too large a step: found after the run
+    bad = {**COMMON, "duration": "60 s", "dt": "5 s", "method": "rk4"}  # too large a step: found after the run
     outcome = sweep([*POINTS[:2], bad], tmp_path, executor=Here())
     assert len(outcome.done) == 2
     assert list(outcome.failed) == [name_of(bad)]
@@ -256,7 +256,7 @@ def test_a_dask_cluster_of_two_workers(tmp_path):
     distributed = pytest.importorskip("distributed")
     with (distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
           distributed.Client(cluster) as client):
-        bad = {**COMMON, "duration": "60 s", "dt": "5 s"}
+        bad = {**COMMON, "duration": "60 s", "dt": "5 s", "method": "rk4"}
         outcome = sweep([*POINTS[:3], bad], tmp_path, executor=client.get_executor(pure=False))
     assert {path.name for path in outcome.done} == {f"{name_of(point)}.nc" for point in POINTS[:3]}
     assert list(outcome.failed) == [name_of(bad)]

@@ -126,7 +126,7 @@ def test_what_cannot_be_asked_is_said(outcome):
 def test_the_index_says_which_file_holds_which_values(tmp_path):
     common = {"model": "li_rinzel", "duration": "1 s", "dt": "20 ms"}
     points = grid({"K_P": ["50 nmolar"], "input.ip3": ["0.3 umolar"]}, **common)
-    bad = {**common, "duration": "60 s", "dt": "5 s"}
+    bad = {**common, "duration": "60 s", "dt": "5 s", "method": "rk4"}
     outcome = sweep([*points, bad], tmp_path)
     with open(tmp_path / "index.csv", newline="") as stream:
         first, second = csv.DictReader(stream)
@@ -148,7 +148,7 @@ def test_the_verb_measures_draws_and_ends_with_1_where_a_point_failed(astro_sim,
     words = ("sweep", "li_rinzel", "--duration", "40 s", "--out", "s", "--measure", "period(C)")
     code, out, _ = astro_sim(*words, "--dt", "20 ms", "--vary", "input.ip3=0.3 umolar,0.5 umolar", "--picture", "p.png")
     assert code == 0 and "no value" in out and "period(C) (s)" in out and (tmp_path / "p.png").stat().st_size > 1000
-    code, out, _ = astro_sim(*words, "--dt", "5 s", "--vary", "input.ip3=0.3 umolar,0.5 umolar")
+    code, out, _ = astro_sim(*words, "--dt", "5 s", "--method", "rk4", "--vary", "input.ip3=0.3 umolar,0.5 umolar")
     assert code == 1 and "2 failed" in out and out.count("too large") >= 2
     code, _, said = astro_sim(*words[:6], "--vary", "seed=1", "--picture", "p.png")
     assert code == 2 and "--measure" in said
