@@ -72,8 +72,8 @@ def gaps(F_ex: float, source: str = _ST) -> dict[str, Parameter]:
     }  # fmt: skip
 
 
-AM = {**CALCIUM_AM, **clamped(0.2), **degradation(_DP, 0.02, 0.1, 0.04, 0.7, 2.0), **gaps(0.0)}
-FM = {**CALCIUM_FM, **clamped(0.5), **degradation(_DP, 0.05, 0.1, 0.05, 0.7, 2.0), **gaps(0.0)}
+AM = {**CALCIUM_AM, **clamped(0.2), **degradation(_DP, 0.02, 0.1, 0.04, 0.7, 2.0), **gaps(0.0, _HERE)}
+FM = {**CALCIUM_FM, **clamped(0.5), **degradation(_DP, 0.05, 0.1, 0.05, 0.7, 2.0), **gaps(0.0, _HERE)}
 # the ring of Stimberg2019 (figure 5) has no glutamate, so that the production of DePitta2009 is zero in it
 RING = {**calcium_of_stimberg(0.05), **clamped(0.2), **degradation(_ST, 0.6, 0.1, 0.05, 0.7, 4.5), **gaps(0.09)}
 

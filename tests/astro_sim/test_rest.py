@@ -22,7 +22,7 @@ from astro_sim.parameter import Parameter, unit
 from astro_sim.plan import prepare
 from astro_sim.run.simulation import simulate
 
-SECONDS, LONG, MICROMOLAR = 300.0, 400.0, 1e-3  # LONG: many periods
+SECONDS, LONG, MICROMOLAR = 300.0, 200.0, 1e-3  # LONG: several periods
 SMALL = {"n_columns": 2, "n_rows": 1, "n_excitatory": 3, "n_inhibitory": 2, "p_excitatory": 0.7, "p_inhibitory": 0.6,
          "wiring_seed": 3, "idle_astrocytes": "allowed", "n_pre": 2, "n_post": 2}
 # a steady state that is left by the least push is one all the same: nothing pushes here
