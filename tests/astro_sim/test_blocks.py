@@ -29,7 +29,7 @@ def cut(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "given", "in_blocks"), [
-    ("astrocyte_network:AM", {"options": {**SHEET, "coupling_scheme": "extrapolated"},
+    ("astrocyte_network:AM", {"options": {**SHEET, "coupling_scheme": "extrapolated"}, "method": "rk4",
                               "protocol": ["ramp:input=glutamate,times=0s+1s,values=0uM+3uM",
                                            "constant:input=ip3_flux,value=1 umolar/second,elements=3"]},
      {"astrocyte_stateupdater", "astrocyte_subexpression_update", "astrocyte_J_coupling_middle"}),
