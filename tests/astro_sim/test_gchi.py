@@ -102,7 +102,7 @@ def test_a_source_of_ip3_outside_agrees_with_an_independent_solution():
 def test_order_of_convergence():
     errors, steps = [], (0.1, 0.05, 0.025)
     for dt in steps:
-        recording = simulate("gchi", duration="10 s", dt=dt)
+        recording = simulate("gchi", duration="10 s", dt=dt, method="rk4")
         errors.append(np.abs(recording["C"].values[:, 0] - independent(clamped("AM", 2.0), recording.time)[:, 0]).max())
     assert np.polyfit(np.log(steps), np.log(errors), 1)[0] == pytest.approx(4, abs=0.15), errors
 
