@@ -21,6 +21,7 @@ NUMBER = 8               # bytes of a float64
 BASE = 240 * 2**20       # Python with NumPy, SciPy, SymPy, Brian2 and xarray
 COPIES = 2               # of the recording: Brian2's monitor and the numbers divided by their units
 LINE_ARRAYS = 3          # arrays an ODE line or subexpression of a population: its value, what an updater holds besides
+SOLVER_ARRAYS = 40       # arrays a state of a solver with error control: its past, stages, bands of the Jacobian
 PAIR_BYTES = 60          # indices of a pair on both sides, as given and as Brian2 keeps them
 STREAM_ABOVE = 256 * 2**20  # a larger recording goes to disk in pieces where the backend can
 PIECE = 32 * 2**20       # of a streamed recording that is in memory at a time
@@ -61,10 +62,14 @@ def recorded_elements(plan: Plan) -> int:
 
 
 def _state(plan: Plan) -> int:
-    """Bytes of what Brian2 computes with."""
+    """Bytes of what Brian2, or a solver with error control, computes with."""
     total = 0
     for population in plan.model.active_populations(plan.options):
         total += plan.size(population.name) * (LINE_ARRAYS * len(lines(population.equations)) + 2) * NUMBER
+        if plan.adaptive:
+            odes = sum(line.kind == "ode" for line in lines(population.equations))
+            total += SOLVER_ARRAYS * odes * plan.size(population.name) * NUMBER
+            continue
         courses = list(plan.courses(population.name).values())
         total += table_numbers(courses, plan.steps, cut_shape(plan, population.name)) * NUMBER
     for connection in plan.model.active_connections(plan.options):

@@ -1,4 +1,4 @@
-"""Is the step short enough? The same run at half the step, and how far the two are apart."""
+"""Is the step short enough, or the tolerance small enough? The same run at another, and how far the two are apart."""
 
 import dataclasses
 
@@ -8,6 +8,8 @@ from astro_sim.plan import Plan
 from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import run
 from foundation.errors import UserError
+
+COARSER = 100  # times the tolerance
 
 
 def refuse_noise(plan: Plan) -> None:
@@ -23,10 +25,11 @@ def check_step(plan: Plan, recording: Recording, *, progress: bool = False) -> d
     `largest` is the largest difference at any record and element, `relative` is that over the variable's range there
     (its size where it does not move), `at_s` its time. For a method of order p the error of the recording itself is
     2^p/(2^p - 1) times the difference: 4/3 of it where coupling or method are of second order, twice at first.
-    Errors: as of `refuse_noise`.
+    With error control the other run has `COARSER` times the tolerance, so that its error, not that of the recording, is
+    what the two differ by. Errors: as of `refuse_noise`.
     """
     refuse_noise(plan)
-    finer = run(dataclasses.replace(plan, dt=plan.dt / 2, every=plan.every * 2), progress=progress)
+    finer = run(_other(plan), progress=progress)
     found, count = {}, min(len(recording.time), len(finer.time))
     for name, series in recording.variables.items():
         apart = np.abs(series.values[:count] - finer[name].values[:count])
@@ -37,9 +40,17 @@ def check_step(plan: Plan, recording: Recording, *, progress: bool = False) -> d
     return found
 
 
-def text(found: dict, dt: float) -> str:
-    """The comparison in lines; dt in seconds."""
-    lines = [f"against dt = {dt / 2:g} s:"]
+def _other(plan: Plan) -> Plan:
+    """The plan that a recording is held against."""
+    if plan.adaptive:
+        return dataclasses.replace(plan, rtol=min(0.1, COARSER * plan.rtol), atol=COARSER * plan.atol)
+    return dataclasses.replace(plan, dt=plan.dt / 2, every=plan.every * 2)
+
+
+def text(found: dict, plan: Plan) -> str:
+    """The comparison in lines."""
+    other = _other(plan)
+    lines = [f"against rtol = {other.rtol:g}:" if plan.adaptive else f"against dt = {other.dt:g} s:"]
     for name, row in found.items():
         unit = "" if row["unit"] == "1" else f" {row['unit']}"
         lines.append(f"  {name}: differs by at most {row['largest']:.3g}{unit}, {row['relative']:.2g} of its range, at "

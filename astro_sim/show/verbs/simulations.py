@@ -116,7 +116,7 @@ def _run(planned: "Plan", out: Path, limits: dict, *, streamed: bool, check_dt: 
     if as_json:
         return print_json(summary)
     print(describe.summary_text(summary))
-    return print(half_step.text(summary["check_dt"], planned.dt)) if check_dt else None
+    return print(half_step.text(summary["check_dt"], planned)) if check_dt else None
 
 
 def _recorded(planned: "Plan", out: Path, limits: dict, *, streamed: bool, progress: bool
