@@ -58,8 +58,8 @@ def test_noise_is_refused_before_the_run(tmp_path, astro_sim):
 
 @pytest.mark.slow
 def test_the_flag(tmp_path):
-    words = ["run", "li_rinzel", "--duration", "2 s", "--dt", "20 ms", "--check-dt", "--json", "--method", "rk4", "--out",
-             str(tmp_path / "c.nc")]
+    words = ["run", "li_rinzel", "--duration", "2 s", "--dt", "20 ms", "--check-dt", "--json", "--method", "rk4",
+             "--out", str(tmp_path / "c.nc")]
     done = subprocess.run([sys.executable, "-m", "astro_sim", *words], capture_output=True, text=True, check=True,
                           cwd=ROOT)
     row = json.loads(done.stdout)["check_dt"]["C"]
