@@ -50,8 +50,9 @@ class Sum:
 class Flow:
     """`states` as (population, name, tree of its rate); `items`, as (name, population, tree or sums) in their order.
 
-    `soft`: whether the sign of a difference is in it, which is then crossed over `WIDTH` of its parts' sizes: where two
-    values stay together rates would jump, and no step would be short enough. `jumps`: what else makes rates jump.
+    `soft`: whether rates bend sharply where two values meet, as elements that are alike do all the time: a clip or an
+    amount in a sum, or the sign of a difference. That is crossed over `WIDTH` of its parts' sizes: where two values
+    stay together rates would jump, and no step would be short enough. `jumps`: what else makes rates jump.
     Names of inputs in the trees are `input_name`s; N, i of a population `own_name`s.
     """
 
@@ -141,7 +142,9 @@ def _ordered(populations: tuple, connections: tuple, inputs: tuple) -> Flow:
     table = {name: (where, _softened(made, plain) if isinstance(made, Node) else
                     tuple(replace(one, whole=_softened(one.whole, plain)) for one in made))
              for name, (where, made) in table.items()}
-    soft = any(WIDTH in tree.names for tree in (*(tree for *_, tree in states), *_trees(table)))
+    in_sums = [one.whole for _, made in table.values() if not isinstance(made, Node) for one in made]
+    soft = (any(WIDTH in tree.names for tree in (*(tree for *_, tree in states), *_trees(table)))
+            or any(_jump(tree, {"clip", "abs"}) for tree in in_sums))
     left = next((_jump(tree, {"sign"}) for tree in (*(tree for *_, tree in states), *_trees(table))
                  if _jump(tree, {"sign"})), "")
     return Flow(soft, next(filter(None, jumps), left), tuple(states),

@@ -22,7 +22,7 @@ BRIAN2, SCIPY = ("numpy", "cython", "cpp"), "scipy"
 # of a solver's step, relative and in the unit of the variable; docs/simulating.md has the errors that they give
 TOLERANCES = {"lsoda": (1e-13, 1e-15), "dop853": (1e-12, 1e-14), "bdf": (1e-8, 1e-11)}
 FEW, FINEST = 24, (3e-14, 1e-16)  # states that are not coupled, up to so many: there rounding is the only limit
-SOFT = (1e-10, 1e-12)  # where the sign of a difference is in the equations, which is then crossed over a width
+SOFT = (1e-10, 1e-12)  # where rates bend sharply as elements meet: finer tolerances cost steps, and gain nothing
 LEAST_RTOL = 3e-14   # below it rounding is larger
 WITH_JACOBIAN = 3000  # coupled states: beyond, an explicit solver is taken, which needs no Jacobian
 MANY_CORNERS, STEPS_A_CORNER = 1000, 20  # so many, and so dense: steps cut at them are cheaper than starting anew
