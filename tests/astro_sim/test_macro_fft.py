@@ -78,7 +78,7 @@ def test_neighbours_of_many_are_found_without_their_distances():
     degree = np.bincount(found.target).reshape(300, 400)
     assert (degree[1:-1, 1:-1] == 4).all() and (degree[0, 1:-1] == 3).all() and degree[0, 0] == 2
     recording = simulate("macro", "constant:input=d,value=0.3,elements=60200", options=chosen, parameters={"D": "0.1"},
-                         duration="20 ms", dt="10 ms", record_every="20 ms")
+                         duration="20 ms", dt="10 ms", record_every="20 ms", method="rk4")
     p_s = recording["p_s"].values[-1]
     # of two steps the first excites the driven process, the second its neighbours; all others are alike
     reached = np.flatnonzero(np.abs(p_s - p_s[0]) > 1e-12 * p_s[0])
@@ -121,7 +121,7 @@ STEPS = (0.02, 0.01, 0.005)
 @functools.cache
 def last_states(dt, scheme, **more):
     recording = simulate("macro", "constant:input=b_pre,value=1", duration="0.8 s", dt=dt,
-                         options={"coupling_scheme": scheme, **more}, parameters={"w_back": "0.3"})
+                         options={"coupling_scheme": scheme, **more}, parameters={"w_back": "0.3"}, method="rk4")
     assert recording.meta["solver"]["coupling_order"] == {"held": 1, "extrapolated": 2}[scheme]
     return np.concatenate([recording[name].values[-1] for name in STATES])
 
@@ -150,7 +150,7 @@ def test_gap_junctions_have_the_order_of_their_scheme(scheme, order):
     for dt in (0.08, 0.04, 0.02):
         recording = simulate("astrocyte_network:AM", initial={"I": ([1.4, 0.3, 0.9, 0.6], "uM")}, duration="2.4 s",
                              dt=dt, options={"layout": "line", "n_columns": 4, "gaps": "linear",
-                                             "coupling_scheme": scheme})
+                                             "coupling_scheme": scheme}, method="rk4")
         last.append(np.concatenate([recording[name].values[-1] for name in ("C", "h", "I")]))
     halvings = np.abs(np.diff(last, axis=0)).max(axis=1)
     assert np.log2(halvings[0] / halvings[1]) == pytest.approx(order, abs=0.2), halvings
