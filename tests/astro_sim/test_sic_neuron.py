@@ -80,6 +80,7 @@ def test_below_its_threshold_a_neuron_follows_its_equations(excited):
     assert np.ptp(wanted[:, 3]) > 5
 
 
+@pytest.mark.slow
 def test_the_current_is_the_logarithm_of_calcium_above_the_threshold(excited):
     wanted = [currents(c, 40.0) / 1000 for c in excited["C"].values[:, 0]]
     assert min(wanted) > 0.1
