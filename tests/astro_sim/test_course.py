@@ -92,7 +92,7 @@ def test_above_the_hopf_point_nothing_oscillates(level, said):
         assert (said in told) if said else 5 < told < 15
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-3, 3), min_size=5, max_size=60), st.floats(-9, 9))
 def test_period_and_oscillation_judge_alike(values, drift):
     both(np.array(values) + drift * np.arange(len(values)))

@@ -33,6 +33,7 @@ def alone():
     return [simulate(WALK, seed=seed, **RUN) for seed in (3, 5, 6, 7)]
 
 
+@pytest.mark.slow
 def test_mean_and_spread_are_those_of_the_members(found, alone):
     values = np.stack([one["v"].values for one in alone])
     assert found.seeds == (3, 5, 6, 7) and found.hashes == tuple(one.hash for one in alone)
@@ -43,6 +44,7 @@ def test_mean_and_spread_are_those_of_the_members(found, alone):
     assert "spread over 4 seeds" in data["v_spread"].attrs["long_name"]
 
 
+@pytest.mark.slow
 def test_events_are_counted_in_each_member(found, alone):
     wanted = [analysis.detect(one, "v>0.5").statistics() for one in alone]
     assert list(found.events["v>0.5"]) == wanted
@@ -53,6 +55,7 @@ def test_events_are_counted_in_each_member(found, alone):
     assert "v>0.5: events" in str(found) and "<table>" in found._repr_html_() and "4 seeds" in repr(found)
 
 
+@pytest.mark.slow
 def test_its_picture_is_the_mean_in_a_band(found):
     panel, = found.plot("v").axes
     assert np.array_equal(panel.get_lines()[1].get_ydata(), found.mean["v"].values[:, 1])
@@ -72,7 +75,8 @@ def test_a_poisson_train_has_its_own_seed_in_each_member():
     ({"model": "li_rinzel", "seeds": "0-3"}, "nothing in li_rinzel is random"),
     ({"model": WALK, "seeds": "1+1"}, "names a seed twice"), ({"model": WALK, "seeds": []}, "give 1 to"),
     ({"model": WALK, "seeds": "x"}, "cannot be read"),
-    ({"model": WALK, "seeds": 3, "parameters": {"tau": "0.1 ms"}, **RUN}, "no member could be simulated: seed 3")])
+    pytest.param({"model": WALK, "seeds": 3, "parameters": {"tau": "0.1 ms"}, **RUN},
+                 "no member could be simulated: seed 3", marks=pytest.mark.slow)])
 def test_what_cannot_be_an_ensemble_is_said(given, says):
     with pytest.raises(UserError, match=says):
         ensemble(**given)

@@ -92,7 +92,7 @@ def test_points_that_fill_no_grid_stand_in_a_row(outcome):
     assert data["K_P"].dims == ("point",) and data["K_P"].values.tolist() == [0.05, 0.05, 0.08]
 
 
-def test_a_line_and_a_heat_map_show_what_has_no_value(outcome, tmp_path):
+def test_a_line_and_a_heat_map_show_what_has_no_value(outcome):
     picture = outcome.plot("period(C)")
     panel, bar = picture.axes
     assert panel.get_xlabel() == "input.ip3 (µM)" and panel.get_ylabel() == "K_P (µM)" and "(s)" in bar.get_ylabel()
@@ -106,7 +106,6 @@ def test_a_line_and_a_heat_map_show_what_has_no_value(outcome, tmp_path):
     np.testing.assert_allclose(drawn.get_xydata()[:2], [[0.05, 5], [0.08, 8]], rtol=1e-3)
     assert missing.get_xdata().tolist() == [0.1] and missing.get_label() == "no value"
     assert panel.get_xlabel() == "K_P (µM)" and panel.get_ylabel() == "period of C (s)"
-    picture.savefig(tmp_path / "map.png")
     function = outcome.plot(lambda recording: recording["C"].values.max())
     assert len(function.axes) == 2
 
