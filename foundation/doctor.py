@@ -16,6 +16,8 @@ ROOT = Path(__file__).parents[1]
 EXTRAS = {
     "core": ("typer", "rich"),
     "sim": ("brian2", "numpy", "scipy", "mpmath", "xarray", "h5netcdf", "h5py", "cloudpickle"),
+    "parquet": ("pyarrow",),
+    "nwb": ("pynwb",),
     "fit": ("sympy",),
     "train": ("torch", "safetensors", "numpy"),
     "figures": ("matplotlib",),
