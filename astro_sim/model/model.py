@@ -41,9 +41,10 @@ HOW = {  # what to do about names that are refused
 class Model:
     """Everything that says what is simulated. Variables are named uniquely over all populations.
 
-    `method` integrates it where none is asked for. `drawn` are functions of the plan (its seed too) that give one
-    initial value an element, in the unit of `initial`, to variables for which the user gives none. `starts` are initial
-    values that a parameter set brings along: set -> variable -> value, in the unit of `initial`, and in its place.
+    `method` steps it where steps are taken and none is asked for. `drawn` are functions of the plan (its seed too) that
+    give one initial value an element, in the unit of `initial`, to variables for which the user gives none. `starts`
+    are initial values that a parameter set brings along: set -> variable -> value, in the unit of `initial`, and in its
+    place.
 
     Errors: `UserError` for any symbol used and not declared, or declared and not used, in any part.
     """
