@@ -100,6 +100,8 @@ def _flow(populations: tuple, connections: tuple, inputs: tuple) -> Flow | str:
         found = _unfit(text) or ("has ODEs of its own" if any(one.kind == "ode" for one in lines(text)) else "")
         if found:
             return f"{name} {found}"
+    if not any(line.kind == "ode" for _, text, _ in populations for line in lines(text)):
+        return "has no ODE"
     try:
         return _ordered(populations, connections, inputs)
     except UserError as error:

@@ -110,7 +110,8 @@ def _adaptive(plan: Plan) -> str:
 
 def _states(plan: Plan) -> int:
     sizes = {p.name: plan.size(p.name) for p in plan.model.active_populations(plan.options)}
-    return sum(sizes[population] for population, *_ in flow_of(plan.model, plan.options).states)
+    flow = flow_of(plan.model, plan.options)
+    return sum(sizes[population] for population, *_ in flow.states)
 
 
 def _tolerances(plan: Plan, method: str, *, rtol: Any, atol: Any) -> tuple[float, float]:

@@ -246,3 +246,21 @@ def test_rates_of_many_elements_are_arrays():
     system = System(plan)
     inputs = {key: stretch(course, 0.0, 1.0, order=system.order[key[0]]) for key, course in plan.inputs.items()}
     assert rates_of(system, inputs)(system.start(), 0.0).shape == (90,)
+
+
+def test_a_population_without_elements_and_a_model_without_odes():
+    """Elements that an option takes away leave no gap in the vector; where nothing moves there is nothing to solve."""
+    from astro_sim.model import Option
+
+    cells = Population("cell", "cells", "dx/dt = -k*x : 1", lambda o: o["n"])
+    others = Population("other", "others", "dy/dt = -2*k*y : 1", lambda o: 2)
+    two = Model("two", "a model", (cells, others), {"default": {"k": K}}, {"x": X, "y": X},
+                {"x": Observable("cell", "1", "x"), "y": Observable("other", "1", "y")},
+                options={"n": Option(1, (0, 5), "cells")})
+    for n in (0, 3):
+        recording = simulate(two, options={"n": n}, duration="1 s", dt="0.5 s")
+        assert recording["y"].values[-1] == pytest.approx(np.exp([-4.0, -4.0]), rel=1e-10)
+    still = Population("cell", "cells", "y = k*x : 1/second\nx : 1", lambda o: 1)
+    model = Model("still", "a model", (still,), {"default": {"k": K}}, {"x": X},
+                  {"y": Observable("cell", "1/second", "y")})
+    assert "has no ODE" in prepare(model, duration="1 s").why

@@ -87,7 +87,7 @@ def test_extents_of_pieces_are_those_of_the_whole():
 
 @pytest.mark.slow
 def test_a_run_that_breaks_ends_at_once_and_leaves_nothing(tmp_path, monkeypatch):
-    plan, asked = prepare("macro", duration="4000 s", dt="300 ms"), []
+    plan, asked = prepare("macro", duration="4000 s", dt="300 ms", method="rk4"), []
     monkeypatch.setattr("astro_sim.run.streaming.is_broken", lambda *given: asked.append(given) or is_broken(*given))
     with pytest.raises(UserError, match=r"x leaves its bounds .* at .* passes there"):
         run_to_file(plan, tmp_path / "a.nc", piece=30 * estimate.recorded_elements(plan) * 8)
@@ -120,7 +120,8 @@ def test_estimates_count_the_recording_and_bound_the_memory():
     needed = estimate.estimate(plan)
     assert needed.recording == needed.disk == sum(series.values.nbytes for series in run(plan).variables.values())
     assert not needed.streamed
-    large = estimate.estimate(prepare("astrocyte_network", options={"n_columns": 200}, duration="1000 s", dt="10 ms"))
+    large = estimate.estimate(prepare("astrocyte_network", options={"n_columns": 200}, duration="1000 s", dt="10 ms",
+                                      method="rk4"))
     assert large.streamed
     assert large.recording > estimate.STREAM_ABOVE
     assert large.memory < needed.memory + 4 * estimate.PIECE

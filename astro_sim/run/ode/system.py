@@ -61,7 +61,8 @@ class System:
         self.constants = self._constants()
         self.sums = Sums(plan, self.order, self.constants)
         self.items = [(name, self.sums.tree(name, item)) for name, _, item in flow.items]
-        self.rates = [(f"_rate_{name}", tree) for _, name, tree in flow.states]
+        there = {block.population for block in self.blocks}
+        self.rates = [(f"_rate_{name}", tree) for population, name, tree in flow.states if population in there]
 
     def _blocks(self) -> tuple[Block, ...]:
         blocks, start = [], 0

@@ -100,8 +100,6 @@ def _run(planned: "Plan", out: Path, limits: dict, *, streamed: bool, check_dt: 
     from astro_sim.run.simulation import Interrupted
     from astro_sim.show import describe
 
-    if not as_json:
-        print(describe.solver_text(planned), file=sys.stderr)
     try:
         summary, recording = _recorded(planned, out, limits, streamed=streamed, progress=not as_json)
     except Interrupted as stop:
@@ -116,6 +114,7 @@ def _run(planned: "Plan", out: Path, limits: dict, *, streamed: bool, check_dt: 
     if as_json:
         return print_json(summary)
     print(describe.summary_text(summary))
+    print(describe.solver_text(planned))
     return print(half_step.text(summary["check_dt"], planned)) if check_dt else None
 
 
