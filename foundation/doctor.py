@@ -21,7 +21,8 @@ EXTRAS = {
     "fit": ("sympy",),
     "train": ("torch", "safetensors", "numpy"),
     "figures": ("matplotlib",),
-    "dev": ("pytest", "hypothesis", "ruff", "jaxtyping", "beartype", "lmfit", "distributed", "build", "setuptools"),
+    "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "jaxtyping", "beartype", "lmfit", "distributed", "build",
+            "setuptools"),
     "docs": ("mkdocs-material", "mkdocstrings", "nbclient", "ipykernel"),
 }
 FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
