@@ -178,6 +178,7 @@ def test_a_fit_is_a_table_and_a_picture():
     ({"free": {"tau": "1:2"}, "parameters": {"tau": "1 s"}}, "tau is also given a value"),
     ({"free": {"initial.v": "1:2"}, "initial": {"v": 1.0}}, "initial.v is also given a value"),
     ({"free": {"tau": "1:2"}, "starts": 0}, "starts: 0"),
+    ({"free": {"tau": "1:2"}, "after": "1 s"}, "after: is for features"),
     ({"free": {"tau": "1:2"}, "data": {"t": TIME[:2], "v": TIME[:2]}}, "2 points are too few"),
     ({"free": {"tau": "1:2"}, "data": {"t": TIME, "v": np.ones(TIME.size)}}, "the data are constant"),
     ({"free": {"tau": "1:2"}, "data": {"period(v)": "3 s"}}, "say how long to simulate"),

@@ -64,6 +64,8 @@ def fit(model: str | Model, data: Any, *, free: Mapping[str, Any], protocol: Pro
     common = {"model": model, "protocol": protocol, "parameter_set": parameter_set, "parameters": parameters,
               "options": options, "initial": initial, "method": method, **({"backend": backend} if backend else {})}
     numbers = isinstance(data, Mapping) and bool(data) and all(NAMED.fullmatch(str(name)) for name in data)
+    if after is not None and not numbers and not features:
+        raise UserError("after: is for features; courses are fitted from 0 s on: leave it out, or the first data")
     bare, table = not isinstance(data, str | Path), [] if numbers else renamed(data, columns)
     length = _duration(None if numbers else last_time(table, bare=bare), duration)
     with warnings.catch_warnings(action="ignore", category=Note):  # said below, of the steps that are taken

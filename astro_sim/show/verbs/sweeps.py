@@ -65,6 +65,8 @@ def sweep_model(
     if picture and not measure:
         raise UserError("--picture: draws a number of each recording; name one with --measure, as in --measure "
                         "\"period(C)\"")
+    if after and not measure:
+        raise UserError("--after: is for the numbers of --measure; name one, or leave it out")
     check_picture(picture, "--picture")
 
     varied = {name: [value.strip() for value in values.split(",")] for name, values in pairs("vary", vary).items()}
