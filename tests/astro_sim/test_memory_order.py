@@ -31,7 +31,7 @@ def test_the_order_of_the_sums_is_what_the_scheme_says(scheme, order):
                        atol=1e-13).y[:, -1]
     for dt in widths:
         found = simulate("associative_memory", options={**OPTIONS, "coupling_scheme": scheme}, initial=start,
-                         duration=3.0, dt=dt)
+                         duration=3.0, dt=dt, method="rk4")
         assert found.meta["solver"]["coupling_order"] == order
         states = np.concatenate([found[name].values[-1] for name in ("x", "s", "p_s")])
         errors.append(np.abs(states - wanted).max())

@@ -37,7 +37,7 @@ def _press_ctrl_c_at(monkeypatch, seconds):
 
 @pytest.mark.slow
 def test_what_was_recorded_is_the_beginning_of_the_whole(tmp_path, monkeypatch):
-    given = {"duration": "1 s", "dt": "10 ms"}
+    given = {"duration": "1 s", "dt": "10 ms", "method": "rk4"}
     whole = simulate("li_rinzel", **given)
     _press_ctrl_c_at(monkeypatch, 0.285)
     with pytest.raises(Interrupted) as stop:
@@ -63,14 +63,15 @@ def test_a_partial_run_is_checked_for_what_can_be_seen(monkeypatch):
 
     _press_ctrl_c_at(monkeypatch, 15.0)
     with pytest.raises(UserError, match="x leaves its bounds"):
-        run(prepare("macro", duration="60 s", dt="300 ms"))
+        run(prepare("macro", duration="60 s", dt="300 ms", method="rk4"))
 
 
 @pytest.mark.slow
 def test_sigint_to_the_program(tmp_path):
     """As a user does it: exit code, one line, the file beside the name that only a whole recording gets."""
     out = tmp_path / "calcium.nc"
-    words = ["run", "li_rinzel", "--duration", "1e4 s", "--dt", "1 ms", "--out", str(out), "--stream"]
+    words = ["run", "li_rinzel", "--duration", "1e4 s", "--dt", "1 ms", "--out", str(out), "--stream", "--method", "rk4",
+             "--backend", "numpy"]
     # the bar's plain lines say that steps are being made
     code = ("from foundation import cli; start = cli.Progress.__init__\n"
             "def often(self, *a, **k): start(self, *a, **k); self.every = 0\n"

@@ -43,12 +43,13 @@ def test_edges_inside_steps_keep_the_order_of_rk4():
     errors = []
     for dt in widths:
         found = simulate("gchi", [*drives, "constant:input=glutamate,value=0.1 uM,elements=2"], options={"n": 3},
-                         duration="2 s", dt=dt)
+                         duration="2 s", dt=dt, method="rk4")
         errors.append([np.abs(found[name].values[-1, :2] / wanted[:, k] - 1).max()
                        for k, name in enumerate(("C", "h", "I"))])
     assert (np.polyfit(np.log(widths), np.log(errors), 1)[0] > 3.5).all(), errors
     assert np.max(errors[-1]) < 1e-8
-    alone = simulate("gchi", "constant:input=glutamate,value=0.1 uM", duration="2 s", dt=widths[-1])
+    alone = simulate("gchi", "constant:input=glutamate,value=0.1 uM", duration="2 s", dt=widths[-1],
+                     method="rk4")
     assert found["C"].values[:, 2] == pytest.approx(alone["C"].values[:, 0], rel=1e-12), "no corner, no cut"
 
 
