@@ -70,8 +70,8 @@ def test_a_partial_run_is_checked_for_what_can_be_seen(monkeypatch):
 def test_sigint_to_the_program(tmp_path):
     """As a user does it: exit code, one line, the file beside the name that only a whole recording gets."""
     out = tmp_path / "calcium.nc"
-    words = ["run", "li_rinzel", "--duration", "1e4 s", "--dt", "1 ms", "--out", str(out), "--stream", "--method", "rk4",
-             "--backend", "numpy"]
+    words = ["run", "li_rinzel", "--duration", "1e4 s", "--dt", "1 ms", "--out", str(out), "--stream", "--backend",
+             "numpy"]
     # the bar's plain lines say that steps are being made
     code = ("from foundation import cli; start = cli.Progress.__init__\n"
             "def often(self, *a, **k): start(self, *a, **k); self.every = 0\n"
