@@ -44,7 +44,7 @@ class Ensemble:
         """
         found = {}
         for condition, members in self.events.items():
-            found[condition] = {"members": len(members)}
+            found[condition] = {"members": len(members), "unit": members[0].get("unit", "1")}
             for name in STATISTICS:
                 each = [member[name]["mean"] if isinstance(member[name], dict) else member[name] for member in members]
                 values = np.array([value for value in each if value is not None], float)
@@ -99,7 +99,7 @@ class Ensemble:
 def _told(condition: str, found: Mapping) -> str:
     said = []
     for name, words, unit in (("count", "events", "1"), ("rate_hertz", "rate", "1/second"),
-                              ("interval_s", "interval", "second"), ("amplitude", "amplitude", "1")):
+                              ("interval_s", "interval", "second"), ("amplitude", "amplitude", found["unit"])):
         if found[name]:
             spread = "" if found[name]["spread"] is None else f" +- {found[name]['spread']:.2g}"
             said.append(f"{words} {found[name]['mean']:.4g}{spread} {pretty_unit(unit)}".rstrip())
