@@ -10,8 +10,7 @@ from scipy.integrate import fixed_quad, solve_ivp
 from scipy.interpolate import CubicSpline
 
 from astro_sim.models import MODELS
-from astro_sim.plan import plan_of, prepare
-from astro_sim.plan.protocol_checks import WithoutEffect
+from astro_sim.plan import WithoutEffect, plan_of, prepare
 from astro_sim.protocols import (
     alpha,
     constant,
