@@ -132,8 +132,11 @@ def oscillation(recording: Recording, variable: str, element: int = 0, *,
 def _oscillating(variable: str, time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Times and heights of the peaks of a sustained oscillation, and its rises; `UserError` says why there is none."""
     times, heights = measures.peaks(time, values)
-    through = measures.rises(time, values) if len(times) > 1 else np.empty(0)
-    why_not = measures.no_oscillation(time, values, times, through=through)
+    through, noisy = np.empty(0), None
+    if len(times) > 1:
+        noisy = measures.noise(values)
+        through = measures.rises(time, values, noisy)
+    why_not = measures.no_oscillation(time, values, times, through=through, noisy=noisy)
     if why_not:
         raise UserError(f"no oscillation: {variable} {why_not}; simulate longer, or look at another part")
     return times, heights, through
@@ -146,8 +149,8 @@ def _start(recording: Recording, after: float | str | None) -> float:
 def _settled(recording: Recording, variable: str, element: int, *,
              after: float | str) -> tuple[np.ndarray, np.ndarray]:
     series, after = recording[variable], read(after, "second", "after")
-    kept = recording.time >= after
-    if not 0 <= element < series.values.shape[1] or kept.sum() < 4:
+    first = int(np.searchsorted(recording.time, after))
+    if not 0 <= element < series.values.shape[1] or len(recording.time) - first < 4:
         raise UserError(f"{variable}: element {element} after {after:g} s is not in the recording; it has elements "
                         f"0 to {series.values.shape[1] - 1} until {recording.time[-1]:g} s")
-    return recording.time[kept], series.values[kept, element]
+    return recording.time[first:], np.ascontiguousarray(series.values[first:, element])

@@ -48,18 +48,18 @@ def turning(time: Course, values: Course, k: int) -> tuple[float, float]:
     return turn(time, values, k)
 
 
-def no_oscillation(time: Course, values: Course, times: Peaks, *, through: Float[Array, "rise"] | None = None
-                   ) -> str | None:
+def no_oscillation(time: Course, values: Course, times: Peaks, *, through: Float[Array, "rise"] | None = None,
+                   noisy: float | None = None) -> str | None:
     """Why there is no sustained oscillation with peaks at `times`, in words; None where there is one.
 
-    through: its rises through the middle, where they are known.
+    through, noisy: its rises through the middle and its noise, where they are known.
     """
     if flat(values):
         return f"stays at {values[-1]:.6g}"
     if len(times) < 2:
         return f"has {len(times)} peaks, not two"
     swings = np.array([np.ptp(cycle) for cycle in _cycles(time, values, times)])
-    if _dying(swings, noise(values)):
+    if _dying(swings, noise(values) if noisy is None else noisy):
         return f"dies out: its swings fall from {swings[0]:.6g} to {swings[-1]:.6g}"
     if time[-1] - times[-1] > SILENT * np.diff(times).max():
         return f"is over: its last peak is at {times[-1]:.6g} s, {time[-1] - times[-1]:.3g} s before the end"
@@ -119,17 +119,19 @@ def marks(time: Course, values: Course, times: Peaks, *, through: Float[Array, "
     return times if drifts or len(through) < 3 else through
 
 
-def rises(time: Course, values: Course) -> Float[Array, "rise"]:
+def rises(time: Course, values: Course, noisy: float | None = None) -> Float[Array, "rise"]:
     """Times at which an oscillation rises through its middle, once a cycle.
 
     A rise comes from below a band around the middle to above it, three deviations of the noise to each side. Where
-    noise passes the middle several times on the way, the time is the mean of the first and the last of them.
+    noise passes the middle several times on the way, the time is the mean of the first and the last of them. noisy: the
+    noise, where it is known.
     """
     if flat(values):
         return np.empty(0)
     beyond = values - (values.min() + values.max()) / 2
     at, _ = passes_of_spline(time, beyond)
-    known = np.abs(beyond) > min(3 * noise(values), PROMINENCE / 2 * np.ptp(values))
+    noisy = noise(values) if noisy is None else noisy
+    known = np.abs(beyond) > min(3 * noisy, PROMINENCE / 2 * np.ptp(values))
     known[[0, -1]] = True  # a rise may be cut off by an end of the recording
     where = np.flatnonzero(known)
     above = beyond[where] > 0

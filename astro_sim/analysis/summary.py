@@ -51,16 +51,20 @@ def summarise(recording: Recording, after: float | None = None, *, progress: boo
 
 
 def _element(recording: Recording, name: str, n: int, start: float) -> dict:
-    low, high = amplitude(recording, name, n, after=start)
-    row = {"label": recording[name].labels[n], "low": low, "high": high, "amplitude": high - low}
     try:
         found = oscillation(recording, name, n, after=start)
     except UserError as why:
-        return row | {"no_oscillation": str(why).removeprefix(f"no oscillation: {name} ").partition(";")[0]}
-    return row | {"period_s": found.period, "period_spread_s": found.period_spread, "frequency_hertz": found.frequency,
-                  "duty": found.duty, "rise_time_s": found.rise_time, "peaks_s": list(found.peak_times),
-                  "peak_heights": list(found.peak_heights),
-                  "rises_s": list(found.rises)}
+        ends = amplitude(recording, name, n, after=start)
+        return _ends(recording[name].labels[n], *ends) | {
+            "no_oscillation": str(why).removeprefix(f"no oscillation: {name} ").partition(";")[0]}
+    return _ends(recording[name].labels[n], found.low, found.high) | {
+        "period_s": found.period, "period_spread_s": found.period_spread, "frequency_hertz": found.frequency,
+        "duty": found.duty, "rise_time_s": found.rise_time, "peaks_s": list(found.peak_times),
+        "peak_heights": list(found.peak_heights), "rises_s": list(found.rises)}
+
+
+def _ends(label: str, low: float, high: float) -> dict:
+    return {"label": label, "low": low, "high": high, "amplitude": high - low}
 
 
 def _wave(recording: Recording, after: float) -> dict:
