@@ -214,7 +214,7 @@ def test_a_stimulus_after_the_end_is_refused(protocol):
     ("sine:input=glutamate,mean=3uM,amplitude=1uM,period=1s,stop=2s", "goes on until 2 s"),
     ("samples:input=glutamate,values=1uM+3uM,dt=2s", "has samples until 2 s"),
     ("samples:input=glutamate,values=1uM+3uM,dt=0.4s", "the last is at 0.4 s; its value holds until the end"),
-    ("constant:input=glutamate,value=2uM", "2 umolar is its default, so it changes nothing"),
+    ("square:input=glutamate,high=2uM,low=2uM,stop=0.1s", "2 umolar is its default, so it changes nothing"),
     ("steps:input=glutamate,times=0s+0.5s,values=2uM+2000nM", "changes nothing"),
     ("regular:input=spikes,rate=5Hz,count=9", "3 of its 9 spikes come later"),
     ("poisson:input=spikes,rate=5Hz,stop=3s", "goes on until 3 s"),
@@ -230,6 +230,7 @@ def test_a_stimulus_that_is_partly_after_the_end_or_changes_nothing_is_said(prot
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("protocol", [
     "square:input=glutamate,high=3uM,start=0.5s,stop=1s", "constant:input=glutamate,value=0uM",
+    "constant:input=glutamate,value=2uM",
     ["constant:input=glutamate,value=2uM", "square:input=glutamate,high=1uM,start=0.1s,stop=0.2s"],
     "steps:input=glutamate,times=0s+0.5s,values=2uM+1uM", "sine:input=glutamate,mean=2uM,amplitude=1uM,period=1s",
     "spikes:input=spikes,times=1s", "poisson:input=spikes,rate=80Hz,stop=1s"])
