@@ -19,6 +19,7 @@ from foundation.shapes import Array, Float
 AT_ONCE = 256        # states: up to so many scipy's loop in C is taken, beyond it one that can be stopped at any step
 PIECE = 1 << 22      # numbers of a piece of records that is in memory at a time
 MOST_STEPS = 200_000  # between two records
+STUCK, SHORTEST = 50, 16  # so many steps in a row of so few units in the last place of the time: it stands still
 PLAIN_STEP = 30      # recording intervals: the longest step of a few elements, whose rounding errors add up less
 _ONE_AT_A_TIME = threading.Lock()  # LSODA keeps its state in one place a process, in some versions of scipy
 Rates = Callable[[Float[Array, "state"], float], object]
@@ -110,13 +111,17 @@ def _by_steps(plan: Plan, system: System, inputs: dict[tuple[str, str], Stretch]
     rates = rates_of(system, inputs)
     solver = _solver(plan, system, lambda t, now: rates(now, t), y=y, span=span, longest=_longest(plan, system, inputs))
     rows, at, kept = max(1, PIECE // max(1, system.count)), 0, [np.empty((0, system.count))]
-    first = 0
+    first = stuck = 0
     while solver.status == "running":
         with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
             said = solver.step()
             if solver.status == "failed" or not np.isfinite(solver.y).all():
                 yield times[first:at], np.concatenate(kept), solver.y
                 raise GaveUpError(str(said or "a state is not finite"), float(solver.t))
+            stuck = stuck + 1 if solver.t - solver.t_old <= SHORTEST * np.spacing(solver.t) else 0
+            if stuck > STUCK:
+                yield times[first:at], np.concatenate(kept), solver.y
+                raise GaveUpError("its steps have become too short to go on", float(solver.t))
             reached = int(np.searchsorted(times, solver.t, side="right"))
             if reached > at:
                 kept.append(solver.dense_output()(times[at:reached]).T)
