@@ -35,7 +35,7 @@ def _flow(plan: Plan) -> Callable:
     """States (cell x state, flat) -> their derivatives."""
     population = plan.model.populations[0]
     gaps = next(one for one in plan.model.active_connections(plan.options) if "J_coupling" in one.filled())
-    rates = right_sides(population.equations, {name: getattr(np, name) for name in ("exp", "tanh", "sign", "abs")})
+    rates = right_sides(population.equations, {name: getattr(np, name) for name in ("exp", "tanh", "abs", "clip")})
     summed = next(line for line in lines(gaps.equations) if "summed" in line.flags)
     flux = evaluator(summed.expression, gaps.equations)
     values = {name: float(parameter.quantity()) for name, parameter in plan.parameters.items()} | {"J_bath": 0.0}
