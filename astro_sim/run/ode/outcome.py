@@ -24,7 +24,8 @@ def records(plan: Plan, tick: Callable[[float], None] = lambda time: None) -> It
     for piece in pieces(plan, system, tick):
         values = {name: piece.states[:, block.start + n:block.stop:len(block.states)]
                   for block in system.blocks for n, name in enumerate(block.states)}
-        found = {name: values[name] for name in seen if name in states}
+        nothing = np.empty((len(piece.times), 0))  # of a population without elements
+        found = {name: values.get(name, nothing) for name in seen if name in states}
         if observe:
             found |= _computed(system, piece, values, observe=observe, names=computed)
         yield {population: Columns(piece.times, {
