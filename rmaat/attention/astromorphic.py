@@ -9,7 +9,7 @@ from foundation.errors import choose
 from foundation.shapes import Bool, Float, Tensor
 from rmaat.attention.base import Attention
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK, scale_free
-from rmaat.attention.feature_map import FEATURE_MAP, LEAST_SUM, LEAST_SUM_SOFTMAX
+from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.precision import at_least_float32, no_autocast, project_precisely
 from rmaat.attention.projection import ALL, FewReaders, Values, join_heads, mask_of_cells, project_for_sums
 from rmaat.attention.rel_pos import REL_POS
@@ -38,9 +38,6 @@ class Astromorphic(Attention):
     reads = ("rel_pos", "feature_map", "calcium_exponent", "feedback", "kernel")
     origins = declare(
         heads=SIZE, places=SIZE,
-        LEAST_SUM=Engineering(LEAST_SUM, "least drive: 1/C and its gradient stay finite where no token or none but "
-                                         "keys below -41 in every feature write; others do not feel it"),
-        LEAST_SUM_SOFTMAX=Engineering(LEAST_SUM_SOFTMAX, "the same for feature_map = softmax"),
         m=Engineering(None, "width of a head; the paper's 1/m, the same for every mask"),
         initial_scale=Engineering(None, "the output projection starts larger: neither 1/m nor the level of the "
                                         "feedback makes a new layer silent"),

@@ -4,11 +4,17 @@ import torch
 from torch import nn
 
 from foundation.shapes import Float, Tensor
+from rmaat.biology.provenance import Engineering, declare
 
 LEAST_SUM = 1e-18  # of phi(K): 1/C then stays finite in float32, and so does its square, which the gradient needs
 # a query of softmax may read of one feature alone, that no key has: there the gradient is 1/C squared times what the
 # astrocytes wrote, which has to be finite too
 LEAST_SUM_SOFTMAX = 1e-12
+
+origins = declare(
+    LEAST_SUM=Engineering(LEAST_SUM, "least drive: 1/C and its gradient stay finite where no token or none but keys "
+                                     "below -41 in every feature write; others do not feel it"),
+    LEAST_SUM_SOFTMAX=Engineering(LEAST_SUM_SOFTMAX, "the same for feature_map = softmax"))
 
 
 def _elu_plus_one(x: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -188,8 +187,8 @@ def test_the_program_itself(tmp_path):
     assert done.stderr.startswith("error: K_P: ")
     done = subprocess.run([*start, "run", "li_rinzel", "--duration", "0.1 s", "--out", str(tmp_path / "a.nc")],
                           capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0
-    assert re.fullmatch(r"solver lsoda of scipy, rtol \S+, atol \S+: ODEs alone, solved with .*\n", done.stderr)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nsolver lsoda of scipy, rtol " in done.stdout
     assert "101 records to 0.1 s" in done.stdout
 
 

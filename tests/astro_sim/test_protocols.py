@@ -117,7 +117,8 @@ def test_a_ramp_keeps_the_order_of_rk4():
     wanted = solve_ivp(rates, (0, 8), [0.09, 0.78], "DOP853", max_step=0.05, rtol=1e-11, atol=1e-13).y[:, -1]
     errors, widths = [], (0.1, 0.05, 0.025)
     for dt in widths:
-        found = simulate("li_rinzel", "ramp:input=ip3,times=0s+5.037s+8s,values=.2uM+.6uM+.3uM", duration="8 s", dt=dt)
+        found = simulate("li_rinzel", "ramp:input=ip3,times=0s+5.037s+8s,values=.2uM+.6uM+.3uM", duration="8 s", dt=dt,
+                         method="rk4")
         errors.append(abs(found["C"].values[-1, 0] - wanted[0]))
     assert np.polyfit(np.log(widths), np.log(errors), 1)[0] == pytest.approx(4, abs=0.25), errors
     assert errors[-1] < 1e-7 * wanted[0]
