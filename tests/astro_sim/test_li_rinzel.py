@@ -103,7 +103,7 @@ def test_period_and_extrema(oscillation):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ip3", "says"), [(0.1, "has 0 peaks, not two"), (0.68, "is over: its last peak")])
+@pytest.mark.parametrize(("ip3", "says"), [(0.1, "has 0 peaks, not two"), (0.68, "dies out: its swings fall from")])
 def test_period_and_oscillation_refuse_a_course_that_does_not_oscillate_in_the_same_words(ip3, says):
     still = simulate("li_rinzel:AM", f"constant:input=ip3,value={ip3} umolar", duration="120 s", dt="50 ms")
     with pytest.raises(UserError, match=f"no oscillation: C {says}") as by_period:

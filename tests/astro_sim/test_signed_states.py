@@ -142,7 +142,7 @@ def test_a_saddle_node_has_its_fold_where_the_square_root_ends():
                           "u", low=-0.5, high=1.0, points=25, box={"x": (-2, 2)})
     assert found.folds == pytest.approx([0.0], abs=1e-10)
     assert all(row["stable"] == (row["x"] > 0) for row in found.equilibria if abs(row["x"]) > 1e-6)
-    assert found.searched["box"] == {"x": (-2.0, 2.0)} and found.searched["why"] == {"x": "given"}
+    assert found.searched["box"] == {"x": [-2.0, 2.0]} and found.searched["why"] == {"x": "given"}
 
 
 M_LECAR = {"C_m": (20.0, "ufarad"), "g_Ca": (4.4, "msiemens"), "g_K": (8.0, "msiemens"), "g_L": (2.0, "msiemens"),
