@@ -31,7 +31,7 @@ PAIR = Model(
     connections=(Connection("swap", "cell", "cell", "", "total_post = g*v_pre : 1 (summed)",
                             lambda o: Pairs([0, 1], [1, 0])),),
 )
-GIVEN = {"protocol": "cycles:input=u,high=1,period=0.3s,count=3,elements=1", "duration": "1 s", "dt": "5 ms"}
+GIVEN = {"protocol": "cycles:input=u,high=1,period=0.3s,count=3,elements=1", "duration": "1 s", "dt": "5 ms", "method": "rk4"}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,8 @@ def test_cython_agrees(reference):
 def test_cpp_agrees_twice_and_puts_everything_back(reference, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert_agrees(simulate(PAIR, **GIVEN, backend="cpp"), reference)
-    calcium = {"protocol": "constant:input=ip3,value=0.5 umolar", "duration": "2 s", "dt": "10 ms"}
+    calcium = {"protocol": "constant:input=ip3,value=0.5 umolar", "duration": "2 s", "dt": "10 ms",
+               "method": "rk4"}
     assert_agrees(simulate("li_rinzel", **calcium, backend="cpp"), simulate("li_rinzel", **calcium))
     assert get_device() is runtime_device
     assert [path for path in tmp_path.iterdir() if path.name.startswith("astro_sim_")] == []
@@ -85,7 +86,7 @@ def test_spikes_and_releases_of_neurons_and_astrocytes_are_the_same_in_cpp():
              "protocol": "constant:input=current,value=0.2 namp",
              "options": {"n_excitatory": 24, "n_inhibitory": 6, "n_rows": 2, "n_columns": 2, "p_excitatory": 0.2,
                          "p_inhibitory": 0.3},
-             "initial": {"C": "0.48 umolar", "I": [0.8, 1.4, 0.3, 0.9]}}
+             "initial": {"C": "0.48 umolar", "I": ([0.8, 1.4, 0.3, 0.9], "umolar")}}
     compiled, plain = (simulate(**given, backend=name) for name in ("cpp", "numpy"))
     assert_agrees(compiled, plain)
     for name, fewest in (("spikes", 20), ("releases", 1)):
@@ -99,7 +100,7 @@ def test_numpy_leaves_preferences_and_random_state():
     import brian2
 
     target, state = brian2.prefs["codegen.target"], np.random.get_state()[1].copy()  # noqa: NPY002
-    simulate("li_rinzel", duration="50 ms", dt="10 ms", seed=3)
+    simulate("li_rinzel", duration="50 ms", dt="10 ms", method="rk4", seed=3)
     assert brian2.prefs["codegen.target"] == target
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
