@@ -31,7 +31,8 @@ PAIR = Model(
     connections=(Connection("swap", "cell", "cell", "", "total_post = g*v_pre : 1 (summed)",
                             lambda o: Pairs([0, 1], [1, 0])),),
 )
-GIVEN = {"protocol": "cycles:input=u,high=1,period=0.3s,count=3,elements=1", "duration": "1 s", "dt": "5 ms", "method": "rk4"}
+GIVEN = {"protocol": "cycles:input=u,high=1,period=0.3s,count=3,elements=1", "duration": "1 s", "dt": "5 ms",
+         "method": "rk4"}
 
 
 @pytest.fixture(scope="module")
