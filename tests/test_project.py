@@ -15,7 +15,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 FOLDERS = ("foundation", "astro_sim", "derivation", "rmaat", "figures", "tests", "docs", "examples")
 # What no file imports by name, and why it is there all the same.
 NOT_IMPORTED = {
-    "ruff": "make lint", "setuptools": "makes the wheel", "mkdocs-material": "make docs", "mkdocstrings": "make docs",
+    "ruff": "make lint", "pytest-xdist": "make test", "setuptools": "makes the wheel",
+    "mkdocs-material": "make docs", "mkdocstrings": "make docs",
     "ipykernel": "runs the tutorials", "h5netcdf": "xarray writes and reads NetCDF through it, by its name as a text",
 }
 MODULES = {"Brian2": "brian2"}  # where a module is named otherwise than what is installed

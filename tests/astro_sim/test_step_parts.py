@@ -101,7 +101,8 @@ def test_noise_is_not_cut():
     [f"square:input=glutamate,high=1uM,start={n + 1}.0003s,stop=9s,elements={n}" for n in range(5)]])
 def test_the_estimate_counts_the_tables_of_inputs(protocol):
     """A long run with a fine step: its tables are larger than all else."""
-    given = prepare("gchi", protocol, options={"n": 6}, duration="200 s", dt="1 ms", record_every="100 s")
+    given = prepare("gchi", protocol, options={"n": 6}, duration="200 s", dt="1 ms", record_every="100 s",
+                    method="rk4")
     tracemalloc.start()
     inputs_of(given, given.model.populations[0], {}, open_parts={}).timed_arrays(given.dt)
     peak = tracemalloc.get_traced_memory()[1]
