@@ -23,3 +23,10 @@ if find_spec("torch") is not None:
 
 settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_speed")
+
+LONG = ("test_readme.py", "test_docs.py", "test_figures.py", "test_real_data.py", "test_derive.py", "test_backends.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Files of a minute or more come first, so that of two processes none is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.name not in LONG)
