@@ -33,6 +33,27 @@ def load() -> None:
         signal.signal = taken
 
 
+@contextlib.contextmanager
+def ctrl_c_stops() -> Iterator[None]:
+    """Inside, Ctrl-C ends Brian2's run after the step that it is in.
+
+    Brian2 takes Ctrl-C when it is imported; another program may have taken it since, or a thread imported it.
+    """
+    import signal
+
+    import brian2
+
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or isinstance(before, brian2._InterruptHandler):
+        yield
+        return
+    signal.signal(signal.SIGINT, brian2._InterruptHandler(before if callable(before) else signal.default_int_handler))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
+
+
 class Runtime:
     """NumPy or Cython: steps run in this process."""
 

@@ -107,7 +107,8 @@ def ran(plan: Plan, progress: bool, prepared: Callable = lambda built: None) -> 
             built = network.build(plan)
             prepared(built)
             report = (lambda elapsed, done, start, duration: bar.update(done)) if plan.backend != "cpp" else None
-            built.network.run(whole * brian2.second, report=report, report_period=0.2 * brian2.second, namespace={})
+            with backend.ctrl_c_stops():
+                built.network.run(whole * brian2.second, report=report, report_period=0.2 * brian2.second, namespace={})
             device.finish()
             if plan.backend == "cython":
                 note_compiled(plan)

@@ -36,7 +36,21 @@ def _press_ctrl_c_at(monkeypatch, seconds):
 
 
 @pytest.mark.slow
-def test_what_was_recorded_is_the_beginning_of_the_whole(tmp_path, monkeypatch):
+@pytest.mark.parametrize("taken", [False, True], ids=["Brian2 has it", "another program has it"])
+def test_what_was_recorded_is_the_beginning_of_the_whole(tmp_path, monkeypatch, taken):
+    import brian2  # noqa: F401 - takes Ctrl-C, the first time
+
+    before = signal.getsignal(signal.SIGINT)
+    if taken:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _stopped_run_is_the_beginning(tmp_path, monkeypatch)
+        assert not taken or signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _stopped_run_is_the_beginning(tmp_path, monkeypatch):
     given = {"duration": "1 s", "dt": "10 ms", "method": "rk4"}
     whole = simulate("li_rinzel", **given)
     _press_ctrl_c_at(monkeypatch, 0.285)

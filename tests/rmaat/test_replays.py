@@ -232,7 +232,7 @@ def from_a_file(folder):
 
 REFUSED = {
     "an iterator": lambda folder: partial(next, itertools.count(1)),
-    "the system's random numbers": lambda folder: lambda: os.urandom(1)[0] + .5 * os.urandom(1)[0],
+    "the system's random numbers": lambda folder: lambda: 1 + int.from_bytes(os.urandom(6), "big") / 2**48,
     "a fresh generator": lambda folder: lambda: np.random.default_rng().random(),
     "a file": from_a_file,
 }
