@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. Each sets up what it needs in .venv, once.
-# While you work: `make quick`, two thirds of the tests in two minutes, of every floor.
+# While you work: `make quick`, half of the tests in some three minutes, of every floor.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 PY     := $(VENV)/bin/python

@@ -141,7 +141,6 @@ class _Builder:
 
     def _source(self, population: Population) -> Any:
         """The spikes of a protocol, sent before anything else in their step; None where there are none."""
-
         if population.name in self.outside.spikes:
             return self.outside.spikes[population.name].group
         plan, size = self.plan, population.size(self.plan.options)

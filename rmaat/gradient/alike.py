@@ -49,7 +49,8 @@ class Fingerprint:
             return cls(_norm(flat), flat.clone(), size, x.dtype)
         length = size // PIECES
         weights = _weights(length, flat.dtype, flat.device)
-        sums = flat[:PIECES * length].view(PIECES, length) @ weights
+        with torch.autocast(flat.device.type, enabled=False):  # it would round the weights, here but not in the replay
+            sums = flat[:PIECES * length].view(PIECES, length) @ weights
         if rest := size - PIECES * length:
             sums = torch.cat([sums, flat[-rest:]])
         return cls(_norm(flat), sums, size, x.dtype)

@@ -1,5 +1,6 @@
 """The autograd node behind `amrb`: a recurrence that keeps memories only and replays its segments backwards."""
 
+import functools
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from numbers import Number
@@ -77,11 +78,15 @@ class Recurrence:
         self.surroundings: list[Surroundings] = []
         self.devices: list[list[torch.device]] = []
         self.kept: dict[int, Graph] = {}
-        beside = (leaf for shape in self.shapes for leaf in shape.leaves if leaf is not None)
-        self.held = HeldState(step, beside)
         self.to_check: set[int] = set()
         self.seen_out: dict[int, list[Fingerprint]] = {}
         self.seen_end: list[Fingerprint] = []  # of the memory at the end
+
+    @functools.cached_property
+    def held(self) -> HeldState:
+        """What the step can reach; looked for once, and only where segments will be replayed."""
+        beside = (leaf for shape in self.shapes for leaf in shape.leaves if leaf is not None)
+        return HeldState(self.step, beside)
 
     def __len__(self) -> int:
         return len(self.places)

@@ -68,13 +68,13 @@ class Surroundings:
             held: HeldState | None = None) -> "Surroundings":
         """The present state; shares what it can with `before`, taken earlier in the same run."""
         devices = {torch.device("cpu"), *devices}
-        random = {device: _random_state(device) for device in devices if device.type in ("cpu", "cuda")}
+        states = {device: _random_state(device) for device in devices if device.type in ("cpu", "cuda")}
         foreign = _foreign()
         if before is not None:
-            random = {device: before.random[device] if torch.equal(state, before.random[device]) else state
-                      for device, state in random.items()}
+            states = {device: before.random[device] if torch.equal(state, before.random[device]) else state
+                      for device, state in states.items()}
             foreign = before.foreign if _same_foreign(foreign, before.foreign) else foreign
-        return cls(random, foreign, {kind: _autocast(kind) for kind in {device.type for device in devices}}, held,
+        return cls(states, foreign, {kind: _autocast(kind) for kind in {device.type for device in devices}}, held,
                    [] if held is None else held.now(before.kept if before is not None else None))
 
     def newer_than(self, before: "Surroundings") -> int:

@@ -264,3 +264,26 @@ def test_a_population_without_elements_and_a_model_without_odes():
     model = Model("still", "a model", (still,), {"default": {"k": K}}, {"x": X},
                   {"y": Observable("cell", "1/second", "y")})
     assert "has no ODE" in prepare(model, duration="1 s").why
+
+
+@pytest.mark.parametrize("n", [2, 5, 7])
+def test_a_value_an_element_is_of_the_population_that_uses_it(n):
+    """Two decay at rates of their own beside a ring of five, whatever the numbers of elements; of a connection too."""
+    from astro_sim.model import Connection, Pairs
+
+    ring = Population("cell", "cells", "dx/dt = total : 1\ntotal : 1/second", lambda o: 5)
+    others = Population("other", "others", "dy/dt = -r*y : 1", lambda o: n)
+    sums = Connection("swap", "cell", "cell", "", "total_post = s*(x_pre - x_post) : 1/second (summed)",
+                      lambda o: Pairs([0, 1, 2, 3, 4], [3, 4, 0, 1, 2]))
+    model = Model("two", "a model", (ring, others), {"default": {"r": K, "s": K}}, {"x": X, "y": X},
+                  {"x": Observable("cell", "1", "x"), "y": Observable("other", "1", "y")}, connections=(sums,))
+    rates, strengths = np.linspace(0.5, 2.0, n), np.linspace(0.1, 0.9, 5)
+    starts = np.arange(5.0)
+    recording = simulate(model, duration="1 s", dt="0.5 s", initial={"x": starts},
+                         parameters={"r": (rates, "1/second"), "s": (strengths, "1/second")})
+    assert recording.meta["solver"]["backend"] == "scipy"
+    assert recording["y"].values[-1] == pytest.approx(np.exp(-rates), rel=1e-9)
+    matrix = np.zeros((5, 5))
+    matrix[[3, 4, 0, 1, 2], [0, 1, 2, 3, 4]] = strengths[[3, 4, 0, 1, 2]]
+    from scipy.linalg import expm
+    assert recording["x"].values[-1] == pytest.approx(expm(matrix - np.diag(strengths)) @ starts, rel=1e-9)

@@ -243,7 +243,8 @@ def test_an_option_without_effect_is_refused(fields, message):
     {"attention": "softmax", "rel_pos": "none"}, {"num_memory_tokens": 0}, {"readout": "pooled", "unread": "full"},
     {"num_memory_tokens": 0, "retention": "reset"}, {"attention": "linear", "feature_map": "softmax"}], ids=str)
 def test_an_option_that_says_what_is_so_anyway_is_not(fields):
-    replace(CONFIG, **fields)
+    made = replace(CONFIG, **fields)
+    assert {name: getattr(made, name) for name in fields} == fields
 
 
 @pytest.mark.parametrize("rel_pos", ["positional", "content", "none"])
@@ -257,8 +258,14 @@ def test_more_rows_than_places_are_refused(rel_pos):
 
 
 def test_every_gradient_algorithm_takes_the_network():
+    found = []
     for gradient in GRADIENT:
-        network(gradient=gradient)(tokens_of(25)).sum().backward()
+        torch.manual_seed(0)
+        model = network(gradient=gradient)
+        model(tokens_of(25)).sum().backward()
+        found.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0])
 
 
 @pytest.mark.parametrize(("call", "message"), [

@@ -17,6 +17,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.flop_counter import FlopCounterMode
 
 from foundation.errors import UserError
+from rmaat.gradient.alike import Fingerprint
 from rmaat.gradient.backprop import amrb, bptt, checkpointed
 
 # beartype draws from Python's random numbers to choose what it checks of a list
@@ -268,6 +269,23 @@ def test_one_number_of_a_large_output_that_differs_is_seen(dtype, size, place):
     _, memory = amrb(step, range(3), torch.ones(()), [w])
     with pytest.raises(UserError, match="gives another out_t"):
         memory.backward()
+
+
+def test_autocast_around_the_forward_pass_alone_does_not_blur_what_is_compared():
+    """Fingerprints are taken in single precision in both passes: sums of 10,000 numbers agree to rounding."""
+    x = torch.linspace(1, 2, 10_007)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = Fingerprint.of(x)
+    assert float(inside.deviation(Fingerprint.of(x))) == 0
+
+
+@pytest.mark.parametrize("algorithm", [amrb, checkpointed])
+def test_without_gradient_nothing_is_looked_through(algorithm, monkeypatch):
+    monkeypatch.setattr("rmaat.gradient.held_state._Survey.__init__", None)
+    w = torch.ones((), requires_grad=True)
+    with torch.no_grad():
+        _, memory = algorithm(lambda x, m: (None, m * w), range(3), torch.ones(()), [w])
+    assert float(memory) == 1
 
 
 def test_outputs_of_other_shapes_or_number_are_refused():

@@ -41,7 +41,6 @@ def vectorised(system: System, inputs: Inputs) -> Callable:
     return rates
 
 
-
 def is_plain(system: System) -> bool:
     """Whether elements are so few, and apart, that plain numbers are quicker than arrays."""
     return not system.coupled and len(system.blocks) == 1 and system.blocks[0].size <= PLAIN_UP_TO

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from astro_sim.brian.coupling import weight_and_source
+from astro_sim.brian.inputs import per_element
 from astro_sim.brian.network import pairs_of
 from astro_sim.model import Connection
 from astro_sim.model.compiled_text import Node, binary, function, leaf, made
@@ -82,7 +83,7 @@ class Sums:
             found[name] = evaluator(expression, "")(found)
         found |= {"i": np.asarray(given.source, float), "j": np.asarray(given.target, float)}
         # one value an element: that of the target, whose sum it is
-        return found | {name: self.constants[name][pairs[1]] for name in self.plan.per_element}
+        return found | {name: self.constants[name][pairs[1]] for name in per_element(self.plan, connection)}
 
     def _pair_by_pair(self, one: Sum, connection: Connection, pairs: tuple, name: str) -> Node:
         values = self._pair_values(connection, pairs)

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from astro_sim.brian.inputs import per_element
 from astro_sim.brian.network import pairs_of
 from astro_sim.model.compiled_text import Node, function, made
 from astro_sim.model.equation_text import lines
@@ -131,8 +132,7 @@ class System:
         self.homes = {line.name: p.name for p in plan.model.active_populations(plan.options)
                       for line in lines(p.equations)}
         for name, values in plan.per_element.items():
-            home = next(size for size in self.sizes if self.sizes[size] == len(values))
-            found[name] = values[self.order[home]] * float(unit(plan.parameters[name].unit))
+            found[name] = values[self.order[self._owner(name)]] * float(unit(plan.parameters[name].unit))
         moved = {name for name, *_ in self.flow.items} | {name for _, name, _ in self.flow.states}
         for name in self.homes.keys() - moved:
             found[name] = self.start_of(name) if name in plan.initial else 0.0
@@ -141,6 +141,13 @@ class System:
             found[own_name(population, "i")] = self.order[population].astype(float)
         found[WIDTH] = max(SOFT, 10 * (plan.rtol or 0.0))
         return found
+
+    def _owner(self, name: str) -> str:
+        """The population whose elements a parameter has its values for; one of a connection is of its target."""
+        for population in self.plan.model.active_populations(self.plan.options):
+            if name in per_element(self.plan, population):
+                return population.name
+        return next(one.target for one in self.connections.values() if name in per_element(self.plan, one))
 
     def start_of(self, name: str) -> float | Float[Array, "element"]:
         """A variable's initial value, its elements in order."""
