@@ -26,9 +26,11 @@ def fit(trainer: Trainer, quiet: bool = False) -> None:
                 peak = measure(lambda values=values: values.update(trainer.advance(lambda: stop.asked)), trainer.device)
             else:
                 values = trainer.advance(lambda: stop.asked)
-            speed, stopping = values.pop("tokens") / (time.perf_counter() - started), values.pop("stop") > 0
+            tokens, stopping = values.pop("tokens"), values.pop("stop") > 0
+            speed = tokens / (time.perf_counter() - started)
             if metrics:
-                metrics.write(step=trainer.step, **values, tokens_per_second=round(speed), peak_bytes=peak)
+                metrics.write(step=trainer.step, **values, tokens_per_second=round(speed), peak_bytes=peak,
+                              **metrics.totals.after(tokens))
                 progress.update(trainer.step, f"loss {values['loss']:.3f} accuracy {values['accuracy']:.1%} "
                                               f"{speed:,.0f} tokens/s peak {peak / 1e6:.0f} MB")
             _evaluate_and_save(trainer, metrics, stopping)

@@ -63,7 +63,8 @@ def checkpoint_files(folder: Path) -> dict[str, bytes]:
 
 def values(folder: Path) -> list[dict]:
     """The metrics without what a clock or an allocator says."""
-    return [{key: value for key, value in line.items() if key not in ("tokens_per_second", "peak_bytes")}
+    clocks = ("tokens_per_second", "peak_bytes", "seconds", "cpu_seconds")
+    return [{key: value for key, value in line.items() if key not in clocks}
             for line in read_metrics(folder / "metrics.jsonl")]
 
 
@@ -121,6 +122,24 @@ def test_metrics_written_after_the_last_checkpoint_are_dropped_on_resume(tmp_pat
     path.write_text('{"step":1,"loss":1.0}\n{"step":2,"loss":2.0}\n{"step":3,"loss":3.0}\n[1]\n{"ste')
     Metrics(path, 2).write(step=3, loss=4.)
     assert [line["loss"] for line in read_metrics(path)] == [1., 2., 4.]
+
+
+def test_totals_go_on_where_the_run_stopped(tmp_path):
+    """Tokens are counted exactly; seconds only grow, and a run that goes on begins with what it had spent."""
+    config = tiny("train.steps=7")
+    first = begin(config, tmp_path)
+    for _ in range(3):
+        first.advance()
+    Metrics(tmp_path / "metrics.jsonl", 0).write(step=3, loss=1., tokens=96, seconds=50.5, cpu_seconds=70.25)
+    first.save()
+    fit(begin(config, tmp_path, resume=True), quiet=True)
+    lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if "loss" in line and line["step"] > 3]
+    # batches of 4 of 10 samples of 12 tokens: every third is the 2 that are left
+    sizes = [48, 48, 24] * 3
+    assert [line["tokens"] for line in lines] == [96 + sum(sizes[3:step]) for step in (4, 5, 6, 7)]
+    for name, before in (("seconds", 50.5), ("cpu_seconds", 70.25)):
+        values = [line[name] for line in lines]
+        assert values == sorted(values) and before < values[0] and values[-1] < before + 60
 
 
 def test_a_run_is_never_overwritten(tmp_path):
