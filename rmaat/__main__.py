@@ -30,19 +30,23 @@ Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help=(
     "Change a field, e.g. model.width=64 or train.steps=100; may be repeated."))]
 Seed = Annotated[int | None, typer.Option("--seed", help="Same as --set train.seed=N.")]
+Variant = Annotated[str, typer.Option("--variant", metavar="NAME", help=(
+    "The network to compare with: a name from 'variants', several as rmt+memory_8, or file.py:NAME."))]
 
 
-def _experiment(config: str, settings: list[str] | None, seed: int | None):
+def _experiment(config: str, settings: list[str] | None, seed: int | None, variant: str = "rmaat"):
     from rmaat.training.configs import find_experiment
 
-    return find_experiment(config, [*(settings or []), *([] if seed is None else [f"train.seed={seed}"])])
+    changes = [*(settings or []), *([] if seed is None else [f"train.seed={seed}"])]
+    return find_experiment(config, changes, variant=variant)
 
 
 @app.command()
 def train(
     config: Annotated[str, typer.Argument(help="A name from 'configs', or file.py:NAME of your own.")],
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run; new or empty.")] = None,
-    data: Data = None, record: RecordFile = None, sample: Sample = None, settings: Settings = None, seed: Seed = None,
+    variant: Variant = "rmaat", data: Data = None, record: RecordFile = None, sample: Sample = None,
+    settings: Settings = None, seed: Seed = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or begin it.")] = False,
     control: Annotated[bool, typer.Option("--control", help="Also train the same with the memory reset.")] = False,
     device: Device = "auto",
@@ -53,12 +57,13 @@ def train(
 
     \b
     python -m rmaat train recall --out runs/recall --control
+    python -m rmaat train recall --out runs/recall_rmt --variant rmt
     python -m rmaat train listops --out runs/listops --data lra_release --set train.batch_size=16
     python -m rmaat train recall --out runs/draw7 --record-sample 7
     python -m rmaat train my.py:CONFIG --out runs/mine --set model.attention=my.py:Attention
     torchrun --nproc-per-node 2 -m rmaat train recall --out runs/recall
     """
-    experiment = _experiment(config, settings, seed)
+    experiment = _experiment(config, settings, seed, variant)
     source = _record(record, sample)
     _warn(experiment.model, source)
     if dry_run:
@@ -138,7 +143,7 @@ def evaluate(
 def trace(
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="The folder of a run.")] = None,
     config: Annotated[str, typer.Option("--config", help="Without DIR: the config to build.")] = "recall",
-    record: RecordFile = None, sample: Sample = None, settings: Settings = None,
+    variant: Variant = "rmaat", record: RecordFile = None, sample: Sample = None, settings: Settings = None,
     tensor: Annotated[str | None, typer.Option("--tensor", metavar="NAME", help="One tensor, e.g. retention.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Print the matrix parameter x entry x tensor; exit code 3 "
                                                         "where the trace is not sound.")] = False,
@@ -155,10 +160,10 @@ def trace(
     from rmaat.training import run_folder
 
     if folder is None:
-        model, source = _experiment(config, settings, None).model, _record(record, sample)
-    elif record or sample or settings:
-        raise UserError("a run brings its own record and config; leave out --record, --record-sample and --set, or "
-                        "leave out DIR")
+        model, source = _experiment(config, settings, None, variant).model, _record(record, sample)
+    elif record or sample or settings or variant != "rmaat":
+        raise UserError("a run brings its own record and config; leave out --record, --record-sample, --variant and "
+                        "--set, or leave out DIR")
     else:
         run = run_folder.read(folder)
         model, source = run.experiment.model, run.record
@@ -194,7 +199,8 @@ def _check_trace(model, record, json: bool) -> None:
 def inspect(
     folder: Annotated[Path | None, typer.Argument(metavar="RUN", help="The folder of a run.")] = None,
     config: Annotated[str, typer.Option("--config", help="Without RUN: the config to build, untrained.")] = "recall",
-    record: RecordFile = None, settings: Settings = None, seed: Seed = None, data: Data = None,
+    variant: Variant = "rmaat", record: RecordFile = None, settings: Settings = None, seed: Seed = None,
+    data: Data = None,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Of the validation split.")] = 32,
     json: Json = False,
 ) -> None:
@@ -209,11 +215,11 @@ def inspect(
     from rmaat.training import run_folder
 
     if folder is None:
-        report = inspection.of_experiment(_experiment(config, settings, seed), records.load(record), data=data,
+        report = inspection.of_experiment(_experiment(config, settings, seed, variant), records.load(record), data=data,
                                           samples=samples)
-    elif record or settings or seed is not None:
-        raise UserError("a run brings its own record and config; leave out --record, --set and --seed, or leave out "
-                        "RUN")
+    elif record or settings or seed is not None or variant != "rmaat":
+        raise UserError("a run brings its own record and config; leave out --record, --variant, --set and --seed, or "
+                        "leave out RUN")
     else:
         report = inspection.of_run(run_folder.read(folder), data=data, samples=samples)
     print_json(report.to_json()) if json else print(report)
@@ -242,6 +248,19 @@ def configs(json: Json = False) -> None:
         return
     for name, make in CONFIGS.items():
         print(f"{name:19}  {' '.join(make.__doc__.split())}")
+
+
+@app.command()
+def variants(json: Json = False) -> None:
+    """List the variants, networks to compare with; all go with all configs: 'train CONFIG --variant NAME'."""
+    from rmaat.training.variants import VARIANTS
+
+    about = {name: " ".join(change.__doc__.split()) for name, change in VARIANTS.items()}
+    if json:
+        print_json(about)
+        return
+    for name, said in about.items():
+        print(f"{name:19}  {said}")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from rmaat.tasks.listops import ListOps
 from rmaat.tasks.recall import Recall
 from rmaat.training.experiment import Experiment, TrainConfig, experiment
 from rmaat.training.settings import change
-from rmaat.training.variants import VARIANTS, variant
+from rmaat.training.variants import BASELINES, DEFAULT, Change, variant, with_variant
 
 
 def recall() -> Experiment:
@@ -57,14 +57,16 @@ def fashion_smoke() -> Experiment:
 CONFIGS: dict[str, Callable[[], Experiment]] = {
     "recall": recall, "recall_small": recall_small, "listops": listops, "listops_small": listops_small,
     "fashion_small": fashion_small, "fashion_smoke": fashion_smoke,
-    **{f"recall_{name}": variant(name, recall) for name in VARIANTS}}
+    **{f"recall_{name}": variant(name, recall) for name in BASELINES}}
 
 
 def find_experiment(given: str | Experiment | Callable[[], Experiment],
-                    changes: Iterable[str] | Mapping[str, object] = ()) -> Experiment:
+                    changes: Iterable[str] | Mapping[str, object] = (), *,
+                    variant: str | Change = DEFAULT) -> Experiment:
     """An experiment from itself, from a function that returns one, or from the name of a config or `file.py:NAME`.
 
-    `changes` are as `change` takes them. Raises `UserError` for an unknown name and for what is no experiment.
+    `changes` are as `change` takes them, `variant` as `with_variant` does; it begins from the changed experiment.
+    Raises `UserError` for an unknown name, for what is no experiment, and for a change that the variant would undo.
     """
     if isinstance(given, str):
         given = find("config", given, CONFIGS, of=(Experiment, FunctionType))
@@ -72,4 +74,20 @@ def find_experiment(given: str | Experiment | Callable[[], Experiment],
     if not isinstance(made, Experiment):
         raise UserError(f"{getattr(given, '__name__', given)!r} gives a {type(made).__name__}; a config is an "
                         "Experiment, or a function without arguments that returns one")
-    return change(made, changes) if changes else made
+    changes = changes if isinstance(changes, Mapping) else list(changes)
+    made = change(made, changes) if changes else made
+    other = with_variant(made, variant)
+    _check_kept(made, other, changes)
+    return other
+
+
+def _check_kept(made: Experiment, other: Experiment, changes: Iterable[str]) -> None:
+    """Raises `UserError` where a variant has undone a change; into how many segments it cuts is its own affair."""
+    for field in changes:
+        part, _, name = field.partition("=")[0].strip().rpartition(".")
+        if part not in ("", "model") or name == "segment_length" or not hasattr(made.model, name):
+            continue
+        given, now = getattr(made.model, name), getattr(other.model, name)
+        if given != now:
+            raise UserError(f"model.{name} = {given}: {other.name} has {now} in its place; leave --set {name} out, or "
+                            "take another variant")

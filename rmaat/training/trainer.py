@@ -19,22 +19,25 @@ from rmaat.training.opening import begin
 from rmaat.training.result import Result, stored_result
 from rmaat.training.run_folder import RESULT
 from rmaat.training.steps import Trainer
+from rmaat.training.variants import DEFAULT, Change
 
 
 def train(experiment: Experiment | str | Callable[[], Experiment], out: str | Path, *,
-          changes: Mapping[str, object] | Iterable[str] = (), data: str | Path | None = None,
+          changes: Mapping[str, object] | Iterable[str] = (), variant: str | Change = DEFAULT,
+          data: str | Path | None = None,
           record: str | Path | records.Record | None = None, resume: bool = False, device: str = "auto",
           control: bool = False, quiet: bool = False) -> Result | None:
     """Train in the folder `out`, evaluate on the test split with control rows, and return what came out.
 
     `experiment` is an `Experiment`, a function that returns one, the name of a config or `file.py:NAME`; `changes` are
-    other values of its fields, `{"train.steps": 100}`. `data` is the folder of the task's files. `record` is a file or
-    a record; the committed one by default, or with `resume` the run's own. `control` also trains the same config with
-    the memory reset, in `out/control`. Under torchrun all processes call this, and those that do not lead get None.
+    other values of its fields, `{"train.steps": 100}`; `variant` puts another network in its place, `"rmt"`. `data` is
+    the folder of the task's files. `record` is a file or a record; the committed one by default, or with `resume` the
+    run's own. `control` also trains the same config with the memory reset, in `out/control`. Under torchrun all
+    processes call this, and those that do not lead get None.
     Raises what `begin`, `fit` and the task raise; after any of them `out` holds its last checkpoint, and `resume` goes
     on from there.
     """
-    experiment, folder = find_experiment(experiment, changes), Path(out)
+    experiment, folder = find_experiment(experiment, changes, variant=variant), Path(out)
     source = records.load(record) if isinstance(record, (str, Path)) else record
     with join(find_device(device)) as world:
         finished, control = _look(folder, experiment, source, resume=resume, control=control, world=world)

@@ -1,15 +1,39 @@
-"""Variants, the networks that RMAAT is compared with: each turns an experiment into the same with another network.
+"""Variants, the networks that RMAAT is compared with: each turns the model of a config into another one.
 
-Task, training, width, layers and heads stay; the differences are what the names stand for in Mia2026.
+A variant is a function `ModelConfig -> ModelConfig`, so adding one is a line in `VARIANTS`. Task, training, width,
+layers and heads stay; the differences are what the names stand for in Mia2026. `rmt+memory_8` is `rmt`, and then
+`memory_8`.
 """
 
 import dataclasses
 from collections.abc import Callable
+from types import FunctionType
 
+from foundation.errors import UserError
+from foundation.outside import find
 from rmaat.model.config import ModelConfig, without_unread
 from rmaat.training.experiment import Experiment
 
 Change = Callable[[ModelConfig], ModelConfig]
+DEFAULT = "rmaat"
+MIXING = tuple(field.name for field in dataclasses.fields(ModelConfig) if field.name == "mixing")
+
+
+def rmaat(model: ModelConfig) -> ModelConfig:
+    """The config's own network."""
+    return model
+
+
+def without_mixing(model: ModelConfig, **fields) -> ModelConfig:
+    """The same without local mixing before attention, which none of the paper's networks has."""
+    return dataclasses.replace(model, **dict.fromkeys(MIXING, "none") | fields)
+
+
+def rmaat_paper(model: ModelConfig) -> ModelConfig:
+    """RMAAT as the papers state it: retention RF mem', R per place, alpha 0.25, feedback 1/C, no local mixing."""
+    plain = without_unread(without_mixing(model), "astromorphic", gradient="amrb")
+    return dataclasses.replace(plain, retention="multiply", rel_pos="positional", feature_map="elu", kernel="record",
+                               calcium_exponent="0.25", feedback="inverse")
 
 
 def with_bptt(model: ModelConfig) -> ModelConfig:
@@ -19,12 +43,12 @@ def with_bptt(model: ModelConfig) -> ModelConfig:
 
 def one_segment(model: ModelConfig, **fields) -> ModelConfig:
     """The whole sequence at once, without memory tokens."""
-    return dataclasses.replace(with_bptt(model), segment_length=model.max_length, num_segments=1, num_memory_tokens=0,
-                               retention="none", **fields)
+    return dataclasses.replace(with_bptt(without_mixing(model)), segment_length=model.max_length, num_segments=1,
+                               num_memory_tokens=0, retention="none", **fields)
 
 
 def at(model: ModelConfig) -> ModelConfig:
-    """Astromorphic attention over the whole sequence: one segment, no recurrence."""
+    """AT, astromorphic attention over the whole sequence: one segment, no recurrence."""
     return one_segment(model, attention="astromorphic")
 
 
@@ -35,22 +59,22 @@ def transformer(model: ModelConfig) -> ModelConfig:
 
 def rmt(model: ModelConfig) -> ModelConfig:
     """RMT (Bulatov2022): softmax attention, memory tokens without retention, BPTT."""
-    return without_unread(with_bptt(model), "softmax", rel_pos="none", retention="none")
+    return without_unread(with_bptt(without_mixing(model)), "softmax", rel_pos="none", retention="none")
 
 
 def rlt(model: ModelConfig) -> ModelConfig:
     """RLT: linear attention, memory tokens without retention, BPTT."""
-    return without_unread(with_bptt(model), "linear", rel_pos="none", retention="none")
+    return without_unread(with_bptt(without_mixing(model)), "linear", rel_pos="none", retention="none")
 
 
 def rmt_amrb(model: ModelConfig) -> ModelConfig:
     """RMT trained with AMRB: the same gradient, one segment's activations."""
-    return without_unread(model, "softmax", rel_pos="none", retention="none", gradient="amrb")
+    return without_unread(without_mixing(model), "softmax", rel_pos="none", retention="none", gradient="amrb")
 
 
 def rlt_amrb(model: ModelConfig) -> ModelConfig:
     """RLT trained with AMRB: the same gradient, one segment's activations."""
-    return without_unread(model, "linear", rel_pos="none", retention="none", gradient="amrb")
+    return without_unread(without_mixing(model), "linear", rel_pos="none", retention="none", gradient="amrb")
 
 
 def last_segment(model: ModelConfig) -> ModelConfig:
@@ -58,17 +82,102 @@ def last_segment(model: ModelConfig) -> ModelConfig:
     return dataclasses.replace(model, retention="reset", readout="last")
 
 
-VARIANTS: dict[str, Change] = {"at": at, "transformer": transformer, "rmt": rmt, "rlt": rlt, "rmt_amrb": rmt_amrb,
-                               "rlt_amrb": rlt_amrb, "last_segment": last_segment}
+def ablation(about: str, **fields) -> Change:
+    """A variant that has other values in some fields; `about` is what a list says of it."""
+    def changed(model: ModelConfig) -> ModelConfig:
+        return dataclasses.replace(model, **fields)
+
+    changed.__doc__ = about
+    return changed
+
+
+def other_attention(kind: str) -> Change:
+    """A variant with another attention; the options that it does not read are left out."""
+    def changed(model: ModelConfig) -> ModelConfig:
+        return without_unread(model, kind, rel_pos="none")
+
+    changed.__doc__ = f"{kind.capitalize()} attention; retention, memory tokens and all else stay."
+    return changed
+
+
+def segments(number: int) -> Change:
+    """A variant that cuts the longest sequence into `number` segments."""
+    def changed(model: ModelConfig) -> ModelConfig:
+        length = -(-model.max_length // number)
+        if -(-model.max_length // length) != number:
+            raise UserError(f"variant segments_{number}: {model.max_length} tokens cannot be cut into {number} "
+                            f"segments of one length; nearest are {-(-model.max_length // length)} segments of {length}: give "
+                            f"--set model.segment_length={length}")
+        return dataclasses.replace(model, segment_length=length, num_segments=number)
+
+    changed.__doc__ = f"The longest sequence in {number} segment{'s' * (number > 1)}."
+    return changed
+
+
+def memory_tokens(number: int) -> Change:
+    """A variant with `number` memory tokens; with none there is nothing to retain."""
+    def changed(model: ModelConfig) -> ModelConfig:
+        fields = {} if number or model.retention == "reset" else {"retention": "none"}
+        return dataclasses.replace(model, num_memory_tokens=number, **fields)
+
+    changed.__doc__ = f"{number or 'No'} memory token{'s' * (number != 1)}."
+    return changed
+
+
+BASELINES: dict[str, Change] = {"at": at, "transformer": transformer, "rmt": rmt, "rlt": rlt, "rmt_amrb": rmt_amrb,
+                                "rlt_amrb": rlt_amrb, "last_segment": last_segment}
+ABLATIONS: dict[str, Change] = {
+    "no_retention": ablation("Retention none: mem' itself.", retention="none"),
+    "retention_multiply": ablation("Retention RF mem', the paper's.", retention="multiply"),
+    "retention_accumulate": ablation("Retention mem + T RF (mem' - mem).", retention="accumulate"),
+    "retention_leaky": ablation("Retention q mem + (1-q) mem', without T.", retention="leaky"),
+    "retention_geometric": ablation("Retention mem + q^(t-1) (mem' - mem), without T.", retention="geometric"),
+    "retention_reset": ablation("Control: the memory is reset before every segment.", retention="reset"),
+    "no_h_astro": ablation("No astrocytic write: H is H_neuron alone.", rel_pos="none", kernel="record"),
+    "positional_r": ablation("R learned for each place, the paper's reading.", rel_pos="positional"),
+    "content_r": ablation("R of the neighbours' keys, for any length.", rel_pos="content"),
+    "feedback_bound": ablation("Feedback K/(K + C) in the place of 1/C.", feedback="bound"),
+    "feedback_inverse": ablation("Feedback 1/C.", feedback="inverse"),
+    "exponent_fitted": ablation("Alpha fitted to the astrocyte's own response.", calcium_exponent="fitted"),
+    "exponent_quarter": ablation("Alpha 0.25, as Mia2025 states it.", calcium_exponent="0.25"),
+    "exponent_one": ablation("Alpha 1, the normaliser of linear attention.", calcium_exponent="1"),
+    "linear": other_attention("linear"), "softmax": other_attention("softmax"),
+    "bptt": with_bptt,
+    **{f"segments_{number}": segments(number) for number in (1, 2, 4, 8, 16, 32)},
+    **{f"memory_{number}": memory_tokens(number) for number in (0, 1, 2, 4, 8, 16, 32)}}
+VARIANTS: dict[str, Change] = {DEFAULT: rmaat, "rmaat_paper": rmaat_paper, **BASELINES, **ABLATIONS}
+
+
+def find_variant(given: str | Change) -> list[tuple[str, Change]]:
+    """The changes that a text like `rmt`, `rmt+memory_8` or `file.py:NAME` names, in order; or a function itself.
+
+    Raises `UserError` for an unknown name.
+    """
+    if not isinstance(given, str):
+        return [(getattr(given, "__name__", "own"), given)]
+    return [(one.rpartition(":")[2], find("variant", one, VARIANTS, of=FunctionType)) for one in given.split("+")]
+
+
+def with_variant(base: Experiment, given: str | Change) -> Experiment:
+    """`base` with the network of a variant, its name extended by the variant's unless that is the default.
+
+    Raises `UserError` for an unknown name, for a function that returns no `ModelConfig`, and where variants do not go
+    together.
+    """
+    model, names = base.model, []
+    for name, change in find_variant(given):
+        model = change(model)
+        if not isinstance(model, ModelConfig):
+            raise UserError(f"variant {name} gives a {type(model).__name__}; write a function ModelConfig -> "
+                            "ModelConfig")
+        names += [name] if name != DEFAULT else []
+    return dataclasses.replace(base, name="_".join([base.name, *(["+".join(names)] if names else [])]), model=model)
 
 
 def variant(name: str, make: Callable[[], Experiment]) -> Callable[[], Experiment]:
     """The config `<config>_<name>`: `make()` with the network of one of the variants."""
-    change = VARIANTS[name]
-
     def build() -> Experiment:
-        base = make()
-        return dataclasses.replace(base, name=f"{base.name}_{name}", model=change(base.model))
+        return with_variant(make(), name)
 
-    build.__doc__ = f"{make.__name__} as {change.__doc__}"
+    build.__doc__ = f"{make.__name__} as {VARIANTS[name].__doc__}"
     return build

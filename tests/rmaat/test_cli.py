@@ -11,6 +11,7 @@ from foundation.cli import run
 from rmaat.__main__ import app
 from rmaat.tasks.registry import TASKS
 from rmaat.training.configs import CONFIGS
+from rmaat.training.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]
 TINY = [part for setting in (
@@ -66,6 +67,8 @@ def test_inspect_a_run_and_a_config(program, tmp_path):
 def test_dry_run_writes_nothing(program, tmp_path):
     code, told, _ = program("train", "listops", "--out", tmp_path / "run", "--dry-run", "--seed", 7)
     assert code == 0 and "seed 7" in told and "parameters" in told and list(tmp_path.iterdir()) == []
+    code, told, _ = program("train", "listops", "--variant", "rmt+memory_8", "--dry-run", "--json")
+    assert code == 0 and json.loads(told)["name"] == "listops_rmt+memory_8"
     code, told, _ = program("train", "recall", "--dry-run", "--json")
     assert code == 0 and json.loads(told)["parameters"] > 30_000
 
@@ -75,6 +78,9 @@ def test_lists(program):
     assert code == 0 and all(name in told for name in TASKS)
     code, told, _ = program("configs")
     assert code == 0 and all(name in told for name in CONFIGS)
+    code, told, _ = program("variants")
+    assert code == 0 and [line.split()[0] for line in told.splitlines()] == list(VARIANTS)
+    assert json.loads(program("variants", "--json")[1]).keys() == VARIANTS.keys()
     assert json.loads(program("tasks", "--json")[1]).keys() == TASKS.keys()
     assert json.loads(program("configs", "--json")[1]).keys() == CONFIGS.keys()
 
@@ -94,6 +100,9 @@ def test_benchmark(program, tmp_path):
     (["benchmark", "attention", "--lengths", "0"], 2, "--lengths 0: give whole numbers"),
     (["train", "recal"], 2, r"unknown config 'recal' (did you mean 'recall'?); choose one of: fashion_small"),
     (["train", "recall"], 2, "no --out given"),
+    (["train", "recall", "--out", "{}/x", "--variant", "rtm"], 2, "unknown variant 'rtm' (did you mean 'rmt'?)"),
+    (["train", "recall", "--out", "{}/x", "--variant", "at", "--set", "retention=leaky"], 2,
+     "recall_at has none in its place"),
     (["train", "recall", "--out", "{}/x", "--set", "width=-1"], 2, "width = -1"),
     (["train", "recall", "--out", "{}/x", "--set", "retention=keep"], 2, "unknown retention 'keep'"),
     (["train", "recall", "--out", "{}/x", "--seed", "-1"], 2, "train.seed = -1"),
@@ -106,6 +115,8 @@ def test_benchmark(program, tmp_path):
     (["trace", "{}/none"], 2, "no run in"),
     (["trace", "{}/none", "--set", "width=8"], 2, "a run brings its own record and config"),
     (["inspect", "{}/none"], 2, "no run in"),
+    (["trace", "{}/none", "--variant", "rmt"], 2, "a run brings its own record and config"),
+    (["inspect", "{}/none", "--variant", "rmt"], 2, "a run brings its own record and config"),
     (["inspect", "{}/none", "--seed", "1"], 2, "a run brings its own record and config"),
     (["trace", "--tensor", "foo"], 2, "unknown tensor 'foo'"),
     (["benchmark", "memory", "--segments", "1,a"], 2, "--segments 1,a: give whole numbers"),
