@@ -104,10 +104,11 @@ def segments(number: int) -> Change:
     """A variant that cuts the longest sequence into `number` segments."""
     def changed(model: ModelConfig) -> ModelConfig:
         length = -(-model.max_length // number)
-        if -(-model.max_length // length) != number:
+        nearest = -(-model.max_length // length)
+        if nearest != number:
             raise UserError(f"variant segments_{number}: {model.max_length} tokens cannot be cut into {number} "
-                            f"segments of one length; nearest are {-(-model.max_length // length)} segments of {length}: give "
-                            f"--set model.segment_length={length}")
+                            f"segments of one length; nearest are {nearest} segments of {length}: give --set "
+                            f"model.segment_length={length}")
         return dataclasses.replace(model, segment_length=length, num_segments=number)
 
     changed.__doc__ = f"The longest sequence in {number} segment{'s' * (number > 1)}."
