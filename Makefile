@@ -6,7 +6,7 @@ PY     := $(VENV)/bin/python
 SETUP  := $(VENV)/.set-up
 FASHION := /usr/share/datasets/fashion-mnist
 
-.PHONY: demo test quick lint check trace-check docs docs-index doctor data clean
+.PHONY: demo test quick faults lint check trace-check docs docs-index doctor data clean
 
 demo: $(SETUP)
 	$(PY) -m figures.demo
@@ -19,6 +19,11 @@ test: $(SETUP)
 # What is marked `slow` took more than half a second of one core, or three in all its cases.
 quick: $(SETUP)
 	$(TESTS) -m "not slow"
+
+# What goes on for as long as it is given: kills, flipped bits, fuzzing (docs/reliability.md).
+FAULTS_MINUTES ?= 10
+faults: $(SETUP)
+	FAULTS_MINUTES=$(FAULTS_MINUTES) OMP_NUM_THREADS=1 $(PY) -m pytest tests/faults -m minutes
 
 lint: $(SETUP)
 	$(PY) -m ruff check
@@ -36,9 +41,10 @@ docs: $(SETUP)
 	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(PY) -m mkdocs build --strict --quiet
 	@echo "open site/index.html"
 
-# The index of docs/equations.md, from the tags in the code.
+# The index of docs/equations.md, from the tags in the code; the table of docs/reliability.md, from the tests.
 docs-index: $(SETUP)
 	$(PY) docs/make_index.py
+	$(PY) docs/make_faults.py
 
 doctor:
 	@if [ -x $(PY) ]; then $(PY) -m foundation.doctor; else $(PYTHON) -m foundation.doctor; fi

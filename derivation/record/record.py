@@ -26,7 +26,8 @@ from derivation.record.entry import (
     in_order,
 )
 from derivation.record.reader import Reader
-from foundation.errors import DamagedFileError, UserError
+from foundation import reading
+from foundation.errors import DamagedFileError
 from foundation.files import canonical_json, write_text
 
 __all__ = ["DEFAULT_PATH", "MAX_BYTES", "SCHEMA", "Alternative", "Comparison", "Constant", "Entry",
@@ -90,15 +91,7 @@ def load(path: str | Path | None = None) -> Record:
 
 def read_text(path: Path, what: str, most: int, *, made_by: str) -> str:
     """The text of a file that is at most `most` bytes. `what` and the verb `made_by` are for the errors of `load`."""
-    try:
-        if path.stat().st_size > most:
-            raise DamagedFileError(f"{what} {path}: larger than {most} bytes, so not a {what}")
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{what} {path}: not a text file") from error
-    except OSError as error:
-        raise UserError(f"cannot read the {what} {path}: {error.strerror}; "
-                        f"make one with 'python -m derivation {made_by}'") from error
+    return reading.read_text(path, what, most, advice=f"make one with 'python -m derivation {made_by}'")
 
 
 def loads(text: str, where: str = "record") -> Record:
