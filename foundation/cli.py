@@ -9,14 +9,15 @@ from typing import Annotated
 
 import typer
 
-from foundation import notes
+from foundation import notes, stopping, streams
 from foundation.errors import UserError
 from foundation.usage import as_called, called_as_script, in_house_style, is_usage_error
 
 PROGRESS = "ASTRO_PROGRESS"
+INTERRUPTED = 130
 ENDING = f"""\b
 --debug, anywhere on the line, shows the traceback of an error.
-Exit codes: 0 ok, 1 a point of a sweep failed, 2 bad input, 3 damaged file, 4 resource, 130 interrupted.
+Exit codes: 0 ok, 1 a point of a sweep failed, 2 bad input, 3 damaged file, 4 resource, 130 Ctrl-C, 143 SIGTERM.
 On a terminal long work shows a bar, elsewhere a line now and then; {PROGRESS}=0 turns both off.
 """
 COMPLETION = "Shell completion: --install-completion, or --show-completion to look at it first."
@@ -71,18 +72,39 @@ def run(app: typer.Typer) -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    with streams.guarded(), stopping.as_ctrl_c(), notes.on_stderr():
+        code = _exit_code(app, debug)
+    sys.exit(code)
+
+
+def _exit_code(app: typer.Typer, debug: bool) -> int:
+    """Run a program; the code to exit with."""
     try:
-        with notes.on_stderr():
-            code = _command(app)(standalone_mode=False)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more to say
-        code = 0
+        code = _command(app)(standalone_mode=False)
+    except streams.ReaderLeftError:
+        code = 0  # nothing more to say
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int | None) else _said_at_the_end(end.code)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except Exception as error:
         if debug or not (isinstance(error, UserError) or is_usage_error(error)):
             raise
         code = _say(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    code = code if isinstance(code, int) else 0
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except streams.ReaderLeftError:
+        pass
+    except UserError as error:
+        code = code or _say(error)
+    return stopping.exit_code() if code == INTERRUPTED else code
+
+
+def _said_at_the_end(text: object) -> int:
+    print(text, file=sys.stderr)
+    return 1
 
 
 def _command(app: typer.Typer) -> Callable:

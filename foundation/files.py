@@ -8,13 +8,17 @@ import errno
 import hashlib
 import json
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from foundation import process
 from foundation.errors import DamagedFileError, ResourceError, UserError
 
 MANIFEST = "manifest.json"
+PART = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -53,7 +57,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        short = path.name.encode(errors="ignore")[:150].decode(errors="ignore")
+        handle, name = tempfile.mkstemp(prefix=f".{short}.{mark()}.", suffix=PART, dir=path.parent)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; choose another place") from error
     os.close(handle)
@@ -73,6 +78,26 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         raise ResourceError(f"cannot write {path}: {error.strerror}; make room, or choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def mark() -> str:
+    """What stands in the name of a temporary: whose it is."""
+    return f"{process.host_mark()}-{os.getpid()}"
+
+
+def remove_leftovers(folder: str | os.PathLike, start: str = ".") -> None:
+    """Remove the temporaries of `replacing`, and folders named alike, that a process of this machine left when killed.
+
+    `start` is how their names begin. Those of processes that run, and of other machines, stay.
+    """
+    folder = Path(folder)
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if not path.name.startswith(start) or not path.name.startswith("."):
+            continue
+        found = re.search(rf"\.{process.host_mark()}-(\d{{1,9}})\.[^.]*(?:{re.escape(PART)})?$", path.name)
+        if found and process.started(int(found[1])) is None:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

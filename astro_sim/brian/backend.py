@@ -9,6 +9,7 @@ from pathlib import Path
 
 from astro_sim.brian.surroundings import device_of_our_own, plain_preferences, random_states
 from foundation.errors import ResourceError
+from foundation.stopping import gently
 
 # of what Brian2 writes into network.cpp
 TIMING = """        current = std::clock();
@@ -35,7 +36,7 @@ def load() -> None:
 
 @contextlib.contextmanager
 def ctrl_c_stops() -> Iterator[None]:
-    """Inside, Ctrl-C ends Brian2's run after the step that it is in.
+    """Inside, Ctrl-C ends Brian2's run after the step that it is in, and so does SIGTERM in a program.
 
     Brian2 takes Ctrl-C when it is imported; another program may have taken it since, or a thread imported it.
     """
@@ -44,14 +45,19 @@ def ctrl_c_stops() -> Iterator[None]:
     import brian2
 
     before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or isinstance(before, brian2._InterruptHandler):
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGINT, brian2._InterruptHandler(before if callable(before) else signal.default_int_handler))
+    stop = brian2._InterruptHandler(signal.default_int_handler)
+    taken = isinstance(before, brian2._InterruptHandler)
+    if not taken:
+        signal.signal(signal.SIGINT, brian2._InterruptHandler(before if callable(before) else stop.previous_handler))
     try:
-        yield
+        with gently(lambda: stop(signal.SIGINT, None)):
+            yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
+        if not taken:
+            signal.signal(signal.SIGINT, signal.default_int_handler if before is None else before)
 
 
 class Runtime:

@@ -4,11 +4,11 @@ import sys
 import time
 
 from foundation.cli import Progress
+from foundation.stopping import StopRequest
 from rmaat.resources import measure, resource_errors
 from rmaat.training.evaluation import score
 from rmaat.training.metrics import METRICS, Metrics
 from rmaat.training.steps import Trainer
-from rmaat.training.stop_request import StopRequest
 
 
 def fit(trainer: Trainer, quiet: bool = False) -> None:
@@ -54,4 +54,5 @@ def _evaluate_and_save(trainer: Trainer, metrics: Metrics | None, stopping: bool
                                limit=config.evaluate_samples)
             metrics.write(step=trainer.step, validation_loss=validation.loss, validation_accuracy=validation.accuracy)
         if metrics and saves:
+            metrics.sync()  # first: a checkpoint is never ahead of its metrics
             trainer.save()

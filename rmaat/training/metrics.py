@@ -1,27 +1,38 @@
-"""The metrics of a run: one JSON line a step, appended, whole lines only."""
+"""The metrics of a run: JSON lines, one a step, in a chain of hashes; appended, whole lines only."""
 
-import json
 import time
 from pathlib import Path
 
-from foundation.files import canonical_json, write_text
+from foundation import chain
+from foundation.errors import DamagedFileError
 
 METRICS = "metrics.jsonl"
+KIND = "metrics"
 
 
 class Metrics:
-    """JSON lines, appended; lines after `step` (written by a process that was killed) are dropped at the start."""
+    """Lines of a run that goes on at `step`: later ones, written by a process that was killed, are dropped.
+
+    Raises `DamagedFileError` where the file was altered, or where lines before `step` are missing.
+    """
 
     def __init__(self, path: Path, step: int):
-        self.path = path
-        lines = [line for line in read_metrics(path) if line["step"] <= step]
+        found = chain.read(path, KIND)
+        lines = [line for line in found.lines if line.get("step", 0) <= step] if found else []
+        last = max((line["step"] for line in lines if "step" in line), default=0)
+        if found and last < step:
+            raise DamagedFileError(f"{path} ends at step {last}, the checkpoint is of step {step}: lines are missing; "
+                                   "restore the file, or move it away to go on with a new one")
         self.totals = Totals(lines)
-        write_text(path, "".join(canonical_json(line) + "\n" for line in lines))
+        self._chain = chain.create(path, KIND, lines)
 
     def write(self, **values) -> None:
         """Append one line of JSON."""
-        with open(self.path, "a", encoding="utf-8") as stream:
-            stream.write(canonical_json(values) + "\n")
+        self._chain.append(values)
+
+    def sync(self) -> None:
+        """Let what was written outlive a loss of power."""
+        self._chain.sync()
 
 
 class Totals:
@@ -45,17 +56,22 @@ class Totals:
                 "cpu_seconds": round(self.cpu_seconds + time.process_time(), 3)}
 
 
-def read_metrics(path: Path) -> list[dict]:
-    """All whole lines of a metrics file; a half line, as a kill leaves it, is left out."""
-    lines = []
-    for text in path.read_text("utf-8", errors="replace").splitlines() if path.exists() else []:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
-            lines.append(line)
-    return lines
+def read_metrics(path: Path, head: str | None = None) -> list[dict]:
+    """All whole lines of a metrics file, verified; half a line, as a kill leaves it, is left out.
+
+    `head` is the last hash where it is known, as a run's result knows it. Raises `DamagedFileError` for a file that was
+    altered, or that does not end there.
+    """
+    found = chain.read(path, KIND)
+    if head is not None and (found is None or found.head != head):
+        raise DamagedFileError(f"{path} does not end as it did when the run ended: cut or altered; restore the file")
+    return list(found.lines) if found else []
+
+
+def head(path: Path) -> str:
+    """The last hash of a metrics file, which stands for all of it; "" where it has none."""
+    found = chain.read(path, KIND)
+    return found.head if found else ""
 
 
 def peak_bytes(path: Path) -> int:

@@ -44,7 +44,7 @@ class Result:
     @property
     def metrics(self) -> list[dict]:
         """What was written at every step, in order: loss, accuracy, gradient norm, speed, and validation by the way."""
-        return read_metrics(self.run.folder / METRICS)
+        return read_metrics(self.run.folder / METRICS, self.costs.get("metrics_hash"))
 
     def model(self, device: str = "cpu") -> RMAAT:
         """The network of the last checkpoint, ready to be used (in evaluation mode)."""

@@ -16,11 +16,13 @@ from derivation.record import record as records
 from foundation.checkout import commit
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import MANIFEST, canonical_json, sha256_bytes, verify_manifest, write_manifest, write_text
+from foundation.lock import LOCK
 from rmaat.training.experiment import Experiment, hash_of, to_json, without_folders
 from rmaat.training.stored import from_json
 
 CONFIG, RECORD, ENVIRONMENT, RESULT = "config.json", "record.json", "environment.json", "result.json"
 STATIC = (CONFIG, RECORD, ENVIRONMENT)
+RESULT_SCHEMA = 2
 FORMAT = 2  # of the folder; a run of another one is not read
 
 
@@ -56,7 +58,7 @@ def begun(folder: Path) -> bool:
         return True
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; give a folder with --out")
-    others = [path.name for path in folder.iterdir() if path.name not in STATIC
+    others = [path.name for path in folder.iterdir() if path.name not in (*STATIC, LOCK)
               and not path.name.endswith(".part")] if folder.exists() else []
     if others:
         raise UserError(f"{folder} is not empty and holds no run of ours (it has {sorted(others)[0]}); "
@@ -138,14 +140,22 @@ def _flat(body: dict, prefix: str = "") -> dict:
 
 def write_result(folder: Path, result: dict) -> None:
     """Keep the result with its own hash: nothing else notices an altered digit."""
-    write_text(folder / RESULT, json.dumps(result | {"hash": _hash(result)}, indent=1) + "\n")
+    body = {"schema": RESULT_SCHEMA, **result}
+    write_text(folder / RESULT, json.dumps(body | {"hash": _hash(body)}, indent=1) + "\n")
 
 
 def read_result(folder: Path) -> dict:
-    """The result in `folder`. Raises `DamagedFileError` when it is cut or altered."""
+    """The result in `folder`, of this schema or an older one.
+
+    Raises `DamagedFileError` when it is cut or altered, `UserError` when a later version wrote it.
+    """
     result = read_json(folder / RESULT)
     if not isinstance(result, dict) or result.pop("hash", None) != _hash(result):
         raise DamagedFileError(f"{folder / RESULT} does not match its own hash: altered; 'evaluate' computes it anew")
+    schema = result.pop("schema", 1)  # 1 had none
+    if type(schema) is not int or schema > RESULT_SCHEMA:
+        raise UserError(f"{folder / RESULT} has schema {schema}; this version reads up to {RESULT_SCHEMA}: use the "
+                        "version that wrote it")
     return result
 
 

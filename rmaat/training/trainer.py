@@ -1,5 +1,6 @@
 """Training from end to end: `train` makes or resumes a run, fits it, and evaluates it beside its controls."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import torch
 
 from derivation.record import record as records
+from foundation.files import remove_leftovers
+from foundation.lock import LOCK, locked
 from rmaat.tasks.controls import control_rows
 from rmaat.training import checkpoint, run_folder
 from rmaat.training.configs import find_experiment
@@ -14,7 +17,7 @@ from rmaat.training.distributed import World, join
 from rmaat.training.evaluation import CONTROL, control_row, evaluation_of, find_device, model_rows
 from rmaat.training.experiment import Experiment
 from rmaat.training.loop import fit
-from rmaat.training.metrics import METRICS, peak_bytes
+from rmaat.training.metrics import METRICS, head, peak_bytes
 from rmaat.training.opening import begin
 from rmaat.training.result import Result, stored_result
 from rmaat.training.run_folder import RESULT
@@ -39,21 +42,34 @@ def train(experiment: Experiment | str | Callable[[], Experiment], out: str | Pa
     """
     experiment, folder = find_experiment(experiment, changes, variant=variant), Path(out)
     source = records.load(record) if isinstance(record, (str, Path)) else record
-    with join(find_device(device)) as world:
-        finished, control = _look(folder, experiment, source, resume=resume, control=control, world=world)
-        if finished:
-            return finished if world.leads else None
-        options = {"resume": resume, "device": world.device, "world": world}
-        started, cpu = time.perf_counter(), time.process_time()
-        trainer = begin(experiment, folder, data=Path(data) if data else None, record=source, **options)
-        begun_at, data = trainer.step, Path(data) if data else trainer.run.environment.get("data")
-        fit(trainer, quiet)
-        timing = {"timed_steps": trainer.step - begun_at, "seconds": round(time.perf_counter() - started, 2),
-                  "cpu_seconds": round(time.process_time() - cpu, 2), "processes": world.size}
-        data = Path(data) if data else None
-        if control:
-            fit(begin(experiment.control(), folder / CONTROL, data=data, record=trainer.run.record, **options), quiet)
-    return _result(trainer, data=data, control=control, timing=timing) if world.leads else None
+    with contextlib.ExitStack() as held:
+        with join(find_device(device)) as world:
+            _be_alone(folder, world, held)
+            finished, control = _look(folder, experiment, source, resume=resume, control=control, world=world)
+            if finished:
+                return finished if world.leads else None
+            options = {"resume": resume, "device": world.device, "world": world}
+            started, cpu = time.perf_counter(), time.process_time()
+            trainer = begin(experiment, folder, data=Path(data) if data else None, record=source, **options)
+            begun_at, data = trainer.step, Path(data) if data else trainer.run.environment.get("data")
+            fit(trainer, quiet)
+            timing = {"timed_steps": trainer.step - begun_at, "seconds": round(time.perf_counter() - started, 2),
+                      "cpu_seconds": round(time.process_time() - cpu, 2), "processes": world.size}
+            data = Path(data) if data else None
+            if control:
+                fit(begin(experiment.control(), folder / CONTROL, data=data, record=trainer.run.record, **options),
+                    quiet)
+        return _result(trainer, data=data, control=control, timing=timing) if world.leads else None
+
+
+def _be_alone(folder: Path, world: World, held: contextlib.ExitStack) -> None:
+    """One training at a time in a folder, as long as `held` is; what one left half-written when killed is removed."""
+    with world.together():
+        if world.leads:
+            run_folder.begun(folder)  # before anything is written there
+            held.enter_context(locked(folder / LOCK, "training"))
+            for each in (folder, folder / CONTROL):
+                remove_leftovers(each)
 
 
 def _look(folder: Path, experiment: Experiment, record: records.Record | None, *, resume: bool, control: bool,
@@ -86,6 +102,7 @@ def _result(trainer: Trainer, *, data: Path | None, control: bool, timing: dict)
     rows += control_rows(run.experiment.task, "test", run.experiment.model.segment_length, data=data)
     costs = {"parameters": sum(p.numel() for p in trainer.model.parameters()),
              "peak_bytes": peak_bytes(run.folder / METRICS), **timing,
+             "metrics_hash": head(run.folder / METRICS),
              "commit": run.environment["commit"], "threads": torch.get_num_threads()}
     result = Result(run, evaluation_of(run, rows, split="test", step=trainer.step, device=device), costs)
     run_folder.write_result(run.folder, result.to_json())

@@ -44,7 +44,8 @@ def test_it_shows_itself(result):
 def test_an_existing_folder_gives_the_same(result):
     again = load_run(result.run.folder)
     assert again.to_json() == result.to_json() and str(again) == str(result)
-    assert json.loads((result.run.folder / "result.json").read_text()).keys() - {"hash"} == again.to_json().keys()
+    stored = json.loads((result.run.folder / "result.json").read_text())
+    assert stored.keys() - {"hash", "schema"} == again.to_json().keys()
 
 
 def test_the_model_is_the_trained_one(result):

@@ -119,8 +119,13 @@ def test_a_trainer_restored_in_another_process_state_goes_on_exactly(tmp_path, a
 
 def test_metrics_written_after_the_last_checkpoint_are_dropped_on_resume(tmp_path):
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step":1,"loss":1.0}\n{"step":2,"loss":2.0}\n{"step":3,"loss":3.0}\n[1]\n{"ste')
+    path.write_text('{"step":1,"loss":1.0}\n{"step":2,"loss":2.0}\n{"step":3,"loss":3.0}\n{"ste')  # before hashes
     Metrics(path, 2).write(step=3, loss=4.)
+    assert [line["loss"] for line in read_metrics(path)] == [1., 2., 4.]
+    Metrics(path, 3).write(step=4, loss=5.)
+    with open(path, "a") as stream:
+        stream.write('{"hash":"12')  # as a kill leaves it
+    Metrics(path, 3)
     assert [line["loss"] for line in read_metrics(path)] == [1., 2., 4.]
 
 

@@ -1,0 +1,182 @@
+"""One writer at a time: a file that says which process writes here, taken over where that process is dead.
+
+    with locked(folder / LOCK, "training"):
+        ...
+
+What counts is whether the process that is named still runs, not whether the file is there, so a kill leaves nothing
+that a person must remove. A process of another machine cannot be looked at: it is believed. Standard library only.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from foundation import process
+from foundation.errors import ResourceError, UserError
+from foundation.process import Process
+
+LOCK = ".lock"
+SCHEMA = 1
+MOST_BYTES = 10_000
+PATIENCE = 10.0  # seconds that another may take to write one line
+LOOKS_AGAIN = 0.2  # seconds, where one waits
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike, what: str, *, wait: bool = False) -> Iterator[None]:
+    """Hold the lock file `path` while this lasts; its folder is made where it is missing.
+
+    `what` says in a word what is being done, for whoever comes second. With `wait` the second waits until the first has
+    ended, and says so; a first one on another machine is not waited for, and nothing is held then. Raises
+    `ResourceError` that names the holder, `UserError` where the folder cannot be written to.
+    """
+    path = Path(path)
+    made = _make_folder(path)
+    held, said = False, False
+    try:
+        while not held:
+            holder = _take(path, what)
+            held = holder is None
+            if held:
+                break
+            if not wait:
+                raise ResourceError(_said(path, holder))
+            if holder["host"] != process.host():
+                break
+            if not said:
+                said = True
+                print(f"note: waiting for {_name(holder)}, which makes the same", file=sys.stderr)
+            time.sleep(LOOKS_AGAIN)
+        yield
+    finally:
+        if held:
+            _release(path)
+        for folder in made:  # a run that was refused leaves no empty folder
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def holder(path: str | os.PathLike) -> dict | None:
+    """Who holds the lock: pid, host, started, since, what; None where nobody does."""
+    try:
+        found = _read(Path(path).read_bytes()[:MOST_BYTES])
+    except OSError:
+        return None
+    return None if found is None or _is_over(found) else found
+
+
+def _make_folder(path: Path) -> list[Path]:
+    """The folders that had to be made, the innermost first."""
+    made = [folder for folder in path.absolute().parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {path.parent}: {error.strerror}; choose another place") from error
+    return made
+
+
+def _take(path: Path, what: str) -> dict | None:
+    """Write this process into the lock file; who holds it where somebody does."""
+    with _alone_with(path) as handle:
+        found = _read(os.pread(handle, MOST_BYTES, 0))
+        if found is not None and not _is_over(found):
+            return found
+        body = {"schema": SCHEMA, **dataclasses.asdict(process.this()), "what": what,
+                "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, (json.dumps(body) + "\n").encode(), 0)
+    return None
+
+
+def _release(path: Path) -> None:
+    """Remove the lock file where it is this process's; a folder that was moved away took it along."""
+    with contextlib.suppress(OSError, UserError, ResourceError):
+        if not path.exists():
+            return
+        with _alone_with(path) as handle:
+            found = _read(os.pread(handle, MOST_BYTES, 0))
+            if found is not None and _process(found) == process.this():
+                path.unlink()
+
+
+@contextlib.contextmanager
+def _alone_with(path: Path) -> Iterator[int]:
+    """The file open, and no other process in here with it; for an instant each."""
+    handle = _opened(path)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}; choose another place") from error
+        if _flock(handle) and _is_still(path, handle):
+            return handle
+        os.close(handle)
+        if time.monotonic() > until:
+            raise ResourceError(f"{path}: another process has held it open for {PATIENCE:g} s; look what it does, and "
+                                "try again")
+        time.sleep(0.01)
+
+
+def _flock(handle: int) -> bool:
+    """False where another process has it now; file systems that know no such locks go without."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EACCES)
+    return True
+
+
+def _is_still(path: Path, handle: int) -> bool:
+    """Whether the open file is the one of that name: its holder may just have removed it."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(handle))
+    except OSError:
+        return False
+
+
+def _read(data: bytes) -> dict | None:
+    """Whom a lock file names; None for one that names nobody, as a kill in the middle of a line leaves it."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    kinds = {"pid": int, "host": str, "started": str, "what": str, "since": str}
+    if not isinstance(found, dict) or any(type(found.get(name)) is not kind for name, kind in kinds.items()):
+        return None
+    return found if 0 < found["pid"] < 2**31 else None
+
+
+def _process(found: dict) -> Process:
+    return Process(found["host"], found["pid"], found["started"])
+
+
+def _is_over(found: dict) -> bool:
+    return process.is_dead(_process(found))
+
+
+def _name(found: dict) -> str:
+    return f"process {found['pid']} on {found['host']} ({found['what']}, since {found['since']})"
+
+
+def _said(path: Path, found: dict) -> str:
+    here = found["host"] == process.host()
+    what = "wait for it or stop it" if here else f"wait for it; if it is no longer there, remove {path}"
+    return f"{path.parent} is being written by {_name(found)}; {what}, or give another folder"

@@ -1,0 +1,79 @@
+"""Ctrl-C, SIGTERM and SIGHUP: one wish to stop, whoever sends it. The first is granted when it suits, the second now.
+
+A program exits with 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. Standard library only.
+"""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+OTHERS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_received: list[int] = []  # the first signal that this process was asked to stop with
+_gentle: list[Callable[[], None]] = []  # how what runs now would be stopped
+
+
+def exit_code() -> int:
+    """That of a process that was stopped: 128 and the signal's number."""
+    return 128 + (_received[0] if _received else signal.SIGINT)
+
+
+@contextlib.contextmanager
+def as_ctrl_c() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP do what Ctrl-C does. What is ignored, as nohup lets SIGHUP be, stays ignored."""
+    _received.clear()
+
+    def stop(number, frame) -> None:
+        _received.append(number)
+        if not _gentle:
+            raise KeyboardInterrupt
+        _gentle[-1]()
+
+    with _handling(dict.fromkeys(OTHERS, stop)):
+        yield
+
+
+@contextlib.contextmanager
+def gently(stop: Callable[[], None]) -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP call `stop` instead of raising `KeyboardInterrupt`."""
+    _gentle.append(stop)
+    try:
+        yield
+    finally:
+        _gentle.remove(stop)
+
+
+class StopRequest:
+    """Inside, a first signal sets `asked`, for whoever finishes a step before it stops; a second one stops at once."""
+
+    def __init__(self):
+        self.asked = False
+        self._restored = contextlib.ExitStack()
+
+    def __enter__(self) -> "StopRequest":
+        self._restored.enter_context(_handling(dict.fromkeys((signal.SIGINT, *OTHERS), self._ask)))
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._restored.close()
+
+    def _ask(self, number, frame) -> None:
+        _received.append(number)
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@contextlib.contextmanager
+def _handling(handlers: dict[int, Callable]) -> Iterator[None]:
+    """Inside, these signals go there. Only the main thread may ask for that; elsewhere nothing changes."""
+    before = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+                    before[number] = signal.signal(number, handler)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
