@@ -10,7 +10,7 @@ from rmaat.biology.provenance import Engineering, declare
 from rmaat.gradient.backprop import GRADIENT
 from rmaat.gradient.memory_store import MEMORY_STORE
 from rmaat.model.layers import REPLAY
-from rmaat.model.memory import RETENTION, Retention
+from rmaat.model.memory import RETENTION, SCHEDULE, Retention
 from rmaat.model.output import OUTPUT
 from rmaat.model.readout import READOUT
 
@@ -20,7 +20,7 @@ UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose fe
 SIZES = {"vocab_size": 0, "num_classes": 0, "segment_length": 1, "num_segments": 1, "width": 1, "layers": 1, "heads": 1,
          "num_memory_tokens": 0, "feedforward": 1, "keep_last": 0, "budget_bytes": 0}  # and the least of each
 CHOICES: Mapping[str, Mapping] = {
-    **PARTS, "readout": READOUT, "unread": UNREAD, "output": OUTPUT, "gradient": GRADIENT, "replay": REPLAY,
+    **PARTS, "schedule": SCHEDULE, "readout": READOUT, "unread": UNREAD, "output": OUTPUT, "gradient": GRADIENT, "replay": REPLAY,
     "memory_store": MEMORY_STORE}
 
 
@@ -50,6 +50,7 @@ class ModelConfig:
     feedback: str = "record"
     kernel: str = "record"
     retention: str | type[Retention] = "accumulate"
+    schedule: str = "config"  # sample: a shorter sample has the retention schedule of its own number of segments
     readout: str = "last"
     unread: str = "pruned"
     output: str = "classes"
@@ -129,6 +130,8 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
         yield unread("unread", "output", ["classes"])
     if config.output == "features":
         yield "num_classes", "output = features has no classes; give num_classes = 0, or output = tokens", (0,)
+    if not retention.per_sample:
+        yield unread("schedule", "retention", (key for key, kind in RETENTION.items() if kind.per_sample))
     if not config.num_memory_tokens and retention not in (RETENTION["none"], RETENTION["reset"]):
         yield "retention", "num_memory_tokens = 0 leaves nothing to retain; leave it out or choose none", ()
 
@@ -136,7 +139,15 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
 def without_unread(config: ModelConfig, attention: str, **fields) -> ModelConfig:
     """`config` with another attention and the fields given; the options that it does not read are left out."""
     unread = {name: _default(name) for name in PARTS if name not in ATTENTION[attention].reads}
+    config = with_retention(config, fields.pop("retention", config.retention))
     return replace(config, attention=attention, **unread | fields)
+
+
+def with_retention(config: ModelConfig, retention: str | type[Retention], **fields) -> ModelConfig:
+    """`config` with another retention rule and the fields given; a schedule that the rule does not read is left out."""
+    kind = RETENTION.get(retention, retention) if isinstance(retention, str) else retention
+    return replace(config, retention=retention, schedule=config.schedule if getattr(kind, "per_sample", True) else
+                   _default("schedule"), **fields)
 
 
 def _default(name: str) -> object:

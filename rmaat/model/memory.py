@@ -2,7 +2,7 @@
 
 import torch
 
-from foundation.shapes import Float, Tensor
+from foundation.shapes import Float, Int, Tensor
 from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import Analogy, FromRecord, declare
 from rmaat.biology.recorded import Recorded
@@ -17,9 +17,12 @@ class Retention(Recorded):
 
     Built from the record and T, called as `rule(memory, proposed, t)` with t = 1..T after each segment; `proposed` is
     the paper's mem'. Shapes: [batch, tokens, width] throughout. `hold(name, values)` keeps numbers from the record.
+    A rule that says `per_sample = True` is called as `rule(memory, proposed, t, T)` where schedule = sample, T int64
+    [batch] being the number of each sample's segments.
     """
 
     needs_num_segments = False  # whether T is in the rule; a stream has none
+    per_sample = False          # whether `forward` takes the T of each sample
 
     def __init__(self, biology: Biology, num_segments: int):
         super().__init__()
@@ -54,9 +57,9 @@ class Reset(Keep):
 
 
 class _Scheduled(Retention):
-    """A rule with one gain per segment, float64 [T]; t = 1..T."""
+    """A rule with one gain per segment, float64 [T]; t = 1..T. T is the config's, or [batch] of each sample's own."""
 
-    needs_num_segments = True
+    needs_num_segments = per_sample = True
     origins = declare(retention=FromRecord("retention", equation="E4.2"))
     analogies = (Analogy("E5.6", "memory tokens: long-term state of the astrocytes; a segment: one cycle"),)
 
@@ -64,22 +67,37 @@ class _Scheduled(Retention):
         super().__init__(biology, num_segments)
         # (E4.2) RF(t,T)
         self.hold("retention", biology.retention(num_segments))
+        self.biology = biology
+
+    def shares(self, t: int, T: Int[Tensor, "batch"] | None) -> tuple[Tensor, Tensor | int]:
+        """RF(t, T) and T: one number for all, or [batch, 1, 1] for each sample; after its end those of its last."""
+        if T is None:
+            return self.retention[t - 1], len(self.retention)
+        own = T.double()
+        # (E4.2) RF(t,T)
+        return self.biology.curves["retention"](t=own.clamp(max=t), T=own)[:, None, None], own[:, None, None]
+
+
+def _times(gain: Tensor, x: Float[Tensor, "batch tokens width"]) -> Tensor:
+    """gain x in x's type, as a number times a tensor is: multiplied in float32 where x is half precision."""
+    return gain * x if gain.ndim == 0 else (gain.to(torch.promote_types(x.dtype, torch.float32)) * x).to(x.dtype)
 
 
 class Multiply(_Scheduled):
     """RF mem', as in Mia2026. Its identity path shrinks as the product of the factors, about (1/T)^T."""
 
-    def forward(self, memory, proposed, t):
+    def forward(self, memory, proposed, t, T=None):
         # (E5.6) multiply: RF mem'
-        return self.retention[t - 1] * proposed
+        return _times(self.shares(t, T)[0], proposed)
 
 
 class Accumulate(_Scheduled):
     """mem + T RF (mem' - mem): each segment writes its share of the capacity; the mean gain T RF is 1."""
 
-    def forward(self, memory, proposed, t):
+    def forward(self, memory, proposed, t, T=None):
+        RF, count = self.shares(t, T)
         # (E5.6) accumulate: mem + T RF (mem' - mem)
-        return memory + len(self.retention) * self.retention[t - 1] * (proposed - memory)
+        return memory + _times(count * RF, proposed - memory)
 
 
 class _Recursive(Retention):
@@ -109,6 +127,7 @@ class Geometric(_Recursive):
         return memory + self.q ** (t - 1) * (proposed - memory)
 
 
+SCHEDULE = {"config": "T is the config's for all samples", "sample": "T is the number of each sample's own segments"}
 RETENTION: dict[str, type[Retention]] = {
     "none": Keep, "multiply": Multiply, "accumulate": Accumulate, "leaky": Leaky, "geometric": Geometric,
     "reset": Reset}

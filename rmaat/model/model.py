@@ -19,7 +19,7 @@ from rmaat.model.config import REASONS, UNREAD, ModelConfig
 from rmaat.model.layers import REPLAY, Layer
 from rmaat.model.output import OUTPUT
 from rmaat.model.readout import READOUT
-from rmaat.model.segments import Segment, Work, check_input, cut, join
+from rmaat.model.segments import Given, Segment, Work, check_input, cut, join
 from rmaat.model.stream import Stream
 from rmaat.resources import resource_errors
 
@@ -40,8 +40,7 @@ class RMAAT(nn.Module):
     length, width], both 0 where there is no token. What stands beyond a sample's length has no influence, and a segment
     that is all padding leaves a sample's memory unchanged. `biology` is the committed record's where it is left out.
 
-    Raises `UserError` for what `check_input` refuses, `ResourceError` where memory runs out. Source: Mia2026. Not
-    modelled: the retention schedule of a shorter sample; T is the config's for all.
+    Raises `UserError` for what `check_input` refuses, `ResourceError` where memory runs out. Source: Mia2026.
     """
 
     origins = declare(INITIAL_SCALE=Engineering(INITIAL_SCALE, "small tokens are soon overwritten: recall takes a "
@@ -79,7 +78,10 @@ class RMAAT(nn.Module):
     def cut(self, tokens: Integer[Tensor, "batch length"],
             lengths: Int[Tensor, "batch"] | None = None) -> list[Segment]:
         """The segments of a batch, looked at as `forward` does. Raises `UserError` for bad input."""
-        return cut(check_input(self.config, tokens, lengths), self.config.segment_length)
+        return self._cut(check_input(self.config, tokens, lengths))
+
+    def _cut(self, given: Given) -> list[Segment]:
+        return cut(given, self.config.segment_length, schedule=self.config.schedule)
 
     def _block(self) -> Block:
         config, kind = self.config, self.config.attention_class
@@ -115,7 +117,7 @@ class RMAAT(nn.Module):
               prepared: Prepared | None,
               ) -> tuple[Float[Tensor, "batch wanted width"], Float[Tensor, "batch tokens width"]]:
         """The wanted rows (the memory tokens among them) after the last block, and the memory after the segment."""
-        tokens, mask, t = segment
+        tokens, mask, t, T = segment
         places, num_memory = tokens.shape[1], self.config.num_memory_tokens
         entering = self.retention.enter(memory, self.initial_memory)
         vectors = tokens.to(self.position.dtype) if tokens.is_floating_point() else self.embedding(tokens)
@@ -128,7 +130,8 @@ class RMAAT(nn.Module):
 
         layers = map(Layer, self.blocks, prepared or [None] * len(self.blocks))
         x = REPLAY[self.config.replay](call, list(layers), x)
-        after = self.retention(entering, x[:, x.shape[1] - num_memory:], t)
+        own = () if T is None else (T,)
+        after = self.retention(entering, x[:, x.shape[1] - num_memory:], t, *own)
         return x, after if mask is None else torch.where(mask.any(1)[:, None, None], after, memory)
 
     def start(self, batch: int) -> Float[Tensor, "batch tokens width"]:
@@ -139,7 +142,7 @@ class RMAAT(nn.Module):
                 lengths: Int[Tensor, "batch"] | None = None, *,
                 inputs_embeds: Float[Tensor, "batch length width"] | None = None) -> Float[Tensor, "batch *out"]:
         given, size = check_input(self.config, tokens, lengths, inputs_embeds=inputs_embeds), self.config.segment_length
-        segments, readout = cut(given, size), READOUT[self.config.readout]
+        segments, readout = self._cut(given), READOUT[self.config.readout]
         read = {x.t for x in segments} if self.output.per_token else readout.segments(given.lengths, size)
         prepared = self.budget.hold(self.prepare) if self.budget else self.prepare()
         outs, memory = self.gradient(Work.run, [Work(self.run(x.t in read), x, prepared) for x in segments],

@@ -20,6 +20,7 @@ class Segment(NamedTuple):
     tokens: Tensor         # whole numbers [batch, places], or vectors in their place [batch, places, width]
     mask: Tensor | None    # bool [batch, places], true for tokens that are there; None: all
     t: int                 # 1..T
+    T: Tensor | None = None  # int64 [batch], segments of each sample, where schedule = sample; None: the config's
 
 
 class Work(NamedTuple):
@@ -50,16 +51,17 @@ def inside(given: Given) -> Bool[Tensor, "batch longest"] | None:
     return torch.arange(given.longest, device=given.tokens.device) < given.lengths[:, None]
 
 
-def cut(given: Given, segment_length: int) -> list[Segment]:
+def cut(given: Given, segment_length: int, *, schedule: str = "config") -> list[Segment]:
     """The segments of a batch, t = 1..T; the last may be shorter, and mask is None where all samples are whole."""
     segments, device = [], given.tokens.device
+    T = None if schedule == "config" else (given.lengths.long() - 1).div(segment_length, rounding_mode="floor") + 1
     for start in range(0, given.longest, segment_length):
         stop = min(start + segment_length, given.longest)
         x, mask = given.tokens[:, start:stop], None
         if stop > given.shortest:
             mask = torch.arange(start, stop, device=device) < given.lengths[:, None]
             x = x.masked_fill(~mask if x.ndim == mask.ndim else ~mask[..., None], 0)
-        segments.append(Segment(x.long() if x.dtype == torch.uint8 else x, mask, start // segment_length + 1))
+        segments.append(Segment(x.long() if x.dtype == torch.uint8 else x, mask, start // segment_length + 1, T))
     return segments
 
 

@@ -30,7 +30,8 @@ class Stream:
     kept. The state is the memory [batch, M, width], at most one segment of tokens, the segment's number and, for the
     readout `pooled`, one sum [batch, width].
 
-    Rules that know T (accumulate, multiply) need `num_segments` = T, and end there; with T unknown the rules leaky,
+    Rules that know T (accumulate, multiply) need `num_segments` = T, and end there; with schedule = sample this is each
+    sequence's own T, and the answer that of the model once T segments are fed. With T unknown the rules leaky,
     geometric, none and reset go on for ever (`geometric` writes q^(t-1) of segment t: nothing, after some hundred).
     Raises `UserError` for tokens out of vocabulary or of another batch, for an end that is passed, for an answer before
     the first token, for a model in training mode with dropout, for a state that is not this stream's, and for a model
@@ -56,6 +57,7 @@ class Stream:
             self.model._modules = dict(model._modules)
             self.model.retention = config.retention_class(model.biology, num_segments).to(device)
         self._parameters, self._prepared = None, None
+        self.own = torch.full((batch,), num_segments, device=device) if config.schedule == "sample" else None
         self.memory = model.start(batch).detach().clone()
         self.total = torch.zeros(batch, config.width, dtype=self.memory.dtype, device=device)
         self._set_pending(torch.zeros(batch, 0, dtype=torch.int64, device=device), 1)
@@ -97,7 +99,7 @@ class Stream:
         parameters = [(p.data_ptr(), p._version) for p in self.model.parameters()]
         if parameters != self._parameters:  # no longer those of the last segment
             self._parameters, self._prepared = parameters, self.model.prepare()
-        segment = Segment(torch.cat(self.pending, 1), None, self.segment)
+        segment = Segment(torch.cat(self.pending, 1), None, self.segment, self.own)
         return self.model.run(reads)(segment, self.memory, self._prepared)
 
     def _pass_on(self) -> None:

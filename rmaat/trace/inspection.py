@@ -70,7 +70,7 @@ def inspect(model: RMAAT, tokens: Int[Tensor, "batch length"], lengths: Int[Tens
             labels: Int[Tensor, "batch"]) -> Inspection:
     """How much of each segment is left, and how much gradient reaches it; in float64, without dropout.
 
-    The loss is the mean cross entropy of the batch.
+    The loss is the mean cross entropy of the batch. With schedule = sample the rule is that of the longest sample.
     """
     exact = RMAAT(model.config, model.biology)
     exact.load_state_dict(model.state_dict())
@@ -80,9 +80,10 @@ def inspect(model: RMAAT, tokens: Int[Tensor, "batch length"], lengths: Int[Tens
     gradients = torch.autograd.grad(loss, memories + inputs, allow_unused=True)
     sizes = [0. if gradient is None else float(gradient.norm()) for gradient in gradients]
     rows, product = [], 1.
-    schedule = getattr(exact.retention, "retention", None)
+    T = segments[0].T
+    schedule = getattr(exact.retention, "retention", None) if T is None else model.biology.retention(int(T.max()))
     for t in reversed(range(1, len(segments) + 1)):
-        kept, written = coefficients(exact, t)
+        kept, written = coefficients(exact, t, T)
         rows.append({"segment": t, "distance": len(segments) - t,
                      "retention": None if schedule is None else float(schedule[t - 1]),
                      "kept": kept, "written": written, "identity": kept + written, "identity_product": product,
@@ -139,11 +140,12 @@ def _forward(model: RMAAT, segments: list, tokens: Tensor, *, lengths: Tensor,
     return memories, inputs, functional.cross_entropy(logits, labels)
 
 
-def coefficients(model: RMAAT, t: int) -> tuple[float, float]:
+def coefficients(model: RMAAT, t: int, T: Int[Tensor, "batch"] | None = None) -> tuple[float, float]:
     """d mem_next / d mem and d mem_next / d mem' of the model's rule at segment t, by autograd."""
     memory, proposed = (torch.zeros(1, 1, 1, dtype=torch.float64, requires_grad=True) for _ in range(2))
     entering = model.retention.enter(memory, torch.zeros(1, 1, dtype=torch.float64))
-    after = model.retention(entering, proposed, t) + 0 * (memory + proposed)
+    own = () if T is None else (T.max()[None],)
+    after = model.retention(entering, proposed, t, *own) + 0 * (memory + proposed)
     kept, written = torch.autograd.grad(after.sum(), (memory, proposed))
     if model.config.retention == "reset":  # mem' starts from the initial tokens: nothing of it is the memory
         return float(kept), 0.

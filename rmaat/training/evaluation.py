@@ -11,6 +11,7 @@ from torch.nn import functional
 from foundation.errors import ResourceError, UserError
 from foundation.table import Table
 from rmaat.biology.biology import Biology
+from rmaat.model.config import with_retention
 from rmaat.model.model import RMAAT
 from rmaat.tasks.controls import Row, control_rows
 from rmaat.tasks.splits import evaluation_batches
@@ -114,7 +115,7 @@ def score(model: RMAAT, split: Split, device: torch.device, *, limit: int | None
 def with_memory_reset(model: RMAAT) -> RMAAT:
     """The same weights, every segment starting from the initial memory tokens."""
     device = next(model.parameters()).device
-    other = RMAAT(dataclasses.replace(model.config, retention="reset"), model.biology).to(device)
+    other = RMAAT(with_retention(model.config, "reset"), model.biology).to(device)
     other.load_state_dict(model.state_dict())
     return other
 

@@ -10,7 +10,7 @@ from foundation.errors import UserError
 from foundation.files import canonical_json, sha256_bytes
 from foundation.outside import is_outside
 from foundation.reference import fingerprints, reference
-from rmaat.model.config import ModelConfig
+from rmaat.model.config import ModelConfig, with_retention
 from rmaat.tasks.checks import check_task
 from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import Task
@@ -90,7 +90,7 @@ class Experiment:
     def control(self) -> "Experiment":
         """The same experiment with the memory reset at every segment."""
         return dataclasses.replace(self, name=f"{self.name}_reset",
-                                   model=dataclasses.replace(self.model, retention="reset"))
+                                   model=with_retention(self.model, "reset"))
 
 
 def experiment(name: str, task: Task, train: TrainConfig, *, segment_length: int, **model) -> Experiment:

@@ -11,7 +11,7 @@ from types import FunctionType
 
 from foundation.errors import UserError
 from foundation.outside import find
-from rmaat.model.config import ModelConfig, without_unread
+from rmaat.model.config import ModelConfig, with_retention, without_unread
 from rmaat.training.experiment import Experiment
 
 Change = Callable[[ModelConfig], ModelConfig]
@@ -43,8 +43,8 @@ def with_bptt(model: ModelConfig) -> ModelConfig:
 
 def one_segment(model: ModelConfig, **fields) -> ModelConfig:
     """The whole sequence at once, without memory tokens."""
-    return dataclasses.replace(with_bptt(without_mixing(model)), segment_length=model.max_length, num_segments=1,
-                               num_memory_tokens=0, retention="none", **fields)
+    return with_retention(with_bptt(without_mixing(model)), "none", segment_length=model.max_length, num_segments=1,
+                          num_memory_tokens=0, **fields)
 
 
 def at(model: ModelConfig) -> ModelConfig:
@@ -79,13 +79,13 @@ def rlt_amrb(model: ModelConfig) -> ModelConfig:
 
 def last_segment(model: ModelConfig) -> ModelConfig:
     """Control: the last segment alone reaches the classifier, the memory being reset before it."""
-    return dataclasses.replace(model, retention="reset", readout="last")
+    return with_retention(model, "reset", readout="last")
 
 
 def ablation(about: str, **fields) -> Change:
     """A variant that has other values in some fields; `about` is what a list says of it."""
     def changed(model: ModelConfig) -> ModelConfig:
-        return dataclasses.replace(model, **fields)
+        return with_retention(model, **{"retention": model.retention} | fields)
 
     changed.__doc__ = about
     return changed

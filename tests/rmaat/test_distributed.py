@@ -85,7 +85,7 @@ def sharded(world, gradient, blocks, by_hand=False, **fields):
     for block in model.blocks if by_hand else []:
         block.unshard()
     try:
-        loss = torch.nn.functional.cross_entropy(model(tokens, torch.tensor([20, 17])), torch.zeros(2).long())
+        loss = torch.nn.functional.cross_entropy(model(tokens, torch.tensor([20, 9])), torch.zeros(2).long())
         loss.backward()
     except UserError as error:
         return str(error)
@@ -97,6 +97,7 @@ def main():
     torch.set_default_dtype(torch.float64)
     with join(torch.device("cpu")) as world:
         told = {"steps": three_steps(world), "sharded": sharded(world, "amrb", False),
+                "own schedule": sharded(world, "amrb", False, schedule="sample"),
                 "layer by layer": sharded(world, "amrb", False, replay="layer", keep_last=2),
                 "blocks, checkpointed": sharded(world, "checkpointed", True, rel_pos="content"),
                 "blocks, amrb": sharded(world, "amrb", True, rel_pos="content"),
@@ -173,7 +174,7 @@ def whole_batch(**fields):
     """The gradient of the mean over both halves of the batch, by BPTT in one process."""
     torch.manual_seed(0)
     model = RMAAT(ModelConfig(**CONFIG, gradient="bptt", **fields), Biology.load())
-    logits = model(torch.arange(4 * 20).reshape(4, 20) % 19, torch.tensor([20, 17, 20, 17]))
+    logits = model(torch.arange(4 * 20).reshape(4, 20) % 19, torch.tensor([20, 9, 20, 9]))
     torch.nn.functional.cross_entropy(logits, torch.zeros(4, dtype=torch.long)).backward()
     return torch.cat([p.grad.flatten() for p in model.parameters()])
 
@@ -184,6 +185,7 @@ def test_fully_sharded_models(pair, double):
     for told in pair[0]:
         assert relative(told["sharded"], expected) <= 1e-12
         assert relative(told["layer by layer"], expected) <= 1e-12
+        assert relative(told["own schedule"], whole_batch(schedule="sample")) <= 1e-12
         assert relative(told["blocks, checkpointed"], content) <= 1e-12
         for name in ("blocks, amrb", "blocks by hand, amrb"):
             assert "FSDPBlock that is sharded by itself" in told[name]
