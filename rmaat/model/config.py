@@ -20,8 +20,8 @@ UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose fe
 SIZES = {"vocab_size": 0, "num_classes": 0, "segment_length": 1, "num_segments": 1, "width": 1, "layers": 1, "heads": 1,
          "num_memory_tokens": 0, "feedforward": 1, "keep_last": 0, "budget_bytes": 0}  # and the least of each
 CHOICES: Mapping[str, Mapping] = {
-    **PARTS, "schedule": SCHEDULE, "readout": READOUT, "unread": UNREAD, "output": OUTPUT, "gradient": GRADIENT, "replay": REPLAY,
-    "memory_store": MEMORY_STORE}
+    **PARTS, "schedule": SCHEDULE, "readout": READOUT, "unread": UNREAD, "output": OUTPUT, "gradient": GRADIENT,
+    "replay": REPLAY, "memory_store": MEMORY_STORE}
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,8 @@ def segments(number: int) -> Change:
 def memory_tokens(number: int) -> Change:
     """A variant with `number` memory tokens; with none there is nothing to retain."""
     def changed(model: ModelConfig) -> ModelConfig:
-        fields = {} if number or model.retention == "reset" else {"retention": "none"}
-        return dataclasses.replace(model, num_memory_tokens=number, **fields)
+        rule = model.retention if number or model.retention == "reset" else "none"
+        return with_retention(model, rule, num_memory_tokens=number)
 
     changed.__doc__ = f"{number or 'No'} memory token{'s' * (number != 1)}."
     return changed
