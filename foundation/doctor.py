@@ -19,7 +19,7 @@ EXTRAS = {
     "parquet": ("pyarrow",),
     "nwb": ("pynwb",),
     "fit": ("sympy",),
-    "train": ("torch", "safetensors", "numpy"),
+    "train": ("torch", "safetensors", "numpy", "pillow"),
     "figures": ("matplotlib",),
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "jaxtyping", "beartype", "lmfit", "distributed", "build",
             "setuptools"),

@@ -19,7 +19,7 @@ NOT_IMPORTED = {
     "mkdocs-material": "make docs", "mkdocstrings": "make docs",
     "ipykernel": "runs the tutorials", "h5netcdf": "xarray writes and reads NetCDF through it, by its name as a text",
 }
-MODULES = {"Brian2": "brian2"}  # where a module is named otherwise than what is installed
+MODULES = {"Brian2": "brian2", "pillow": "PIL"}  # where a module is named otherwise than what is installed
 
 
 def names(requirements):

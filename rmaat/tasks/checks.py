@@ -6,10 +6,15 @@ import numpy as np
 import torch
 
 from foundation.errors import UserError, unknown
+from foundation.notes import Note
 from rmaat.tasks.task import SPLITS, Split, Task
 
 SAMPLES = 64  # of a split, that are looked at one by one
 PLAIN = (bool, int, float, str, type(None))
+
+
+class DataNote(Note):
+    """Something to know of a task's data, that is no error."""
 
 
 def check_split(name: str) -> str:

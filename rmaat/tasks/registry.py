@@ -1,8 +1,11 @@
 """The tasks by name. Adding one: a file here with a frozen dataclass as in task.py, and a line in `TASKS`."""
 
 from rmaat.tasks.fashion import Fashion
+from rmaat.tasks.image import Image
 from rmaat.tasks.listops import ListOps
 from rmaat.tasks.recall import Recall
 from rmaat.tasks.task import Task
+from rmaat.tasks.text import Text
 
-TASKS: dict[str, type[Task]] = {"recall": Recall, "listops": ListOps, "fashion": Fashion}
+TASKS: dict[str, type[Task]] = {"recall": Recall, "listops": ListOps, "fashion": Fashion, "text": Text,
+                               "image": Image}

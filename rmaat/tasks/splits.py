@@ -1,21 +1,28 @@
 """Data that lies in memory as arrays, and the order in which it is gone through."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 import torch
 
+from foundation.errors import UserError
 from rmaat.tasks.task import Batch, Split
+
+FIELDS = ("tokens", "offsets", "labels")  # of a RaggedSplit: what a cache keeps of it
 
 
 @dataclass(frozen=True)
 class ArraySplit:
-    """Samples of one length held as small integers: tokens uint8 [samples, length], labels int64 [samples]."""
+    """Samples of one length held as small integers: tokens uint8 [samples, length], labels int64 [samples].
+
+    `sources` are the files that it was read from, with the SHA-256 of each.
+    """
 
     tokens: np.ndarray
     labels: np.ndarray
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -25,6 +32,10 @@ class ArraySplit:
         tokens = torch.from_numpy(self.tokens[indices].astype(np.int64))
         return Batch(tokens, torch.full((len(indices),), tokens.shape[1]), torch.from_numpy(self.labels[indices]))
 
+    def part(self, start: int, stop: int) -> "ArraySplit":
+        """The samples from `start` to before `stop`."""
+        return replace(self, tokens=self.tokens[start:stop], labels=self.labels[start:stop])
+
     def all_labels(self) -> np.ndarray:
         """Labels of all samples, int64 [samples]."""
         return self.labels
@@ -32,25 +43,36 @@ class ArraySplit:
 
 @dataclass(frozen=True)
 class RaggedSplit:
-    """Samples of different lengths, end to end: sample i is `tokens[offsets[i]:offsets[i + 1]]`."""
+    """Samples of different lengths, end to end: sample i is `tokens[offsets[i]:offsets[i + 1]]`, plus `first`.
+
+    `sources` are the files that it was read from, with the SHA-256 of each.
+    """
 
     tokens: np.ndarray   # uint8 [sum of lengths]
     offsets: np.ndarray  # int64 [samples + 1]
     labels: np.ndarray   # int64 [samples]
+    first: int = 0       # the token that a byte of value 0 becomes
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def join(cls, sequences: Sequence[bytes], labels: Sequence[int]) -> "RaggedSplit":
+    def join(cls, sequences: Sequence[bytes], labels: Sequence[int], **fields) -> "RaggedSplit":
         """A split of byte sequences of any length."""
         offsets = np.cumsum([0] + [len(sequence) for sequence in sequences], dtype=np.int64)
         tokens = np.frombuffer(b"".join(sequences), dtype=np.uint8)
-        return cls(tokens, offsets, np.asarray(labels, dtype=np.int64))
+        return cls(tokens, offsets, np.asarray(labels, dtype=np.int64), **fields)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def sample(self, index: int) -> np.ndarray:
-        """Tokens of one sample, uint8 [length]."""
+        """One sample as it is stored, uint8 [length]."""
         return self.tokens[self.offsets[index]:self.offsets[index + 1]]
+
+    def part(self, start: int, stop: int) -> "RaggedSplit":
+        """The samples from `start` to before `stop`."""
+        offsets = self.offsets[start:stop + 1]
+        return replace(self, tokens=self.tokens[offsets[0]:offsets[-1]], offsets=offsets - offsets[0],
+                       labels=self.labels[start:stop])
 
     def batch(self, indices: np.ndarray) -> Batch:
         """Samples by index, padded with 0 to the longest of them."""
@@ -58,11 +80,26 @@ class RaggedSplit:
         tokens = np.zeros((len(indices), lengths.max()), dtype=np.int64)
         for row, index in enumerate(indices.tolist()):
             tokens[row, :lengths[row]] = self.sample(index)
+            tokens[row, :lengths[row]] += self.first
         return Batch(torch.from_numpy(tokens), torch.from_numpy(lengths), torch.from_numpy(self.labels[indices]))
 
     def all_labels(self) -> np.ndarray:
         """Labels of all samples, int64 [samples]."""
         return self.labels
+
+
+def carved(split: ArraySplit | RaggedSplit, name: str, validation: int, *, task: str) -> ArraySplit | RaggedSplit:
+    """What a release's training samples give: "validation" is the last of them, "train" the rest; "test" stays whole.
+
+    Raises `UserError` where nothing would be left to train on.
+    """
+    if name == "test":
+        return split
+    if validation >= len(split):
+        raise UserError(f"task.validation = {validation} of task {task}, but there are {len(split)} training samples; "
+                        "give fewer")
+    border = len(split) - validation
+    return split.part(border, len(split)) if name == "validation" else split.part(0, border)
 
 
 def training_indices(samples: int, batch_size: int, seed: int, *, step: int) -> np.ndarray:

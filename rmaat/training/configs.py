@@ -6,8 +6,10 @@ from types import FunctionType
 from foundation.errors import UserError
 from foundation.outside import find
 from rmaat.tasks.fashion import Fashion
+from rmaat.tasks.image import Image
 from rmaat.tasks.listops import ListOps
 from rmaat.tasks.recall import Recall
+from rmaat.tasks.text import Text
 from rmaat.training.experiment import Experiment, TrainConfig, experiment
 from rmaat.training.settings import change
 from rmaat.training.variants import BASELINES, DEFAULT, Change, variant, with_variant
@@ -54,9 +56,38 @@ def fashion_smoke() -> Experiment:
     return experiment("fashion_smoke", Fashion(), train, segment_length=128)
 
 
+def text() -> Experiment:
+    """IMDB reviews of up to 4,096 bytes in 8 segments, ten times through. Hours on a CPU."""
+    train = TrainConfig(steps=7_000, batch_size=32, learning_rate=1e-3, warmup=500, evaluate_every=500,
+                        evaluate_samples=2_500, checkpoint_every=250)
+    return experiment("text", Text(), train, segment_length=512, width=128, layers=4, heads=4, num_memory_tokens=16,
+                      dropout=.1)
+
+
+def text_small() -> Experiment:
+    """A few steps on the first 512 bytes of the reviews: shows that the chain works, not how good the model is."""
+    train = TrainConfig(steps=30, batch_size=16, warmup=5, evaluate_every=15, evaluate_samples=100, checkpoint_every=15)
+    return experiment("text_small", Text(max_length=512), train, segment_length=128)
+
+
+def image() -> Experiment:
+    """CIFAR-10 in grey, 1,024 values in 8 segments, twenty times through. Hours on a CPU."""
+    train = TrainConfig(steps=18_000, batch_size=50, learning_rate=1e-3, warmup=500, evaluate_every=900,
+                        evaluate_samples=5_000, checkpoint_every=300)
+    return experiment("image", Image(), train, segment_length=128, width=128, layers=4, heads=4, num_memory_tokens=16,
+                      dropout=.1)
+
+
+def image_small() -> Experiment:
+    """A few steps of image: shows that the chain works, not how good the model is."""
+    train = TrainConfig(steps=30, batch_size=16, warmup=5, evaluate_every=15, evaluate_samples=100, checkpoint_every=15)
+    return experiment("image_small", Image(), train, segment_length=128)
+
+
 CONFIGS: dict[str, Callable[[], Experiment]] = {
     "recall": recall, "recall_small": recall_small, "listops": listops, "listops_small": listops_small,
     "fashion_small": fashion_small, "fashion_smoke": fashion_smoke,
+    "text": text, "text_small": text_small, "image": image, "image_small": image_small,
     **{f"recall_{name}": variant(name, recall) for name in BASELINES}}
 
 

@@ -57,6 +57,7 @@ def _new(experiment: Experiment, folder: Path, *, data: Path | None, record: rec
     if not world.leads:
         return Trainer(Run(folder, experiment, record, {}), splits, device, world=world)
     fingerprints = {name: fingerprint(split) for name, split in splits.items()}
-    environment = run_folder.environment(device, data, fingerprints) | {"processes": world.size}
+    read = dict(source for split in splits.values() for source in getattr(split, "sources", {}).items())
+    environment = run_folder.environment(device, data, fingerprints) | {"processes": world.size, "read": read}
     run = run_folder.create(folder, experiment, record, environment=environment)
     return Trainer(run, splits, device, world=world)

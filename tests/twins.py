@@ -1,0 +1,96 @@
+"""Tiny data sets in the layouts of the official releases, made by the tests themselves.
+
+Each `write_*` makes a folder and gives what is in it; `pack` puts a folder into an archive as releases come.
+"""
+
+import io
+import pickle
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+WORDS = {"neg": (b"dull", b"flat", b"poor"), "pos": (b"fine", b"warm", b"rich")}
+
+
+def pack(folder: Path, archive: Path) -> Path:
+    """The folder, under its own name, as .zip or .tar(.gz, .xz, .bz2) by the archive's name."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+            for path in sorted(folder.rglob("*")):
+                packed.write(path, path.relative_to(folder.parent))
+    else:
+        with tarfile.open(archive, f"w:{archive.suffix.removeprefix('.').removesuffix('tar')}") as packed:
+            packed.add(folder, folder.name)
+    return archive
+
+
+def write_reviews(folder: Path, count: int = 6, *, seed: int = 0) -> dict:
+    """aclImdb with `count` reviews of each class in train and test; {(part, class): {id: bytes}}."""
+    generator, made = np.random.default_rng(seed), {}
+    for part in ("train", "test"):
+        for kind, words in WORDS.items():
+            place = folder / "aclImdb" / part / kind
+            place.mkdir(parents=True)
+            for number in range(count):
+                chosen = generator.integers(0, 3, int(generator.integers(3, 40)))
+                review = b" ".join(words[i] for i in chosen) + f" {part} {kind} {number} \xe9<br />".encode()
+                (place / f"{number}_{generator.integers(1, 11)}.txt").write_bytes(review)
+                made.setdefault((part, kind), {})[number] = review
+    return made
+
+
+def colours(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Colour images uint8 [count, 3, 32, 32] whose brightness tells their label, and the labels, in turn."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % 10
+    images = generator.integers(0, 30, (count, 3, 32, 32)) + 20 * labels[:, None, None, None]
+    return images.astype(np.uint8), labels
+
+
+def batches(count: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Images and labels of the six batches of CIFAR-10, `count` in each."""
+    names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+    return {name: colours(count, seed) for seed, name in enumerate(names)}
+
+
+def write_binary(folder: Path, count: int = 10) -> Path:
+    """cifar-10-batches-bin with `count` images a batch."""
+    place = folder / "cifar-10-batches-bin"
+    place.mkdir(parents=True)
+    for name, (images, labels) in batches(count).items():
+        records = np.concatenate([labels[:, None].astype(np.uint8), images.reshape(count, -1)], 1)
+        (place / f"{name}.bin").write_bytes(records.tobytes())
+    (place / "batches.meta.txt").write_text("\n".join(CLASSES))
+    return place
+
+
+def write_pickled(folder: Path, count: int = 10, *, protocol: int = 2) -> Path:
+    """cifar-10-batches-py with `count` images a batch, as Python pickles it."""
+    place = folder / "cifar-10-batches-py"
+    place.mkdir(parents=True)
+    for name, (images, labels) in batches(count).items():
+        held = {b"batch_label": name.encode(), b"labels": labels.tolist(), b"data": images.reshape(count, -1),
+                b"filenames": [b"%d.png" % i for i in range(count)]}
+        (place / name).write_bytes(pickle.dumps(held, protocol))
+    return place
+
+
+def write_images(folder: Path, count: int = 20, *, kind: str = "png") -> Path:
+    """A tree {train,test}/<class>/<n>.png with the same images as the batches, in the order of their labels."""
+    from PIL import Image
+
+    place = folder / "cifar10"
+    found = batches(count)
+    parts = {"train": [x for name, x in found.items() if name != "test_batch"], "test": [found["test_batch"]]}
+    for part, pairs in parts.items():
+        images, labels = (np.concatenate(arrays) for arrays in zip(*pairs, strict=True))
+        for label, name in enumerate(CLASSES):
+            (place / part / name).mkdir(parents=True)
+            for number, image in enumerate(images[labels == label]):
+                stream = io.BytesIO()
+                Image.fromarray(image.transpose(1, 2, 0)).save(stream, {"jpg": "JPEG"}.get(kind, kind))
+                (place / part / name / f"{number}.{kind}").write_bytes(stream.getvalue())
+    return place
