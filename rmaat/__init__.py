@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from rmaat.training.experiment import Experiment, TrainConfig, experiment
     from rmaat.training.result import Result, load_run
     from rmaat.training.settings import change
+    from rmaat.training.studies.compare import Comparison, compare
+    from rmaat.training.studies.plan import Row, Study
+    from rmaat.training.studies.run import StudyResult, study
     from rmaat.training.trainer import train
+    from rmaat.training.variants import VARIANTS
 
 __getattr__, __dir__, __all__ = face(__name__, {
     "RMAAT": "rmaat.model.model", "ModelConfig": "rmaat.model.config", "Stream": "rmaat.model.stream",
@@ -40,5 +44,8 @@ __getattr__, __dir__, __all__ = face(__name__, {
     **dict.fromkeys(("Experiment", "TrainConfig", "experiment"), "rmaat.training.experiment"),
     "CONFIGS": "rmaat.training.configs", "change": "rmaat.training.settings", "train": "rmaat.training.trainer",
     **dict.fromkeys(("Evaluation", "evaluate"), "rmaat.training.evaluation"),
-    **dict.fromkeys(("Result", "load_run"), "rmaat.training.result"),
+    **dict.fromkeys(("Result", "load_run"), "rmaat.training.result"), "VARIANTS": "rmaat.training.variants",
+    **dict.fromkeys(("Row", "Study"), "rmaat.training.studies.plan"),
+    **dict.fromkeys(("StudyResult", "study"), "rmaat.training.studies.run"),
+    **dict.fromkeys(("Comparison", "compare"), "rmaat.training.studies.compare"),
 })

@@ -8,6 +8,7 @@ import typer
 from foundation.cli import print_json, program, run
 from foundation.errors import DamagedFileError, UserError
 from rmaat.benchmark import verbs as benchmark_verbs
+from rmaat.training.studies import verbs as study_verbs
 
 app = program(
     "Train the network derived from neuron-astrocyte dynamics, and follow its numbers back to their sources.\n\n"
@@ -15,11 +16,15 @@ app = program(
     "  python -m rmaat train recall --out runs/recall --control\n"
     "  python -m rmaat train fashion_small --out runs/fashion --set train.steps=500 --seed 1\n"
     "  python -m rmaat train fashion_small --out runs/fashion --resume\n"
+    "  python -m rmaat study quick --out runs/quick --jobs 2\n"
+    "  python -m rmaat compare runs/quick\n"
     "  python -m rmaat evaluate runs/recall\n"
     "  python -m rmaat trace runs/recall --tensor retention\n"
     "  python -m rmaat inspect runs/recall\n"
     "  python -m rmaat benchmark all\n")
 app.add_typer(benchmark_verbs.app, name="benchmark", help="Measure bytes and time, and say which targets are met.")
+app.command()(study_verbs.study)
+app.command()(study_verbs.compare)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder with the task's files.")]
@@ -47,6 +52,8 @@ def train(
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the run; new or empty.")] = None,
     variant: Variant = "rmaat", data: Data = None, record: RecordFile = None, sample: Sample = None,
     settings: Settings = None, seed: Seed = None,
+    seeds: Annotated[str | None, typer.Option("--seeds", metavar="N,N,...", help=(
+        "Several trainings, in --out/seed0 and so on, and the interval over them."))] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or begin it.")] = False,
     control: Annotated[bool, typer.Option("--control", help="Also train the same with the memory reset.")] = False,
     device: Device = "auto",
@@ -63,6 +70,8 @@ def train(
     python -m rmaat train my.py:CONFIG --out runs/mine --set model.attention=my.py:Attention
     torchrun --nproc-per-node 2 -m rmaat train recall --out runs/recall
     """
+    if seed is not None and seeds is not None:
+        raise UserError("--seed and --seeds: give one of them")
     experiment = _experiment(config, settings, seed, variant)
     source = _record(record, sample)
     _warn(experiment.model, source)
@@ -76,11 +85,30 @@ def train(
     from rmaat.training.trainer import train as run_training
 
     keep_freed_memory()
-    given = None if record is None and sample is None else source
-    result = run_training(experiment, out, data=data, record=given, resume=resume, device=device, control=control)
+    options = {"data": data, "record": None if record is None and sample is None else source, "resume": resume,
+               "device": device, "control": control}
+    if seeds is not None:
+        _train_seeds(experiment, out, seeds, options, json=json)
+        leave()
+        return
+    result = run_training(experiment, out, **options)
     if result is not None:  # under torchrun one process speaks for all
         print_json(result.to_json()) if json else print(result)
     leave()
+
+
+def _train_seeds(experiment, out: Path, text: str, options: dict, *, json: bool) -> None:
+    """Every seed in its folder, then what they say together."""
+    from rmaat.training.studies.compare import compare
+    from rmaat.training.studies.seeds import seeds_of, train_seeds
+
+    results = train_seeds(experiment, out, seeds_of(text), **options)
+    if results[0] is None:  # under torchrun one process speaks for all
+        return
+    if json:
+        print_json([result.to_json() for result in results])
+        return
+    print(compare([result.run.folder for result in results]).tables()[0].text())
 
 
 def _record(file: Path | None, sample: str | None):

@@ -1,0 +1,98 @@
+"""What runs say together: accuracy with intervals over seeds, differences, costs, beside the published numbers."""
+
+import csv
+import io
+import json
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foundation.errors import UserError
+from foundation.files import write_text
+from rmaat.benchmark.report import Table
+from rmaat.training.studies.groups import Group, group
+from rmaat.training.studies.summary import collect
+from rmaat.training.studies.tables import row_of, tables_of
+from rmaat.training.variants import DEFAULT
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Groups of comparable runs; differences are against the entry `against` of each group. A page when printed."""
+
+    groups: Sequence[Group]
+    against: str
+    command: str = ""
+
+    def tables(self) -> list[Table]:
+        """Of each group: accuracies and costs; what was reached within a budget; what is not finished."""
+        return [table for group in self.groups for table in tables_of(group, self.against)]
+
+    def markdown(self) -> str:
+        """All tables as a page."""
+        head = ["# Comparison", f"`{self.command}`"] if self.command else ["# Comparison"]
+        return "\n\n".join([*head, *("## " + table.text() for table in self.tables())]) + "\n"
+
+    def rows(self) -> list[dict]:
+        """A row for each group and entry, numbers unrounded."""
+        return [row_of(group, entry, self.against) for group in self.groups for entry in group.entries]
+
+    def csv(self) -> str:
+        """The rows as comma-separated values."""
+        rows, stream = self.rows(), io.StringIO()
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return stream.getvalue()
+
+    def to_json(self) -> dict:
+        """The rows and the runs behind them, without their curves."""
+        runs = [{"group": group.name, "label": entry.label, "seed": seed, "config_hash": run.config_hash,
+                 "record": run.record, "step": run.step, "steps": run.steps, "accuracy": run.accuracy,
+                 "environment": dict(run.environment), **run.costs}
+                for group in self.groups for entry in group.entries for seed, run in sorted(entry.runs.items())]
+        return {"command": self.command, "against": self.against, "rows": self.rows(), "runs": runs}
+
+    def figures(self) -> "dict[str, Figure]":
+        """Pictures by name: the accuracies of all groups, and the curves of each."""
+        from rmaat.training.studies import pictures
+
+        return pictures.figures(self)
+
+    def write(self, folder: str | Path) -> list[Path]:
+        """compare.md, compare.csv, compare.json and the pictures, into a folder."""
+        folder = Path(folder)
+        write_text(folder / "compare.md", self.markdown())
+        write_text(folder / "compare.csv", self.csv())
+        write_text(folder / "compare.json", json.dumps(self.to_json(), indent=1) + "\n")
+        paths = [folder / f"compare.{ending}" for ending in ("md", "csv", "json")]
+        for name, figure in self.figures().items():
+            paths.append(folder / f"{name}.png")
+            figure.savefig(paths[-1], dpi=150)
+        return paths
+
+    def __str__(self) -> str:
+        return "\n\n".join(table.text() for table in self.tables())
+
+    def __repr__(self) -> str:
+        networks = sum(len(group.entries) for group in self.groups)
+        return f"<comparison of {networks} networks on {len(self.groups)} tasks>"
+
+
+def compare(places: str | Path | Iterable[str | Path], *, against: str = DEFAULT) -> Comparison:
+    """Compare the runs in folders (at any depth) and in JSON files of studies; unfinished ones are said to be so.
+
+    `against` is the variant from which the differences are taken. Raises `UserError` where there is no run, or no such
+    variant among them.
+    """
+    places = [places] if isinstance(places, (str, Path)) else list(places)
+    groups = group(collect(places))
+    labels = {entry.label for one in groups for entry in one.entries}
+    if against != DEFAULT and against not in labels:
+        raise UserError(f"against = {against}: no run of it; there are: {', '.join(sorted(labels))}")
+    return Comparison(groups, against, shlex.join(["rmaat", "compare", *map(str, places)]))

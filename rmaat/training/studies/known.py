@@ -1,0 +1,43 @@
+"""Studies by name: the comparisons and ablations that the project's results are made of."""
+
+from foundation.errors import UserError, unknown
+from rmaat.training.studies.plan import Row, Study, read_study
+from rmaat.training.variants import ABLATIONS
+
+PAPER = ("rmaat", "rmaat_paper", "rmt", "rlt", "at", "transformer", "last_segment")
+_WITHOUT = ("softmax", "linear", "segments_1", "segments_2", "segments_4", "segments_8", "segments_16", "segments_32")
+
+
+def _quick() -> Study:
+    """Recall over four segments: the default network, RMT, and the control without memory; minutes."""
+    return Study("quick", (Row(("recall_small",), ("rmaat", "rmt", "last_segment"), (0, 1)),))
+
+
+def _recall() -> Study:
+    """Recall: all networks of the paper, three seeds."""
+    return Study("recall", (Row(("recall",), PAPER, (0, 1, 2)),))
+
+
+def _ablations() -> Study:
+    """Recall: every ablation beside the default network, three seeds."""
+    return Study("ablations", (Row(("recall",), ("rmaat", *(name for name in ABLATIONS if name not in _WITHOUT)),
+                                   (0, 1, 2)),))
+
+
+def _listops() -> Study:
+    """ListOps at the benchmark's sizes: all networks of the paper, three seeds; days."""
+    return Study("listops", (Row(("listops",), PAPER, (0, 1, 2)),))
+
+
+STUDIES = {"quick": _quick, "recall": _recall, "ablations": _ablations, "listops": _listops}
+
+
+def find_study(given: str | Study) -> Study:
+    """A study from itself, by its name, or from its TOML file. Raises `UserError` where there is none."""
+    if isinstance(given, Study):
+        return given
+    if given in STUDIES:
+        return STUDIES[given]()
+    if not given.endswith(".toml"):
+        raise UserError(f"{unknown('study', given, STUDIES)}; or a file of your own, STUDY.toml")
+    return read_study(given)

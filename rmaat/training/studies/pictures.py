@@ -1,0 +1,126 @@
+"""Pictures of a comparison: accuracies with intervals, and learning curves with bands. Loads matplotlib."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from foundation.errors import UserError
+from rmaat.training.studies.groups import Entry, Group
+from rmaat.training.studies.statistics import interval
+from rmaat.training.studies.tables import published_for
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from rmaat.training.studies.compare import Comparison
+
+COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#999999")  # Okabe and Ito's
+DASHES = ("-", "--", ":", "-.")
+AXES = {"step": "step", "tokens": "tokens seen", "cpu_seconds": "CPU-seconds"}
+POINTS = 100  # of a mean curve
+
+
+def figures(comparison: "Comparison") -> "dict[str, Figure]":
+    """`accuracy`, and `curves_<group>` for each group with a curve. Raises `UserError` without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError("the pictures need matplotlib, which is not installed: pip install matplotlib; the tables do "
+                        "without") from error
+    drawn = {}
+    if any(entry.accuracy for group in comparison.groups for entry in group.entries):
+        drawn["accuracy"] = _accuracies(comparison, Figure)
+    for group in comparison.groups:
+        if any(run.validation for entry in group.entries for run in entry.runs.values()):
+            drawn[f"curves_{group.name.replace(' ', '_')}"] = _curves(group, Figure)
+    return drawn
+
+
+def _accuracies(comparison: "Comparison", figure_class: type) -> "Figure":
+    """A panel for each group: a point and its interval for each network, a hollow mark for the published number."""
+    groups = comparison.groups
+    heights = [1.2 + .28 * len(group.entries) for group in groups]
+    figure = figure_class(figsize=(7.5, sum(heights)), layout="constrained")
+    panels = figure.subplots(len(groups), squeeze=False, height_ratios=heights)[:, 0]
+    for group, axes in zip(groups, panels, strict=True):
+        entries = group.entries[::-1]
+        for place, entry in enumerate(entries):
+            found, paper = entry.accuracy, published_for(group, entry)
+            if found:
+                axes.errorbar(100 * found.mean, place, xerr=None if found.half is None else 100 * found.half, fmt="o",
+                              ms=5, capsize=3, color=COLOURS[5])
+                axes.plot([100 * share for share in entry.accuracies.values()], [place] * found.n, "|", color="#666666")
+            if paper is not None:
+                axes.plot(100 * paper, place, "D", ms=6, mfc="none", mec=COLOURS[4])
+        if "majority" in dict(group.controls):
+            axes.axvline(100 * dict(group.controls)["majority"], color="#999999", ls=":", lw=1)
+        axes.set_yticks(range(len(entries)), [f"{entry.label} ({len(entry.accuracies)})" for entry in entries],
+                        fontsize=8)
+        axes.set(title=group.name, ylim=(-.6, len(entries) - .4))
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(low, 0), min(high, 100))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[-1].set_xlabel("test accuracy (%): mean and 95 % interval over (n) seeds, | one seed; ◇ published, "
+                          "dotted: majority", fontsize=8)
+    return figure
+
+
+def _curves(group: Group, figure_class: type) -> "Figure":
+    """Validation accuracy against step, tokens and CPU-seconds, mean over seeds with a band."""
+    names = [name for name in AXES if any(point.get(name) for entry in group.entries for run in entry.runs.values()
+                                          for point in run.validation)]
+    figure = figure_class(figsize=(4.2 * len(names), 3.9), layout="constrained")
+    panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for name, axes in zip(names, panels, strict=True):
+        for number, entry in enumerate(group.entries):
+            style = {"color": COLOURS[number % len(COLOURS)],
+                     "ls": DASHES[number // len(COLOURS) % len(DASHES)]}
+            _curve(axes, entry, name, style)
+        if "majority" in dict(group.controls):
+            axes.axhline(100 * dict(group.controls)["majority"], color="#999999", ls=":", lw=1)
+        axes.set_xlabel(AXES[name])
+        axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 5))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("validation accuracy (%)")
+    figure.suptitle(f"{group.name}: mean over seeds; band: 95 % interval from three seeds on, both values of two",
+                    fontsize=9)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=8)
+    return figure
+
+
+def _curve(axes: "Axes", entry: Entry, name: str, style: Mapping) -> None:
+    label, drawn = entry.label, False
+    for x, values in _means(entry, name):
+        mean = values.mean(0)
+        low, high = _band(values)
+        axes.plot(x, 100 * mean, lw=1.4, label=None if drawn else label, **style)
+        axes.fill_between(x, 100 * low, 100 * high, color=style["color"], alpha=.15, lw=0)
+        drawn = True
+
+
+def _means(entry: Entry, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Places on the axis and accuracies [seeds, places] there, between a seed's own points by straight lines, as far
+    as all seeds have come."""
+    curves = [(np.array([point[name] for point in run.validation if name in point], dtype=float),
+               np.array([point["accuracy"] for point in run.validation if name in point]))
+              for run in entry.runs.values()]
+    curves = [(x, y) for x, y in curves if len(x)]
+    if not curves:
+        return
+    low, high = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+    if low > high:
+        low = high = min(x[0] for x, _ in curves)
+    places = np.unique(np.concatenate([x[(x >= low) & (x <= high)] for x, _ in curves])) if name == "step" else \
+        np.linspace(low, high, POINTS)
+    yield places, np.stack([np.interp(places, x, y) for x, y in curves])
+
+
+def _band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95 % interval of the mean from three seeds on; of fewer the values themselves."""
+    if len(values) < 3:
+        return values.min(0), values.max(0)
+    found: Sequence = [interval(column.tolist()) for column in values.T]
+    return np.array([one.low for one in found]), np.array([one.high for one in found])

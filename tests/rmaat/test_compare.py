@@ -1,0 +1,199 @@
+"""Comparisons: intervals against scipy, pairs by seed, tables from folders and from JSON alike."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foundation.errors import DamagedFileError, UserError
+from rmaat.training.configs import find_experiment
+from rmaat.training.experiment import hash_of, to_json
+from rmaat.training.studies.compare import Comparison, compare
+from rmaat.training.studies.groups import group
+from rmaat.training.studies.published import PUBLISHED, published
+from rmaat.training.studies.statistics import interval, paired, student
+from rmaat.training.studies.summary import Summary, collect, read_summaries, split_name, summarise, write_summaries
+from rmaat.training.trainer import train
+
+TINY = {"task.num_segments": 3, "task.segment": 4, "task.train": 16, "task.validation": 4, "task.test": 6,
+        "model.width": 8, "model.segment_length": 4, "model.layers": 1, "train.batch_size": 4, "train.steps": 4,
+        "train.evaluate_every": 2, "train.checkpoint_every": 2}
+
+
+def summary(variant="rmaat", seed=0, accuracy=.5, *, config="recall", curve=(), changes=(), record="r" * 64) -> Summary:
+    """A run that was never trained; `curve` has (step, tokens, CPU-seconds, validation accuracy)."""
+    body = to_json(find_experiment(find_experiment(config, {**dict(changes), "train.seed": seed}), variant=variant))
+    rows = [] if accuracy is None else [
+        {"name": "model", "accuracy": accuracy, "samples": 60, "note": ""},
+        {"name": "model, memory reset", "accuracy": .25, "samples": 60, "note": ""},
+        {"name": "majority", "accuracy": .125, "samples": 60, "note": ""}]
+    validation = [{"step": step, "tokens": tokens, "cpu_seconds": cpu, "accuracy": share, "loss": 1.}
+                  for step, tokens, cpu, share in curve]
+    last = curve[-1] if curve else (body["train"]["steps"], 9600, 30., 0)
+    costs = {"parameters": 4242, "peak_bytes": 1000 + seed, "tokens_per_second": 500.,
+             "tokens": last[1], "cpu_seconds": last[2], "seconds": 9.}
+    return Summary(body, hash_of(body), record, {"device": "cpu"}, {"test": "t" * 64}, last[0], rows, costs, validation,
+                   [])
+
+
+# ---------------------------------------------------------------------------------------------- statistics
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 10, 29, 30, 101])
+def test_student_is_scipys(freedom):
+    from scipy import stats
+
+    for level in (.5, .9, .95, .99):
+        assert student(freedom, level) == pytest.approx(stats.t.ppf((1 + level) / 2, freedom), rel=1e-9)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
+def test_an_interval_is_scipys(values):
+    from scipy import stats
+
+    found = interval(values)
+    assert found.mean == pytest.approx(np.mean(values), abs=1e-12) and found.n == len(values)
+    error = stats.sem(values)
+    low, high = stats.t.interval(.95, len(values) - 1, np.mean(values), error) if error > 1e-12 else (found.mean,) * 2
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_one_value_has_no_interval_and_pairs_are_by_seed():
+    assert interval([.25]) == (one := interval([.25])) and one.half is one.low is one.high is None
+    assert paired({0: .5}, {1: .5}) is None
+    found = paired({0: .5, 1: .7, 4: .8, 9: 1.}, {4: .6, 0: .4, 1: .5, 7: 0.})
+    direct = interval([.1, .2, .2])
+    assert (found.mean, found.half, found.n) == pytest.approx((direct.mean, direct.half, 3), rel=1e-12)
+    # what all seeds share falls out: the difference is known far better than the means
+    common = [.1, .5, .9]
+    close = paired(dict(enumerate(x + .01 for x in common)), dict(enumerate(common)))
+    assert close.half < 1e-9 and interval(common).half > .5
+
+
+# ---------------------------------------------------------------------------------------------- groups and tables
+
+
+def test_names_tell_config_and_variant():
+    for name, parts in {"recall": ("recall", "rmaat"), "recall_small_rmt_amrb": ("recall_small", "rmt_amrb"),
+                        "text_rmt+memory_8": ("text", "rmt+memory_8"), "listops_small": ("listops_small", "rmaat"),
+                        "recall_no_h_astro": ("recall", "no_h_astro"), "my_thing": ("my_thing", "rmaat")}.items():
+        assert split_name(name) == parts
+
+
+def test_rows_are_means_intervals_and_paired_differences():
+    ours, theirs = {0: .6, 1: .8, 2: .7}, {0: .5, 1: .75, 2: .55, 3: .1}
+    runs = [summary("rmaat", seed, share) for seed, share in ours.items()]
+    runs += [summary("rmt", seed, share) for seed, share in theirs.items()]
+    rows = {row["label"]: row for row in Comparison(group(runs), "rmaat").rows()}
+    assert rows["rmaat"]["accuracy"] == pytest.approx(.7) and rows["rmaat"]["seeds"] == "0 1 2"
+    assert rows["rmt"]["finished"] == 4 and rows["rmt"]["difference"] == pytest.approx(-.1)
+    spread = np.std([-.1, -.05, -.15], ddof=1)
+    half = 4.302652729749464 * spread / math.sqrt(3)  # t of 2 degrees of freedom, from a printed table
+    assert rows["rmt"]["difference_high"] == pytest.approx(-.1 + half) and rows["rmt"]["difference_n"] == 3
+    assert rows["rmaat"]["difference"] is None and rows["rmt"]["memory_reset"] == .25
+    assert rows["rmt"]["peak_bytes"] == pytest.approx(1001.5) and rows["rmt"]["published"] is None
+
+
+def test_networks_that_are_the_same_are_one_and_others_of_a_name_are_told_apart():
+    same = [summary("rmaat", 0, .5), summary("retention_accumulate", 1, .7)]  # the default's rule
+    short = [summary("rmt", 0, .4), summary("rmt", 0, .3, changes={"train.steps": 7, "model.width": 16})]
+    other = [summary("rmaat", 0, .1, record="s" * 64)]
+    (found,) = group(same + short + other)
+    labels = {entry.label: len(entry.runs) for entry in found.entries}
+    assert labels == {f"rmaat (record {'r' * 12})": 2, f"rmaat (record {'s' * 12})": 1,
+                      "rmt (train.steps 220, model.width 32)": 1, "rmt (train.steps 7, model.width 16)": 1}
+    text = str(Comparison([found], "rmaat"))
+    assert "BUDGETS DIFFER" in text and "BUDGETS DIFFER" not in str(Comparison(group(same), "rmaat"))
+
+
+def test_other_tasks_and_other_data_are_other_groups():
+    runs = [summary(), summary(config="recall_small"), summary(changes={"task.seed": 3}),
+            dataclasses.replace(summary("rmt"), fingerprints={"test": "u" * 64})]
+    groups = group(runs)
+    assert [one.name for one in groups] == ["recall", "recall 2", "recall 3", "recall_small"]
+    assert {entry.label for one in groups for entry in one.entries} == {"rmaat", "rmt"}
+
+
+def test_unfinished_runs_are_said_and_are_in_no_mean():
+    curve = [(100, 4800, 3., .3), (200, 9600, 6., .5)]
+    runs = [summary(seed=0, accuracy=.9), summary(seed=1, accuracy=None, curve=curve)]
+    text = str(Comparison(group(runs), "rmaat"))
+    assert "90.00" in text and "200 of 220" in text and "these are in no mean" in text
+    assert Comparison(group(runs), "rmaat").rows()[0]["finished"] == 1
+
+
+def test_accuracy_within_a_budget_is_that_of_the_last_validation_before():
+    slow = summary("rmt", curve=[(50, 1000, 40., .2), (100, 2000, 80., .6)])
+    fast = [summary("rmaat", seed, curve=[(50, 1000, 10., .3), (100, 2000, 20., share)]) for seed, share in
+            ((0, .5), (1, .7))]
+    (found,) = group([slow, *fast])
+    ours, theirs = found.entry("rmaat"), found.entry("rmt")
+    assert [ours.within("cpu_seconds", most) for most in (9, 10, 20, 80)] == [None, .3, .6, .6]
+    assert [theirs.within("cpu_seconds", most) for most in (20, 40, 79, 80)] == [None, .2, .2, .6]
+    assert ours.within("tokens", 1500) == .3 and theirs.within("tokens", 2000) == .6
+    assert "within a budget of CPU-seconds" in str(Comparison([found], "rmaat"))
+
+
+def test_published_numbers_stand_beside_their_sizes_alone():
+    assert published("listops", "rmt", 2000) == 37.4 and published("listops", "rmaat", 2000) == 38.9
+    assert published("listops", "rmt", 500) is None and published("listops", "gru", 2000) is None
+    assert published("text", "rmt", 4224) == 65.0 and published("recall", "rmt", 128) is None
+    means = [np.mean([task.accuracy[name] for task in PUBLISHED.values()]) for name in
+             ("transformer", "rmt", "rlt", "rmaat_paper")]
+    assert np.round(means, 1).tolist() == [54.4, 63.6, 58.3, 68.0]  # the means that the paper prints
+    (found,) = group([summary("rmt", config="listops")])
+    row = Comparison([found], "rmaat").rows()[0]
+    assert row["published"] == pytest.approx(.374) and "Mia2026" in str(Comparison([found], "rmaat"))
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+def test_summaries_come_back_and_an_altered_file_is_refused(tmp_path):
+    runs = [summary("rmaat", seed, .5 + seed / 10, curve=[(50, 1000, 10., .3)]) for seed in (0, 1)] + [
+        summary("rmt", 0, None)]
+    path = tmp_path / "small.json"
+    write_summaries(path, "small", runs, "rmaat study small")
+    assert collect([path]) == runs and json.loads(path.read_text())["command"] == "rmaat study small"
+    assert compare(path).rows() == compare([path, path]).rows() == Comparison(group(runs), "rmaat").rows()
+    path.write_text(path.read_text().replace('"accuracy":0.5,', '"accuracy":0.6,'))
+    with pytest.raises(DamagedFileError, match="does not match its own hash"):
+        read_summaries(path)
+    (tmp_path / "other.json").write_text("[1]")
+    with pytest.raises(UserError, match="holds no summaries of runs"):
+        compare(tmp_path / "other.json")
+    with pytest.raises(UserError, match="none is not there; give folders"):
+        compare(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty holds no run"):
+        compare(tmp_path / "empty")
+
+
+@pytest.mark.slow
+def test_a_comparison_from_folders_is_that_from_their_summaries(tmp_path):
+    for variant in ("rmaat", "rmt"):
+        for seed in (0, 1):
+            train("recall", tmp_path / "runs" / variant / str(seed), changes={**TINY, "train.seed": seed},
+                  variant=variant, device="cpu", quiet=True)
+    write_summaries(tmp_path / "runs.json", "runs", collect([tmp_path / "runs"]))
+    found = compare(tmp_path / "runs")
+    assert found.rows() == compare(tmp_path / "runs.json").rows() and len(found.rows()) == 2
+    one = summarise(tmp_path / "runs" / "rmt" / "1")
+    assert (one.config, one.variant, one.seed, one.step, one.steps) == ("recall", "rmt", 1, 4, 4)
+    assert [point["step"] for point in one.validation] == [2, 4] and one.validation[-1]["tokens"] == 4 * 4 * 12
+    assert one.costs["tokens"] == 192 and one.costs["cpu_seconds"] > 0 and len(one.training) == 4
+    written = {path.name for path in found.write(tmp_path / "tables")}
+    assert written == {"compare.md", "compare.csv", "compare.json", "accuracy.png", "curves_recall.png"}
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "tables" / "compare.csv").read_text())))
+    assert [float(row["accuracy"]) for row in rows] == [row["accuracy"] for row in found.rows()]
+    assert json.loads((tmp_path / "tables" / "compare.json").read_text())["rows"] == found.rows()
+    assert str(found).splitlines()[2] in (tmp_path / "tables" / "compare.md").read_text()
+    result = tmp_path / "runs" / "rmt" / "1" / "result.json"
+    result.write_text(result.read_text().replace('"accuracy": 0', '"accuracy": 1', 1))
+    assert len(collect([tmp_path / "runs"])) == 3  # the altered one is named and left out

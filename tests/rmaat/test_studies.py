@@ -1,0 +1,172 @@
+"""Studies: the matrix as written down, shards, processes that are killed, points that fail."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from foundation.errors import UserError
+from rmaat.training.configs import find_experiment
+from rmaat.training.studies.crew import Crew
+from rmaat.training.studies.known import STUDIES, find_study
+from rmaat.training.studies.plan import Row, Study, read_study, with_changes
+from rmaat.training.studies.run import seconds_of, shard_of, study
+from rmaat.training.studies.seeds import seeds_of
+from rmaat.training.studies.worker import DONE, FAILED, Job
+from rmaat.training.trainer import train
+
+ROOT = Path(__file__).parents[2]
+TINY = {"task.num_segments": 3, "task.segment": 4, "task.train": 16, "task.validation": 4, "task.test": 6,
+        "model.width": 8, "model.segment_length": 4, "model.layers": 1, "train.batch_size": 4, "train.steps": 4,
+        "train.evaluate_every": 2, "train.checkpoint_every": 2}
+
+
+def tiny(variants=("rmaat",), seeds=(0,), **fields) -> Study:
+    return Study("tiny", (Row(("recall",), variants, seeds, {**TINY, **fields}),))
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+# ---------------------------------------------------------------------------------------------- as written down
+
+
+def test_a_file_is_the_matrix_that_it_writes_down(tmp_path):
+    plan = read_study(written(tmp_path / "mine.toml", """
+        configs = ["recall", "recall_small"]
+        variants = ["rmaat", "rmt"]
+        seeds = [0, 3]
+        set = { "train.steps" = 7, model = { width = 16 } }
+
+        [[rows]]
+
+        [[rows]]
+        name = "long"
+        configs = ["recall"]
+        variants = ["at"]
+        set = ["train.steps=9", "task.num_segments=2"]
+        """))
+    points = {point.folder: point.experiment for point in plan.points()}
+    assert plan.name == "mine" and len(points) == 2 * 2 * 2 + 2
+    assert points.keys() == {f"{config}{variant}/seed{seed}" for config in ("recall", "recall_small")
+                             for variant in ("", "_rmt") for seed in (0, 3)} | {
+        "long/recall_at/seed0", "long/recall_at/seed3"}
+    assert points["recall_small_rmt/seed3"] == find_experiment("recall_small", {
+        "train.steps": 7, "width": 16, "train.seed": 3}, variant="rmt")
+    long = points["long/recall_at/seed0"]
+    assert (long.train.steps, long.model.width, long.model.segment_length) == (9, 16, 32)
+
+
+def test_the_longest_come_first_and_what_is_written_twice_runs_once():
+    rows = (Row(("recall",), ("rmaat", "rmt"), (0, 1)), Row(("recall",), ("rmt",), (1, 2)),
+            Row(("recall",), seeds=(5,), changes={"train.steps": 900}), Row(("listops",), seeds=(7,)))
+    points = Study("x", rows).points()
+    assert [point.folder for point in points[:2]] == ["listops/seed7", "recall/seed5"] and len(points) == 7
+    assert [point.cost for point in points] == sorted((point.cost for point in points), reverse=True)
+
+
+def test_two_runs_of_one_name_need_names_of_their_rows():
+    rows = [Row(("recall",)), Row(("recall",), changes={"train.steps": 9})]
+    with pytest.raises(UserError, match=r"two different runs would both be recall/seed0; give one of the rows a name"):
+        Study("x", rows).points()
+    rows[1] = Row(("recall",), changes={"train.steps": 9}, name="short")
+    assert {point.folder for point in Study("x", rows).points()} == {"recall/seed0", "short/recall/seed0"}
+
+
+def test_data_go_to_the_configs_that_they_name():
+    rows = (Row(("recall", "listops"), data={"listops": "lra"}),)
+    assert {point.experiment.name: point.data for point in Study("x", rows).points()} == {"recall": None,
+                                                                                          "listops": "lra"}
+    with pytest.raises(UserError, match="data of 'text': no config of the row has that name"):
+        Study("x", (Row(("recall",), data={"text": "a"}),)).points()
+
+
+def test_shards_are_a_partition():
+    whole = [point.folder for point in find_study("ablations").points()]
+    for n in (1, 2, 5):
+        parts = [whole[i - 1::n] for i, _ in (shard_of(f"{i}/{n}") for i in range(1, n + 1))]
+        assert sorted(name for part in parts for name in part) == sorted(whole)
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_by_name_can_be_planned(name):
+    assert find_study(name).points()
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("configs = [", "mine.toml: "), ("", "configs are missing"), ('config = ["recall"]', "did you mean 'configs'"),
+    ('configs = "recall"', "configs = 'recall': give a list"), ('configs = []', "give a list with at least one"),
+    ('configs = ["recall"]\nseeds = [-1]', "seeds = -1: give whole numbers"),
+    ('configs = ["recall"]\nseeds = [true]', "seeds = True: give whole numbers"),
+    ('configs = ["recall"]\nset = 3', "set = 3: write"), ('configs = ["recall"]\nset = ["a"]', "set = ['a']: write"),
+    ('configs = ["recall"]\nset = { "train.seed" = 3 }', "set train.seed: a study has seeds"),
+    ('configs = ["recall"]\nname = "../x"', "name = '../x': it becomes a name of files"),
+    ('configs = ["recall"]\ndata = { text = 3 }', "a folder for each task"),
+    ('configs = ["recall"]\nrows = 3', "write each row as a table under [[rows]]"),
+    ('seeds = [1]\n[[rows]]\nseeds = [2]', "row 1: configs are missing"),
+])
+def test_what_is_wrong_in_a_file_is_named(tmp_path, text, message):
+    with pytest.raises(UserError) as raised:
+        read_study(written(tmp_path / "mine.toml", text))
+    assert message in str(raised.value) and "mine.toml" in str(raised.value)
+
+
+@pytest.mark.parametrize(("body", "message"), [
+    (Row(("recal",)), "unknown config 'recal'"), (Row(("recall",), ("rtm",)), "unknown variant 'rtm'"),
+    (Row(("recall",), changes={"train.step": 3}), "unknown field 'train.step'")])
+def test_nothing_is_trained_where_a_name_is_wrong(tmp_path, body, message):
+    with pytest.raises(UserError, match=message):
+        study(Study("x", (Row(("recall",)), body)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_budgets_shards_seeds():
+    for text, seconds in {"90 min": 5400, "1.5 h": 5400, "45s": 45, "2 hours": 7200, "1 minute": 60, "3 days": 259200,
+                          ".5 h": 1800}.items():
+        assert seconds_of(text) == seconds
+    assert seconds_of(None) is None and seconds_of(12.5) == 12.5
+    for wrong in ("90", "min", "0 min", "-3 h", "1 fortnight", "", 0, -1, True, "1.2.3 h"):
+        with pytest.raises(UserError, match="give a time above 0 with its unit"):
+            seconds_of(wrong)
+    assert shard_of(None) == (1, 1) and shard_of("2/3") == (2, 3)
+    for wrong in ("0/2", "3/2", "1", "1/0", "a/b", "-1/2"):
+        with pytest.raises(UserError, match="give i/n"):
+            shard_of(wrong)
+    assert seeds_of("0, 3,12") == [0, 3, 12]
+    for wrong in ("", "0,0", "1,-2", "a", "0,,1"):
+        with pytest.raises(UserError, match="give different whole numbers"):
+            seeds_of(wrong)
+
+
+def test_a_study_finds_what_to_do_from_names_and_changes():
+    plan = with_changes(find_study("quick"), ["train.steps=5"], data={"recall": "here"})
+    assert {point.experiment.train.steps for point in plan.points()} == {5}
+    assert {point.data for point in plan.points()} == {"here"}
+    with pytest.raises(UserError, match=r"unknown study 'quik' \(did you mean 'quick'\?\).*; or a file of your own"):
+        find_study("quik")
+    with pytest.raises(UserError, match=r"cannot read the study none\.toml: No such file"):
+        find_study("none.toml")
+
+
+# ---------------------------------------------------------------------------------------------- processes
+
+
+@pytest.mark.slow
+def test_a_point_that_fails_or_whose_process_dies_takes_nobody_along(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    good = find_experiment("recall", TINY)
+    jobs = {"dies": Job(str(tmp_path / "dies"), os._exit, (9,), None, "cpu"),
+            "fails": Job(str(tmp_path / "fails"), int, ("no number",), None, "cpu"),
+            "refused": Job(str(tmp_path / "refused"), find_experiment, (good,), str(tmp_path / "none"), "cpu"),
+            "good": Job(str(tmp_path / "good"), find_experiment, (good,), None, "cpu")}
+    ended = []
+    outcomes = Crew(jobs, jobs=1, threads=1, told=lambda name, outcome: ended.append(name)).run()
+    assert ended == list(jobs) == list(outcomes)
+    assert [outcomes[name].state for name in jobs] == [FAILED, FAILED, FAILED, DONE]
+    assert "its process died" in outcomes["dies"].message and "ValueError" in outcomes["fails"].message
+    assert "makes its own data; leave out --data" in outcomes["refused"].message
+    alone = train(good, tmp_path / "alone", device="cpu", quiet=True)
+    assert outcomes["good"].accuracy == alone.accuracy
