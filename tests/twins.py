@@ -94,3 +94,23 @@ def write_images(folder: Path, count: int = 20, *, kind: str = "png") -> Path:
                 Image.fromarray(image.transpose(1, 2, 0)).save(stream, {"jpg": "JPEG"}.get(kind, kind))
                 (place / part / name / f"{number}.{kind}").write_bytes(stream.getvalue())
     return place
+
+
+def write_pairs(folder: Path, count: int = 12, *, stem: str = "new_aan_pairs", seed: int = 0) -> dict:
+    """`stem`.{train,eval,test}.tsv with `count` pairs each; {split: [(label, text1, text2)]}. A word of the first
+    document comes again in the second where the label is 1."""
+    generator, made = np.random.default_rng(seed), {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in ("train", "eval", "test"):
+        words = [f"{part}word{i}" for i in range(30)]
+        papers = [" ".join(words[i] for i in generator.integers(0, 30, generator.integers(5, 25))) for _ in range(8)]
+        rows = []
+        for row in range(count):
+            one, other = generator.choice(8, 2, replace=False)
+            label = row % 2
+            second = papers[one].split()[0] + " " + papers[other] if label else papers[other]
+            rows.append((label, papers[one], second))
+        lines = [f"{float(label)}\t{row}a\t{row}b\t{one}\t{other}\n" for row, (label, one, other) in enumerate(rows)]
+        (folder / f"{stem}.{part}.tsv").write_text("".join(lines))
+        made[part] = rows
+    return made

@@ -15,10 +15,13 @@ from rmaat.model.output import OUTPUT
 from rmaat.model.readout import READOUT
 
 LARGEST = 2**53
-origins = declare(LARGEST=Engineering(LARGEST, "of a size: whole numbers up to here are exact in float64"))
+MOST_DOCUMENTS = 2
+origins = declare(MOST_DOCUMENTS=Engineering(MOST_DOCUMENTS, "the network compares pairs"),
+                  LARGEST=Engineering(LARGEST, "of a size: whole numbers up to here are exact in float64"))
 UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
 SIZES = {"vocab_size": 0, "num_classes": 0, "segment_length": 1, "num_segments": 1, "width": 1, "layers": 1, "heads": 1,
-         "num_memory_tokens": 0, "feedforward": 1, "keep_last": 0, "budget_bytes": 0}  # and the least of each
+         "num_memory_tokens": 0, "documents": 1, "feedforward": 1, "keep_last": 0,
+         "budget_bytes": 0}  # and the least of each
 CHOICES: Mapping[str, Mapping] = {
     **PARTS, "schedule": SCHEDULE, "readout": READOUT, "unread": UNREAD, "output": OUTPUT, "gradient": GRADIENT,
     "replay": REPLAY, "memory_store": MEMORY_STORE}
@@ -41,6 +44,7 @@ class ModelConfig:
     layers: int = 2
     heads: int = 1
     num_memory_tokens: int = 4
+    documents: int = 1  # 2: a sample is two sequences, row i and row i + samples of a batch
     feedforward: int = 4  # its hidden width in units of `width`
     dropout: float = 0.0
     attention: str | type[Attention] = "astromorphic"
@@ -72,6 +76,9 @@ class ModelConfig:
                             "choose heads so that width is a multiple of it")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise UserError(f"dropout = {self.dropout!r}: must be at least 0 and below 1")
+        if self.documents > 1 and (self.documents > MOST_DOCUMENTS or self.output != "classes"):
+            raise UserError(f"documents = {self.documents} with output = {self.output}: give 1, or 2 with output = "
+                            "classes")
         for name, registry in CHOICES.items():
             choose(name, getattr(self, name), registry)
         if not self.num_classes and self.output != "features":
@@ -160,7 +167,7 @@ def _shown(value: object) -> object:
 
 # The numbers of a config: none claims biology.
 REASONS = {
-    "vocab_size": "decided by the task", "num_classes": "decided by the task",
+    "vocab_size": "decided by the task", "num_classes": "decided by the task", "documents": "decided by the task",
     "segment_length": "places on the astrocytes' line; a token stands at a place, chosen for memory and speed",
     "num_segments": "the task's longest sequence in segments; a segment stands for one cycle",
     "width": "a size of the network", "layers": "a size of the network", "heads": "a size of the network",

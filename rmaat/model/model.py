@@ -37,7 +37,8 @@ class RMAAT(nn.Module):
     lengths may be left out where all samples are whole. `inputs_embeds` [batch, length, width], floating point, come
     in the place of tokens: they take the embedding's place and are rounded to the network's type, their gradient is
     BPTT's. With `output="tokens"` logits [batch, length, num_classes], with `output="features"` features [batch,
-    length, width], both 0 where there is no token. What stands beyond a sample's length has no influence, and a segment
+    length, width], both 0 where there is no token. With `documents=2` rows i and i + n of 2n are the
+    documents of sample i, and logits are [n, num_classes]. What stands beyond a sample's length has no influence, and a segment
     that is all padding leaves a sample's memory unchanged. `biology` is the committed record's where it is left out.
 
     Raises `UserError` for what `check_input` refuses, `ResourceError` where memory runs out. Source: Mia2026.
@@ -68,7 +69,7 @@ class RMAAT(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.retention = config.retention_class(self.biology, config.num_segments)
         self.output = OUTPUT[config.output]
-        self.head = self.output.head(width, config.num_memory_tokens, config.num_classes)
+        self.head = self.output.head(width, config.num_memory_tokens, config.num_classes, config.documents)
         self.gradient = GRADIENT[config.gradient]
         self.budget = Budget(config.budget_bytes) if config.budget_bytes else None
         if config.gradient == "amrb":
@@ -138,9 +139,9 @@ class RMAAT(nn.Module):
         """The memory before the first segment."""
         return self.initial_memory.expand(batch, -1, -1)
 
-    def forward(self, tokens: Integer[Tensor, "batch length"] | None = None,
-                lengths: Int[Tensor, "batch"] | None = None, *,
-                inputs_embeds: Float[Tensor, "batch length width"] | None = None) -> Float[Tensor, "batch *out"]:
+    def forward(self, tokens: Integer[Tensor, "rows length"] | None = None,
+                lengths: Int[Tensor, "rows"] | None = None, *,
+                inputs_embeds: Float[Tensor, "rows length width"] | None = None) -> Float[Tensor, "samples *out"]:
         given, size = check_input(self.config, tokens, lengths, inputs_embeds=inputs_embeds), self.config.segment_length
         segments, readout = self._cut(given), READOUT[self.config.readout]
         read = {x.t for x in segments} if self.output.per_token else readout.segments(given.lengths, size)
@@ -155,8 +156,8 @@ class RMAAT(nn.Module):
         """The step of a segment whose features the readout reads, or does not."""
         return self.step if read else getattr(self, UNREAD[self.config.unread])
 
-    def classify(self, features: Float[Tensor, "batch width"],
-                 memory: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch classes"]:
+    def classify(self, features: Float[Tensor, "rows width"],
+                 memory: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "samples classes"]:
         """Logits of what was read and of the memory after the last segment."""
         return self.head(torch.cat([features, self.norm(memory).flatten(1)], 1))
 

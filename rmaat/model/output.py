@@ -1,6 +1,27 @@
 """What a network gives out: logits of a sample, logits of each token, or features of each token."""
 
+import torch
 from torch import nn
+
+from foundation.shapes import Float, Tensor
+
+
+class PairHead(nn.Module):
+    """Logits of two documents that passed through one network: MLP([x1, x2, x1 * x2, x1 - x2]), as LRA's Retrieval.
+
+    `forward(read [2 * batch, n]) -> [batch, num_classes]`: the first half of the rows are the first documents, `read`
+    is what the classifier of one document would read. Source: Tay2021.
+    """
+
+    def __init__(self, read: int, hidden: int, num_classes: int):
+        super().__init__()
+        compared = read + read + read + read
+        self.mix, self.out = nn.Linear(compared, hidden), nn.Linear(hidden, num_classes)
+
+    def forward(self, read: Float[Tensor, "rows n"]) -> Float[Tensor, "batch classes"]:
+        first, second = read.chunk(2)
+        compared = torch.cat([first, second, first * second, first - second], 1)
+        return self.out(nn.functional.gelu(self.mix(compared)))
 
 
 class Classes:
@@ -8,9 +29,10 @@ class Classes:
 
     per_token = False
 
-    def head(self, width: int, num_memory_tokens: int, num_classes: int) -> nn.Linear | None:
-        """The classifier, of the features and all memory tokens side by side."""
-        return nn.Linear(width * (1 + num_memory_tokens), num_classes)
+    def head(self, width: int, num_memory_tokens: int, num_classes: int, documents: int = 1) -> nn.Module | None:
+        """The classifier, of the features and all memory tokens side by side; of two documents a `PairHead`."""
+        read = width * (1 + num_memory_tokens)
+        return nn.Linear(read, num_classes) if documents == 1 else PairHead(read, width, num_classes)
 
 
 class Tokens(Classes):
@@ -18,7 +40,7 @@ class Tokens(Classes):
 
     per_token = True
 
-    def head(self, width: int, num_memory_tokens: int, num_classes: int) -> nn.Linear | None:
+    def head(self, width: int, num_memory_tokens: int, num_classes: int, documents: int = 1) -> nn.Module | None:
         """The classifier, of one token's features."""
         return nn.Linear(width, num_classes)
 
@@ -28,7 +50,7 @@ class Features(Classes):
 
     per_token = True
 
-    def head(self, width: int, num_memory_tokens: int, num_classes: int) -> nn.Linear | None:
+    def head(self, width: int, num_memory_tokens: int, num_classes: int, documents: int = 1) -> nn.Module | None:
         """None: put your own on top."""
         return None
 

@@ -88,6 +88,7 @@ def check_input(config: ModelConfig, tokens: Tensor | None, lengths: Tensor | No
     if not x.numel():
         raise UserError(f"tokens has the shape {tuple(x.shape)}; give at least one sequence of at least one token")
     batch, length = x.shape[:2]
+    check_documents(config, batch)
     shortest = longest = length
     if lengths is None:
         lengths = torch.full((batch,), length, device=x.device)
@@ -102,6 +103,13 @@ def check_input(config: ModelConfig, tokens: Tensor | None, lengths: Tensor | No
             there = torch.arange(length, device=x.device) < lengths[:, None]
         check_vocabulary(config, x, there)
     return Given(x, lengths, shortest, longest)
+
+
+def check_documents(config: ModelConfig, rows: int) -> None:
+    """Raises `UserError` where a batch is not of whole samples."""
+    if rows % config.documents:
+        raise UserError(f"{rows} sequences with documents = {config.documents}: give the first documents of all "
+                        "samples and then, in the same order, the second ones")
 
 
 def check_tensor(name: str, value: object) -> None:

@@ -15,7 +15,7 @@ from foundation.reference import reference
 from foundation.shapes import Float, Integer, Tensor
 from rmaat.model.memory import RETENTION
 from rmaat.model.readout import READOUT
-from rmaat.model.segments import Segment, check_tokens, check_vocabulary
+from rmaat.model.segments import Segment, check_documents, check_tokens, check_vocabulary
 
 STATE = ("memory", "pending", "total", "segment")
 FREE = ("num_segments", "dropout", "gradient", "replay", "keep_last", "budget_bytes", "memory_store")  # may differ
@@ -47,6 +47,7 @@ class Stream:
         if config.output != "classes":
             raise UserError(f"output = {config.output}: a stream answers with the logits of a sample so far; give it a "
                             "model with output = classes")
+        check_documents(config, batch)
         if model.retention.needs_num_segments and num_segments is None:
             free = sorted(name for name, kind in RETENTION.items() if not kind.needs_num_segments)
             raise UserError(f"retention = {config.retention!r} needs the number of segments, which a stream does not "
@@ -110,7 +111,7 @@ class Stream:
         self._set_pending(self.pending[0][:, :0], self.segment + 1)
 
     @torch.no_grad()
-    def answer(self) -> Float[Tensor, "batch classes"]:
+    def answer(self) -> Float[Tensor, "samples classes"]:
         """The logits for what was fed so far; changes nothing."""
         if not self.places:
             raise UserError("an answer before the first token; feed() at least one")

@@ -95,16 +95,18 @@ def _check_samples(split: Split, indices: np.ndarray, where: str, *, task: Task)
     """Shapes and ranges of the samples at `indices`, whose labels `all_labels` knows."""
     tokens, lengths, labels = batch = split.batch(indices)
     shapes = [tuple(x.shape) for x in batch]
-    if tokens.ndim != 2 or {shape[:1] for shape in shapes} != {(len(indices),)} or lengths.ndim + labels.ndim != 2:
+    rows, many = task.documents * len(indices), f"{task.documents} * " if task.documents > 1 else ""
+    if tokens.ndim != 2 or shapes != [(rows, tokens.shape[1]), (rows,), (len(indices),)]:
         raise UserError(f"{where}: a batch of {len(indices)} has tokens, lengths and labels of shapes {shapes}; give "
-                        "[batch, length], [batch] and [batch]")
+                        f"[{many}batch, length], [{many}batch] and [batch]")
+    samples = np.tile(indices, task.documents)
     if any(x.dtype != torch.int64 for x in batch):
         raise UserError(f"{where}: tokens, lengths and labels are of type {[str(x.dtype) for x in batch]}; give int64")
     top = min(task.max_length, tokens.shape[1])
-    _within(where, "length", lengths, bad=(lengths < 1) | (lengths > top), allowed=(1, top), samples=indices)
+    _within(where, "length", lengths, bad=(lengths < 1) | (lengths > top), allowed=(1, top), samples=samples)
     inside = torch.arange(tokens.shape[1]) < lengths[:, None]
     _within(where, "token", tokens, bad=inside & ((tokens < 0) | (tokens >= task.vocab_size)),
-            allowed=(0, task.vocab_size - 1), samples=indices)
+            allowed=(0, task.vocab_size - 1), samples=samples)
     if not np.array_equal(labels.numpy(), split.all_labels()[indices]):
         raise UserError(f"{where}: the labels of batch are not those of all_labels; both should follow the indices")
 
@@ -113,10 +115,12 @@ def _check_pure(split: Split, indices: np.ndarray, where: str) -> None:
     """A sample drawn anew at every call, or other in other company, would make a resumed run another run."""
     index = indices[-1:]
     alone, again = split.batch(index), split.batch(indices)
-    length = int(alone.lengths[0])
-    if int(again.lengths[-1]) != length or not torch.equal(alone.tokens[0, :length], again.tokens[-1, :length]):
-        raise UserError(f"{where}: sample {index[0]} differs from call to call or from batch to batch; make it a "
-                        "function of its index alone, for example by a generator that is seeded with it")
+    for document, length in enumerate(alone.lengths.tolist()):
+        row = (document + 1) * len(indices) - 1
+        if int(again.lengths[row]) != length or not torch.equal(alone.tokens[document, :length],
+                                                                again.tokens[row, :length]):
+            raise UserError(f"{where}: sample {index[0]} differs from call to call or from batch to batch; make it a "
+                            "function of its index alone, for example by a generator that is seeded with it")
 
 
 def _within(where: str, kind: str, values: torch.Tensor, *, bad, allowed: tuple[int, int],

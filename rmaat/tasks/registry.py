@@ -4,8 +4,9 @@ from rmaat.tasks.fashion import Fashion
 from rmaat.tasks.image import Image
 from rmaat.tasks.listops import ListOps
 from rmaat.tasks.recall import Recall
+from rmaat.tasks.retrieval import Retrieval
 from rmaat.tasks.task import Task
 from rmaat.tasks.text import Text
 
 TASKS: dict[str, type[Task]] = {"recall": Recall, "listops": ListOps, "fashion": Fashion, "text": Text,
-                               "image": Image}
+                               "image": Image, "retrieval": Retrieval}

@@ -12,11 +12,15 @@ SPLITS = ("train", "validation", "test")
 
 
 class Batch(NamedTuple):
-    """Padded token sequences; what stands beyond `lengths` is padding and must not matter."""
+    """Padded token sequences; what stands beyond `lengths` is padding and must not matter.
 
-    tokens: Int[Tensor, "batch length"]  # int64, 0..vocab_size - 1
-    lengths: Int[Tensor, "batch"]        # int64, 1..length
-    labels: Int[Tensor, "batch"]         # int64, 0..num_classes - 1
+    There are as many rows as samples or, where a task has two documents a sample, twice as many: the first documents
+    of all samples, then the second ones.
+    """
+
+    tokens: Int[Tensor, "rows length"]  # int64, 0..vocab_size - 1
+    lengths: Int[Tensor, "rows"]        # int64, 1..length
+    labels: Int[Tensor, "batch"]        # int64, 0..num_classes - 1
 
     def to(self, device) -> "Batch":
         """The batch on a device."""
@@ -55,6 +59,7 @@ class Task(ABC):
     vocabulary: ClassVar[str] = ""  # what the numbers stand for
     source: ClassVar[str] = ""      # whose data or idea it is
     licence: ClassVar[str] = ""     # of the data
+    documents: ClassVar[int] = 1    # sequences of a sample; 2: a pair to be compared
     pixels: ClassVar[bool] = False  # tokens are grey values in fixed places: a linear classifier is a fair control
 
     vocab_size: int   # tokens are 0..vocab_size - 1

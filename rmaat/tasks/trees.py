@@ -4,6 +4,7 @@ An archive is read as bytes: no file of it is written anywhere, links and device
 beyond a bound, whatever its header says.
 """
 
+import contextlib
 import hashlib
 import lzma
 import os
@@ -22,6 +23,7 @@ from foundation.files import cache_folder, sha256_file
 
 LARGEST = 1 << 28  # bytes of one file
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".zip")
+Read = Callable[[int], bytes]  # the next up to so many bytes of a file
 _BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, zlib.error, ValueError, KeyError,
            RuntimeError, NotImplementedError, IndexError, OverflowError)
 
@@ -51,14 +53,36 @@ class Tree:
         Raises `DamagedFileError` for an archive that is cut or damaged, `UserError` for what cannot be read and for a
         file of more than `at_most` bytes.
         """
-        chosen = re.compile(wanted)
+        for name, read in self.streams(wanted):
+            content = read(at_most + 1)
+            if len(content) > at_most:
+                raise UserError(f"{self.path}: {name} has more than {at_most:,} bytes; is it the right file?")
+            yield name, content
+
+    def streams(self, wanted: re.Pattern[str]) -> Iterator[tuple[str, Read]]:
+        """As `files`, but `read(n)` gives the next up to n bytes of a file, for files of any size.
+
+        A file is read while it is the last that was given. Raises what `files` raises, `read` as well.
+        """
         reader = self._folder if self.is_folder else self._zip if zipfile.is_zipfile(self.path) else self._tar
+        with self._words():
+            for name, read in reader(lambda name: bool(wanted.search(name)) and not _is_hidden(name)):
+                yield name, self._worded(read)
+
+    def _worded(self, read: Read) -> Read:
+        def worded(at_most: int) -> bytes:
+            with self._words():
+                return read(at_most)
+
+        return worded
+
+    @contextlib.contextmanager
+    def _words(self) -> Iterator[None]:
+        """What readers of archives raise becomes `DamagedFileError` or `UserError`."""
         try:
-            for name, read in reader(lambda name: bool(chosen.search(name)) and not _is_hidden(name)):
-                content = read(at_most + 1)
-                if len(content) > at_most:
-                    raise UserError(f"{self.path}: {name} has more than {at_most:,} bytes; is it the right file?")
-                yield name, content
+            yield
+        except UserError:
+            raise
         except _BROKEN as error:
             raise DamagedFileError(f"{self.path}: damaged or cut, or no tar or zip ({error or type(error).__name__}); "
                                    "fetch it again") from error
@@ -74,13 +98,13 @@ class Tree:
                 if path.is_file():
                     yield path.relative_to(self.path).as_posix(), path
 
-    def _folder(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Callable[[int], bytes]]]:
+    def _folder(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Read]]:
         for name, path in self._walk():
             if wanted(name):
                 with open(path, "rb") as stream:
                     yield name, stream.read
 
-    def _tar(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Callable[[int], bytes]]]:
+    def _tar(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Read]]:
         with tarfile.open(self.path, "r:*") as archive:
             for member in archive:
                 if member.isreg() and wanted(member.name):
@@ -90,7 +114,7 @@ class Tree:
             if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise EOFError("its end is missing")
 
-    def _zip(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Callable[[int], bytes]]]:
+    def _zip(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Read]]:
         with zipfile.ZipFile(self.path) as archive:
             for member in archive.infolist():
                 if not member.is_dir() and wanted(member.filename):
@@ -115,11 +139,15 @@ def checksum_text(arrays: Mapping[str, np.ndarray]) -> str:
     return arrays["sha256"].tobytes().hex()
 
 
-def _whole(read: Callable[[int], bytes], size: int) -> Callable[[int], bytes]:
+def _whole(read: Read, size: int) -> Read:
     """tarfile ends a file quietly where its archive is cut."""
+    left = size
+
     def checked(at_most: int) -> bytes:
+        nonlocal left
         content = read(at_most)
-        if len(content) < min(size, at_most):
+        left -= len(content)
+        if left > 0 and len(content) < at_most:
             raise EOFError("a file in it ends too early")
         return content
 
@@ -144,8 +172,8 @@ def find_tree(data: Path | None, *, folders: Sequence[str], archives: Sequence[s
               missing: str) -> Tree:
     """The tree under `data`: an archive, a folder of the layout, or a folder that has one of `folders` or `archives`.
 
-    `archives` are patterns of names without their endings. Raises `UserError` with the text `missing` where there is
-    none.
+    `archives` are patterns of names, without their endings or, with a dot, whole. Raises `UserError` with the text
+    `missing` where there is none.
     """
     place = default_folder() if data is None else Path(data)
     if place.is_file():
@@ -153,8 +181,9 @@ def find_tree(data: Path | None, *, folders: Sequence[str], archives: Sequence[s
     for folder in ("", *folders):
         if is_layout(place / folder):
             return Tree(place / folder)
-    found = sorted(path for pattern in archives for ending in ENDINGS for path in place.glob(pattern + ending)
-                   if path.is_file()) if place.is_dir() else []
+    names = {pattern + ending for pattern in archives for ending in ENDINGS if "." not in pattern} | {
+        pattern for pattern in archives if "." in pattern}
+    found = sorted({path for name in names for path in place.glob(name) if path.is_file()} if place.is_dir() else ())
     if len(found) > 1:
         raise UserError(f"{place} holds {len(found)} archives that would do: {', '.join(path.name for path in found)}; "
                         "give one of them with --data")

@@ -66,8 +66,8 @@ class Inspection:
         return self.table()._repr_html_()
 
 
-def inspect(model: RMAAT, tokens: Int[Tensor, "batch length"], lengths: Int[Tensor, "batch"], *,
-            labels: Int[Tensor, "batch"]) -> Inspection:
+def inspect(model: RMAAT, tokens: Int[Tensor, "rows length"], lengths: Int[Tensor, "rows"], *,
+            labels: Int[Tensor, "samples"]) -> Inspection:
     """How much of each segment is left, and how much gradient reaches it; in float64, without dropout.
 
     The loss is the mean cross entropy of the batch. With schedule = sample the rule is that of the longest sample.

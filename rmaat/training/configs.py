@@ -9,6 +9,7 @@ from rmaat.tasks.fashion import Fashion
 from rmaat.tasks.image import Image
 from rmaat.tasks.listops import ListOps
 from rmaat.tasks.recall import Recall
+from rmaat.tasks.retrieval import Retrieval
 from rmaat.tasks.text import Text
 from rmaat.training.experiment import Experiment, TrainConfig, experiment
 from rmaat.training.settings import change
@@ -84,10 +85,25 @@ def image_small() -> Experiment:
     return experiment("image_small", Image(), train, segment_length=128)
 
 
+def retrieval() -> Experiment:
+    """Pairs of papers of up to 4,000 bytes each in 8 segments, through one network. Many hours on a CPU."""
+    train = TrainConfig(steps=20_000, batch_size=32, learning_rate=1e-3, warmup=500, evaluate_every=1_000,
+                        evaluate_samples=2_000, checkpoint_every=250)
+    return experiment("retrieval", Retrieval(), train, segment_length=500, width=128, layers=4, heads=4,
+                      num_memory_tokens=16, dropout=.1)
+
+
+def retrieval_small() -> Experiment:
+    """A few steps on the first 256 bytes of both papers: shows that the chain works, not how good the model is."""
+    train = TrainConfig(steps=30, batch_size=16, warmup=5, evaluate_every=15, evaluate_samples=100, checkpoint_every=15)
+    return experiment("retrieval_small", Retrieval(max_length=256), train, segment_length=64)
+
+
 CONFIGS: dict[str, Callable[[], Experiment]] = {
     "recall": recall, "recall_small": recall_small, "listops": listops, "listops_small": listops_small,
     "fashion_small": fashion_small, "fashion_smoke": fashion_smoke,
     "text": text, "text_small": text_small, "image": image, "image_small": image_small,
+    "retrieval": retrieval, "retrieval_small": retrieval_small,
     **{f"recall_{name}": variant(name, recall) for name in BASELINES}}
 
 

@@ -15,7 +15,7 @@ from rmaat.tasks.checks import check_task
 from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import Task
 
-FOLLOWS = ("vocab_size", "num_classes", "num_segments")  # fields of the model that the task and segment_length decide
+FOLLOWS = ("vocab_size", "num_classes", "num_segments", "documents")  # what task and segment_length decide of the model
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,7 @@ def experiment(name: str, task: Task, train: TrainConfig, *, segment_length: int
     """Puts the parts together; what the task decides about the model is filled in here."""
     check_task(task)
     sizes = ModelConfig(vocab_size=task.vocab_size, num_classes=task.num_classes, segment_length=segment_length,
+                        documents=task.documents,
                         num_segments=-(-task.max_length // max(1, segment_length)), **model)
     return Experiment(name, task, sizes, train)
 
