@@ -38,8 +38,8 @@ class RMAAT(nn.Module):
     in the place of tokens: they take the embedding's place and are rounded to the network's type, their gradient is
     BPTT's. With `output="tokens"` logits [batch, length, num_classes], with `output="features"` features [batch,
     length, width], both 0 where there is no token. With `documents=2` rows i and i + n of 2n are the
-    documents of sample i, and logits are [n, num_classes]. What stands beyond a sample's length has no influence, and a segment
-    that is all padding leaves a sample's memory unchanged. `biology` is the committed record's where it is left out.
+    documents of sample i, and logits are [n, num_classes]. What stands beyond a sample's length has no influence, and a
+    segment that is all padding leaves a sample's memory unchanged. `biology` is the committed record's by default.
 
     Raises `UserError` for what `check_input` refuses, `ResourceError` where memory runs out. Source: Mia2026.
     """

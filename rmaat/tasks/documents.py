@@ -104,7 +104,8 @@ def lines_of(read: Callable[[int], bytes], where: str) -> Iterator[bytes]:
 def read_pairs(lines: Iterator[bytes], store: Store, where: str) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of documents int64 [n, 2] and labels int64 [n] of lines.
 
-    A line is label, id1, id2, text1, text2 with tabs between them. The label is a number, 0 or 1, as a text ("1.0"). Raises `DamagedFileError` or `UserError` naming the line.
+    A line is label, id1, id2, text1, text2 with tabs between them; the label is a number, 0 or 1, as a text ("1.0").
+    Raises `DamagedFileError` or `UserError` naming the line.
     """
     pairs, labels = [], []
     for number, line in enumerate(lines, start=1):
