@@ -37,7 +37,8 @@ def within(x: Float[Tensor, "..."], half: torch.dtype) -> Float[Tensor, "..."]:
 def no_autocast(x: Tensor) -> AbstractContextManager:
     """A context in which autocast does not round what is computed on x's device."""
     kind = x.device.type
-    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+    rounds = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if rounds else nullcontext()
 
 
 def project_precisely(weight: Float[Tensor, "out width"], x: Float[Tensor, "*batch width"],

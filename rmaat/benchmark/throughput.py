@@ -101,7 +101,7 @@ def throughput(bench: Bench, segment_lengths: Sequence[int] = (128, 256, 512, 10
     for segment_length in segment_lengths:
         for num_segments in segments:
             config = replace(bench.shape, segment_length=segment_length, num_segments=num_segments)
-            networks = {"rmaat amrb": config, "rmaat bptt": replace(config, gradient="bptt"),
+            networks = {"rmaat amrb": replace(config, keep_last=1), "rmaat bptt": replace(config, gradient="bptt"),
                         "rmt": VARIANTS["rmt"](config), "rlt": VARIANTS["rlt"](config)}
             runs = {name: replace(bench, shape=made).step(num_segments) for name, made in networks.items()}
             tokens = bench.batch * config.max_length

@@ -64,12 +64,14 @@ def amrb(step: Step, segments: Iterable, memory, parameters: Iterable[Tensor] = 
     One autograd node for the whole recurrence; holds the activations of one segment plus T memories. It is per-segment
     checkpointing with the memory tokens as checkpoints, and its gradient equals BPTT's to rounding.
 
-    The last `keep_last` segments keep their graph and are not run twice; a `Budget` of bytes chooses their number. The
-    memories wait in `store`. Raises `UserError` when `step` uses a tensor that needs a gradient and is not in
-    `parameters`, or for a negative `keep_last`; `ResourceError` when a budget is too small.
+    The last `keep_last` segments keep their graph and are not run twice; a `Budget` of bytes chooses their number, as
+    `FreeMemory()` does by what is free. The memories wait in `store`. Raises `UserError` when `step` uses a tensor that
+    needs a gradient and is not in `parameters`, or for a negative `keep_last`; `ResourceError` when a budget is too
+    small.
     """
     if not isinstance(keep_last, Budget) and (not isinstance(keep_last, int) or keep_last < 0):
-        raise UserError(f"keep_last = {keep_last!r}: must be a whole number of at least 0, or a Budget")
+        raise UserError(f"keep_last = {keep_last!r}: must be a whole number of at least 0, or a Budget "
+                        "(FreeMemory() chooses by what is free)")
     segments, parameters = check_arguments(step, segments, parameters)
     run = Recurrence(step, segments, memory, parameters=parameters, store=store)
     if not segments or not torch.is_grad_enabled() or not any(x.requires_grad for x in run.inputs):

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from foundation.errors import ResourceError, UserError
 from foundation.shapes import Tensor
 from rmaat.gradient.alike import fingerprints
+from rmaat.gradient.refusals import check_sharding
 from rmaat.gradient.replay import Graph, Recurrence
 from rmaat.gradient.surroundings import Surroundings, hooks_off
 
@@ -69,6 +70,7 @@ def _nbytes(tensors: Sequence[Tensor]) -> int:
 
 def try_segment(run: Recurrence, t: int) -> Cost:
     """Run segment t from the first memory, forward and backward; random state and `.grad` stay as they are."""
+    check_sharding(run.held.modules)
     memory, segment = [x.detach() for x in run.memory], run.segments[t]
     before = Surroundings.now({x.device for x in run.inputs}, held=run.held)
     with before:
@@ -158,7 +160,7 @@ class Budget:
 
     def _choose(self, run: Recurrence, kinds: Sequence[Hashable]) -> Plan:
         latest = {kind: t for t, kind in enumerate(kinds)}
-        costs = {kind: try_segment(run, t) for kind, t in latest.items()}
+        costs = {kind: self.cost(run, t, kind) for kind, t in latest.items()}
         by_segment = [costs[kind] for kind in kinds]
         wait = all(run.store.holds(x.device) for x in run.memory)
         copies = run.held.nbytes(run.held.now())
@@ -167,9 +169,15 @@ class Budget:
             return self.beside + copies + predict(by_segment, keep_last, wait)
 
         fitting = bisect_right(range(len(run) + 1), self.peak_bytes, key=peak_bytes)
-        if not fitting:
-            raise ResourceError(
-                f"budget_bytes = {self.peak_bytes:,.0f} is too small: {len(run)} segments need "
-                f"{peak_bytes(0):,} bytes over parameters and inputs even with all of them replayed "
-                "(keep_last = 0); raise it, replay layer by layer, or make batch or segments smaller")
-        return Plan(fitting - 1, peak_bytes(fitting - 1))
+        return Plan(fitting - 1, peak_bytes(fitting - 1)) if fitting else self.too_small(len(run), peak_bytes(0))
+
+    def cost(self, run: Recurrence, t: int, kind: Hashable) -> Cost:
+        """What segment t takes; `kind` says what may decide that."""
+        return try_segment(run, t)
+
+    def too_small(self, segments: int, least: int) -> Plan:
+        """What to do where even all segments replayed need more. Raises `ResourceError`."""
+        raise ResourceError(
+            f"budget_bytes = {self.peak_bytes:,.0f} is too small: {segments} segments need {least:,} bytes over "
+            "parameters and inputs even with all of them replayed (keep_last = 0); raise it, replay layer by layer, "
+            "or make batch or segments smaller")

@@ -74,7 +74,8 @@ class Surroundings:
             states = {device: before.random[device] if torch.equal(state, before.random[device]) else state
                       for device, state in states.items()}
             foreign = before.foreign if _same_foreign(foreign, before.foreign) else foreign
-        return cls(states, foreign, {kind: _autocast(kind) for kind in {device.type for device in devices}}, held,
+        return cls(states, foreign, {kind: _autocast(kind) for kind in {device.type for device in devices}
+                                     if torch.amp.is_autocast_available(kind)}, held,
                    [] if held is None else held.now(before.kept if before is not None else None))
 
     def newer_than(self, before: "Surroundings") -> int:

@@ -14,6 +14,7 @@ from rmaat.model.memory import RETENTION, SCHEDULE, Retention
 from rmaat.model.output import OUTPUT
 from rmaat.model.readout import READOUT
 
+AUTO = "auto"  # of keep_last: as many as fit in a share of the free memory
 LARGEST = 2**53
 MOST_DOCUMENTS = 2
 origins = declare(MOST_DOCUMENTS=Engineering(MOST_DOCUMENTS, "the network compares pairs"),
@@ -60,15 +61,18 @@ class ModelConfig:
     output: str = "classes"
     gradient: str = "amrb"
     replay: str = "segment"
-    keep_last: int = 1  # segments that keep their graph, with gradient = amrb
+    keep_last: int | str = AUTO  # segments that keep their graph, with gradient = amrb; auto: as many as fit
     budget_bytes: int = 0  # above 0: chooses keep_last, for so many bytes over parameters and inputs
     memory_store: str = "device"  # where the memories wait for their replay
 
     def __post_init__(self):
         for name, least in SIZES.items():
             value = getattr(self, name)
+            if name == "keep_last" and value == AUTO:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise UserError(f"{name} = {value!r}: must be a whole number of at least {least}")
+                raise UserError(f"{name} = {value!r}: must be a whole number of at least {least}"
+                                + (f", or {AUTO}" if name == "keep_last" else ""))
             if value > LARGEST:
                 raise UserError(f"{name} = {value}: must be at most {LARGEST}")
         if self.width % self.heads:

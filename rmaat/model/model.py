@@ -13,9 +13,11 @@ from rmaat.biology.provenance import Analogy, Engineering, Start, declare
 from rmaat.biology.recorded import fill_after_loading
 from rmaat.gradient.backprop import GRADIENT, amrb
 from rmaat.gradient.budget import Budget, Plan
+from rmaat.gradient.free_memory import FreeMemory
 from rmaat.gradient.memory_store import MEMORY_STORE
+from rmaat.gradient.replay import Recurrence
 from rmaat.model.block import Block
-from rmaat.model.config import REASONS, UNREAD, ModelConfig
+from rmaat.model.config import AUTO, REASONS, UNREAD, ModelConfig
 from rmaat.model.layers import REPLAY, Layer
 from rmaat.model.output import OUTPUT
 from rmaat.model.readout import READOUT
@@ -49,7 +51,8 @@ class RMAAT(nn.Module):
                       position=_TOKENS, initial_memory=_TOKENS,
                       **{"embedding.weight": _TOKENS, "gradient": Engineering(
                           "by config.gradient", "memory against time: every choice gives the same gradient"),
-                         "budget": Engineering("by config.budget_bytes", "memory against time: the same gradient")},
+                         "budget": Engineering("by config.budget_bytes, or by the free memory",
+                                               "memory against time: the same gradient")},
                       **{f"config.{name}": Engineering(None, why) for name, why in REASONS.items()})
     analogies = (Analogy("E5.6", "memory tokens: what the astrocytes' long-term processes hold between segments"),)
 
@@ -71,10 +74,32 @@ class RMAAT(nn.Module):
         self.output = OUTPUT[config.output]
         self.head = self.output.head(width, config.num_memory_tokens, config.num_classes, config.documents)
         self.gradient = GRADIENT[config.gradient]
-        self.budget = Budget(config.budget_bytes) if config.budget_bytes else None
+        self.budget = None
         if config.gradient == "amrb":
-            self.gradient = partial(amrb, keep_last=self.budget or config.keep_last,
-                                    store=MEMORY_STORE[config.memory_store])
+            if config.budget_bytes or config.keep_last == AUTO:
+                self.budget = Budget(config.budget_bytes) if config.budget_bytes else FreeMemory()
+            self.keep(self.budget or config.keep_last)
+
+    def keep(self, keep_last: int | Budget) -> None:
+        """Let AMRB keep the graphs of the last `keep_last` segments from now on, in the place of what the config says.
+
+        Changes memory and time, not the gradient.
+        """
+        self.gradient = partial(amrb, keep_last=keep_last, store=MEMORY_STORE[self.config.memory_store])
+
+    def plan(self, lengths: Int[Tensor, "batch"]) -> Plan | None:
+        """What `keep_last = auto` or `budget_bytes` decides for a batch of such lengths; None where neither does.
+
+        A segment of each kind is tried, forward and backward, on tokens that are all 0; nothing else changes.
+        """
+        if self.budget is None:
+            return None
+        device = self.initial_memory.device
+        tokens = torch.zeros(len(lengths), int(lengths.max()), dtype=torch.int64, device=device)
+        works, _ = self._works(check_input(self.config, tokens, lengths.to(device)))
+        run = Recurrence(Work.run, works, self.start(len(lengths)), parameters=self.parameters(),
+                         store=MEMORY_STORE[self.config.memory_store])
+        return self.budget.plan(run)
 
     def cut(self, tokens: Integer[Tensor, "batch length"],
             lengths: Int[Tensor, "batch"] | None = None) -> list[Segment]:
@@ -142,15 +167,23 @@ class RMAAT(nn.Module):
     def forward(self, tokens: Integer[Tensor, "rows length"] | None = None,
                 lengths: Int[Tensor, "rows"] | None = None, *,
                 inputs_embeds: Float[Tensor, "rows length width"] | None = None) -> Float[Tensor, "samples *out"]:
-        given, size = check_input(self.config, tokens, lengths, inputs_embeds=inputs_embeds), self.config.segment_length
-        segments, readout = self._cut(given), READOUT[self.config.readout]
-        read = {x.t for x in segments} if self.output.per_token else readout.segments(given.lengths, size)
-        prepared = self.budget.hold(self.prepare) if self.budget else self.prepare()
-        outs, memory = self.gradient(Work.run, [Work(self.run(x.t in read), x, prepared) for x in segments],
-                                     self.start(len(given.tokens)), list(self.parameters()))
+        given = check_input(self.config, tokens, lengths, inputs_embeds=inputs_embeds)
+        works, read = self._works(given)
+        outs, memory = self.gradient(Work.run, works, self.start(len(given.tokens)), list(self.parameters()))
         if self.output.per_token:
             return join(outs, given, self.head)
-        return self.classify(readout(outs, given.lengths, size), memory)
+        outs = [out if t in read else None for t, out in enumerate(outs, 1)]
+        return self.classify(READOUT[self.config.readout](outs, given.lengths, self.config.segment_length), memory)
+
+    def _works(self, given: Given) -> tuple[list[Work], set[int]]:
+        """What is asked for each segment of a batch, and the numbers of those whose features are read."""
+        segments = self._cut(given)
+        read = {x.t for x in segments}
+        if not self.output.per_token:
+            lengths = given.lengths if given.shortest < given.longest else torch.tensor([given.longest], device="cpu")
+            read = READOUT[self.config.readout].segments(lengths, self.config.segment_length)
+        prepared = self.budget.hold(self.prepare) if self.budget else self.prepare()
+        return [Work(self.run(x.t in read), x, prepared) for x in segments], read
 
     def run(self, read: bool) -> Callable:
         """The step of a segment whose features the readout reads, or does not."""
@@ -163,7 +196,7 @@ class RMAAT(nn.Module):
 
     @property
     def plans(self) -> list[Plan]:
-        """What `budget_bytes` has decided so far, one plan for each size of a batch: keep_last, predicted peak."""
+        """What `budget_bytes` or `auto` has decided so far, one plan for each size of a batch: keep_last, peak."""
         return list(self.budget.plans.values()) if self.budget else []
 
     def stream(self, batch: int = 1, num_segments: int | None = None) -> Stream:

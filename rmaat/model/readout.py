@@ -1,8 +1,8 @@
 """What the classifier reads of the segments' features, beside the memory tokens.
 
 A readout names the segments whose features it reads, `segments(lengths, segment_length)` as numbers t = 1..T, and
-reads them, `readout(outs, lengths, segment_length)`: outs are sums over valid tokens, [batch, width] each, and may be
-None where they are not read. `running` says that the features of earlier segments count too, as one sum.
+reads them, `readout(outs, lengths, segment_length)`: outs are sums over valid tokens, [batch, width] each, and None
+where they are not read. `running` says that the features of earlier segments count too, as one sum.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Last:
     def __call__(self, outs: Sequence[Tensor | None], lengths: Int[Tensor, "batch"],
                  segment_length: int) -> Float[Tensor, "batch width"]:
         index = (lengths - 1) // segment_length
-        read = sorted(t - 1 for t in self.segments(lengths, segment_length))
+        read = [t for t, out in enumerate(outs) if out is not None]
         if len(read) == 1:
             sums = outs[read[0]]
         else:

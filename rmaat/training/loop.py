@@ -20,6 +20,9 @@ def fit(trainer: Trainer, quiet: bool = False) -> None:
     with (StopRequest() as stop, resource_errors(f"training {run.experiment.name}"),
           Progress(f"train {run.experiment.name}", config.steps, quiet=quiet or not world.leads) as progress):
         metrics = Metrics(run.folder / METRICS, trainer.step) if world.leads else None
+        if trainer.kept is not None and not progress.quiet:
+            print(f"keep_last = auto: {trainer.kept} of at most {run.experiment.model.num_segments} segments keep "
+                  "their graph, what fits in half of the free memory; the others are replayed", file=sys.stderr)
         while trainer.step < config.steps:
             started, values = time.perf_counter(), {}
             if world.leads and peak == 0:

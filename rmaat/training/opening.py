@@ -1,11 +1,13 @@
 """Where training starts: a new run in its folder, or the run that is there, at its last checkpoint."""
 
+import sys
 from pathlib import Path
 
 import torch
 
 from derivation.record import record as records
 from foundation.errors import UserError
+from rmaat.gradient.budget import Plan
 from rmaat.training import checkpoint, run_folder
 from rmaat.training.data import fingerprint, load_splits
 from rmaat.training.distributed import ALONE, World
@@ -21,17 +23,21 @@ def begin(experiment: Experiment, folder: Path, *, data: Path | None = None, rec
     Raises `UserError` where `folder` holds a run and `resume` is false, or holds another run or something else.
     """
     device = device or torch.device("cpu")
-    with world.together("begun") as told:  # the process that leads goes first: it makes the folder, and caches of data
+    # the process that leads goes first: it makes the folder, and caches of data
+    with world.together("begun", "kept") as told:
         if world.leads:
             told["begun"] = run_folder.begun(folder)
             if told["begun"] and not resume:
                 raise UserError(f"{folder} already holds a run; add --resume to go on with it, or give another --out")
             trainer = _open(experiment, folder, begun=bool(told["begun"]), data=data, record=record, device=device,
                             world=world)
+            told["kept"] = -1 if trainer.kept is None else trainer.kept
     with world.together():
         if not world.leads:
             trainer = _open(experiment, folder, begun=bool(told["begun"]), data=data, record=record, device=device,
                             world=world)
+    if told["kept"] >= 0:
+        trainer.keep(round(told["kept"]))
     return trainer.connect()
 
 
@@ -46,6 +52,8 @@ def _open(experiment: Experiment, folder: Path, *, begun: bool, data: Path | Non
         run_folder.note_differences({"processes": 1} | run.environment, device, world.size)
     splits = load_splits(experiment, data or run.data, fingerprints=run.environment["fingerprints"])
     trainer = Trainer(run, splits, device, world=world)
+    if world.leads:
+        trainer.kept = kept_again(run.environment.get("keep_last"), trainer.plan())
     if checkpoint.exists(folder):
         trainer.restore()
     return trainer
@@ -54,10 +62,26 @@ def _open(experiment: Experiment, folder: Path, *, begun: bool, data: Path | Non
 def _new(experiment: Experiment, folder: Path, *, data: Path | None, record: records.Record, device: torch.device,
          world: World) -> Trainer:
     splits = load_splits(experiment, data)
+    trainer = Trainer(Run(folder, experiment, record, {}), splits, device, world=world)
     if not world.leads:
-        return Trainer(Run(folder, experiment, record, {}), splits, device, world=world)
+        return trainer
+    trainer.kept = kept_again(None, trainer.plan())
     fingerprints = {name: fingerprint(split) for name, split in splits.items()}
     read = dict(source for split in splits.values() for source in getattr(split, "sources", {}).items())
-    environment = run_folder.environment(device, data, fingerprints) | {"processes": world.size, "read": read}
-    run = run_folder.create(folder, experiment, record, environment=environment)
-    return Trainer(run, splits, device, world=world)
+    environment = run_folder.environment(device, data, fingerprints) | {
+        "processes": world.size, "read": read, "keep_last": trainer.kept}
+    trainer.run = run_folder.create(folder, experiment, record, environment=environment)
+    return trainer
+
+
+def kept_again(began: int | None, plan: Plan | None) -> int | None:
+    """How many segments keep their graph: as many as when the run began, unless fewer fit now.
+
+    None where the config says it. The gradient is the same; a user's own attention may differ in its last bits.
+    """
+    if plan is None or began is None:
+        return plan and plan.keep_last
+    if plan.keep_last < began:
+        print(f"note: the run began with the graphs of {began} segments kept, now {plan.keep_last} fit in half of the "
+              "free memory; the gradient is the same, its time is longer", file=sys.stderr)
+    return min(began, plan.keep_last)

@@ -76,10 +76,8 @@ def typed(field: str, kind: object, value: object):
     if not isinstance(value, str):
         if fits(value, kind):
             return value
-    elif str in kinds:
-        return value
     else:
-        for one in kinds:
+        for one in sorted(kinds, key=lambda one: one is str):  # what is a number too is meant as one
             try:
                 return _read(one, value)
             except (ValueError, KeyError):

@@ -12,6 +12,8 @@ from torch.nn import functional
 
 from foundation.errors import DamagedFileError, UserError
 from rmaat.biology.biology import Biology
+from rmaat.gradient.budget import Plan
+from rmaat.model.config import AUTO
 from rmaat.model.model import RMAAT
 from rmaat.resources import resource_errors
 from rmaat.tasks.splits import training_indices
@@ -27,6 +29,7 @@ class Trainer:
     def __init__(self, run: Run, splits: dict[str, Split], device: torch.device, *, world: World = ALONE):
         self.run, self.splits, self.device, self.world = run, splits, device, world
         self.config, self.step = run.experiment.train, 0
+        self.kept: int | None = None  # segments that keep their graph, as keep_last = auto has chosen
         torch.manual_seed(self.config.seed)
         self.model = self.network = RMAAT(run.experiment.model, Biology.of(run.record)).to(device)
         decays = [p for p in self.model.parameters() if p.ndim > 1]  # neither biases nor the scales of the norms
@@ -34,6 +37,24 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             [{"params": decays, "weight_decay": self.config.weight_decay}, {"params": spared, "weight_decay": 0.}],
             lr=self.config.learning_rate, betas=(self.config.beta1, self.config.beta2))
+
+    def plan(self) -> Plan | None:
+        """What `model.keep_last = auto` decides for this run; None where the config has another value.
+
+        It is asked for the largest batch of this process, its lengths spread evenly over those of the task.
+        """
+        experiment = self.run.experiment
+        if experiment.model.gradient != "amrb" or experiment.model.keep_last != AUTO or experiment.model.budget_bytes:
+            return None
+        shortest, longest = experiment.task.lengths
+        rows = -(-min(self.config.batch_size, len(self.splits["train"])) // self.world.size) * experiment.model.documents
+        with resource_errors(f"training {experiment.name}"):
+            return self.model.plan(torch.linspace(longest, shortest, rows).round().long().clamp(shortest, longest))
+
+    def keep(self, keep_last: int) -> None:
+        """Take what was chosen for `keep_last = auto`, by whichever process."""
+        self.kept = keep_last
+        self.model.keep(keep_last)
 
     def connect(self) -> "Trainer":
         """Train with the other processes, all of which must call this in the same state."""

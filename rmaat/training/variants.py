@@ -11,7 +11,7 @@ from types import FunctionType
 
 from foundation.errors import UserError
 from foundation.outside import find
-from rmaat.model.config import ModelConfig, with_retention, without_unread
+from rmaat.model.config import AUTO, ModelConfig, with_retention, without_unread
 from rmaat.training.experiment import Experiment
 
 Change = Callable[[ModelConfig], ModelConfig]
@@ -38,7 +38,7 @@ def rmaat_paper(model: ModelConfig) -> ModelConfig:
 
 def with_bptt(model: ModelConfig) -> ModelConfig:
     """The same under plain backpropagation, without the options of AMRB."""
-    return dataclasses.replace(model, gradient="bptt", keep_last=1, budget_bytes=0, memory_store="device")
+    return dataclasses.replace(model, gradient="bptt", keep_last=AUTO, budget_bytes=0, memory_store="device")
 
 
 def one_segment(model: ModelConfig, **fields) -> ModelConfig:

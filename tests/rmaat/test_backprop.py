@@ -23,6 +23,8 @@ def build(seed=0, **fields):
     torch.manual_seed(seed)
     config = {"vocab_size": 20, "num_classes": 3, "segment_length": 5, "num_segments": 7, "width": 8, "layers": 2,
               "heads": 2, "num_memory_tokens": 2, "dropout": .2}
+    if fields.get("gradient", "amrb") == "amrb":
+        config["keep_last"] = 1  # or nothing is replayed where there is room for all graphs
     return RMAAT(ModelConfig(**(config | fields)), BIOLOGY).double()
 
 

@@ -122,10 +122,11 @@ def test_what_the_tracker_sees():
 
 @pytest.mark.parametrize(("fields", "message"), [
     ({"budget_bytes": -1}, "budget_bytes = -1: must be a whole number of at least 0"),
-    ({"keep_last": -1}, "keep_last = -1: must be a whole number of at least 0"),
+    ({"keep_last": -1}, "keep_last = -1: must be a whole number of at least 0, or auto"),
     ({"keep_last": 3, "budget_bytes": 10}, "keep_last = 3: budget_bytes = 10 chooses it; leave one of them out"),
     ({"keep_last": 2, "gradient": "bptt"},
      "keep_last = 2: gradient = bptt reads no keep_last; leave it out or choose one of: amrb"),
+    ({"keep_last": "all"}, "keep_last = 'all': must be a whole number of at least 0, or auto"),
     ({"replay": "block"}, "unknown replay 'block'; choose one of: layer, segment"),
     ({"memory_store": "disk"}, "unknown memory_store 'disk'; choose one of: device, host"),
     ({"unread": "none"}, "unknown unread 'none'; choose one of: full, pruned")])

@@ -96,7 +96,8 @@ def main():
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     with join(torch.device("cpu")) as world:
-        told = {"steps": three_steps(world), "sharded": sharded(world, "amrb", False),
+        told = {"steps": three_steps(world), "sharded": sharded(world, "amrb", False, keep_last=1),
+                "all graphs kept": sharded(world, "amrb", False),
                 "own schedule": sharded(world, "amrb", False, schedule="sample"),
                 "layer by layer": sharded(world, "amrb", False, replay="layer", keep_last=2),
                 "blocks, checkpointed": sharded(world, "checkpointed", True, rel_pos="content"),
@@ -184,6 +185,7 @@ def test_fully_sharded_models(pair, double):
     expected, content = whole_batch(), whole_batch(rel_pos="content")
     for told in pair[0]:
         assert relative(told["sharded"], expected) <= 1e-12
+        assert relative(told["all graphs kept"], expected) <= 1e-12
         assert relative(told["layer by layer"], expected) <= 1e-12
         assert relative(told["own schedule"], whole_batch(schedule="sample")) <= 1e-12
         assert relative(told["blocks, checkpointed"], content) <= 1e-12

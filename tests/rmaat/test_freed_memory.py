@@ -15,7 +15,7 @@ from rmaat.benchmark.measure import Bench
 
 torch.set_num_threads(1)
 kept = keep_freed_memory() if "keep" in sys.argv else None
-step = Bench().step(8, unread="full")
+step = Bench().step(8, unread="full", keep_last=1)
 faults = []
 for _ in range(12):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

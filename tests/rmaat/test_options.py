@@ -154,7 +154,7 @@ def test_what_runs_when(keep_last, expected):
 def test_what_runs_when_layer_by_layer():
     """Segment and block, + with a graph: the last block of a replay keeps its graph, the others run once more."""
     torch.manual_seed(0)
-    model, seen = RMAAT(replace(CONFIG, gradient="amrb", replay="layer", layers=3), BIOLOGY), []
+    model, seen = RMAAT(replace(CONFIG, gradient="amrb", replay="layer", keep_last=1, layers=3), BIOLOGY), []
     for name, block in zip("abc", model.blocks, strict=True):
         block.register_forward_pre_hook(
             lambda module, inputs, name=name: seen.append(f"{name}{'+' * torch.is_grad_enabled()}"))
@@ -188,7 +188,8 @@ def test_two_thousand_segments(keep_last):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("fields", [{}, {"keep_last": 0, "replay": "layer", "dropout": .3}], ids=["plain", "layer"])
+@pytest.mark.parametrize("fields", [{"keep_last": 1}, {"keep_last": 0, "replay": "layer", "dropout": .3}],
+                         ids=["plain", "layer"])
 def test_under_autocast_the_gradient_is_as_near_to_float64_as_that_of_bptt(fields, dtype):
     """Both are off by the rounding of the half type; AMRB's replay adds no error of its own to it."""
     tokens, lengths, off = torch.arange(16).repeat(2, 1), torch.tensor([16, 13]), {}
@@ -225,9 +226,9 @@ def test_two_thousand_segments_of_the_whole_network(shapes_unchecked):
 def test_a_scaled_loss_and_accumulated_steps():
     """GradScaler multiplies the loss by 65,536 and divides the gradients; two backward passes add up."""
     grads = []
-    for gradient in ("bptt", "amrb"):
+    for fields in ({"gradient": "bptt"}, {"gradient": "amrb", "keep_last": 1}):
         torch.manual_seed(0)
-        model = RMAAT(replace(CONFIG, gradient=gradient), BIOLOGY).double()
+        model = RMAAT(replace(CONFIG, **fields), BIOLOGY).double()
         optimizer, scaler = torch.optim.SGD(model.parameters(), lr=.1), torch.amp.GradScaler("cpu")
         for start in (0, 5):
             logits = model(torch.arange(start, start + 12)[None], torch.tensor([12]))

@@ -134,8 +134,9 @@ def test_vectors_in_the_place_of_tokens_give_what_their_tokens_give(output, leng
 
 @pytest.mark.slow
 @pytest.mark.parametrize("output", ["classes", "tokens", "features"])
-@pytest.mark.parametrize("fields", [{}, {"keep_last": 0, "replay": "layer"}, {"gradient": "checkpointed"},
-                                    {"readout": "pooled"}, {"budget_bytes": 10**8}], ids=str)
+@pytest.mark.parametrize("fields", [{}, {"keep_last": 1}, {"keep_last": 0, "replay": "layer"},
+                                    {"gradient": "checkpointed"}, {"readout": "pooled", "keep_last": 1},
+                                    {"budget_bytes": 10**8}], ids=str)
 def test_gradients_of_every_output_are_those_of_bptt(fields, output):
     if output != "classes" and "readout" in fields:
         pytest.skip("a readout belongs to output = classes")

@@ -43,8 +43,8 @@ def rows_used_elsewhere_too(model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", [lambda model: None, frozen, one_pattern_for_both_layers, rows_used_elsewhere_too])
-@pytest.mark.parametrize("fields", [{}, {"gradient": "checkpointed"}, {"keep_last": 3}, {"replay": "layer"},
-                                    {"budget_bytes": 10**9}], ids=str)
+@pytest.mark.parametrize("fields", [{}, {"gradient": "checkpointed"}, {"keep_last": 3},
+                                    {"replay": "layer", "keep_last": 1}, {"budget_bytes": 10**9}], ids=str)
 def test_gradients_are_those_of_bptt_with_r_anew_in_every_segment(change, fields):
     tokens, lengths = torch.arange(60).remainder(20).reshape(2, 30), torch.tensor([30, 30])
     found = {}

@@ -39,7 +39,7 @@ def known_seconds(self, num_segments, variants):
 def program(monkeypatch, capsys):
     monkeypatch.setattr(measure.Bench, "peak", known_peak)
     monkeypatch.setattr(measure.Bench, "seconds", known_seconds)
-    monkeypatch.setattr(targets, "resident_growth", lambda bench: 11.0)
+    monkeypatch.setattr(targets, "resident_growth", lambda bench, **fields: 11.0)
     monkeypatch.setattr(targets, "prediction_error", lambda bench, least: .03)
 
     def call(*options):

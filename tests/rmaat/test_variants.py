@@ -77,7 +77,7 @@ def test_each_leaves_out_what_it_does_not_read(name):
     reads = made.attention_class.reads
     assert made.feature_map == ("softmax" if "feature_map" in reads else "elu")
     assert made.feedback == ("bound" if "feedback" in reads else "record")
-    assert (made.keep_last, made.memory_store) == ((2, "host") if made.gradient == "amrb" else (1, "device"))
+    assert (made.keep_last, made.memory_store) == ((2, "host") if made.gradient == "amrb" else ("auto", "device"))
 
 
 @pytest.mark.parametrize("name", BASELINES)
