@@ -47,9 +47,10 @@ class Trainer:
         if experiment.model.gradient != "amrb" or experiment.model.keep_last != AUTO or experiment.model.budget_bytes:
             return None
         shortest, longest = experiment.task.lengths
-        rows = -(-min(self.config.batch_size, len(self.splits["train"])) // self.world.size) * experiment.model.documents
+        samples = -(-min(self.config.batch_size, len(self.splits["train"])) // self.world.size)
+        lengths = torch.linspace(longest, shortest, samples * experiment.model.documents).round().long()
         with resource_errors(f"training {experiment.name}"):
-            return self.model.plan(torch.linspace(longest, shortest, rows).round().long().clamp(shortest, longest))
+            return self.model.plan(lengths.clamp(shortest, longest))
 
     def keep(self, keep_last: int) -> None:
         """Take what was chosen for `keep_last = auto`, by whichever process."""
