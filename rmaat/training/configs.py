@@ -11,6 +11,7 @@ from rmaat.tasks.listops import ListOps
 from rmaat.tasks.recall import Recall
 from rmaat.tasks.retrieval import Retrieval
 from rmaat.tasks.text import Text
+from rmaat.training.configs_generated import GENERATED
 from rmaat.training.experiment import Experiment, TrainConfig, experiment
 from rmaat.training.settings import change
 from rmaat.training.variants import BASELINES, DEFAULT, Change, variant, with_variant
@@ -104,7 +105,7 @@ CONFIGS: dict[str, Callable[[], Experiment]] = {
     "fashion_small": fashion_small, "fashion_smoke": fashion_smoke,
     "text": text, "text_small": text_small, "image": image, "image_small": image_small,
     "retrieval": retrieval, "retrieval_small": retrieval_small,
-    **{f"recall_{name}": variant(name, recall) for name in BASELINES}}
+    **GENERATED, **{f"recall_{name}": variant(name, recall) for name in BASELINES}}
 
 
 def find_experiment(given: str | Experiment | Callable[[], Experiment],
