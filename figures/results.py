@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 
-from foundation.errors import DamagedFileError, UserError
+from foundation.errors import DamagedFileError
+from foundation.reading import read_text
 
 RESULTS = Path(__file__).parents[1] / "results"
 SPEED = RESULTS / "speed_cpu.md"
+MAX_BYTES = 10_000_000
 Cell = float | str
 
 
@@ -15,11 +17,7 @@ def table(path: Path, title: str) -> list[dict[str, Cell]]:
 
     Raises `UserError` for a missing file, `DamagedFileError` where it has no such table.
     """
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}; make it with 'python -m rmaat benchmark all "
-                        f"--out {path}'") from error
+    text = _text(path)
     _, heading, below = text.partition(f"\n## {title}")
     lines = [line for line in below.split("\n## ")[0].splitlines() if line.startswith("|")]
     if not heading or len(lines) < 3:
@@ -31,7 +29,11 @@ def table(path: Path, title: str) -> list[dict[str, Cell]]:
 
 def facts(path: Path) -> dict[str, str]:
     """How the page was made: its list of `- name: value`."""
-    return dict(re.findall(r"^- ([^:]+): (.*)$", path.read_text("utf-8"), re.MULTILINE))
+    return dict(re.findall(r"^- ([^:]+): (.*)$", _text(path), re.MULTILINE))
+
+
+def _text(path: Path) -> str:
+    return read_text(path, "page", MAX_BYTES, advice=f"make it with 'python -m rmaat benchmark all --out {path}'")
 
 
 def _value(cell: str) -> Cell:

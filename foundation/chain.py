@@ -13,7 +13,9 @@ from pathlib import Path
 
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import canonical_json, sha256_bytes, write_text
+from foundation.reading import read_bytes
 
+MOST_BYTES = 4 << 30
 SCHEMA = 1
 HASH = "hash"
 
@@ -66,9 +68,9 @@ def read(path: str | os.PathLike, kind: str) -> Chained | None:
     if not path.exists():
         return None
     try:
-        *texts, tail = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise DamagedFileError(f"{path}: unreadable ({error.strerror})") from error
+        *texts, tail = read_bytes(path, kind, MOST_BYTES).split(b"\n")
+    except UserError as error:
+        raise DamagedFileError(f"{path}: unreadable ({error})") from error
     rows = [_parsed(text, path, number) for number, text in enumerate(texts, start=1)]
     if not any(HASH in row for row in rows):
         return Chained(tuple(rows), "", bool(tail))

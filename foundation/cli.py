@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from foundation import notes, stopping, streams
-from foundation.errors import UserError
+from foundation.errors import UserError, of_the_system
+from foundation.imports import of_an_import
 from foundation.usage import as_called, called_as_script, in_house_style, is_usage_error
 
 PROGRESS = "ASTRO_PROGRESS"
@@ -88,8 +89,9 @@ def _exit_code(app: typer.Typer, debug: bool) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
+        error = error if debug else of_an_import(of_the_system(error))
         if debug or not (isinstance(error, UserError) or is_usage_error(error)):
-            raise
+            raise error
         code = _say(error)
     code = code if isinstance(code, int) else 0
     try:

@@ -12,19 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from foundation.imports import EXTRAS, RUN_WITH, broken, pip_line
+
 ROOT = Path(__file__).parents[1]
-EXTRAS = {
-    "core": ("typer", "rich"),
-    "sim": ("brian2", "numpy", "scipy", "mpmath", "xarray", "h5netcdf", "h5py", "cloudpickle"),
-    "parquet": ("pyarrow",),
-    "nwb": ("pynwb",),
-    "fit": ("sympy",),
-    "train": ("torch", "safetensors", "numpy", "pillow"),
-    "figures": ("matplotlib",),
-    "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "jaxtyping", "beartype", "lmfit", "distributed", "build",
-            "setuptools"),
-    "docs": ("mkdocs-material", "mkdocstrings", "nbclient", "ipykernel"),
-}
 FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 NEEDED_GIB = 8
 
@@ -70,6 +60,10 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
             if not found:
                 what = "." if extra == "core" else f'".[{extra}]"'
                 mend.append(f"pip install -c constraints.txt -e {what}     # {name} is missing")
+    installed = [name for extra in RUN_WITH for name in EXTRAS[extra] if _version(name)]
+    for name, why in broken(installed).items():
+        rows.append((name, f"does not import: {why}"))
+        mend.append(f"{pip_line(name)}     # {name} does not import")
     if _version("torch"):
         rows.append(("torch build", _torch_build()))
     compiler = _compiler()

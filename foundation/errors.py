@@ -1,7 +1,11 @@
 """Errors that a user can act on; each kind has one exit code. Standard library only."""
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+SHOWN = 100  # letters of what was given
+EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO)
 
 
 class UserError(Exception):
@@ -22,11 +26,25 @@ class ResourceError(UserError):
     exit_code = 4
 
 
+def of_the_system(error: Exception) -> Exception:
+    """What a system says of a file, of memory or of this machine, as an error that a user can act on; others as is."""
+    if isinstance(error, MemoryError):
+        return ResourceError("the memory does not suffice; ask for less at a time, or close other programs")
+    if type(error).__module__ != "builtins" or not isinstance(error, OSError) or error.strerror is None:
+        return error
+    named = str(error.filename or "")
+    where = f": {named[:100]}{'...' if len(named) > 100 else ''}" if named else ""
+    if error.errno in EXHAUSTED:
+        return ResourceError(f"{error.strerror}{where}; make room, or choose another place")
+    return UserError(f"{error.strerror}{where}; look at the path")
+
+
 def unknown(kind: str, given: str, allowed: Iterable[str]) -> UserError:
     """The error for a name that is not in a registry: lists the right ones, the closest first when there is one."""
-    allowed = list(allowed)
+    allowed, given = list(allowed), str(given)
+    given = given if len(given) <= SHOWN else f"{given[:SHOWN]}..."
     plain = {name.lower(): name for name in map(str, allowed)}
-    close = difflib.get_close_matches(str(given).lower(), plain, n=1)
+    close = difflib.get_close_matches(given.lower(), plain, n=1)
     hint = f" (did you mean '{plain[close[0]]}'?)" if close else ""
     return UserError(f"unknown {kind} '{given}'{hint}; choose one of: {', '.join(sorted(allowed))}")
 

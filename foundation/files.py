@@ -16,17 +16,27 @@ from pathlib import Path
 
 from foundation import process
 from foundation.errors import DamagedFileError, ResourceError, UserError
+from foundation.machine import largest_file, size_text
+from foundation.reading import is_file, opened, read_json, shown
 
 MANIFEST = "manifest.json"
 PART = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+UNWRITABLE = (errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+MOST_MANIFEST = 1_000_000  # bytes
 
 
 def cache_folder() -> Path:
-    """Where what can be made anew is kept: $ASTRO_RMAAT_CACHE, else astro-rmaat in $XDG_CACHE_HOME or ~/.cache."""
+    """Where what can be made anew is kept: $ASTRO_RMAAT_CACHE, else astro-rmaat in $XDG_CACHE_HOME or ~/.cache.
+
+    A user without a home has one in the folder of temporary files.
+    """
     if own := os.environ.get("ASTRO_RMAAT_CACHE"):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "astro-rmaat"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "astro-rmaat"
+    except RuntimeError:  # a user without a home
+        return Path(tempfile.gettempdir()) / f"astro-rmaat-{os.getuid()}"
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -35,9 +45,9 @@ def sha256_bytes(data: bytes) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's content in hexadecimal digits."""
+    """SHA-256 of a file's content in hexadecimal digits. Raises `UserError` for what is no regular file."""
     digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+    with opened(path, "file") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -49,18 +59,22 @@ def canonical_json(value: object) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
+def replacing(path: str | os.PathLike, needs: int | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place, on failure it is removed.
 
-    Raises `UserError` when the folder cannot be written to, `ResourceError` when the disk is full.
+    needs: bytes, where known. Raises `UserError` when the folder cannot be written to, `ResourceError` when the disk is
+    full, with the bytes that are needed and free.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         short = path.name.encode(errors="ignore")[:150].decode(errors="ignore")
         handle, name = tempfile.mkstemp(prefix=f".{short}.{mark()}.", suffix=PART, dir=path.parent)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; choose another place") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        if getattr(error, "errno", None) in FULL:
+            raise _full(path, error, needs) from error
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot write {shown(path)}: {why}; choose another place") from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -73,9 +87,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno in FULL:
+            raise _full(path, error, needs or temporary.stat().st_size) from error
+        if error.errno not in UNWRITABLE:
             raise
-        raise ResourceError(f"cannot write {path}: {error.strerror}; make room, or choose another place") from error
+        raise UserError(f"cannot write {shown(path)}: {error.strerror}; choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -100,6 +116,18 @@ def remove_leftovers(folder: str | os.PathLike, start: str = ".") -> None:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
+def _full(path: Path, error: OSError, needs: int | None) -> ResourceError:
+    """The error of a disk that is full, or of a limit on the size of files."""
+    with contextlib.suppress(OSError):
+        room = f"{size_text(shutil.disk_usage(path.parent).free)} are free"
+        if error.errno == errno.EFBIG:
+            room = f"{size_text(largest_file() or 0)} are allowed for a file"
+        wanted = f"it needs at least {size_text(needs)}, " if needs else ""
+        return ResourceError(f"cannot write {shown(path)}: {error.strerror}; {wanted}{room}; make room, or choose "
+                             "another place")
+    return ResourceError(f"cannot write {shown(path)}: {error.strerror}; make room, or choose another place")
+
+
 def _sync_folder(folder: Path) -> None:
     """A rename is durable only once its folder is synced; some file systems do not offer it."""
     with contextlib.suppress(OSError):
@@ -112,7 +140,7 @@ def _sync_folder(folder: Path) -> None:
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Write a file whole or not at all."""
-    with replacing(path) as temporary:
+    with replacing(path, needs=len(data)) as temporary:
         temporary.write_bytes(data)
 
 
@@ -132,10 +160,10 @@ def verify_manifest(folder: str | os.PathLike, required: tuple[str, ...] = ()) -
     """Check every file that the manifest names; returns it. Raises `DamagedFileError` naming the first bad file."""
     folder = Path(folder)
     try:
-        entries = json.loads((folder / MANIFEST).read_text("utf-8"))
+        entries = read_json(folder / MANIFEST, "manifest", MOST_MANIFEST)
         if not isinstance(entries, dict):
-            raise ValueError("not an object")
-    except (OSError, ValueError) as error:
+            raise DamagedFileError("not an object")
+    except UserError as error:
         why = f"{folder / MANIFEST} is missing or unreadable ({error}); the folder is not whole"
         raise DamagedFileError(why) from error
     for name in required:
@@ -143,7 +171,9 @@ def verify_manifest(folder: str | os.PathLike, required: tuple[str, ...] = ()) -
             raise DamagedFileError(f"{folder / MANIFEST} does not list {name}; the folder is not whole")
     for name, digest in entries.items():
         path = folder / name
-        if not path.is_file():
+        if Path(name).name != name:
+            raise DamagedFileError(f"{folder / MANIFEST} names {shown(name)}, which is no file of the folder")
+        if not is_file(path):
             raise DamagedFileError(f"{path} is missing though the manifest lists it; restore it or start anew")
         if sha256_file(path) != digest:
             raise DamagedFileError(f"{path} does not match its SHA-256 in the manifest: damaged or altered")

@@ -20,6 +20,7 @@ from pathlib import Path
 from foundation import process
 from foundation.errors import ResourceError, UserError
 from foundation.process import Process
+from foundation.reading import read_bytes
 
 LOCK = ".lock"
 SCHEMA = 1
@@ -65,8 +66,8 @@ def locked(path: str | os.PathLike, what: str, *, wait: bool = False) -> Iterato
 def holder(path: str | os.PathLike) -> dict | None:
     """Who holds the lock: pid, host, started, since, what; None where nobody does."""
     try:
-        found = _read(Path(path).read_bytes()[:MOST_BYTES])
-    except OSError:
+        found = _read(read_bytes(path, "lock", MOST_BYTES))
+    except UserError:
         return None
     return None if found is None or _is_over(found) else found
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from types import ModuleType
 
 from foundation.errors import UserError, unknown
+from foundation.reading import is_file, read_bytes, shown
 
 _OF_FILES: set[str] = set()  # names of modules that other processes cannot import by name
 
+MOST_PROGRAM = 10_000_000  # bytes of a user's file
 SESSION = "__main__"  # what was typed into a notebook or a session stands in this module
 
 
@@ -71,13 +73,16 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 def load_file(path: str | os.PathLike) -> ModuleType:
     """The module of a Python file, run once for each content. Files beside it can be imported by it."""
-    file = Path(path).expanduser().resolve()
-    if not file.is_file():
-        raise UserError(f"no file {path}; give the path of a Python file before ':NAME'")
+    try:
+        file = Path(path).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no home, or links in a circle
+        raise UserError(f"no file {shown(path)} ({error}); give the path of a Python file before ':NAME'") from error
+    if not is_file(file):
+        raise UserError(f"no file {shown(path)}; give the path of a Python file before ':NAME'")
     program = sys.modules.get(SESSION)
     if Path(getattr(program, "__file__", None) or "").resolve() == file:
         return program  # a script that names itself is not run a second time
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    digest = hashlib.sha256(read_bytes(file, "program", MOST_PROGRAM, error=UserError)).hexdigest()
     name = f"outside_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}_{digest[:8]}"
     if name in sys.modules:
         return sys.modules[name]

@@ -7,6 +7,7 @@ library only.
 
 import contextlib
 import errno
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -81,6 +82,15 @@ def read_text(path: str | os.PathLike, what: str, most: int, *, encoding: str = 
         return data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as bad:
         raise error(f"{what} {shown(path)}: not a text file") from bad
+
+
+def read_json(path: str | os.PathLike, what: str, most: int, *, advice: str = "") -> object:
+    """What a JSON file holds. Raises `UserError` as `opened`, `DamagedFileError` for a file that is none."""
+    text = read_text(path, what, most, advice=advice)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{what} {shown(path)}: not JSON ({str(error)[:120]})") from error
 
 
 @contextlib.contextmanager

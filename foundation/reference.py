@@ -12,7 +12,8 @@ from pathlib import Path
 
 from foundation.errors import UserError
 from foundation.files import sha256_bytes, sha256_file
-from foundation.outside import SESSION, is_outside
+from foundation.outside import MOST_PROGRAM, SESSION, is_outside
+from foundation.reading import is_file, read_text
 
 OURS, PACKAGES = Path(__file__).resolve().parents[1], ("foundation", "astro_sim", "derivation", "rmaat", "figures")
 
@@ -75,7 +76,7 @@ def _with_imports(file: Path, root: Path, inside: Path) -> list[Path]:
     while waiting:
         one = waiting.pop()
         ours = any(OURS / name in one.parents for name in PACKAGES)
-        if one not in found and not ours and one.is_relative_to(inside) and one.is_file():
+        if one not in found and not ours and one.is_relative_to(inside) and is_file(one):
             found.append(one)
             waiting += _imported(one, root)
     return sorted(found)
@@ -83,7 +84,7 @@ def _with_imports(file: Path, root: Path, inside: Path) -> list[Path]:
 
 def _imported(file: Path, root: Path) -> Iterator[Path]:
     """Files that may hold what a file imports; some are none."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for node in ast.walk(ast.parse(read_text(file, "program", MOST_PROGRAM, error=UserError))):
         if isinstance(node, ast.Import):
             modules, base = [alias.name for alias in node.names], root
         elif isinstance(node, ast.ImportFrom):

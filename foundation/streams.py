@@ -81,6 +81,10 @@ def guarded() -> Iterator[None]:
     """Inside, writing to standard output raises `ReaderLeftError` or `ResourceError` alone, to standard error nothing.
     """
     before = sys.stdout, sys.stderr
+    for stream in before:  # a letter that the locale's encoding does not have is no reason to stop
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            if stream.errors == "strict":
+                stream.reconfigure(errors="replace")
     if sys.stdout is not None:  # None: closed by whoever started the program
         sys.stdout = _Output(sys.stdout)
     if sys.stderr is not None:

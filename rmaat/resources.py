@@ -7,12 +7,21 @@ import gc
 import os
 import platform
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from foundation.errors import ResourceError
+from foundation.machine import refuse_above_memory
 
+if TYPE_CHECKING:
+    from rmaat.model.config import ModelConfig
+
+NUMBER_BYTES = 4
+LAYER_BYTES = 20_000  # of a layer's modules as Python objects, at least
+COURSE_BYTES = 8 * 3  # of a place or a segment: curves of the record are computed in float64, with what they need
+DEVICE_FAILED = "CUDA error"  # as torch says that a GPU has gone, or fell off its bus
 TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "numel: integer multiplication overflow")
 # from glibc's malloc.h, for its mallopt()
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -33,6 +42,23 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(M_TRIM_THRESHOLD, NEVER)) and bool(mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK))
 
 
+def refuse_too_large_a_network(config: "ModelConfig") -> None:
+    """Raises `ResourceError` with the estimate, before anything is built, where a network cannot fit into the memory.
+
+    Counted are learned numbers, what a segment's places and the segments' factors take, and the modules as objects: no
+    network needs less. On another device than the CPU the numbers are not this memory's.
+    """
+    width, places = config.width, config.segment_length
+    layer = (4 + 2 * config.feedforward) * width**2 + places * width
+    numbers = (config.vocab_size + places + config.num_memory_tokens) * width + config.layers * layer
+    objects = config.layers * LAYER_BYTES + COURSE_BYTES * (places + config.num_segments)
+    on_cpu = torch.empty(0).device.type == "cpu"
+    refuse_above_memory(
+        f"a network of model.layers = {config.layers}, width = {width}, segment_length = {places} for "
+        f"{config.num_segments} segments", objects + (NUMBER_BYTES * numbers if on_cpu else 0),
+        "give less of the largest")
+
+
 @contextlib.contextmanager
 def resource_errors(what: str) -> Iterator[None]:
     """Memory or disk that runs out becomes a `ResourceError` (exit code 4) that says what to lower."""
@@ -41,6 +67,10 @@ def resource_errors(what: str) -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise _too_little_memory(what) from error
     except RuntimeError as error:  # torch's allocator on CPU has no error class of its own
+        if DEVICE_FAILED in str(error):
+            said = str(error).splitlines()[0][:200]
+            raise ResourceError(f"{what}: the device failed ({said}); what is written is whole: go on with --resume, "
+                                "or with --device cpu") from error
         if not any(text in str(error) for text in TOO_LARGE):
             raise
         raise _too_little_memory(what) from error

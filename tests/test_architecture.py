@@ -18,7 +18,8 @@ ALLOWED = {
     "figures": set(PACKAGES),
 }
 # all that rmaat may know of the derivation
-RECORD_SIDE = {"derivation", "derivation.record", "derivation.record.closed_form", "derivation.record.ensemble"}
+RECORD_SIDE = {"derivation", "derivation.record", "derivation.record.bounds", "derivation.record.closed_form",
+               "derivation.record.ensemble"}
 RUNS_WHAT_A_FILE_SAYS = ("eval", "exec", "torch.load", "pickle.load", "pickle.loads")
 HEAVY = ("brian2", "torch", "numpy", "scipy", "sympy", "xarray", "pandas", "matplotlib")
 

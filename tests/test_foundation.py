@@ -158,7 +158,8 @@ def test_a_full_disk_is_a_resource_error_and_leaves_what_was_there(tmp_path, mon
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(errors.ResourceError, match=r"cannot write .*file: No space left on device; make room"):
+    with pytest.raises(errors.ResourceError, match=r"cannot write .*file: No space left on device; it needs at least "
+                                                   r"5 B, .* are free; make room"):
         files.write_text(path, "after")
     assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
 

@@ -119,8 +119,10 @@ class Diagram:
         if path.suffix == ".json":
             write_text(path, self.to_json() + "\n")
         else:
+            from astro_sim.recording.netcdf import write
+
             with replacing(path) as temporary:
-                self.to_xarray().to_netcdf(temporary, engine="h5netcdf")
+                write(self.to_xarray(), temporary)
         return path
 
     @classmethod

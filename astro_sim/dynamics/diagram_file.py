@@ -1,11 +1,11 @@
 """A bifurcation diagram read back from the JSON that holds all of it."""
 
-import json
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import get_origin, get_type_hints
 
 from foundation.errors import DamagedFileError, UserError
+from foundation.reading import is_file, read_json, shown
 
 MAX_BYTES = 100_000_000  # a hundred times what a fine scan writes
 
@@ -15,16 +15,9 @@ def read(path: Path, kind: type) -> dict:
 
     Errors: `UserError` for a file that cannot be read, `DamagedFileError` for one that holds something else.
     """
-    try:
-        if not path.is_file():
-            raise UserError(f"diagram {path}: no such file; make one with 'astro-sim scan ... --out {path}'")
-        if path.stat().st_size > MAX_BYTES:
-            raise DamagedFileError(f"diagram {path}: larger than {MAX_BYTES} bytes, so not a diagram")
-        body = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"diagram {path}: cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DamagedFileError(f"diagram {path}: not JSON ({error})") from error
+    if not is_file(path):
+        raise UserError(f"diagram {shown(path)}: no such file; make one with 'astro-sim scan ... --out {shown(path)}'")
+    body = read_json(path, "diagram", MAX_BYTES)
     hints = get_type_hints(kind)
     required = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
     if not isinstance(body, dict) or not required <= body.keys() <= hints.keys():

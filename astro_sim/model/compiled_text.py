@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from foundation.errors import UserError
+from foundation.expression import UnreadableError, tree_of
 
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.FloorDiv: "//", ast.Lt: "<",
              ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
@@ -101,9 +102,9 @@ def binary(sign: str, a: Node, b: Node) -> Node:
 def parsed(expression: str) -> Node:
     """An expression of ODE text as a tree. Errors: `UserError` for anything but numbers, names and known functions."""
     try:
-        return _node(ast.parse(expression.strip(), mode="eval").body)
-    except (SyntaxError, _NotAllowedError) as error:
-        raise UserError(f"ODE text: '{expression}' cannot be compiled; it may have numbers, names, + - * / ** %, "
+        return _node(tree_of(expression.strip()))
+    except (UnreadableError, _NotAllowedError) as error:
+        raise UserError(f"ODE text: '{expression[:200]}' cannot be compiled; it may have numbers, names, + - * / ** %, "
                         f"comparisons and {', '.join(sorted(ONE))}, clip") from error
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from astro_sim.model.equation_text import ARRIVING, Line, lines, names, noisy, symbols
-from astro_sim.model.names import PARTS, problem_of, taken_by_brian2
+from astro_sim.model.names import LONGEST, PARTS, problem_of, taken_by_brian2
 from astro_sim.model.option import Option, Options
 from astro_sim.model.parts import (
     Belonging,
@@ -207,7 +207,7 @@ class Model:
                      or parts.count(name) > 1}
         for name, problem in sorted(problems.items()):
             if problem:
-                raise UserError(f"model {self.name}: '{name}' {problem}; choose another name")
+                raise UserError(f"model {self.name[:LONGEST]}: '{name[:LONGEST]}' {problem}; choose another name")
 
     def _check_symbols(self) -> None:
         """Used == declared, for parameters, inputs and variables together."""

@@ -27,11 +27,14 @@ MADE = re.compile(r"(course|column)_\w+|part_\d+|\w+_(part|slope|curve)_\d+|step
 PARTS = re.compile(r"clock_step|clock_record|left_open|empty_monitors|\w+_monitor")
 _QUOTED = re.compile(r'^    "(\w+)"(?:,$|: )', re.MULTILINE)
 _TABLES = (("units/allunits.py", ""), ("units/stdunits.py", ""), ("core/functions.py", "\nDEFAULT_FUNCTIONS = "))
+LONGEST = 100  # letters of a name
 FEWEST = 1000  # names: with fewer its files have another form than here, and the tables are asked about all
 
 
 def problem_of(name: str) -> str | None:
     """Why a parameter, an input's variable or a line may not have the name; None where it may."""
+    if len(name) > LONGEST:
+        return f"has {len(name)} letters; {LONGEST} are allowed"
     if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or keyword.iskeyword(name):
         return "is no name: write letters, digits and _, a letter first, no word of Python"
     if name.startswith("_"):

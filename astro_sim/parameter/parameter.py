@@ -23,6 +23,8 @@ ALLOWED = {
 MUST_BE = {"positive": "above zero", "nonnegative": "zero or above", "fraction": "between 0 and 1",
            "any": "a finite number"}
 
+MOST_LETTERS = 500  # of a number with its unit
+
 # what a quantity of Brian2 is written in: units without a scale
 _BASE = ("second", "mmolar", "mmolar/second", "hertz", "amp", "volt", "siemens", "farad", "meter")
 
@@ -31,10 +33,11 @@ _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*
 
 def split_quantity(text: str, field: str) -> tuple[float, str]:
     """"150 s" -> (150.0, "s"). Raises `UserError` when there is no finite number at the front."""
-    match = _NUMBER.fullmatch(text)
+    match = _NUMBER.fullmatch(text) if len(text) <= MOST_LETTERS else None
     value = float(match[1]) if match else math.nan
     if not math.isfinite(value):
-        raise UserError(f"{field}: '{text}' is not a number with a unit; write it like '150 second' or '0.5 umolar'")
+        raise UserError(f"{field}: '{text[:MOST_LETTERS]}' is not a number with a unit; write it like '150 second' or "
+                        "'0.5 umolar'")
     return value, match[2] or "1"
 
 

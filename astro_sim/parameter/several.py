@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from astro_sim.parameter.parameter import Parameter, as_text, base_unit, split_q
 from astro_sim.parameter.table_files import column_of, read_columns
 from astro_sim.parameter.units import convert
 from foundation.errors import UserError
+from foundation.reading import is_file
 from foundation.shapes import Float
 
 FILE = "file:"
@@ -56,7 +56,7 @@ def _one(value: Any, wanted: str, name: str) -> float:
 def _of_text(text: str, wanted: str, name: str) -> Float[np.ndarray, "element"] | None:
     if text.strip().startswith(FILE):
         path, _, written = text.strip().removeprefix(FILE).strip().partition(" ")
-        if not Path(path).is_file() and Path(f"{path} {written}").is_file():  # a blank in the file's name
+        if not is_file(path) and is_file(f"{path} {written}"):  # a blank in the file's name
             path, written = f"{path} {written}", ""
         columns = read_columns(path, name)
         return column_of(columns, (name, "value"), name, path).numbers(wanted, name, written.strip() or None)

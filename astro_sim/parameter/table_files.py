@@ -6,6 +6,7 @@
 """
 
 import csv
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ import numpy as np
 
 from astro_sim.parameter.units import convert, unit
 from foundation.errors import UserError
+from foundation.reading import is_file, read_bytes, read_text, shown
 from foundation.shapes import Float
 
 MAX_BYTES = 1 << 30
+MOST_LETTERS = 500  # of a column's head
 _HEAD = re.compile(r"\s*(?P<name>.*?)\s*(?:[\[(](?P<unit>[^\])]*)[\])])?\s*")
 
 
@@ -49,10 +52,8 @@ def read_columns(path: str | Path, field: str) -> list[Column]:
     Errors: `UserError` for a file that is missing, too large or not numbers; it names the line.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{field}: {path} is not a file; give the path of a .csv or .npy file")
-    if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{field}: {path} is above {MAX_BYTES >> 30} GiB; give a shorter one")
+    if not is_file(path):
+        raise UserError(f"{field}: {shown(path)} is not a file; give the path of a .csv or .npy file")
     columns = _from_npy(path, field) if path.suffix == ".npy" else _from_text(path, field)
     if not columns or not len(columns[0].values):
         raise UserError(f"{field}: {path} has no numbers; give a row for each time or element")
@@ -65,9 +66,12 @@ def read_columns(path: str | Path, field: str) -> list[Column]:
 
 
 def _from_npy(path: Path, field: str) -> list[Column]:
+    data = read_bytes(path, field, MAX_BYTES, error=UserError)
     try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        values = np.load(io.BytesIO(data), allow_pickle=False)  # of what is in memory no more than that is made
+        if not isinstance(values, np.ndarray):
+            raise ValueError("an archive of arrays")
+    except Exception as error:  # of a header that says anything
         raise UserError(f"{field}: {path} cannot be read ({str(error)[:80]}); save it by numpy.save from an array of "
                         "numbers") from error
     if values.ndim not in (1, 2) or values.dtype.kind not in "iuf":
@@ -77,15 +81,19 @@ def _from_npy(path: Path, field: str) -> list[Column]:
 
 
 def _from_text(path: Path, field: str) -> list[Column]:
-    try:
-        text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{field}: {path} is not text ({str(error)[:60]}); give CSV in UTF-8, or .npy") from error
+    text = read_text(path, field, MAX_BYTES, encoding="utf-8-sig", error=UserError,
+                     advice="give CSV in UTF-8, or .npy")
     numbered = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip() and line.strip()[0] != "#"]
     if not numbered:
         return []
     separator = next((one for one in "\t;," if one in numbered[0][1]), None)
-    rows = [(n, next(csv.reader([line], delimiter=separator)) if separator else line.split()) for n, line in numbered]
+    try:
+        rows = [(n, next(csv.reader([line], delimiter=separator)) if separator else line.split())
+                for n, line in numbered]
+    except (csv.Error, StopIteration) as error:
+        raise UserError(f"{field}: {path} is no CSV ({error}); give numbers in columns") from error
+    if not rows[0][1] or max(map(len, rows[0][1])) > MOST_LETTERS:
+        raise UserError(f"{field}: {path}: its first line has a cell of more than {MOST_LETTERS} letters, or none")
     heads = None
     if not _is_number(rows[0][1][0]):  # without a separator the first line is the name of the only column, blanks too
         first = rows.pop(0)[1]

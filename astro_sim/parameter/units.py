@@ -6,10 +6,12 @@ A name is a unit of Brian2, short or long, with a prefix from femto to giga; bes
 
 import ast
 import difflib
+import math
 import re
 from typing import Any
 
 from foundation.errors import UserError
+from foundation.expression import tree_of
 
 _PREFIXES = ("", "f", "p", "n", "u", "m", "k", "M", "G")
 _STEMS = ("second", "molar", "mole", "meter", "metre", "liter", "litre", "hertz", "volt", "amp", "ampere", "siemens",
@@ -55,10 +57,11 @@ def unit(text: str, field: str = "unit") -> Any:
     """
     cleaned = plain_unit(text)
     try:
-        if len(cleaned) > 80:
+        made = _evaluate(tree_of(cleaned, most=80))
+        if not 0 < float(made) < math.inf:
             raise ValueError
-        return _evaluate(ast.parse(cleaned, mode="eval").body)
-    except (SyntaxError, ValueError, RecursionError) as error:
+        return made
+    except (ValueError, ArithmeticError) as error:
         raise UserError(f"{field}: unknown unit '{text[:80]}'{_close(cleaned)}; allowed are second, min, uM, mmolar, "
                         "Hz, mV, ... with *, / and **, as in '2 umolar/second' or '3 1/min'") from error
 

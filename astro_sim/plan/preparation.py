@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from astro_sim.model import Model
 from astro_sim.parameter import Amount, convert, seconds
+from astro_sim.plan.backend_choice import compiler
 from astro_sim.plan.choice import find_model
 from astro_sim.plan.defaults import DEFAULT_DT, DEFAULT_DURATION, NOTHING
 from astro_sim.plan.given_values import read_initial, read_parameters
@@ -15,10 +16,16 @@ from astro_sim.plan.rounding import warn_of_rounding
 from astro_sim.plan.solver import AUTO, check_names, choose_solver
 from astro_sim.protocols import Protocol, drives
 from astro_sim.protocols.course import Course, resolved
+from astro_sim.protocols.text import MAX_ELEMENTS
 from foundation.errors import ResourceError, UserError
+from foundation.notes import Note, note
+
+
+class NoCompiler(Note):
+    """A backend that compiles was asked for on a machine without a compiler."""
+
 
 MAX_STEPS = 100_000_000
-MAX_ELEMENTS = 1_000_000
 
 
 def prepare(model: str | Model, protocol: Protocol = None, *, parameter_set: str | None = None,
@@ -33,11 +40,19 @@ def prepare(model: str | Model, protocol: Protocol = None, *, parameter_set: str
     and of given times that fall between steps and are moved (`RoundedTimes`).
     """
     plan = read_plan(model, protocol, parameter_set=parameter_set, parameters=parameters, options=options,
-                     initial=initial, duration=duration, dt=dt, method=method, seed=seed, backend=backend,
-                     record_every=record_every, rtol=rtol, atol=atol)
+                     initial=initial, duration=duration, dt=dt, method=method, seed=seed,
+                     backend=_with_a_compiler(backend), record_every=record_every, rtol=rtol, atol=atol)
     check_effects(plan)
     warn_of_rounding(plan)
     return plan
+
+
+def _with_a_compiler(backend: str) -> str:
+    """The backend, or numpy, with a note, where it would compile and there is nothing to compile with."""
+    if backend not in ("cython", "cpp") or compiler():
+        return backend
+    note(NoCompiler, f"backend {backend}: this machine has no C++ compiler, so numpy runs it, more slowly; install g++")
+    return "numpy"
 
 
 def read_plan(model: str | Model, protocol: Protocol, *, parameter_set: str | None, parameters: Mapping,

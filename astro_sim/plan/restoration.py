@@ -15,6 +15,8 @@ from astro_sim.plan.preparation import read_plan
 from astro_sim.protocols import drive_from_dict
 from astro_sim.protocols.text import chosen_elements
 from foundation.errors import UserError
+from foundation.expression import tree_of
+from foundation.reading import content_of
 
 _CLAUSE = re.compile(rf"^({'|'.join(CLAUSES)}): ", re.MULTILINE)
 _RECORDED = "as recorded"
@@ -23,8 +25,14 @@ _RECORDED = "as recorded"
 def plan_of(meta: Mapping, model: Model | None = None) -> Plan:
     """The plan that a recording's meta describes.
 
-    model: that of the recording; by default `model_of(meta)`. Errors: as of `model_of`.
+    model: that of the recording; by default `model_of(meta)`. Errors: as of `model_of`, and `DamagedFileError` where a
+    meta says what no plan does.
     """
+    with content_of("the meta of a recording", "simulate again"):
+        return _plan_of(meta, model)
+
+
+def _plan_of(meta: Mapping, model: Model | None) -> Plan:
     chosen, stored = model_of(meta) if model is None else model, _stored(meta["parameters"])
     units = meta["declared"]["initial_units"]
     initial = {name: _parameter(value) if isinstance(value, dict) else (value, units[name])
@@ -46,8 +54,13 @@ def model_of(meta: Mapping) -> Model:
     That of its name in `MODELS` where it has exactly the equations, inputs and recorded variables of the recording;
     else a model made of what the recording says: its populations, their equations, parameters, inputs, bounds. What
     connects populations (who meets whom) is not in a recording. Errors: `UserError` for a model with connections that
-    is not in `MODELS` as it was recorded.
+    is not in `MODELS` as it was recorded, `DamagedFileError` where a meta says what no model does.
     """
+    with content_of("the meta of a recording", "simulate again"):
+        return _model_of(meta)
+
+
+def _model_of(meta: Mapping) -> Model:
     known = MODELS.get(meta["model"])
     if known is not None and _is_recorded(known, meta):
         return known
@@ -111,7 +124,9 @@ def _population(name: str, text: str, size: int) -> Population:
     equations, *clauses = _CLAUSE.split(text)
     said = {clause: value.strip() for clause, value in zip(clauses[::2], clauses[1::2], strict=True)}
     if "events" in said:
-        said["events"] = ast.literal_eval(said["events"])
+        said["events"] = ast.literal_eval(tree_of(said["events"]))
+        if not isinstance(said["events"], dict) or not all(isinstance(one, str) for one in said["events"].values()):
+            raise UserError(f"recording: the events of {name} are no names with conditions")
     return Population(name, _RECORDED, equations, partial(_always, size), **said)
 
 

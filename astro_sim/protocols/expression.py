@@ -15,6 +15,7 @@ import numpy as np
 
 from astro_sim.parameter import UNITS, plain_unit, unit
 from foundation.errors import UserError
+from foundation.expression import UnreadableError, tree_of
 from foundation.shapes import Float
 
 FUNCTIONS = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan")  # smooth ones alone
@@ -36,11 +37,9 @@ class Expression:
         self.text, self.field = text, field
         letters = plain_unit(text) if isinstance(text, str) and text.strip() else ""
         try:
-            if not 0 < len(letters) <= MAX_LENGTH:
-                raise ValueError
-            self.tree = ast.parse(_SPACED.sub(r"\1*", letters), mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise self._refused("cannot be read") from error
+            self.tree = tree_of(_SPACED.sub(r"\1*", letters[:MAX_LENGTH + 1]), most=MAX_LENGTH)
+        except UnreadableError as error:
+            raise self._refused(f"cannot be read: it {error}") from error
         self._check(self.tree)
 
     def _refused(self, why: str) -> UserError:

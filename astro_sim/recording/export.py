@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astro_sim.recording.disk import created
 from foundation.errors import UserError, choose
 from foundation.files import canonical_json, replacing
 
@@ -102,9 +103,9 @@ def to_nwb(recording: "Recording", path: Path) -> list[Path]:
     _add_table(made, "parameters", "the model's parameters with their sources", [
         {"symbol": symbol, **{key: told[key] for key in ("value", "unit", "meaning", "source", "basis")}}
         for symbol, told in meta.get("parameters", {}).items()])
-    with (replacing(path) as temporary, warnings.catch_warnings(action="ignore"),  # of the temporary file's ending
-          pynwb.NWBHDF5IO(temporary, "w") as file):
-        file.write(made)
+    with (replacing(path) as temporary, created(temporary) as file, warnings.catch_warnings(action="ignore"),
+          pynwb.NWBHDF5IO(file=file, mode="w") as out):
+        out.write(made)
     return [path]
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_sim.recording import frames, netcdf
+from astro_sim.recording import disk, foreign, frames, netcdf, soundness
 from astro_sim.recording.labels import pretty_unit
 from astro_sim.recording.netcdf import FORMAT
 from astro_sim.recording.series import Assignment, Events, Series, spread
-from foundation.errors import DamagedFileError, UserError, choose
+from foundation import reading
+from foundation.errors import DamagedFileError, ResourceError, UserError, choose
 from foundation.files import canonical_json, replacing, sha256_bytes
 from foundation.shapes import Float
 from foundation.table import Table
@@ -158,8 +159,9 @@ class Recording:
         path = Path(path)
         if path.is_dir():
             raise UserError(f"out: {path} is a folder; name a file such as {path / 'recording.nc'}")
-        with replacing(path) as temporary:
-            netcdf.write(self.to_xarray(), temporary)
+        dataset = self.to_xarray()
+        with replacing(path, needs=dataset.nbytes) as temporary:
+            netcdf.write(dataset, temporary)
         return path
 
     def export(self, path: str | os.PathLike, to: str | None = None) -> list[Path]:
@@ -175,23 +177,34 @@ class Recording:
         Errors: `UserError` for a missing file, `DamagedFileError` for one that is cut, altered or not ours.
         """
         path = Path(path)
-        if not path.is_file():
-            raise UserError(f"recording: {path} is not a file; give the path of a recording (.nc)")
-        try:
-            attributes, content = netcdf.read(path)
-            recording = None if content is None else cls(*content)
-            found = recording and (recording.content_hash, recording.hash)
-        except Exception as error:  # the library raises many kinds for a file that is cut, altered or not NetCDF
-            raise DamagedFileError(f"{path}: cannot be read as a recording ({type(error).__name__}: {str(error)[:80]});"
-                                   " it is truncated, altered or foreign: simulate again") from error
-        if recording is None:
-            raise DamagedFileError(f"{path} is not an '{FORMAT}' (its format: {attributes.get('format')!r}); "
-                                   "give a file that `python -m astro_sim run` wrote")
-        if (attributes["content_sha256"], attributes["hash"]) != found:
-            raise DamagedFileError(f"{path} does not match its SHA-256: damaged or altered; simulate again")
+        if not reading.is_file(path):
+            raise UserError(f"recording: {reading.shown(path)} is not a file; give the path of a recording (.nc)")
+        recording = _verified(path)
+        soundness.check(recording, str(path))
         if recording.partial:
             warnings.warn(f"{path}: {recording.said_partial}", PartialRecording, stacklevel=2)
         return recording
+
+
+def _verified(path: Path) -> Recording:
+    """The recording in a file whose hashes agree: that of the whole file, before HDF5 sees it, and those inside."""
+    if not disk.is_sealed(path):
+        foreign.try_out(path)
+    try:
+        attributes, content = netcdf.read(path)
+        recording = None if content is None else Recording(*content)
+        found = recording and (recording.content_hash, recording.hash)
+    except MemoryError as error:
+        raise ResourceError(f"{path}: does not fit into the memory") from error
+    except Exception as error:  # the library raises many kinds for a file that is cut, altered or not NetCDF
+        raise DamagedFileError(f"{path}: cannot be read as a recording ({type(error).__name__}: {str(error)[:80]});"
+                               " it is truncated, altered or foreign: simulate again") from error
+    if recording is None:
+        raise DamagedFileError(f"{path} is not an '{FORMAT}' (its format: {str(attributes.get('format'))[:80]!r}); "
+                               "give a file that `python -m astro_sim run` wrote")
+    if (attributes["content_sha256"], attributes["hash"]) != found:
+        raise DamagedFileError(f"{path} does not match its SHA-256: damaged or altered; simulate again")
+    return recording
 
 
 load = Recording.load

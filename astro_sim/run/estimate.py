@@ -4,8 +4,6 @@ The recording is counted to the byte. What Brian2 works on is counted by factors
 runs (a sheet of 300,000 astrocytes, 2.6 million pairs, a recording of 96 MB) were 1.1 to 1.5 times smaller.
 """
 
-import contextlib
-import os
 import re
 import shutil
 from dataclasses import asdict, dataclass
@@ -16,6 +14,7 @@ from astro_sim.brian.network import pairs_of
 from astro_sim.model.equation_text import lines
 from astro_sim.plan import Plan
 from foundation.errors import ResourceError, UserError
+from foundation.machine import MARGIN, available_memory, largest_file, size_text
 
 NUMBER = 8               # bytes of a float64
 BASE = 240 * 2**20       # Python with NumPy, SciPy, SymPy, Brian2 and xarray
@@ -25,7 +24,6 @@ SOLVER_ARRAYS = 40       # arrays a state of a solver with error control: its pa
 PAIR_BYTES = 60          # indices of a pair on both sides, as given and as Brian2 keeps them
 STREAM_ABOVE = 256 * 2**20  # a larger recording goes to disk in pieces where the backend can
 PIECE = 32 * 2**20       # of a streamed recording that is in memory at a time
-MARGIN = 0.9             # of what is free may be used
 
 _UNITS = {"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12, "kib": 2**10, "mib": 2**20, "gib": 2**30,
           "tib": 2**40}
@@ -101,18 +99,10 @@ def refuse_if_too_large(plan: Plan, needed: Estimate, folder: Path | None, *, me
     if needed.disk > room and usage.total:  # of a system without a size nothing is known
         raise ResourceError(f"disk: the recording needs {size_text(needed.disk)}, {size_text(room)} may be used in "
                             f"{place}; give --record-every, another place, or raise --disk-limit")
-
-
-def available_memory() -> int:
-    """Bytes that a process may still take: what the system has free, within the limit of its control group."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")]
-    with contextlib.suppress(OSError, TypeError):  # not Linux
-        text = Path("/proc/meminfo").read_text("ascii")
-        found = [1024 * int(re.search(r"MemAvailable:\s+(\d+)", text)[1])]  # counts caches that would be given back
-    group = Path("/sys/fs/cgroup")
-    with contextlib.suppress(OSError, ValueError):  # no such group, or "max"
-        found.append(int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
-    return max(0, min(found))
+    largest = largest_file()
+    if largest is not None and needed.disk > largest:
+        raise ResourceError(f"disk: the recording needs {size_text(needed.disk)}, {size_text(largest)} are allowed for "
+                            "a file (ulimit -f); give --record-every, or raise that limit")
 
 
 def parse_size(text: str | None, field: str) -> int | None:
@@ -123,15 +113,6 @@ def parse_size(text: str | None, field: str) -> int | None:
     if not found or found[2].lower() not in _UNITS or float(found[1]) <= 0:
         raise UserError(f"{field}: '{text}' is not a size; write e.g. '8 GB' or '500 MB'")
     return int(float(found[1]) * _UNITS[found[2].lower()])
-
-
-def size_text(count: int) -> str:
-    """Bytes for people: 1.2 GB."""
-    value, names = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 1000 and len(names) > 1:
-        value /= 1000
-        names.pop(0)
-    return f"{value:.3g} {names[0]}"
 
 
 def as_dict(needed: Estimate) -> dict:

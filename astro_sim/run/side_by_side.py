@@ -1,9 +1,11 @@
 """The recordings of a sweep as one xarray Dataset, read from disk when they are asked for; and one number of each.
 
-The numbers of a recorded variable stay in their files until they are used, whatever the size of the sweep. What is read
-so is not verified; `Outcome.recordings()` verifies.
+The numbers of a recorded variable stay in their files until they are used, whatever the size of the sweep. Of what is
+read so the file's hash is verified; `Outcome.recordings()` verifies all that it says.
 """
 
+import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from xarray.core import indexing
 
 from astro_sim.analysis.named import Measure, named
 from astro_sim.parameter import Amount
+from astro_sim.recording.disk import is_sealed
+from astro_sim.recording.foreign import try_out
 from astro_sim.recording.recording import Recording
 from astro_sim.run.varied import Axis, Layout
 from foundation.errors import DamagedFileError, UserError
@@ -60,10 +64,19 @@ def _numbers(file: Path, name: str, rows: Sequence) -> Float[Array, "time elemen
         return np.asarray(whole[first:last])[np.ix_(times - first, elements)]
 
 
+@functools.lru_cache(maxsize=1 << 16)
+def _looked_at(file: Path, changed: int, size: int) -> None:
+    """Raises `DamagedFileError` for a file that HDF5 should not see; once for each content."""
+    if not is_sealed(file):
+        try_out(file)
+
+
 def _opened(file: Path) -> Any:
     import h5py
 
     try:
+        about = os.stat(file)
+        _looked_at(file, about.st_mtime_ns, about.st_size)
         return h5py.File(file, "r")
     except OSError as error:
         raise DamagedFileError(f"{file}: cannot be read as a recording ({error}); sweep again into the same folder"

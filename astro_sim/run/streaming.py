@@ -16,7 +16,9 @@ from astro_sim.model import Model
 from astro_sim.plan import Plan, prepare
 from astro_sim.protocols import Protocol
 from astro_sim.recording.collect import Columns, columns, events_of, happened, labelled, recorded, stopped_at
+from astro_sim.recording.disk import Writing
 from astro_sim.recording.frames import event_columns
+from astro_sim.recording.netcdf import add
 from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import Extent, find_problem, is_broken
 from astro_sim.run.estimate import NUMBER, PIECE, estimate, recorded_elements, records, refuse_if_too_large
@@ -30,6 +32,8 @@ from foundation.files import replacing
 from foundation.shapes import Array, Float
 
 if TYPE_CHECKING:
+    import h5py
+
     from astro_sim.brian.network import Built
 
 STORED_TOGETHER = 1 << 17  # numbers of a variable that lie together in the file
@@ -62,9 +66,10 @@ def run_to_file(plan: Plan, path: str | os.PathLike, *, progress: bool = False, 
     path = Path(path)
     if path.is_dir():
         raise UserError(f"out: {path} is a folder; name a file such as {path / 'recording.nc'}")
-    refuse_if_too_large(plan, estimate(plan, streamed=True), path.parent, memory_limit=memory_limit,
+    needed = estimate(plan, streamed=True)
+    refuse_if_too_large(plan, needed, path.parent, memory_limit=memory_limit,
                         disk_limit=disk_limit)
-    with replacing(path) as temporary:
+    with replacing(path, needs=needed.disk) as temporary:
         # no more than there are: Brian2 runs no step where a clock's step is longer than the run
         rows = min(records(plan), max(1, piece // (max(1, recorded_elements(plan)) * NUMBER)))
         sink = Sink(plan, temporary, rows)
@@ -76,6 +81,10 @@ def run_to_file(plan: Plan, path: str | os.PathLike, *, progress: bool = False, 
             if given_up:
                 raise given_up
             given = summary(whole, path, sink.extents)
+            sink.seal()
+        except Exception:
+            sink.check()  # what went wrong follows from what could not be written
+            raise
         finally:
             sink.close()
         if whole.partial:
@@ -118,7 +127,7 @@ class Sink:
     def __init__(self, plan: Plan, path: Path, rows: int):
         self.plan, self.path, self.rows = plan, path, rows
         self.extents: dict[str, Extent] = {}
-        self.file = self.first = None
+        self.writing = self.first = None
         self.broken = False  # no need to run on: the result cannot be right
 
     def attach(self, built: "Built") -> None:
@@ -159,42 +168,52 @@ class Sink:
 
     def _open(self, piece: Recording) -> None:
         """Write the first piece with labels and places, then keep the file open for the rest."""
-        import h5py
-
-        self.first = piece
-        rows = {name: max(1, STORED_TOGETHER // series.values.shape[1]) for name, series in piece.variables.items()}
-        layout = {name: {"chunksizes": (rows[name], series.values.shape[1])}
+        self.first, self.writing = piece, Writing(self.path)
+        layout = {name: (max(1, STORED_TOGETHER // series.values.shape[1]), series.values.shape[1])
                   for name, series in piece.variables.items()}
-        piece.to_xarray().to_netcdf(self.path, engine="h5netcdf", unlimited_dims=["time"],
-                                    encoding={**layout, "time": {"chunksizes": (STORED_TOGETHER,)}})
-        self.file = h5py.File(self.path, "r+")
+        add(self.file, piece.to_xarray(), chunks={**layout, "time": (STORED_TOGETHER,)})
+        self.writing.check()
+
+    @property
+    def file(self) -> "h5py.File | None":
+        """The file, once the first piece is in it."""
+        return self.writing and self.writing.file
 
     def _append(self, name: str, values: Float[Array, "..."]) -> None:
         data = self.file[name]
         start = data.shape[0]
         data.resize(start + len(values), axis=0)
         data[start:] = values
+        self.writing.check()
 
     def finish(self, event_monitors: Mapping[str, Any], *, partial: bool) -> Recording:
         """Write events and attributes; the whole recording, its numbers in the file, which is open until `close`."""
-        import h5py
         import xarray as xr
 
         last = float(self.file["time"][-1])
         events = {name: events_of(self.plan, name, happened(monitor), last=last)
                   for name, monitor in event_monitors.items()}
         if events:
-            self.file.close()
-            xr.Dataset(event_columns(events)).to_netcdf(self.path, mode="a", engine="h5netcdf")
-            self.file = h5py.File(self.path, "r+")
+            add(self.file, xr.Dataset(event_columns(events)))
         whole = Recording(self.file["time"], {name: replace(series, values=self.file[name], time=None)
                                               for name, series in self.first.variables.items()},
                           self.plan.meta() | (stopped_at(last) if partial else {}), events, self.first.maps)
         for name, text in whole.attributes.items():
             self.file.attrs[name] = text
+        self.file.flush()
+        self.writing.check()
         return whole
+
+    def check(self) -> None:
+        """Raises the `OSError` of a write that failed."""
+        if self.writing is not None:
+            self.writing.check()
+
+    def seal(self) -> None:
+        """Close the file and put its hash behind it."""
+        self.writing.seal()
 
     def close(self) -> None:
         """Close the file, if one is open."""
-        if self.file is not None:
-            self.file.close()
+        if self.writing is not None:
+            self.writing.close()

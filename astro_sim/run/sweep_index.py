@@ -8,7 +8,9 @@ from pathlib import Path
 from astro_sim.run.varied import flat, number, unit_of
 from foundation.errors import DamagedFileError
 from foundation.files import write_text
+from foundation.reading import content_of, is_file, read_text
 
+MOST_BYTES = 1 << 28
 HEADS = ("file", "what became of it")
 
 
@@ -46,10 +48,10 @@ def _told(point: Mapping) -> dict[str, str]:
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
     """The rows of an index by file. Errors: `DamagedFileError` for a file that is no index."""
-    if not path.exists():
+    if not is_file(path):
         return {}
-    with open(path, newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
+    with content_of(f"the index of a sweep, {path}", "remove it, and run the sweep again"):
+        reader = csv.DictReader(io.StringIO(read_text(path, "index", MOST_BYTES), newline=""))
         if tuple(reader.fieldnames or ())[:2] != HEADS:
             raise DamagedFileError(f"{path} is not the index of a sweep (its first column is not '{HEADS[0]}'); remove "
                                    "it, and run the sweep again")

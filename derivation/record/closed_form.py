@@ -10,11 +10,21 @@ import operator
 from collections.abc import Callable, Mapping
 
 from foundation.errors import DamagedFileError
+from foundation.expression import UnreadableError, tree_of
 
 MATH: Mapping[str, Callable] = {"exp": math.exp, "log": math.log, "tanh": math.tanh, "sqrt": math.sqrt}
 
+
+def _power(base, exponent):
+    """A power that is real: Python gives complex ones of negative numbers, which no function of a form takes."""
+    value = base**exponent
+    if isinstance(value, complex):
+        raise ValueError("a root of a negative number")
+    return value
+
+
 _BINARY = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-           ast.Pow: operator.pow}
+           ast.Pow: _power}
 _UNARY = {ast.USub: operator.neg, ast.UAdd: operator.pos}
 MAX_LENGTH = 2000
 
@@ -26,13 +36,11 @@ def _refuse(text: str, why: str) -> DamagedFileError:
 
 def parse(text: str) -> ast.expr:
     """Parse and check a closed form. Raises `DamagedFileError` (exit code 3) on anything that is not allowed."""
-    if len(text) > MAX_LENGTH:
-        raise _refuse(text, f"longer than {MAX_LENGTH} characters")
     try:
-        tree = ast.parse(text, mode="eval").body
-        _check(tree, text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise _refuse(text, f"not an expression ({type(error).__name__})") from error
+        tree = tree_of(text, most=MAX_LENGTH)
+    except UnreadableError as error:
+        raise _refuse(text, str(error)) from error
+    _check(tree, text)
     return tree
 
 
@@ -77,7 +85,7 @@ def evaluate(text: str, values: Mapping[str, object], functions: Mapping[str, Ca
         value = function(values, functions)
     except (ArithmeticError, ValueError) as error:
         raise _refuse(text, f"has no finite value here ({error})") from error
-    if isinstance(value, complex) or (isinstance(value, float) and not math.isfinite(value)):
+    if isinstance(value, float) and not math.isfinite(value):
         raise _refuse(text, f"has no finite real value here ({value})")
     return value
 

@@ -14,10 +14,16 @@ from pathlib import Path
 from astro_sim.plan import Plan, prepare
 from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import run
-from foundation.errors import DamagedFileError
+from foundation.errors import DamagedFileError, UserError
 from foundation.files import canonical_json, sha256_bytes, sha256_file
+from foundation.notes import Note, note
+from foundation.reading import is_file
 
 _folder: ContextVar[Path | None] = ContextVar("folder of kept recordings", default=None)
+
+
+class NotKept(Note):
+    """A simulation is not kept for the next time: its place cannot be written to, or is full."""
 
 
 @contextlib.contextmanager
@@ -33,7 +39,7 @@ def kept_in(folder: Path | None) -> Iterator[None]:
 def simulate(model, protocol=None, **settings) -> Recording:
     """As `astro_sim.simulate`, with its arguments and errors; from the folder of `kept_in` where it is there.
 
-    Raises `UserError` where the folder cannot be written to.
+    A note says where the folder cannot be written to.
     """
     plan, folder = prepare(model, protocol, **settings), _folder.get()
     if folder is None:
@@ -42,7 +48,10 @@ def simulate(model, protocol=None, **settings) -> Recording:
     found = _read(path, plan)
     if found is None:
         found = run(plan)
-        found.save(path)
+        try:
+            found.save(path)
+        except UserError as error:  # a place that cannot be written to costs time, not the work
+            note(NotKept, f"a simulation was not kept: {error}")
     return found
 
 
@@ -53,7 +62,7 @@ def key(plan: Plan) -> str:
 
 def _read(path: Path, plan: Plan) -> Recording | None:
     """The kept recording; None where there is none, or where it is damaged or another's."""
-    if not path.is_file():
+    if not is_file(path):
         return None
     try:
         found = Recording.load(path)

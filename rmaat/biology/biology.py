@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from derivation.record import closed_form, record
+from derivation.record import bounds, closed_form, record
 from foundation.errors import DamagedFileError
 from foundation.shapes import Float, Tensor
 
@@ -83,6 +83,7 @@ class Biology:
             if not bool((torch.isfinite(values) & (values > 0)).all()):
                 raise DamagedFileError(f"record: {name} must be finite and positive; "
                                        f"{self.curves[name].formula!r} is not")
+        bounds.check(self.record)
 
     @property
     def q(self) -> float:

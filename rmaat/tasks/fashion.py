@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from foundation import reading
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks.checks import check_split
 from rmaat.tasks.splits import ArraySplit
@@ -22,7 +23,7 @@ DEFAULT_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FILES = {"train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
          "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")}
 SIDE, IMAGE = 32, 28  # images of 28 x 28 are framed with zeros to 32 x 32 = 1024 tokens
-MAX_VALUES = 1 << 30  # more than any file of this kind: a damaged header must not fill the memory
+MAX_VALUES = 1 << 26  # more than any file of this kind: a damaged header must not fill the memory
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def read_idx(folder: Path, name: str) -> np.ndarray:
     """A gzipped IDX file of unsigned bytes: 0 0 8 dimensions, each size as big-endian int32, then the values."""
     path = folder / name
     try:
-        with gzip.open(path) as stream:
+        with reading.opened(path, "images") as file, gzip.open(file) as stream:
             magic = stream.read(4)
             if magic[:3] != b"\0\0\x08" or len(magic) < 4 or not 1 <= magic[3] <= 3:
                 raise DamagedFileError(f"{path}: not an IDX file of bytes (starts with {magic.hex() or 'nothing'})")

@@ -3,6 +3,7 @@
 Sequences of 501 to 1999 tokens, 10 classes. Labels 0 and 9 are about 17 % each, so the majority row is not 10 %.
 """
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from foundation import reading
 from foundation.cli import Progress
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks import listops_trees as generator
@@ -36,6 +38,7 @@ class ListOps(Task):
     licence: ClassVar[str] = "generated here, as this project; that of the official files: see their release"
     vocab_size: ClassVar[int] = 1 + len(generator.VOCABULARY)
     num_classes: ClassVar[int] = 10
+    kept: ClassVar[bool] = True
 
     train: int = 96_000
     validation: int = 2_000
@@ -104,7 +107,8 @@ def read_official(data: Path, name: str, max_length: int) -> RaggedSplit:
                         "without --data the task generates its trees")
     sequences, labels = [], []
     try:
-        with open(path, encoding="utf-8", newline="\n") as lines:
+        with (reading.opened(path, "samples") as file,
+              io.TextIOWrapper(file, encoding="utf-8", newline="\n") as lines):
             if (header := next(lines, "").strip()) != HEADER:
                 raise DamagedFileError(f"{path}, line 1: {header[:40]!r} is not the header {HEADER!r}")
             for number, line in enumerate(lines, start=2):

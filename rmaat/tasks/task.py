@@ -62,6 +62,8 @@ class Task(ABC):
     documents: ClassVar[int] = 1    # sequences of a sample; 2: a pair to be compared
     pixels: ClassVar[bool] = False  # tokens are grey values in fixed places: a linear classifier is a fair control
 
+    kept: ClassVar[bool] = False    # all samples of a task that makes them are in memory at once
+
     vocab_size: int   # tokens are 0..vocab_size - 1
     num_classes: int  # labels are 0..num_classes - 1
     max_length: int   # tokens of the longest sample

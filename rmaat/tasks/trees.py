@@ -20,6 +20,7 @@ import numpy as np
 
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import cache_folder, sha256_file
+from foundation.reading import opened
 
 LARGEST = 1 << 28  # bytes of one file
 ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".zip")
@@ -101,7 +102,7 @@ class Tree:
     def _folder(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Read]]:
         for name, path in self._walk():
             if wanted(name):
-                with open(path, "rb") as stream:
+                with opened(path, "data") as stream:
                     yield name, stream.read
 
     def _tar(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Read]]:

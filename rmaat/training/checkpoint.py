@@ -11,10 +11,12 @@ from pathlib import Path
 
 import torch
 
+from foundation import reading
 from foundation.errors import DamagedFileError, ResourceError, UserError
 from foundation.files import canonical_json, replacing, sha256_bytes, sha256_file, write_text
 
 POINTER = "checkpoint.json"
+MOST_BYTES = 1_000_000  # of the pointer
 SCHEMA = 1
 FIELDS = ("schema", "step", "file", "sha256", "config", "record", "hash")
 
@@ -94,12 +96,12 @@ def _hash(body: dict) -> str:
 
 
 def _pointer(path: Path) -> dict:
-    try:
-        body = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         raise UserError(f"no checkpoint in {path.parent}: the run has not reached its first one; "
-                        "go on with 'train ... --resume'") from error
-    except (OSError, ValueError, RecursionError) as error:
+                        "go on with 'train ... --resume'")
+    try:
+        body = reading.read_json(path, "checkpoint", MOST_BYTES)
+    except UserError as error:
         raise DamagedFileError(f"{path}: unreadable ({error})") from error
     if not isinstance(body, dict) or set(body) != set(FIELDS) or body["schema"] != SCHEMA:
         raise DamagedFileError(f"{path}: not a checkpoint of schema {SCHEMA}")

@@ -4,9 +4,12 @@ import hashlib
 from pathlib import Path
 
 from foundation.errors import UserError
+from foundation.machine import refuse_above_memory
 from rmaat.tasks.checks import check_data, look_at
-from rmaat.tasks.task import SPLITS, Split
+from rmaat.tasks.task import SPLITS, Split, Task
 from rmaat.training.experiment import Experiment
+
+SAMPLE_BYTES = 32  # of a sample's label and index, while labels are looked at and orders are drawn
 
 
 def load_splits(experiment: Experiment, data: Path | None, names: tuple[str, ...] = SPLITS, *,
@@ -15,12 +18,22 @@ def load_splits(experiment: Experiment, data: Path | None, names: tuple[str, ...
 
     With the `fingerprints` of a run the data must also be what that run was trained with.
     """
+    _refuse_too_many(experiment.task)
     splits = {name: check_data(experiment.task.split(name, data), name, experiment.task) for name in names}
     for name, split in splits.items():
         if fingerprints is not None and fingerprints.get(name) != fingerprint(split):
             raise UserError(f"the {name} data {f'under {data} ' if data else ''}is not what the run was trained with; "
                             "give the same folder with --data")
     return splits
+
+
+def _refuse_too_many(task: Task) -> None:
+    """Refuse more samples than have room before any is made; a task that keeps its samples needs their tokens, too."""
+    counts = {name: getattr(task, name, 0) for name in SPLITS}
+    samples = sum(count for count in counts.values() if type(count) is int)
+    each = SAMPLE_BYTES + (task.lengths[0] if task.kept else 0)
+    told = ", ".join(f"task.{name} = {count}" for name, count in counts.items())
+    refuse_above_memory(f"data of task {task.name}, {told}", samples * each, "give fewer samples")
 
 
 def fingerprint(split: Split) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rmaat.training.result import Result
 
 DEVICES = ("auto", "cpu", "cuda")
+MOST_DIGITS = 4
 EVALUATION_BATCH = 128
 CONTROL = "control"  # folder, inside a run's folder, of the run trained with the memory reset
 
@@ -87,11 +88,14 @@ def evaluation_of(run: Run, rows: Sequence[Row], *, split: str, step: int, devic
 
 def find_device(name: str) -> torch.device:
     """The device of a name; auto is the GPU where there is one. Raises `ResourceError` when it is not there."""
-    kind = name.partition(":")[0]
-    if kind not in DEVICES:
-        raise UserError(f"unknown device '{name}'; choose one of: {', '.join(DEVICES)}")
+    kind, colon, number = name.partition(":")
+    if kind not in DEVICES or (colon and (kind != "cuda" or not number.isdecimal() or len(number) > MOST_DIGITS)):
+        raise UserError(f"unknown device '{name[:80]}'; choose one of: {', '.join(DEVICES)}, or one of several as "
+                        "cuda:0")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ResourceError(f"device '{name}': this machine or torch build has no CUDA; use --device cpu")
+    if number and int(number) >= torch.cuda.device_count():
+        raise ResourceError(f"device '{name}': this machine has {torch.cuda.device_count()}; the first is cuda:0")
     return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else "cpu" if name == "auto" else name)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from derivation.record import record as records
+from foundation import reading
 from foundation.checkout import commit
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import MANIFEST, canonical_json, sha256_bytes, verify_manifest, write_manifest, write_text
@@ -23,6 +24,7 @@ from rmaat.training.stored import from_json
 CONFIG, RECORD, ENVIRONMENT, RESULT = "config.json", "record.json", "environment.json", "result.json"
 STATIC = (CONFIG, RECORD, ENVIRONMENT)
 RESULT_SCHEMA = 2
+MOST_BYTES = 100_000_000  # of a JSON file of the folder
 FORMAT = 2  # of the folder; a run of another one is not read
 
 
@@ -88,8 +90,8 @@ def read(folder: str | os.PathLike, experiment: Experiment | None = None) -> Run
 def read_json(path: Path) -> dict:
     """Read one JSON file. Raises `DamagedFileError`."""
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return reading.read_json(path, "file", MOST_BYTES)
+    except UserError as error:
         raise DamagedFileError(f"{path}: unreadable ({error})") from error
 
 

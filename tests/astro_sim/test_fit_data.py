@@ -84,7 +84,7 @@ def test_several_elements_must_be_named():
     with pytest.raises(UserError, match="unknown column of the data 'D'"):
         observations({"t": [0.0], "C": [1.0]}, PLAN, variables=("D",))
     for data in (3, {"t": [0.0], "C": ["x"]}, {"t": [0.0], "C": [[1.0, 2.0]]}, "nothing.csv"):
-        with pytest.raises(UserError, match="data: "):
+        with pytest.raises(UserError, match="data"):
             observations(data, PLAN)
 
 

@@ -1,11 +1,15 @@
 """A path that is given names what is no file to read."""
 
+import ast
 import os
+from pathlib import Path
 
 import pytest
 
 from foundation import reading
 from foundation.errors import DamagedFileError, UserError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -52,3 +56,75 @@ def test_a_path_of_no_regular_file(forked, strange, words):
     """
     for says, path in strange.items():
         forked(*(word.format(path) for word in words)).refused(2, says)
+
+
+# calls that open a file to read it; each place that may do so by itself, and why
+READS = {"open", "io.open", "gzip.open", "bz2.open", "lzma.open", "tarfile.open", "zipfile.ZipFile", "np.load",
+         "np.loadtxt", "np.genfromtxt", "np.fromfile", "h5py.File", "safe_open", "load_file", "xr.open_dataset",
+         "pd.read_csv", "os.open", "mmap.mmap"}
+BY_THEMSELVES = {
+    "foundation/reading.py": "the one way",
+    "foundation/chain.py": "appends to a file that it has just made or verified",
+    "foundation/doctor.py": "the project's own constraints.txt",
+    "foundation/files.py": "syncs what it has just written, and its folder",
+    "foundation/lock.py": "opens without waiting, and reads so many bytes",
+    "foundation/machine.py": "the system's own files", "foundation/process.py": "the system's own files",
+    "foundation/streams.py": "the null device", "rmaat/resources.py": "the null device",
+    "foundation/outside.py": "its own load_file, which runs a user's program as its name says",
+    "astro_sim/brian/backend.py": "source that Brian2 has just written",
+    "astro_sim/brian/program.py": "results that a program of its own has just written",
+    "astro_sim/model/names.py": "Brian2's own files", "astro_sim/show/citations.py": "the project's own bibliography",
+    "astro_sim/parameter/table_files.py": "bytes that reading.py has read",
+    "astro_sim/recording/disk.py": "a file that it has just made",
+    "astro_sim/recording/foreign.py": "the system's own files",
+    "astro_sim/recording/netcdf.py": "behind a seal, or what another process has read to its end",
+    "astro_sim/run/side_by_side.py": "behind a seal, or what another process has read to its end",
+    "derivation/record/ensemble.py": "the record's read_text, which is that of reading.py",
+    "derivation/record/record.py": "reading.read_text",
+    "rmaat/benchmark/measure.py": "the system's own files", "rmaat/gradient/free_memory.py": "the system's own files",
+    "rmaat/model/stream.py": "a regular file, mapped", "rmaat/training/checkpoint.py": "a file whose hash was verified",
+    "rmaat/tasks/cache.py": "a regular file of its own, mapped",
+    "rmaat/tasks/fashion.py": "a stream that reading.py has opened",
+    "rmaat/tasks/trees.py": "archives, whose members are read one by one, never written, at most so many bytes each",
+}
+
+
+def readers():
+    """Files of the packages in which something is opened or read, other than by the functions of reading.py."""
+    for package in ("foundation", "astro_sim", "derivation", "rmaat", "figures"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call):
+                    called = ast.unparse(node.func)
+                    if called in READS or (called.endswith((".read_text", ".read_bytes")) and called not in (
+                            "reading.read_text", "reading.read_bytes")):
+                        yield path.relative_to(ROOT).as_posix()
+
+
+def test_every_reader_opens_files_in_the_one_way():
+    found = set(readers())
+    assert found - BY_THEMSELVES.keys() == set(), "use foundation.reading"
+    assert BY_THEMSELVES.keys() - found <= {"derivation/record/record.py"}, "need no excuse any more"
+
+
+@pytest.mark.fault("A6")
+@pytest.mark.parametrize("words", [
+    ("astro_sim", "analyse", "{}"), ("astro_sim", "plot", "{}", "--out", "p.png"),
+    ("astro_sim", "run", "li_rinzel", "--set", "K_P=file:{}", "--out", "n.nc"),
+    ("astro_sim", "run", "li_rinzel", "--protocol", "samples:input=ip3,dt=1s,file={}", "--out", "n.nc"),
+    ("rmaat", "train", "{}:CONFIG", "--out", "n"), ("rmaat", "evaluate", "{}"), ("rmaat", "inspect", "{}"),
+    ("rmaat", "train", "fashion_small", "--out", "n", "--data", "{}"),
+    ("derivation", "show", "--record", "{}"),
+])
+def test_every_verb_that_takes_a_path(forked, strange, tmp_path, words):
+    """Any verb is given a pipe, a device, a folder, a missing file, a path of 4,000 letters, or bytes that are none.
+
+    Exit 2, or 3 for content, in one line of bounded length; nothing is written, nothing waits.
+    """
+    (tmp_path / "noise").write_bytes(bytes(range(256)) * 40)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    for path in (*strange.values(), tmp_path / "noise", b"\xff\xfe".decode("utf-8", "surrogateescape")):
+        ended = forked(*(word.format(path) for word in words), seconds=60)
+        ended.refused(ended.code if ended.code in (2, 3) else 2)
+        assert len(ended.err) < 12_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -13,11 +13,13 @@ from astro_sim.parameter import as_text, split_quantity
 from astro_sim.recording.frames import element_names
 from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
+from foundation.reading import read_text
 from foundation.shapes import Array, Float
 
 HEAD = re.compile(r"\s*(.*?)\s*(?:\(([^()]*)\))?\s*")
 MISSING = {"", "na", "nan", "n/a", "-", "none", "null"}
 MAX_ROWS = 5_000_000
+MOST_BYTES, MOST_LETTERS = 1 << 30, 500  # of a file; of a column's head
 TIME = ("t", "time")
 
 
@@ -49,16 +51,19 @@ def read_table(data: Any) -> list[Numbers]:
 
 
 def _csv(path: Path) -> list[Numbers]:
-    try:
-        lines = [line for line in path.read_text("utf-8-sig").splitlines() if line.strip() and line.strip()[0] != "#"]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"data: {path} cannot be read ({error}); give a CSV file whose first line names the columns, "
-                        "as in 't (s), C (uM)'") from error
+    text = read_text(path, "data", MOST_BYTES, encoding="utf-8-sig", error=UserError,
+                     advice="give a CSV file whose first line names the columns, as in 't (s), C (uM)'")
+    lines = [line for line in text.splitlines() if line.strip() and line.strip()[0] != "#"]
     if len(lines) < 2 or len(lines) > MAX_ROWS:
         raise UserError(f"data: {path} has {len(lines)} lines; give a first line that names the columns, as in "
                         "'t (s), C (uM)', and a line for each time")
     between = next((mark for mark in "\t;" if mark in lines[0]), ",")
-    heads, *rows = csv.reader(lines, delimiter=between, skipinitialspace=True)
+    try:
+        heads, *rows = csv.reader(lines, delimiter=between, skipinitialspace=True)
+    except csv.Error as error:
+        raise UserError(f"data: {path} is no CSV ({error}); give numbers in columns") from error
+    if max(map(len, heads), default=0) > MOST_LETTERS:
+        raise UserError(f"data: {path}: a head has more than {MOST_LETTERS} letters")
     table = np.full((len(rows), len(heads)), np.nan)
     for number, row in enumerate(rows, start=1):
         if len(row) > len(heads):

@@ -1,0 +1,162 @@
+"""HDF5 files on a disk that may become full, and the seal that says a file is whole before HDF5 looks into it.
+
+HDF5 cannot close a file whose last writes failed, and crashes when the program ends. So it never sees a write fail: the
+failure is kept, what follows is thrown away, and the error is raised once the file is closed.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foundation.errors import DamagedFileError
+from foundation.files import sha256_file
+from foundation.reading import opened, shown
+
+if TYPE_CHECKING:
+    import h5py
+
+SEAL = b"\nastro_sim sha256 %s\n"  # behind what HDF5 reads: the SHA-256 of all before it
+_SEALED = re.compile(re.escape(SEAL).replace(b"%s", b"([0-9a-f]{64})"))
+LENGTH = len(SEAL % bytes(64))
+
+
+class Disk(io.RawIOBase):
+    """A file for h5py's driver `fileobj`; `failed` is the first error of writing, which HDF5 does not see."""
+
+    def __init__(self, path: str | os.PathLike):
+        super().__init__()
+        self.handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        self.at, self.failed = 0, None
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of files."""
+        self.at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.at, os.SEEK_END: os.fstat(self.handle).st_size}[whence]
+        return self.at
+
+    def tell(self) -> int:
+        """As of files."""
+        return self.at
+
+    def readinto(self, buffer: memoryview) -> int:
+        """As of files; what was never written because the disk is full reads as zeros."""
+        data = os.pread(self.handle, len(buffer), self.at)
+        buffer[:len(data)] = data
+        if self.failed:
+            buffer[len(data):] = bytes(len(buffer) - len(data))
+        self.at += len(data)
+        return len(buffer) if self.failed else len(data)
+
+    def write(self, data: memoryview) -> int:
+        """All of it, or none after the first failure."""
+        left = memoryview(data).cast("B")
+        size, at = len(left), self.at
+        with self._kept():
+            while len(left) and not self.failed:
+                done = os.pwrite(self.handle, left, at)
+                left, at = left[done:], at + done
+        self.at += size
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """As of files."""
+        with self._kept():
+            if not self.failed:
+                os.ftruncate(self.handle, self.at if size is None else size)
+        return self.at if size is None else size
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def readable(self) -> bool:
+        """It can be read."""
+        return True
+
+    writable = seekable = readable
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.failed = error
+
+    def close(self) -> None:
+        """Close the file, once."""
+        if not self.closed:
+            os.close(self.handle)
+        super().close()
+
+
+class Writing:
+    """A new HDF5 file that is being written: `file`, to which one adds, then `seal`; `close` in every case."""
+
+    def __init__(self, path: str | os.PathLike):
+        import h5py
+
+        self.path, self.disk = Path(path), Disk(path)
+        self.file: h5py.File = h5py.File(self.disk, "w", driver="fileobj", track_order=True)
+
+    def check(self) -> None:
+        """Raises the `OSError` of a write that failed, as soon as it is known."""
+        if self.disk.failed:
+            raise self.disk.failed
+
+    def close(self) -> None:
+        """Close it, whole or not; what HDF5 says of a file that is not whole does not matter."""
+        with contextlib.suppress(*((Exception,) if self.disk.failed else ())):
+            self.file.close()
+        self.disk.close()
+
+    def seal(self) -> None:
+        """Close it and put its hash behind it. Raises the `OSError` of a write that failed."""
+        self.close()
+        self.check()
+        digest = sha256_file(self.path)
+        with open(self.path, "ab") as stream:
+            stream.write(SEAL % digest.encode())
+
+
+@contextlib.contextmanager
+def created(path: str | os.PathLike) -> Iterator["h5py.File"]:
+    """A new HDF5 file, sealed at the end. Raises `OSError` where it cannot be written."""
+    writing = Writing(path)
+    try:
+        yield writing.file
+        writing.seal()
+    except Exception:
+        writing.close()
+        writing.check()  # what went wrong follows from what could not be written
+        raise
+    finally:
+        writing.close()
+
+
+def is_sealed(path: str | os.PathLike) -> bool:
+    """Whether a file has a seal; one without may be of an older version or of another program.
+
+    Raises `DamagedFileError` where the seal is not that of the file, `UserError` for what is no regular file.
+    """
+    with opened(path, "recording") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        stream.seek(max(0, size - 2 * LENGTH))
+        end = stream.read()
+        found = list(_SEALED.finditer(end))
+        if not found and SEAL.partition(b"%s")[0] not in end:
+            return False
+        if not found or found[-1].end() != len(end) or _digest(stream, size - LENGTH) != found[-1][1].decode():
+            raise DamagedFileError(f"{shown(path)} does not match its SHA-256: damaged or altered; simulate again")
+    return True
+
+
+def _digest(stream: io.BufferedReader, size: int) -> str:
+    digest = hashlib.sha256()
+    stream.seek(0)
+    while size > 0 and (block := stream.read(min(size, 1 << 20))):
+        digest.update(block)
+        size -= len(block)
+    return digest.hexdigest()

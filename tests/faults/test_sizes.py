@@ -1,0 +1,73 @@
+"""What is small to write and large to hold: refused with an estimate before anything is allocated."""
+
+import gzip
+import struct
+
+import pytest
+
+from foundation.errors import DamagedFileError, ResourceError, UserError
+
+LITTLE = 1 << 30  # bytes that a program may take besides what it has loaded
+
+
+@pytest.mark.fault("A4")
+@pytest.mark.parametrize(("words", "code", "says"), [
+    (("rmaat", "inspect", "--set", "model.layers=1000000000"), 4, "model.layers = 1000000000"),
+    (("rmaat", "inspect", "--set", "model.width=10000000"), 4, "TB of memory"),
+    (("rmaat", "inspect", "--set", "model.segment_length=9000000000000000"), 4, "may be used"),
+    (("rmaat", "inspect", "--set", "task.train=1000000000000"), 4, "task.train = 1000000000000"),
+    (("rmaat", "train", "listops", "--out", "run", "--set", "task.train=2000000000"), 4, "TB of memory"),
+    (("astro_sim", "run", "li_rinzel", "--duration", "1e9s", "--dt", "1us"), 2, "steps"),
+    (("astro_sim", "run", "astrocyte_network", "--option", "size=1000000000"), 2, "size"),
+    (("astro_sim", "run", "li_rinzel", "--protocol", "constant:input=ip3,value=1uM,elements="
+      + "+".join(["0-9999999"] * 30)), 2, "300,000,000 are named"),
+    (("astro_sim", "run", "li_rinzel", "--protocol", "cycles:input=ip3,high=1uM,period=1ms,count=1e15"), 2, "count"),
+    (("astro_sim", "scan", "li_rinzel", "--over", "ip3=0:1:1000000000000"), 2, "POINTS"),
+])
+def test_what_would_fill_the_memory(forked, words, code, says):
+    """A few letters ask for more than the machine has: layers, samples, cells, steps, elements, points.
+
+    Exit 4 with the estimate and what is free, or 2 with what is allowed, before anything is allocated.
+    """
+    forked(*words, memory=LITTLE, seconds=30).refused(code, says)
+
+
+def bomb(path, sizes):
+    """A gzipped IDX file of zeros that is a thousand times as large as it looks."""
+    with gzip.open(path, "wb") as stream:
+        stream.write(b"\0\0\x08" + bytes([len(sizes)]) + struct.pack(f">{len(sizes)}I", *sizes))
+        for _ in range(100):
+            stream.write(bytes(1 << 20))
+    return path
+
+
+def test_a_compressed_file_is_not_unpacked_beyond_what_it_may_hold(tmp_path):
+    from rmaat.tasks.fashion import MAX_VALUES, read_idx
+
+    for sizes, says in (([10, 28, 28], "7840 values where"), ([2**32 - 1] * 3, "the header gives"),
+                        ([1300, 1024, 1024], "the header gives"), ([2**31], "the header gives")):
+        bomb(tmp_path / "bomb.gz", sizes)
+        with pytest.raises(DamagedFileError, match=says):
+            read_idx(tmp_path, "bomb.gz")
+    assert MAX_VALUES >= 60_000 * 28 * 28
+
+
+@pytest.mark.parametrize("given", ["0-9999999+0-9999999", range(10**9), "+".join(["1-900000"] * 2)])
+def test_elements_are_counted_before_they_are_made(given):
+    from astro_sim.protocols.text import chosen_elements
+
+    with pytest.raises(UserError, match="are named"):
+        chosen_elements(given)
+
+
+def test_cells_of_a_model_of_ones_own_are_counted_before_they_are_made():
+    from dataclasses import replace
+
+    from astro_sim import MODELS, simulate
+    from astro_sim.model import Population
+
+    known = MODELS["li_rinzel"]
+    cell = replace(known.populations[0], size=lambda options: 10**9)
+    assert isinstance(cell, Population)
+    with pytest.raises(ResourceError, match="1000000000 elements"):
+        simulate(replace(known, name="many", populations=(cell,)), duration="1 s")
