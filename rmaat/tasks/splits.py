@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from foundation.errors import UserError
+from foundation.files import sha256_bytes
 from rmaat.tasks.task import Batch, Split
 
 FIELDS = ("tokens", "offsets", "labels")  # of a RaggedSplit: what a cache keeps of it
@@ -39,6 +40,10 @@ class ArraySplit:
     def all_labels(self) -> np.ndarray:
         """Labels of all samples, int64 [samples]."""
         return self.labels
+
+    def all_lengths(self) -> np.ndarray:
+        """Tokens of all samples, int64 [samples]."""
+        return np.full(len(self.labels), self.tokens.shape[1])
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,10 @@ class RaggedSplit:
         """Labels of all samples, int64 [samples]."""
         return self.labels
 
+    def all_lengths(self) -> np.ndarray:
+        """Tokens of all samples, int64 [samples]."""
+        return np.diff(self.offsets)
+
 
 def carved(split: ArraySplit | RaggedSplit, name: str, validation: int, *, task: str) -> ArraySplit | RaggedSplit:
     """What a release's training samples give: "validation" is the last of them, "train" the rest; "test" stays whole.
@@ -102,18 +111,42 @@ def carved(split: ArraySplit | RaggedSplit, name: str, validation: int, *, task:
     return split.part(border, len(split)) if name == "validation" else split.part(0, border)
 
 
-def training_indices(samples: int, batch_size: int, seed: int, *, step: int) -> np.ndarray:
+def training_indices(samples: int, batch_size: int, seed: int, *, step: int, lengths: np.ndarray | None = None,
+                     together: int = 1) -> np.ndarray:
     """Indices of the batch of `step` (from 0): every epoch a new order, its last batch as long as what is left.
 
-    A pure function of its arguments: a resumed run sees what the uninterrupted one would have seen.
+    `together`: so many batches in a row share their samples out by `lengths` [samples], so that a batch holds samples
+    of like length; the batches keep a random order, and so do the samples in each. A pure function of its arguments: a
+    resumed run sees what the uninterrupted one would have seen.
     """
     epoch, batch = divmod(step, -(-samples // batch_size))
-    return _order(samples, seed, epoch)[batch * batch_size:(batch + 1) * batch_size]
+    order = _order(samples, seed, epoch)
+    if together == 1 or lengths is None:
+        return order[batch * batch_size:(batch + 1) * batch_size]
+    group, place = divmod(batch, together)
+    drawn = order[group * together * batch_size:(group + 1) * together * batch_size]
+    by_length = np.argsort(lengths[drawn], kind="stable")
+    turn = _order(-(-len(drawn) // batch_size), seed, f"{epoch}, {group}")[place]
+    return drawn[np.sort(by_length[turn * batch_size:(turn + 1) * batch_size])]
 
 
-@lru_cache(maxsize=2)
-def _order(samples: int, seed: int, epoch: int) -> np.ndarray:
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+def all_lengths(split: Split) -> np.ndarray:
+    """Tokens of every sample, int64 [samples], as the split itself says. Raises `UserError` where it does not."""
+    if not hasattr(split, "all_lengths"):
+        raise UserError(f"train.bucket_batches: a {type(split).__name__} does not say how long its samples are; give "
+                        "it a method all_lengths() -> int64 [samples], or leave bucket_batches at 1")
+    lengths = np.asarray(split.all_lengths())
+    if lengths.shape != (len(split),) or not np.issubdtype(lengths.dtype, np.integer):
+        raise UserError(f"all_lengths gives {lengths.dtype} of shape {lengths.shape}; give int64 of shape "
+                        f"({len(split)},)")
+    return lengths
+
+
+@lru_cache(maxsize=4)
+def _order(samples: int, seed: int, epoch: int | str) -> np.ndarray:
+    """A permutation; an epoch's own, or that of one of its groups of batches."""
+    number = epoch if isinstance(epoch, int) else int(sha256_bytes(epoch.encode())[:12], 16)
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + number)
     return torch.randperm(samples, generator=generator).numpy()
 
 

@@ -44,6 +44,8 @@ class Split(Protocol):
         """int64 [samples]."""
         ...
 
+    # all_lengths() -> int64 [samples] may be there too: train.bucket_batches asks for it
+
 
 class Task(ABC):
     """What the network learns, as a frozen dataclass: its fields are the task's dials, `split` gives the data.

@@ -38,12 +38,13 @@ class TrainConfig:
     evaluate_every: int = 100
     evaluate_samples: int = 1_000  # of the validation split
     checkpoint_every: int = 100
+    bucket_batches: int = 1  # batches that share their samples out by length, so that each holds like ones
     seed: int = 0
 
     def __post_init__(self):
         for names, low, high, what in (
-                (("steps", "batch_size", "evaluate_every", "evaluate_samples", "checkpoint_every"), 1, 10**12,
-                 "at least 1"),
+                (("steps", "batch_size", "evaluate_every", "evaluate_samples", "checkpoint_every",
+                  "bucket_batches"), 1, 10**12, "at least 1"),
                 (("learning_rate", "clip"), 1e-12, 1e6, "above 0"),
                 (("warmup", "weight_decay"), 0, 10**12, "at least 0"),
                 (("seed",), 0, 2**32 - 1, f"in 0..{2**32 - 1}"),

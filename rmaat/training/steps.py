@@ -16,7 +16,7 @@ from rmaat.gradient.budget import Plan
 from rmaat.model.config import AUTO
 from rmaat.model.model import RMAAT
 from rmaat.resources import resource_errors
-from rmaat.tasks.splits import training_indices
+from rmaat.tasks.splits import all_lengths, training_indices
 from rmaat.tasks.task import Split
 from rmaat.training import checkpoint
 from rmaat.training.distributed import ALONE, World
@@ -29,6 +29,7 @@ class Trainer:
     def __init__(self, run: Run, splits: dict[str, Split], device: torch.device, *, world: World = ALONE):
         self.run, self.splits, self.device, self.world = run, splits, device, world
         self.config, self.step = run.experiment.train, 0
+        self.lengths = all_lengths(splits["train"]) if self.config.bucket_batches > 1 else None
         self.kept: int | None = None  # segments that keep their graph, as keep_last = auto has chosen
         torch.manual_seed(self.config.seed)
         self.model = self.network = RMAAT(run.experiment.model, Biology.of(run.record)).to(device)
@@ -90,8 +91,9 @@ class Trainer:
     def _forward(self) -> tuple[torch.Tensor, float, float, int]:
         """Mean loss of this process' part of the batch, its share of the samples, their correct share, its tokens."""
         train = self.splits["train"]
-        part, share = self.world.share(training_indices(len(train), self.config.batch_size, self.config.seed,
-                                                        step=self.step))
+        part, share = self.world.share(training_indices(
+            len(train), self.config.batch_size, self.config.seed, step=self.step, lengths=self.lengths,
+            together=self.config.bucket_batches))
         batch = train.batch(part)
         tokens, lengths, labels = batch.to(self.device)
         logits = self.network(tokens, lengths)

@@ -149,7 +149,7 @@ def test_a_pruned_layer_multiplies_for_its_keys_and_little_else():
         module.prepare()
     R = counter.get_total_flops()
     keys = 2 * batch * rows * width**2
-    few_rows = 2 * batch * M * (3 * width**2 + 2 * rows * width + width)  # Q, W_V, W_O; Q K^T, times X; C
+    few_rows = 2 * batch * M * (3 * width**2 + 2 * rows * width)  # Q, W_V, W_O; Q K^T, times X; C is no matrix product
     assert counted[-M] == R + keys + few_rows
     assert counted[None] == R + 2 * batch * rows * (6 * width**2 + width)  # Q, K, V, H, read, W_O; C
 
