@@ -103,12 +103,12 @@ def speed(bench: Bench, num_segments: int = 8) -> Iterator[Table | Target]:
     pruned, full = ALGORITHMS["amrb"], ALGORITHMS["amrb not pruned"]
     again = told("a pass without graph, all segments, over BPTT", in_turns(
         {"ours": bench.forward(T, **full), "theirs": bench.step(T, **bptt)}, bench.repeats, bench.device))
-    compare(f"time over BPTT, plain (by arithmetic {_work(T, 1):.3f})", 1.25, full, theirs=bptt)
+    compare(f"time over BPTT, plain (by arithmetic {_work(T, 1):.3f})", None, full, theirs=bptt)
     for other in sorted({4, 32} - {T}):
         compare(f"the same, T = {other} (by arithmetic {_work(other, 1):.3f})", None, full, theirs=bptt, T=other)
-    compare(f"the same, keep_last = 3 (by arithmetic {_work(T, 3):.3f})", 1.25, full | {"keep_last": 3}, theirs=bptt)
+    compare(f"the same, keep_last = 3 (by arithmetic {_work(T, 3):.3f})", None, full | {"keep_last": 3}, theirs=bptt)
     compare("time over BPTT, pruned, 2 layers", 1.0, pruned, theirs=bptt)
-    compare("time over BPTT, pruned, 4 layers", 1.2, pruned | FOUR, theirs=bptt | FOUR)
+    compare("time over BPTT, pruned, 4 layers", 1.15, pruned | FOUR, theirs=bptt | FOUR)
     compare("both pruned, 2 layers", None, pruned, theirs=ALGORITHMS["bptt pruned"])
     for times in (1, 2, 4):
         size = {"segment_length": times * bench.shape.segment_length}

@@ -168,6 +168,38 @@ def throughput(segment_lengths: Annotated[str, typer.Option("--segment-lengths",
     _show(bench, "Throughput in training", speeds.throughput(bench, sizes, counts), out=out, json=json)
 
 
+@app.command()
+def steps(segment_lengths: Annotated[str, typer.Option("--segment-lengths", help="Separated by commas.")] = (
+              "64,128,256,512,1024"),
+          segments: Segments = "2,4,8,16,32,64", batch: Batch = 32, width: Width = 64, heads: Heads = 1,
+          repeats: Repeats = 9, threads: Threads = 1, device: Device = "auto", precision: Precision = "fp32",
+          bounds: Annotated[bool, typer.Option(help="Also AMRB over what arithmetic allows, and over BPTT.")] = True,
+          two_threads: Annotated[bool, typer.Option("--two-threads", help="Also wall time with two threads, on an idle "
+                                                                          "machine.")] = False,
+          out: Out = None, json: Json = False) -> None:
+    """Whole training steps with AdamW: tokens a second, share of peak, ratios to RMT, RLT, an encoder, a GRU, targets.
+
+    \b
+    python -m rmaat benchmark steps --out results/steps_cpu.md
+    python -m rmaat benchmark steps --segment-lengths 128,512 --segments 8 --repeats 15
+    python -m rmaat benchmark steps --segment-lengths 128 --segments 8 --two-threads
+    """
+    sizes, counts = _counts("--segment-lengths", segment_lengths), _counts("--segments", segments)
+    bench = _bench(batch=batch, width=width, heads=heads, repeats=repeats, threads=threads, device=device,
+                   precision=precision)
+    from rmaat.benchmark import steps as whole
+
+    def parts() -> Iterator:
+        yield from whole.steps(bench, sizes, counts)
+        if bounds:
+            yield from whole.bounds(bench)
+            yield from whole.over_bptt(bench)
+        if two_threads:
+            yield from whole.two_threads(bench)
+
+    _show(bench, "Whole training steps", parts(), out=out, json=json)
+
+
 @app.command(name="all")
 def everything(batch: Batch = 8, width: Width = 64, heads: Heads = 1, repeats: Repeats = 25, threads: Threads = 1,
                device: Device = "auto", precision: Precision = "fp32", out: Out = None, json: Json = False) -> None:
