@@ -114,9 +114,14 @@ def kernel_curve(biology: Biology, name: str = "record") -> Curve:
     return biology.curves[entry] if entry in biology.curves else Curve(entry, biology.record.entry(entry))
 
 
+def is_exponential(r: Curve) -> bool:
+    """Whether a form is mu^distance, looked at over some places."""
+    values = r(distance=line(SAMPLED))
+    equal = bool(((values[1:] / values[:-1] / values[1] - 1).abs() < EXACT).all())
+    return equal and abs(float(values[0]) - 1) < EXACT
+
+
 def position_kernel(biology: Biology, places: int, name: str = "record") -> nn.Module:
     """The cheapest exact way to apply one of the record's kernels to lines of up to `places` places."""
     r = kernel_curve(biology, name)
-    values = r(distance=line(SAMPLED))
-    equal = bool(((values[1:] / values[:-1] / values[1] - 1).abs() < EXACT).all())
-    return (ExponentialKernel if equal and abs(float(values[0]) - 1) < EXACT else AnyKernel)(r, places)
+    return (ExponentialKernel if is_exponential(r) else AnyKernel)(r, places)

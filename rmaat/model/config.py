@@ -11,7 +11,8 @@ from rmaat.gradient.backprop import GRADIENT
 from rmaat.gradient.memory_store import MEMORY_STORE
 from rmaat.model.layers import REPLAY
 from rmaat.model.memory import RETENTION, SCHEDULE, Retention
-from rmaat.model.output import OUTPUT
+from rmaat.model.mixing import MIXING
+from rmaat.model.output import HEAD, OUTPUT
 from rmaat.model.readout import READOUT
 
 AUTO = "auto"  # of keep_last: as many as fit in a share of the free memory
@@ -24,8 +25,8 @@ SIZES = {"vocab_size": 0, "num_classes": 0, "segment_length": 1, "num_segments":
          "num_memory_tokens": 0, "documents": 1, "feedforward": 1, "keep_last": 0,
          "budget_bytes": 0}  # and the least of each
 CHOICES: Mapping[str, Mapping] = {
-    **PARTS, "schedule": SCHEDULE, "readout": READOUT, "unread": UNREAD, "output": OUTPUT, "gradient": GRADIENT,
-    "replay": REPLAY, "memory_store": MEMORY_STORE}
+    **PARTS, "schedule": SCHEDULE, "mixing": MIXING, "readout": READOUT, "head": HEAD, "unread": UNREAD,
+    "output": OUTPUT, "gradient": GRADIENT, "replay": REPLAY, "memory_store": MEMORY_STORE}
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class ModelConfig:
     kernel: str = "record"
     retention: str | type[Retention] = "accumulate"
     schedule: str = "config"  # sample: a shorter sample has the retention schedule of its own number of segments
+    mixing: str = "none"
     readout: str = "last"
+    head: str = "both"
     unread: str = "pruned"
     output: str = "classes"
     gradient: str = "amrb"
@@ -85,6 +88,9 @@ class ModelConfig:
                             "classes")
         for name, registry in CHOICES.items():
             choose(name, getattr(self, name), registry)
+        if not self.vocab_size and MIXING[self.mixing].reach:
+            raise UserError(f"mixing = {self.mixing} reads tokens, and vocab_size = 0 has none; choose one of: "
+                            + ", ".join(sorted(name for name, kind in MIXING.items() if not kind.reach)))
         if not self.num_classes and self.output != "features":
             raise UserError(f"num_classes = 0: output = {self.output} needs at least one class; give their number, or "
                             "output = features")
@@ -126,10 +132,10 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
                       f"{', '.join(sorted(readers))}"), harmless
 
     for name in PARTS:
-        if name not in attention.reads:
+        if name not in (*attention.reads, *MIXING[config.mixing].reads):
             yield unread(name, "attention", (key for key, kind in ATTENTION.items() if name in kind.reads),
                          harmless=("none",))
-    if "rel_pos" in attention.reads and config.rel_pos == "none":
+    if "rel_pos" in attention.reads and config.rel_pos == "none" and "kernel" not in MIXING[config.mixing].reads:
         yield unread("kernel", "rel_pos", PARTS["rel_pos"].keys() - {"none"})
     if config.gradient != "amrb":
         for name in ("keep_last", "budget_bytes", "memory_store"):
@@ -137,8 +143,13 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
     if config.budget_bytes:
         yield "keep_last", f"budget_bytes = {config.budget_bytes} chooses it; leave one of them out", ()
     if config.output != "classes":
-        yield unread("readout", "output", ["classes"])
-        yield unread("unread", "output", ["classes"])
+        for name in ("readout", "head", "unread"):
+            yield unread(name, "output", ["classes"])
+    if config.head == "memory":
+        for name in ("readout", "unread"):
+            yield unread(name, "head", ["both", "features"])
+        if not config.num_memory_tokens:
+            yield "head", "num_memory_tokens = 0 leaves it nothing to read; choose features", ()
     if config.output == "features":
         yield "num_classes", "output = features has no classes; give num_classes = 0, or output = tokens", (0,)
     if not retention.per_sample:
@@ -149,7 +160,8 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
 
 def without_unread(config: ModelConfig, attention: str, **fields) -> ModelConfig:
     """`config` with another attention and the fields given; the options that it does not read are left out."""
-    unread = {name: _default(name) for name in PARTS if name not in ATTENTION[attention].reads}
+    reads = (*ATTENTION[attention].reads, *MIXING[fields.get("mixing", config.mixing)].reads)
+    unread = {name: _default(name) for name in PARTS if name not in reads}
     config = with_retention(config, fields.pop("retention", config.retention))
     return replace(config, attention=attention, **unread | fields)
 

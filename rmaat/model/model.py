@@ -1,6 +1,6 @@
 """The network: segments pass through a stack of blocks, memory tokens carry what is kept from one to the next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -19,7 +19,8 @@ from rmaat.gradient.replay import Recurrence
 from rmaat.model.block import Block
 from rmaat.model.config import AUTO, REASONS, UNREAD, ModelConfig
 from rmaat.model.layers import REPLAY, Layer
-from rmaat.model.output import OUTPUT
+from rmaat.model.mixing import MIXING
+from rmaat.model.output import HEAD, OUTPUT
 from rmaat.model.readout import READOUT
 from rmaat.model.segments import Given, Segment, Work, check_input, cut, join
 from rmaat.model.stream import Stream
@@ -69,11 +70,14 @@ class RMAAT(nn.Module):
         with torch.no_grad():
             for table in (self.embedding.weight, self.position, self.initial_memory):
                 table.mul_(INITIAL_SCALE)
+        self.mixing = MIXING[config.mixing](width, config.segment_length, vocab_size=config.vocab_size,
+                                            biology=self.biology, kernel=config.kernel)
         self.blocks = nn.ModuleList(self._block() for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         self.retention = config.retention_class(self.biology, config.num_segments)
         self.output = OUTPUT[config.output]
-        self.head = self.output.head(width, config.num_memory_tokens, config.num_classes, config.documents)
+        self.head = self.output.head(width, HEAD[config.head].size(width, config.num_memory_tokens),
+                                     config.num_classes, config.documents)
         self.gradient = GRADIENT[config.gradient]
         self.budget = None
         if config.gradient == "amrb":
@@ -108,7 +112,7 @@ class RMAAT(nn.Module):
         return self._cut(check_input(self.config, tokens, lengths))
 
     def _cut(self, given: Given) -> list[Segment]:
-        return cut(given, self.config.segment_length, schedule=self.config.schedule)
+        return cut(given, self.config.segment_length, schedule=self.config.schedule, reach=self.mixing.reach)
 
     def _block(self) -> Block:
         config, kind = self.config, self.config.attention_class
@@ -123,12 +127,12 @@ class RMAAT(nn.Module):
     def step(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
              prepared: Prepared | None = None,
              ) -> tuple[Float[Tensor, "batch *places width"], Float[Tensor, "batch tokens width"]]:
-        """One segment: (features of its tokens, memory after it); with output = classes the sum of the features."""
+        """One segment: (features of its tokens, memory after it); with output = classes what the readout gathers."""
         x, after = self._pass(segment, memory, wanted=ALL, prepared=prepared)
         features = self.norm(x[:, :segment.tokens.shape[1]])
-        if segment.mask is not None:
-            features = features * segment.mask[..., None]
-        return features if self.output.per_token else features.sum(1), after
+        if not self.output.per_token:
+            return READOUT[self.config.readout].gather(features, segment.mask), after
+        return features if segment.mask is None else features * segment.mask[..., None], after
 
     def write(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
               prepared: Prepared | None = None) -> tuple[None, Float[Tensor, "batch tokens width"]]:
@@ -144,10 +148,13 @@ class RMAAT(nn.Module):
               prepared: Prepared | None,
               ) -> tuple[Float[Tensor, "batch wanted width"], Float[Tensor, "batch tokens width"]]:
         """The wanted rows (the memory tokens among them) after the last block, and the memory after the segment."""
-        tokens, mask, t, T = segment
+        tokens, mask, t, T, before = segment
         places, num_memory = tokens.shape[1], self.config.num_memory_tokens
-        entering = self.retention.enter(memory, self.initial_memory)
+        entering = self.retention.enter(memory, self._initial())
+        entering, carried = entering[:, :num_memory], entering[:, num_memory:]
         vectors = tokens.to(self.position.dtype) if tokens.is_floating_point() else self.embedding(tokens)
+        line = None if before is None else torch.cat([before, tokens], 1)
+        vectors, carried = self.mixing(vectors, carried, mask, line)
         x = torch.cat([vectors + self.position[:places], entering], 1)
         rows = None if mask is None else nn.functional.pad(mask, (0, num_memory), value=True)
 
@@ -158,12 +165,17 @@ class RMAAT(nn.Module):
         layers = map(Layer, self.blocks, prepared or [None] * len(self.blocks))
         x = REPLAY[self.config.replay](call, list(layers), x)
         own = () if T is None else (T,)
-        after = self.retention(entering, x[:, x.shape[1] - num_memory:], t, *own)
+        written = self.retention(entering, x[:, x.shape[1] - num_memory:], t, *own)
+        after = torch.cat([written, carried], 1) if carried.shape[1] else written
         return x, after if mask is None else torch.where(mask.any(1)[:, None, None], after, memory)
 
+    def _initial(self) -> Float[Tensor, "tokens width"]:
+        """The initial memory tokens, and after them the rows of 0 with which a mixing starts."""
+        return nn.functional.pad(self.initial_memory, (0, 0, 0, self.mixing.rows))
+
     def start(self, batch: int) -> Float[Tensor, "batch tokens width"]:
-        """The memory before the first segment."""
-        return self.initial_memory.expand(batch, -1, -1)
+        """The memory before the first segment: M memory tokens, and after them what the mixing carries."""
+        return self._initial().expand(batch, -1, -1)
 
     def forward(self, tokens: Integer[Tensor, "rows length"] | None = None,
                 lengths: Int[Tensor, "rows"] | None = None, *,
@@ -173,8 +185,7 @@ class RMAAT(nn.Module):
         outs, memory = self.gradient(Work.run, works, self.start(len(given.tokens)), list(self.parameters()))
         if self.output.per_token:
             return join(outs, given, self.head)
-        outs = [out if t in read else None for t, out in enumerate(outs, 1)]
-        return self.classify(READOUT[self.config.readout](outs, given.lengths, self.config.segment_length), memory)
+        return self.answer([out if t in read else None for t, out in enumerate(outs, 1)], given.lengths, memory)
 
     def _works(self, given: Given) -> tuple[list[Work], set[int]]:
         """What is asked for each segment of a batch, and the numbers of those whose features are read."""
@@ -183,17 +194,27 @@ class RMAAT(nn.Module):
         if not self.output.per_token:
             lengths = given.lengths if given.shortest < given.longest else torch.tensor([given.longest], device="cpu")
             read = READOUT[self.config.readout].segments(lengths, self.config.segment_length)
+            read = read if self.reads_features else set()
         prepared = self.budget.hold(self.prepare) if self.budget else self.prepare()
         return [Work(self.run(x.t in read), x, prepared) for x in segments], read
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether the head reads features at all; with head = memory it does not."""
+        return HEAD[self.config.head].features
 
     def run(self, read: bool) -> Callable:
         """The step of a segment whose features the readout reads, or does not."""
         return self.step if read else getattr(self, UNREAD[self.config.unread])
 
-    def classify(self, features: Float[Tensor, "rows width"],
-                 memory: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "samples classes"]:
-        """Logits of what was read and of the memory after the last segment."""
-        return self.head(torch.cat([features, self.norm(memory).flatten(1)], 1))
+    def answer(self, outs: Sequence[Tensor | None], lengths: Int[Tensor, "rows"],
+               memory: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "samples classes"]:
+        """Logits of what the segments gave and of the memory after the last one."""
+        features = None
+        if self.reads_features:
+            features = READOUT[self.config.readout](outs, lengths, self.config.segment_length)
+        tokens = memory[:, :self.config.num_memory_tokens]
+        return self.head(HEAD[self.config.head](features, tokens, self.norm))
 
     @property
     def plans(self) -> list[Plan]:

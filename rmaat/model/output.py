@@ -1,9 +1,47 @@
 """What a network gives out: logits of a sample, logits of each token, or features of each token."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from foundation.shapes import Float, Tensor
+
+
+class Both:
+    """The classifier reads the gathered features and all memory tokens side by side."""
+
+    features = memory = True
+
+    def size(self, width: int, num_memory_tokens: int) -> int:
+        """How many numbers it reads of a sample."""
+        return width * (self.features + self.memory * num_memory_tokens)
+
+    def __call__(self, features: Float[Tensor, "batch width"] | None, memory: Float[Tensor, "batch tokens width"],
+                 norm: Callable) -> Float[Tensor, "batch read"]:
+        """What it reads: the features, which are normed already, and the memory through `norm`."""
+        return torch.cat([features, norm(memory).flatten(1)], 1)
+
+
+class FeaturesAlone(Both):
+    """The classifier reads the gathered features; the memory reaches it through what later tokens have read of it."""
+
+    memory = False
+
+    def __call__(self, features, memory, norm):
+        return features
+
+
+class MemoryAlone(Both):
+    """The classifier reads the memory after the last segment: no segment's features are ever computed."""
+
+    features = False
+
+    def __call__(self, features, memory, norm):
+        return norm(memory).flatten(1)
+
+
+HEAD = {"both": Both(), "features": FeaturesAlone(), "memory": MemoryAlone()}
 
 
 class PairHead(nn.Module):
@@ -29,9 +67,8 @@ class Classes:
 
     per_token = False
 
-    def head(self, width: int, num_memory_tokens: int, num_classes: int, documents: int = 1) -> nn.Module | None:
-        """The classifier, of the features and all memory tokens side by side; of two documents a `PairHead`."""
-        read = width * (1 + num_memory_tokens)
+    def head(self, width: int, read: int, num_classes: int, documents: int = 1) -> nn.Module | None:
+        """The classifier, of the `read` numbers that HEAD takes of a sample; of two documents a `PairHead`."""
         return nn.Linear(read, num_classes) if documents == 1 else PairHead(read, width, num_classes)
 
 
@@ -40,7 +77,7 @@ class Tokens(Classes):
 
     per_token = True
 
-    def head(self, width: int, num_memory_tokens: int, num_classes: int, documents: int = 1) -> nn.Module | None:
+    def head(self, width: int, read: int, num_classes: int, documents: int = 1) -> nn.Module | None:
         """The classifier, of one token's features."""
         return nn.Linear(width, num_classes)
 
@@ -50,7 +87,7 @@ class Features(Classes):
 
     per_token = True
 
-    def head(self, width: int, num_memory_tokens: int, num_classes: int, documents: int = 1) -> nn.Module | None:
+    def head(self, width: int, read: int, num_classes: int, documents: int = 1) -> nn.Module | None:
         """None: put your own on top."""
         return None
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from foundation.errors import UserError
-from foundation.shapes import Bool, Float, Int, Tensor
+from foundation.shapes import Bool, Float, Int, Integer, Tensor
 from rmaat.model.config import ModelConfig
+from rmaat.model.mixing import MIXING
 
 WHOLE = (torch.int64, torch.int32)
 TOKENS = (*WHOLE, torch.uint8)
@@ -21,6 +22,7 @@ class Segment(NamedTuple):
     mask: Tensor | None    # bool [batch, places], true for tokens that are there; None: all
     t: int                 # 1..T
     T: Tensor | None = None  # int64 [batch], segments of each sample, where schedule = sample; None: the config's
+    before: Tensor | None = None  # int64 [batch, reach], the tokens before its first, -1 for none; for a mixing
 
 
 class Work(NamedTuple):
@@ -51,8 +53,11 @@ def inside(given: Given) -> Bool[Tensor, "batch longest"] | None:
     return torch.arange(given.longest, device=given.tokens.device) < given.lengths[:, None]
 
 
-def cut(given: Given, segment_length: int, *, schedule: str = "config") -> list[Segment]:
-    """The segments of a batch, t = 1..T; the last may be shorter, and mask is None where all samples are whole."""
+def cut(given: Given, segment_length: int, *, schedule: str = "config", reach: int = 0) -> list[Segment]:
+    """The segments of a batch, t = 1..T; the last may be shorter, and mask is None where all samples are whole.
+
+    Each brings the `reach` tokens that stand before it.
+    """
     segments, device = [], given.tokens.device
     T = None if schedule == "config" else (given.lengths.long() - 1).div(segment_length, rounding_mode="floor") + 1
     for start in range(0, given.longest, segment_length):
@@ -61,8 +66,16 @@ def cut(given: Given, segment_length: int, *, schedule: str = "config") -> list[
         if stop > given.shortest:
             mask = torch.arange(start, stop, device=device) < given.lengths[:, None]
             x = x.masked_fill(~mask if x.ndim == mask.ndim else ~mask[..., None], 0)
-        segments.append(Segment(x.long() if x.dtype == torch.uint8 else x, mask, start // segment_length + 1, T))
+        before = last_tokens(given.tokens[:, :start], reach) if reach else None
+        x = x.long() if x.dtype == torch.uint8 else x
+        segments.append(Segment(x, mask, start // segment_length + 1, T, before))
     return segments
+
+
+def last_tokens(tokens: Integer[Tensor, "batch n"], reach: int) -> Int[Tensor, "batch reach"]:
+    """The last `reach` tokens, -1 where there are none."""
+    tokens = tokens[:, max(0, tokens.shape[1] - reach):].long()
+    return nn.functional.pad(tokens, (reach - tokens.shape[1], 0), value=-1)
 
 
 def join(outs: Sequence[Float[Tensor, "batch _ width"]], given: Given,
@@ -85,6 +98,9 @@ def check_input(config: ModelConfig, tokens: Tensor | None, lengths: Tensor | No
         if value is not None:
             check_tensor(name, value)
     x = check_tokens(tokens) if inputs_embeds is None else check_vectors(config, inputs_embeds)
+    if inputs_embeds is not None and MIXING[config.mixing].reach:
+        raise UserError(f"mixing = {config.mixing} reads tokens, given are inputs_embeds; give tokens, or build the "
+                        "network with another mixing")
     if not x.numel():
         raise UserError(f"tokens has the shape {tuple(x.shape)}; give at least one sequence of at least one token")
     batch, length = x.shape[:2]

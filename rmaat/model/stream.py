@@ -16,9 +16,9 @@ from foundation.reference import reference
 from foundation.shapes import Float, Integer, Tensor
 from rmaat.model.memory import RETENTION
 from rmaat.model.readout import READOUT
-from rmaat.model.segments import Segment, check_documents, check_tokens, check_vocabulary
+from rmaat.model.segments import Segment, check_documents, check_tokens, check_vocabulary, last_tokens
 
-STATE = ("memory", "pending", "total", "segment")
+STATE = ("memory", "pending", "before", "total", "segment")
 FREE = ("num_segments", "dropout", "gradient", "replay", "keep_last", "budget_bytes", "memory_store")  # may differ
 
 
@@ -29,7 +29,7 @@ class Stream:
     time. A segment waits in the state until the token after it comes, so that an answer is that of
     `model(tokens so far)`, bit for bit, whatever the portions; dropout must be off (`model.eval()`), and no graph is
     kept. The state is the memory [batch, M, width], at most one segment of tokens, the segment's number and, for the
-    readout `pooled`, one sum [batch, width].
+    readouts `pooled` and `largest`, one vector [batch, width].
 
     Rules that know T (accumulate, multiply) need `num_segments` = T, and end there; with schedule = sample this is each
     sequence's own T, and the answer that of the model once T segments are fed. With T unknown the rules leaky,
@@ -62,7 +62,9 @@ class Stream:
         self.own = torch.full((batch,), num_segments, device=device) if config.schedule == "sample" else None
         self.memory = model.start(batch).detach().clone()
         self.total = torch.zeros(batch, config.width, dtype=self.memory.dtype, device=device)
-        self._set_pending(torch.zeros(batch, 0, dtype=torch.int64, device=device), 1)
+        nothing = torch.zeros(batch, 0, dtype=torch.int64, device=device)
+        self.before = last_tokens(nothing, model.mixing.reach)
+        self._set_pending(nothing, 1)
 
     def _set_pending(self, tokens: Tensor, segment: int) -> None:
         self.pending, self.segment = [tokens] if tokens.shape[1] else [], segment
@@ -97,18 +99,21 @@ class Stream:
         check_vocabulary(config, tokens)
 
     def _run(self, reads: bool) -> tuple[Tensor | None, Tensor]:
-        """The pending tokens as a segment: its features' sum, where read, and the memory after it."""
+        """The pending tokens as a segment: what the readout gathers of it, where read, and the memory after it."""
         parameters = [(p.data_ptr(), p._version) for p in self.model.parameters()]
         if parameters != self._parameters:  # no longer those of the last segment
             self._parameters, self._prepared = parameters, self.model.prepare()
-        segment = Segment(torch.cat(self.pending, 1), None, self.segment, self.own)
+        before = self.before if self.before.shape[1] else None
+        segment = Segment(torch.cat(self.pending, 1), None, self.segment, self.own, before)
         return self.model.run(reads)(segment, self.memory, self._prepared)
 
     def _pass_on(self) -> None:
         """The pending segment is over: into the memory."""
-        sums, self.memory = self._run(self.readout.running)
-        if sums is not None:
-            self.total = self.total + sums
+        running = self.readout.running and self.model.reads_features
+        sums, self.memory = self._run(running)
+        if running:
+            self.total = sums if self.segment == 1 else self.readout.join(self.total, sums)
+        self.before = last_tokens(torch.cat([self.before, *self.pending], 1), self.before.shape[1])
         self._set_pending(self.pending[0][:, :0], self.segment + 1)
 
     @torch.no_grad()
@@ -116,25 +121,26 @@ class Stream:
         """The logits for what was fed so far; changes nothing."""
         if not self.places:
             raise UserError("an answer before the first token; feed() at least one")
-        sums, memory = self._run(True)
+        sums, memory = self._run(self.model.reads_features)
         fed = (self.segment - 1) * self.model.config.segment_length + self.places
-        outs, length = ([self.total, sums], fed) if self.readout.running else ([sums], self.places)
-        lengths = torch.full((len(sums),), length, device=sums.device)
-        features = self.readout(outs, lengths, self.model.config.segment_length)
-        return self.model.classify(features, memory)
+        outs, length = [sums], self.places
+        if self.readout.running:
+            outs, length = [self.total, sums] if self.segment > 1 else [sums], fed
+        lengths = torch.full((len(memory),), length, device=memory.device)
+        return self.model.answer(outs, lengths, memory)
 
     def state(self) -> dict[str, Tensor]:
         """Copies of all that the stream keeps, as tensors by name."""
         pending = torch.cat(self.pending, 1) if self.pending else self.memory.new_zeros(len(self.memory), 0).long()
-        return {"memory": self.memory.clone(), "pending": pending.clone(), "total": self.total.clone(),
-                "segment": torch.tensor(self.segment)}
+        return {"memory": self.memory.clone(), "pending": pending.clone(), "before": self.before.clone(),
+                "total": self.total.clone(), "segment": torch.tensor(self.segment)}
 
     def restore(self, state: Mapping[str, Tensor]) -> "Stream":
         """Go on from `state()` of a stream of the same model and batch."""
         size = self.model.config.segment_length
         if set(state) != set(STATE):
             raise UserError(f"a stream's state has {', '.join(STATE)}; given are {', '.join(sorted(state))}")
-        for name in ("memory", "total"):
+        for name in ("memory", "total", "before"):
             ours, given = getattr(self, name), state[name]
             if ours.shape != given.shape or ours.dtype != given.dtype:
                 raise UserError(f"state {name}: {tuple(given.shape)} {given.dtype}, this stream has "
@@ -146,7 +152,8 @@ class Stream:
                             f"{len(self.memory)} sequences, in segment 1 to {self.num_segments or 'any'}")
         check_vocabulary(self.model.config, pending)
         device = self.memory.device
-        self.memory, self.total = (state[name].detach().clone().to(device) for name in ("memory", "total"))
+        for name in ("memory", "total", "before"):
+            setattr(self, name, state[name].detach().clone().to(device))
         self._set_pending(pending.clone().to(device), segment)
         return self
 

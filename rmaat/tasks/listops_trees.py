@@ -5,17 +5,14 @@ import this file alone: nothing on the way to it loads torch.
 """
 
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import NamedTuple, no_type_check
 
 from foundation.errors import UserError
+from rmaat.tasks.workers import answer, in_programs
 
 # Token ids: 0 is padding, 1..10 the values 0..9, then the four operators, then the closing bracket.
 VALUE_0 = 1
@@ -116,40 +113,19 @@ def generate(shape: Shape, seed: int, sizes: dict[str, int], *, workers: int = 1
 
 
 def _run(jobs: list[Chunk], workers: int) -> Iterator[list[tuple[bytes, int]]]:
-    """The chunks in order. Workers are programs of their own: torch's threads must not be forked, and
-    multiprocessing's "spawn" would run the caller's script again."""
+    """The chunks in order."""
     if workers == 1 or len(jobs) < 2:
         yield from (job.samples() for job in jobs)
         return
-    with ThreadPoolExecutor(min(workers, len(jobs))) as pool:
-        try:
-            yield from pool.map(_ask_worker, jobs)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    for made in in_programs(__name__, [[asdict(job.shape), *job[1:]] for job in jobs], workers=workers):
+        yield [(bytes.fromhex(tokens), value) for tokens, value in json.loads(made)]
 
 
-def _ask_worker(job: Chunk) -> list[tuple[bytes, int]]:
-    shape, *rest = job
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-    done = subprocess.run([sys.executable, "-m", __name__], input=json.dumps([asdict(shape), *rest]), text=True,
-                          env=environment, stdout=subprocess.PIPE, check=True,
-                          start_new_session=True)  # Ctrl-C is the parent's to handle
-    answer = json.loads(done.stdout)
-    if "error" in answer:
-        raise UserError(answer["error"])
-    return [(bytes.fromhex(tokens), value) for tokens, value in answer["samples"]]
-
-
-def _work() -> None:
-    """One chunk: the job as JSON on stdin, the samples as JSON on stdout."""
-    shape, *rest = json.load(sys.stdin)
-    try:
-        answer = {"samples": [(tokens.hex(), value) for tokens, value in Chunk(Shape(**shape), *rest).samples()]}
-    except UserError as error:
-        answer = {"error": str(error)}
-    json.dump(answer, sys.stdout)
+def work(shape: dict, seed: int, split: str, start: int, stop: int) -> bytes:
+    """A chunk as JSON."""
+    made = Chunk(Shape(**shape), seed, split, start, stop).samples()
+    return json.dumps([(tokens.hex(), value) for tokens, value in made]).encode()
 
 
 if __name__ == "__main__":
-    _work()
+    answer(work)

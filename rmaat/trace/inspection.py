@@ -13,7 +13,6 @@ from foundation.shapes import Int, Tensor
 from foundation.table import Table
 from rmaat.biology.biology import Biology
 from rmaat.model.model import RMAAT
-from rmaat.model.readout import READOUT
 from rmaat.tasks.splits import evaluation_batches
 from rmaat.training.data import load_splits
 from rmaat.training.evaluation import load_model
@@ -135,8 +134,7 @@ def _forward(model: RMAAT, segments: list, tokens: Tensor, *, lengths: Tensor,
             memories.append(memory)
     finally:
         handle.remove()
-    readout = READOUT[model.config.readout]
-    logits = model.classify(readout(outs, lengths, model.config.segment_length), memory)
+    logits = model.answer(outs, lengths, memory)
     return memories, inputs, functional.cross_entropy(logits, labels)
 
 

@@ -66,11 +66,11 @@ def test_a_segment_of_padding_leaves_the_memory_unchanged(retention):
 def test_segments_of_a_batch():
     tokens = torch.arange(1, 14).repeat(2, 1)
     segments = build().cut(tokens, torch.tensor([13, 6]))
-    assert [(x.shape[1], t) for x, _, t in segments] == [(5, 1), (5, 2), (3, 3)]
+    assert [(x.shape[1], t) for x, _, t, *_ in segments] == [(5, 1), (5, 2), (3, 3)]
     assert segments[0][1] is None
     assert segments[1][1].sum(1).tolist() == [5, 1]
     assert segments[1][0][1].tolist() == [6, 0, 0, 0, 0]
-    assert torch.cat([x for x, _, _ in segments], 1)[0].tolist() == tokens[0].tolist()
+    assert torch.cat([segment.tokens for segment in segments], 1)[0].tolist() == tokens[0].tolist()
 
 
 @pytest.mark.parametrize("length", [1, 4, 5, 6, 20])
@@ -85,7 +85,8 @@ def test_readout_against_its_definition(readout):
     torch.manual_seed(0)
     lengths, outs = torch.tensor([13, 6, 5]), torch.randn(3, 3, 4, dtype=torch.float64)
     expected = {"last": [outs[2, 0] / 3, outs[1, 1] / 1, outs[0, 2] / 5],
-                "pooled": [outs[:, 0].sum(0) / 13, outs[:, 1].sum(0) / 6, outs[:, 2].sum(0) / 5]}[readout]
+                "pooled": [outs[:, 0].sum(0) / 13, outs[:, 1].sum(0) / 6, outs[:, 2].sum(0) / 5],
+                "largest": [outs[:, b].max(0).values for b in range(3)]}[readout]
     torch.testing.assert_close(READOUT[readout](list(outs), lengths, 5), torch.stack(expected), **EXACT)
 
 

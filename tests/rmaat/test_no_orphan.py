@@ -31,14 +31,17 @@ from rmaat.gradient.memory_store import MEMORY_STORE
 from rmaat.model.config import UNREAD, ModelConfig
 from rmaat.model.layers import REPLAY
 from rmaat.model.memory import RETENTION, SCHEDULE
+from rmaat.model.mixing import MIXING
 from rmaat.model.model import RMAAT
+from rmaat.model.output import HEAD
 from rmaat.model.readout import READOUT
 from rmaat.training.configs import CONFIGS
 
 RMAAT_FOLDER = Path(__file__).parents[2] / "rmaat"
 SMALL = ModelConfig(vocab_size=11, num_classes=3, segment_length=70, num_segments=3, width=6, heads=2, layers=1)
 CHOICES = {"attention": ATTENTION, "retention": RETENTION, "schedule": SCHEDULE, "readout": READOUT, "unread": UNREAD,
-           "gradient": GRADIENT, "replay": REPLAY, "memory_store": MEMORY_STORE, **PARTS}
+           "gradient": GRADIENT, "replay": REPLAY, "memory_store": MEMORY_STORE, "mixing": MIXING, "head": HEAD,
+           **PARTS}
 VARIANTS = [{name: value} for name, registry in CHOICES.items() for value in registry]
 VARIANTS += [{"keep_last": 2}, {"budget_bytes": 10**8}, {"num_memory_tokens": 0, "retention": "none"},
              {"attention": "softmax", "rel_pos": "none"}, {"attention": "linear", "feature_map": "softmax"},

@@ -188,7 +188,7 @@ def test_rules_without_t_go_beyond_the_trained_length(retention):
     (lambda s: s.feed(torch.zeros(3, 1, dtype=torch.long)), "tokens for 3 sequences; this stream has 2"),
     (lambda s: s.model.train() and s.feed(torch.zeros(2, 1, dtype=torch.long)), "training mode"),
     (lambda s: s.restore(s.state() | {"pending": torch.full((2, 1), 20)}), "out of vocabulary"),
-    (lambda s: s.restore({"memory": s.memory}), "a stream's state has memory, pending, total, segment"),
+    (lambda s: s.restore({"memory": s.memory}), "a stream's state has memory, pending, before, total, segment"),
     (lambda s: s.restore(s.state() | {"memory": torch.zeros(2, 3, 8)}), "state memory"),
     (lambda s: s.restore(s.state() | {"pending": torch.zeros(2, 6, dtype=torch.long)}), "at most 5 tokens"),
     (lambda s: s.restore(s.state() | {"segment": torch.tensor(0)}), "in segment 0"),
