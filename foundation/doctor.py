@@ -15,6 +15,7 @@ from pathlib import Path
 from foundation.imports import EXTRAS, RUN_WITH, broken, pip_line
 
 ROOT = Path(__file__).parents[1]
+ASKED_FOR = ("tensorboard",)  # extras that "all" leaves out
 FASHION = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 NEEDED_GIB = 8
 
@@ -57,7 +58,7 @@ def examine() -> tuple[list[tuple[str, str]], list[str]]:
             found, pin = _version(name), pins.get(name)
             note = f"  (constraints.txt says {pin})" if found and pin and found.split("+")[0] != pin else ""
             rows.append((f"{name} [{extra}]", (found or "missing") + note))
-            if not found:
+            if not found and extra not in ASKED_FOR:
                 what = "." if extra == "core" else f'".[{extra}]"'
                 mend.append(f"pip install -c constraints.txt -e {what}     # {name} is missing")
     installed = [name for extra in RUN_WITH for name in EXTRAS[extra] if _version(name)]

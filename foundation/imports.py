@@ -16,6 +16,7 @@ EXTRAS = {
     "nwb": ("pynwb",),
     "fit": ("sympy",),
     "train": ("torch", "safetensors", "numpy", "pillow"),
+    "tensorboard": ("tensorboard",),
     "figures": ("matplotlib",),
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "jaxtyping", "beartype", "lmfit", "distributed", "build",
             "setuptools"),

@@ -57,6 +57,8 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or begin it.")] = False,
     control: Annotated[bool, typer.Option("--control", help="Also train the same with the memory reset.")] = False,
     device: Device = "auto",
+    log: Annotated[list[str] | None, typer.Option("--log", metavar="KIND", help=(
+        "Also write the metrics as csv or tensorboard; may be repeated."))] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run and write nothing.")] = False,
     json: Json = False,
 ) -> None:
@@ -86,7 +88,7 @@ def train(
 
     keep_freed_memory()
     options = {"data": data, "record": None if record is None and sample is None else source, "resume": resume,
-               "device": device, "control": control}
+               "device": device, "control": control, "logs": log or ()}
     if seeds is not None:
         _train_seeds(experiment, out, seeds, options, json=json)
         leave()
@@ -127,17 +129,20 @@ def _warn(model, record) -> None:
 
     from rmaat.trace.report import warnings
 
+    if model.network != "rmaat":  # it takes nothing from the record
+        return
     for warning in warnings(model, record) if os.environ.get("RANK", "0") == "0" else ():
         print(f"warning: {warning}", file=sys.stderr)
 
 
 def _plan(experiment, source, device: str, *, json: bool) -> None:
     """What would be trained, checked as far as that goes without data."""
-    from rmaat.trace.report import build
+    from rmaat.biology.biology import Biology
+    from rmaat.model.network import build
     from rmaat.training.evaluation import find_device
     from rmaat.training.experiment import to_json
 
-    model = build(experiment.model, source)
+    model = build(experiment.model, Biology.of(source))
     plan = to_json(experiment) | {"parameters": sum(p.numel() for p in model.parameters()), "record": source.hash,
                                   "changed": source.versions.get("changed", ""), "device": find_device(device).type}
     if json:

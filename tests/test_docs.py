@@ -127,6 +127,31 @@ def test_the_examples_of_the_models_run(tmp_path):
         assert done.returncode == 0, f"{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
 
 
+@pytest.mark.slow
+def test_the_page_on_studies_is_true(tmp_path):
+    """Its file is written, its commands and its program are run, in order."""
+    text = (DOCS / "studies.md").read_text("utf-8")
+    (name, study), = re.findall(r'^```toml title="([\w.]+)"\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
+    (tmp_path / name).write_text(study)
+    blocks = BLOCK.findall(text)
+    assert len(blocks) == 3
+    for kind, _, block in blocks:
+        if kind == "python":
+            (tmp_path / "program.py").write_text(block)
+        for line in ["python program.py"] if kind == "python" else block.splitlines():
+            command = re.sub("^python", sys.executable, line)
+            done = subprocess.run(["bash", "-ec", command], capture_output=True, text=True, cwd=tmp_path,
+                                  env=environment(), check=False)
+            assert done.returncode == 0, f"{line}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
+    made = {path.parent.relative_to(tmp_path / "runs" / "mine").as_posix()
+            for path in (tmp_path / "runs" / "mine").rglob("result.json")}
+    assert made == {f"{run}/seed{seed}" for run in ("recall", "recall_rmt", "content/recall_content_r")
+                    for seed in (0, 1)}
+    listed = set(re.findall(r"`([a-z_]+)`", text.split("| variant |")[1].split("\n\n")[0]))
+    assert {"rmaat", "rmt", "gru", "last_segment"} <= listed
+    assert (tmp_path / "runs" / "tables" / "curves_recall.png").exists()
+
+
 def test_every_seam_has_its_example():
     heads = re.findall(r"^## (.*)$", EXTENDING, re.MULTILINE)
     rows = re.findall(r"^\| (an? .*?|parameters.*?) \|", EXTENDING, re.MULTILINE)

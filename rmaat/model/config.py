@@ -20,13 +20,16 @@ LARGEST = 2**53
 MOST_DOCUMENTS = 2
 origins = declare(MOST_DOCUMENTS=Engineering(MOST_DOCUMENTS, "the network compares pairs"),
                   LARGEST=Engineering(LARGEST, "of a size: whole numbers up to here are exact in float64"))
+NETWORK = {"rmaat": "segments, memory tokens, attention", "gru": "torch's GRU over whole sequences, to compare with"}
+OF_GRU = ("vocab_size", "num_classes", "segment_length", "num_segments", "documents", "width", "layers", "dropout",
+          "output", "network")  # the fields that a GRU reads
 UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
 SIZES = {"vocab_size": 0, "num_classes": 0, "segment_length": 1, "num_segments": 1, "width": 1, "layers": 1, "heads": 1,
          "num_memory_tokens": 0, "documents": 1, "feedforward": 1, "keep_last": 0,
          "budget_bytes": 0}  # and the least of each
 CHOICES: Mapping[str, Mapping] = {
     **PARTS, "schedule": SCHEDULE, "mixing": MIXING, "readout": READOUT, "head": HEAD, "unread": UNREAD,
-    "output": OUTPUT, "gradient": GRADIENT, "replay": REPLAY, "memory_store": MEMORY_STORE}
+    "output": OUTPUT, "gradient": GRADIENT, "replay": REPLAY, "memory_store": MEMORY_STORE, "network": NETWORK}
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class ModelConfig:
     keep_last: int | str = AUTO  # segments that keep their graph, with gradient = amrb; auto: as many as fit
     budget_bytes: int = 0  # above 0: chooses keep_last, for so many bytes over parameters and inputs
     memory_store: str = "device"  # where the memories wait for their replay
+    network: str = "rmaat"
 
     def __post_init__(self):
         for name, least in SIZES.items():
@@ -131,6 +135,9 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
         return name, (f"{by} = {_shown(getattr(config, by))} reads no {name}; leave it out or choose one of: "
                       f"{', '.join(sorted(readers))}"), harmless
 
+    if config.network == "gru":
+        for name in (field.name for field in fields(config) if field.name not in OF_GRU):
+            yield unread(name, "network", ["rmaat"], harmless=("none", "reset") if name == "retention" else ())
     for name in PARTS:
         if name not in (*attention.reads, *MIXING[config.mixing].reads):
             yield unread(name, "attention", (key for key, kind in ATTENTION.items() if name in kind.reads),

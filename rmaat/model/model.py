@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from foundation.errors import UserError
 from foundation.shapes import Float, Int, Integer, Tensor
 from rmaat.attention.projection import ALL
 from rmaat.biology.biology import Biology
@@ -60,6 +61,10 @@ class RMAAT(nn.Module):
     @resource_errors("building the network")
     def __init__(self, config: ModelConfig, biology: Biology | None = None):
         super().__init__()
+        if config.network != "rmaat":
+            raise UserError(f"network = {config.network}: it takes nothing from biology and has no memory tokens, so "
+                            "it is trained and evaluated, not traced, inspected or streamed; take another variant, "
+                            "or build it with rmaat.model.network.build")
         refuse_too_large_a_network(config)
         self.register_load_state_dict_post_hook(fill_after_loading)
         self.config, self.biology = config, biology or Biology.load()

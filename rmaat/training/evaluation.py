@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from foundation.errors import ResourceError, UserError
 from foundation.table import Table
 from rmaat.biology.biology import Biology
 from rmaat.model.config import with_retention
-from rmaat.model.model import RMAAT
+from rmaat.model.network import build
 from rmaat.tasks.controls import Row, control_rows
 from rmaat.tasks.splits import evaluation_batches
 from rmaat.tasks.task import Split
@@ -100,7 +101,7 @@ def find_device(name: str) -> torch.device:
 
 
 @torch.no_grad()
-def score(model: RMAAT, split: Split, device: torch.device, *, limit: int | None = None,
+def score(model: nn.Module, split: Split, device: torch.device, *, limit: int | None = None,
           batch_size: int = EVALUATION_BATCH) -> Score:
     """Loss and accuracy of `model` on `split` (its first `limit` samples), without dropout."""
     training = model.training
@@ -116,23 +117,23 @@ def score(model: RMAAT, split: Split, device: torch.device, *, limit: int | None
     return Score(loss / samples, correct / samples, samples)
 
 
-def with_memory_reset(model: RMAAT) -> RMAAT:
+def with_memory_reset(model: nn.Module) -> nn.Module:
     """The same weights, every segment starting from the initial memory tokens."""
     device = next(model.parameters()).device
-    other = RMAAT(with_retention(model.config, "reset"), model.biology).to(device)
+    other = build(with_retention(model.config, "reset"), model.biology).to(device)
     other.load_state_dict(model.state_dict())
     return other
 
 
-def load_model(run: Run, device: torch.device) -> tuple[RMAAT, int]:
+def load_model(run: Run, device: torch.device) -> tuple[nn.Module, int]:
     """The model of the run's checkpoint and its step; nothing in the folder is trusted unverified."""
     saved = checkpoint.load(run.folder, run.config, run.record.hash)
-    model = RMAAT(run.experiment.model, Biology.of(run.record))
+    model = build(run.experiment.model, Biology.of(run.record))
     checkpoint.fill(model, saved, run.folder)
     return model.to(device), saved.step
 
 
-def model_rows(model: RMAAT, split: Split, device: torch.device) -> list[Row]:
+def model_rows(model: nn.Module, split: Split, device: torch.device) -> list[Row]:
     """The trained model and, free of charge, the same weights with the memory reset at every segment."""
     kept, reset = (score(each, split, device) for each in (model, with_memory_reset(model)))
     return [Row("model", kept.accuracy, kept.samples, f"loss {kept.loss:.4f}"),

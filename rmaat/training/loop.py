@@ -1,7 +1,9 @@
 """The loop: step after step, with metrics, progress, evaluations and checkpoints when they fall due."""
 
+import contextlib
 import sys
 import time
+from collections.abc import Sequence
 
 from foundation.cli import Progress
 from foundation.stopping import StopRequest
@@ -11,15 +13,18 @@ from rmaat.training.metrics import METRICS, Metrics
 from rmaat.training.steps import Trainer
 
 
-def fit(trainer: Trainer, quiet: bool = False) -> None:
-    """Run the remaining steps with metrics, progress and checkpoints, all of them by the process that leads.
+def fit(trainer: Trainer, quiet: bool = False, logs: Sequence[str] = ()) -> None:
+    """Run the remaining steps with metrics, logs, progress and checkpoints, all of them by the process that leads.
 
     Raises `KeyboardInterrupt` after a checkpoint when asked to stop, `ResourceError` when memory or disk runs out.
     """
     config, run, world, peak = trainer.config, trainer.run, trainer.world, 0
     with (StopRequest() as stop, resource_errors(f"training {run.experiment.name}"),
-          Progress(f"train {run.experiment.name}", config.steps, quiet=quiet or not world.leads) as progress):
-        metrics = Metrics(run.folder / METRICS, trainer.step) if world.leads else None
+          Progress(f"train {run.experiment.name}", config.steps, quiet=quiet or not world.leads) as progress,
+          contextlib.ExitStack() as closing):
+        metrics = Metrics(run.folder / METRICS, trainer.step, logs) if world.leads else None
+        if metrics:
+            closing.callback(metrics.close)
         if trainer.kept is not None and not progress.quiet:
             print(f"keep_last = auto: {trainer.kept} of at most {run.experiment.model.num_segments} segments keep "
                   "their graph, what fits in half of the free memory; the others are replayed", file=sys.stderr)

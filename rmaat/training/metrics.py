@@ -1,10 +1,12 @@
 """The metrics of a run: JSON lines, one a step, in a chain of hashes; appended, whole lines only."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from foundation import chain
 from foundation.errors import DamagedFileError
+from rmaat.training.logs import open_logs
 
 METRICS = "metrics.jsonl"
 KIND = "metrics"
@@ -13,10 +15,12 @@ KIND = "metrics"
 class Metrics:
     """Lines of a run that goes on at `step`: later ones, written by a process that was killed, are dropped.
 
+    `logs` are names of `LOGS`, copies for other programs.
+
     Raises `DamagedFileError` where the file was altered, or where lines before `step` are missing.
     """
 
-    def __init__(self, path: Path, step: int):
+    def __init__(self, path: Path, step: int, logs: Sequence[str] = ()):
         found = chain.read(path, KIND)
         lines = [line for line in found.lines if line.get("step", 0) <= step] if found else []
         last = max((line["step"] for line in lines if "step" in line), default=0)
@@ -25,10 +29,18 @@ class Metrics:
                                    "restore the file, or move it away to go on with a new one")
         self.totals = Totals(lines)
         self._chain = chain.create(path, KIND, lines)
+        self._logs = open_logs(logs, path.parent, lines)
 
     def write(self, **values) -> None:
         """Append one line of JSON."""
         self._chain.append(values)
+        for log in self._logs:
+            log.add(values)
+
+    def close(self) -> None:
+        """Write what the logs have kept back."""
+        for log in self._logs:
+            log.close()
 
     def sync(self) -> None:
         """Let what was written outlive a loss of power."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from foundation.errors import UserError
 from foundation.table import Table
-from rmaat.model.model import RMAAT
 from rmaat.tasks.controls import Row
 from rmaat.training import checkpoint, run_folder
 from rmaat.training.evaluation import CONTROL, Evaluation, find_device, load_model
@@ -18,6 +17,7 @@ from rmaat.training.run_folder import RESULT, Run
 if TYPE_CHECKING:
     import matplotlib.figure
     import pandas
+    import torch
 
 EVALUATED = tuple(field.name for field in dataclasses.fields(Evaluation))
 
@@ -46,7 +46,7 @@ class Result:
         """What was written at every step, in order: loss, accuracy, gradient norm, speed, and validation by the way."""
         return read_metrics(self.run.folder / METRICS, self.costs.get("metrics_hash"))
 
-    def model(self, device: str = "cpu") -> RMAAT:
+    def model(self, device: str = "cpu") -> "torch.nn.Module":
         """The network of the last checkpoint, ready to be used (in evaluation mode)."""
         return load_model(self.run, find_device(device))[0].eval()
 

@@ -14,7 +14,7 @@ from foundation.errors import DamagedFileError, UserError
 from rmaat.biology.biology import Biology
 from rmaat.gradient.budget import Plan
 from rmaat.model.config import AUTO
-from rmaat.model.model import RMAAT
+from rmaat.model.network import build
 from rmaat.resources import resource_errors
 from rmaat.tasks.splits import all_lengths, training_indices
 from rmaat.tasks.task import Split
@@ -32,7 +32,7 @@ class Trainer:
         self.lengths = all_lengths(splits["train"]) if self.config.bucket_batches > 1 else None
         self.kept: int | None = None  # segments that keep their graph, as keep_last = auto has chosen
         torch.manual_seed(self.config.seed)
-        self.model = self.network = RMAAT(run.experiment.model, Biology.of(run.record)).to(device)
+        self.model = self.network = build(run.experiment.model, Biology.of(run.record)).to(device)
         decays = [p for p in self.model.parameters() if p.ndim > 1]  # neither biases nor the scales of the norms
         spared = [p for p in self.model.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
@@ -45,7 +45,8 @@ class Trainer:
         It is asked for the largest batch of this process, its lengths spread evenly over those of the task.
         """
         experiment = self.run.experiment
-        if experiment.model.gradient != "amrb" or experiment.model.keep_last != AUTO or experiment.model.budget_bytes:
+        model = experiment.model
+        if model.network != "rmaat" or model.gradient != "amrb" or model.keep_last != AUTO or model.budget_bytes:
             return None
         shortest, longest = experiment.task.lengths
         samples = -(-min(self.config.batch_size, len(self.splits["train"])) // self.world.size)

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from rmaat.training.configs import find_experiment
 from rmaat.training.distributed import World, join
 from rmaat.training.evaluation import CONTROL, control_row, evaluation_of, find_device, model_rows
 from rmaat.training.experiment import Experiment
+from rmaat.training.logs import check_logs
 from rmaat.training.loop import fit
 from rmaat.training.metrics import METRICS, head, peak_bytes
 from rmaat.training.opening import begin
@@ -27,7 +28,7 @@ from rmaat.training.variants import DEFAULT, Change
 
 def train(experiment: Experiment | str | Callable[[], Experiment], out: str | Path, *,
           changes: Mapping[str, object] | Iterable[str] = (), variant: str | Change = DEFAULT,
-          data: str | Path | None = None,
+          data: str | Path | None = None, logs: Sequence[str] = (),
           record: str | Path | records.Record | None = None, resume: bool = False, device: str = "auto",
           control: bool = False, quiet: bool = False) -> Result | None:
     """Train in the folder `out`, evaluate on the test split with control rows, and return what came out.
@@ -35,12 +36,14 @@ def train(experiment: Experiment | str | Callable[[], Experiment], out: str | Pa
     `experiment` is an `Experiment`, a function that returns one, the name of a config or `file.py:NAME`; `changes` are
     other values of its fields, `{"train.steps": 100}`; `variant` puts another network in its place, `"rmt"`. `data` is
     the folder of the task's files. `record` is a file or a record; the committed one by default, or with `resume` the
-    run's own. `control` also trains the same config with the memory reset, in `out/control`. Under torchrun all
-    processes call this, and those that do not lead get None.
+    run's own. `control` also trains the same config with the memory reset, in `out/control`. `logs` are copies of the
+    metrics for other programs, `"csv"` and `"tensorboard"`. Under torchrun all processes call this, and those that do
+    not lead get None.
     Raises what `begin`, `fit` and the task raise; after any of them `out` holds its last checkpoint, and `resume` goes
     on from there.
     """
     experiment, folder = find_experiment(experiment, changes, variant=variant), Path(out)
+    check_logs(logs)
     source = records.load(record) if isinstance(record, (str, Path)) else record
     with contextlib.ExitStack() as held:
         with join(find_device(device)) as world:
@@ -52,7 +55,7 @@ def train(experiment: Experiment | str | Callable[[], Experiment], out: str | Pa
             started, cpu = time.perf_counter(), time.process_time()
             trainer = begin(experiment, folder, data=Path(data) if data else None, record=source, **options)
             begun_at, data = trainer.step, Path(data) if data else trainer.run.environment.get("data")
-            fit(trainer, quiet)
+            fit(trainer, quiet, logs)
             timing = {"timed_steps": trainer.step - begun_at, "seconds": round(time.perf_counter() - started, 2),
                       "cpu_seconds": round(time.process_time() - cpu, 2), "processes": world.size}
             data = Path(data) if data else None

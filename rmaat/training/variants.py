@@ -9,14 +9,18 @@ import dataclasses
 from collections.abc import Callable
 from types import FunctionType
 
+import torch
+
 from foundation.errors import UserError
 from foundation.outside import find
-from rmaat.model.config import AUTO, ModelConfig, with_retention, without_unread
+from rmaat.model.config import AUTO, OF_GRU, ModelConfig, with_retention, without_unread
+from rmaat.model.mixing import MIXING
+from rmaat.model.network import build
+from rmaat.model.readout import READOUT
 from rmaat.training.experiment import Experiment
 
 Change = Callable[[ModelConfig], ModelConfig]
 DEFAULT = "rmaat"
-MIXING = tuple(field.name for field in dataclasses.fields(ModelConfig) if field.name == "mixing")
 
 
 def rmaat(model: ModelConfig) -> ModelConfig:
@@ -26,7 +30,7 @@ def rmaat(model: ModelConfig) -> ModelConfig:
 
 def without_mixing(model: ModelConfig, **fields) -> ModelConfig:
     """The same without local mixing before attention, which none of the paper's networks has."""
-    return dataclasses.replace(model, **dict.fromkeys(MIXING, "none") | fields)
+    return dataclasses.replace(model, mixing="none", **fields)
 
 
 def rmaat_paper(model: ModelConfig) -> ModelConfig:
@@ -44,7 +48,12 @@ def with_bptt(model: ModelConfig) -> ModelConfig:
 def one_segment(model: ModelConfig, **fields) -> ModelConfig:
     """The whole sequence at once, without memory tokens."""
     return with_retention(with_bptt(without_mixing(model)), "none", segment_length=model.max_length, num_segments=1,
-                          num_memory_tokens=0, **fields)
+                          num_memory_tokens=0, head=_without_memory(model), **fields)
+
+
+def _without_memory(model: ModelConfig) -> str:
+    """The head of a network without memory tokens: one that reads them alone has the features to read."""
+    return "features" if model.head == "memory" else model.head
 
 
 def at(model: ModelConfig) -> ModelConfig:
@@ -78,8 +87,36 @@ def rlt_amrb(model: ModelConfig) -> ModelConfig:
 
 
 def last_segment(model: ModelConfig) -> ModelConfig:
-    """Control: the last segment alone reaches the classifier, the memory being reset before it."""
+    """Control: the last segment alone reaches the classifier, the memory being reset before it.
+
+    With a mixing that reaches back (n-grams 4 tokens, a window 66) it sees these as well.
+    """
     return with_retention(model, "reset", readout="last")
+
+
+def gru(model: ModelConfig) -> ModelConfig:
+    """torch's GRU over the whole sequence: as many layers, and of the width at which it learns as many numbers.
+
+    Mixing is not counted: tables of hashed n-grams are looked up, and a GRU of their size would be another network.
+    """
+    kept = {field.name: getattr(model, field.name) for field in dataclasses.fields(model) if field.name in OF_GRU}
+    wanted, low, high = parameters_of(without_mixing(model)), 1, 2
+
+    def of(width: int) -> ModelConfig:
+        return ModelConfig(**kept | {"width": width, "network": "gru"})
+
+    while parameters_of(of(high)) < wanted:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if parameters_of(of(middle)) < wanted else (low, middle)
+    return min((of(low), of(high)), key=lambda made: abs(parameters_of(made) - wanted))
+
+
+def parameters_of(model: ModelConfig) -> int:
+    """How many numbers a network learns; the caller's random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        return sum(p.numel() for p in build(model).parameters())
 
 
 def ablation(about: str, **fields) -> Change:
@@ -119,7 +156,8 @@ def memory_tokens(number: int) -> Change:
     """A variant with `number` memory tokens; with none there is nothing to retain."""
     def changed(model: ModelConfig) -> ModelConfig:
         rule = model.retention if number or model.retention == "reset" else "none"
-        return with_retention(model, rule, num_memory_tokens=number)
+        return with_retention(model, rule, num_memory_tokens=number,
+                              head=model.head if number else _without_memory(model))
 
     changed.__doc__ = f"{number or 'No'} memory token{'s' * (number != 1)}."
     return changed
@@ -142,11 +180,15 @@ ABLATIONS: dict[str, Change] = {
     "exponent_fitted": ablation("Alpha fitted to the astrocyte's own response.", calcium_exponent="fitted"),
     "exponent_quarter": ablation("Alpha 0.25, as Mia2025 states it.", calcium_exponent="0.25"),
     "exponent_one": ablation("Alpha 1, the normaliser of linear attention.", calcium_exponent="1"),
+    **{f"mixing_{name}": ablation(f"Mixing {name}.", mixing=name) for name in MIXING},
+    **{f"readout_{name}": ablation(f"Readout {name}.", readout=name) for name in READOUT},
+    **{f"head_{name}": ablation(f"The head reads {what}.", head=name) for name, what in (
+        ("both", "features and memory"), ("features", "features alone"), ("memory", "the memory alone"))},
     "linear": other_attention("linear"), "softmax": other_attention("softmax"),
     "bptt": with_bptt,
     **{f"segments_{number}": segments(number) for number in (1, 2, 4, 8, 16, 32)},
     **{f"memory_{number}": memory_tokens(number) for number in (0, 1, 2, 4, 8, 16, 32)}}
-VARIANTS: dict[str, Change] = {DEFAULT: rmaat, "rmaat_paper": rmaat_paper, **BASELINES, **ABLATIONS}
+VARIANTS: dict[str, Change] = {DEFAULT: rmaat, "rmaat_paper": rmaat_paper, **BASELINES, "gru": gru, **ABLATIONS}
 
 
 def find_variant(given: str | Change) -> list[tuple[str, Change]]:

@@ -1,17 +1,25 @@
 """Studies: the matrix as written down, shards, processes that are killed, points that fail."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from foundation.errors import UserError
+from foundation.lock import LOCK, holder
 from rmaat.training.configs import find_experiment
+from rmaat.training.metrics import read_metrics
 from rmaat.training.studies.crew import Crew
 from rmaat.training.studies.known import STUDIES, find_study
 from rmaat.training.studies.plan import Row, Study, read_study, with_changes
 from rmaat.training.studies.run import seconds_of, shard_of, study
 from rmaat.training.studies.seeds import seeds_of
+from rmaat.training.studies.summary import read_summaries
 from rmaat.training.studies.worker import DONE, FAILED, Job
 from rmaat.training.trainer import train
 
@@ -170,3 +178,93 @@ def test_a_point_that_fails_or_whose_process_dies_takes_nobody_along(tmp_path, m
     assert "makes its own data; leave out --data" in outcomes["refused"].message
     alone = train(good, tmp_path / "alone", device="cpu", quiet=True)
     assert outcomes["good"].accuracy == alone.accuracy
+
+
+TOML = """
+configs = ["recall"]
+variants = ["rmaat", "rmt"]
+[set]
+task = { num_segments = 3, segment = 4, train = 16, validation = 4, test = 6 }
+model = { width = 8, segment_length = 4, layers = 1 }
+train = { batch_size = 4, steps = STEPS, evaluate_every = 1000, checkpoint_every = 5 }
+"""
+
+
+def program(out, *more, **options) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "rmaat", "study", str(out) + ".toml", "--out", str(out),
+                             "--device", "cpu", *more], cwd=ROOT, text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)}, **options)
+
+
+def step_of(folder: Path) -> int:
+    path = folder / "checkpoint.json"
+    return json.loads(path.read_text())["step"] if path.exists() else 0
+
+
+def waited_for(what) -> None:
+    """Until it is true; what stops a test that waits for nothing is the suite's own limit."""
+    until = time.monotonic() + 600
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(.05)
+
+
+@pytest.mark.slow
+def test_a_study_that_was_killed_goes_on_to_the_same_end(tmp_path):
+    """Killed in its first run, whose process stops by itself; what comes out is what an uninterrupted one gives."""
+    out = tmp_path / "long"
+    plan = str(written(tmp_path / "long.toml", TOML.replace("STEPS", "200")))
+    killed = program(out)
+    waited_for(lambda: step_of(out / "recall" / "seed0") >= 5)
+    killed.kill()
+    killed.communicate()
+    waited_for(lambda: holder(out / "recall" / "seed0" / LOCK) is None)
+    at = step_of(out / "recall" / "seed0")
+    assert at < 200 and not (out / "recall_rmt").exists()
+    ended = study(plan, out, device="cpu", quiet=True)
+    assert [outcome.state for outcome in ended.outcomes.values()] == [DONE, DONE]
+    runs = {one.variant: one for one in read_summaries(out / "long.json")}
+    for name, run in runs.items():
+        changes = {**FLAT, "train.steps": 200}
+        alone = train("recall", tmp_path / name, changes=changes, variant=name, device="cpu", quiet=True)
+        assert run.accuracy == alone.accuracy and run.rows[0]["note"] == alone.evaluation.rows[0].note  # the loss
+        assert run.costs["tokens"] == 200 * 4 * 12
+
+
+FLAT = {"task.num_segments": 3, "task.segment": 4, "task.train": 16, "task.validation": 4, "task.test": 6,
+        "model.width": 8, "model.segment_length": 4, "model.layers": 1, "train.batch_size": 4,
+        "train.evaluate_every": 1000, "train.checkpoint_every": 5}
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_all_at_checkpoints_and_a_point_that_another_has_is_waited_for(tmp_path):
+    out = tmp_path / "both"
+    written(tmp_path / "both.toml", TOML.replace("STEPS", "1000000"))
+    first = program(out, "--shard", "1/2")
+    try:
+        waited_for(lambda: step_of(out / "recall" / "seed0") >= 5)
+        second = program(out)
+        try:
+            assert "recall/seed0 is being trained by another process" in second.stderr.readline()
+            waited_for(lambda: step_of(out / "recall_rmt" / "seed0") >= 5)
+        finally:
+            second.terminate()
+    finally:
+        first.send_signal(signal.SIGINT)
+    assert (first.wait(), second.wait()) == (130, 143)
+    steps = [line["step"] for line in read_metrics(out / "recall" / "seed0" / "metrics.jsonl")]
+    assert steps[-1] == step_of(out / "recall" / "seed0")  # nothing that was done is lost
+
+
+@pytest.mark.slow
+def test_seeds_of_one_training_and_the_exit_code_of_a_failed_point(tmp_path):
+    settings = [part for name, value in {**TINY}.items() for part in ("--set", f"{name}={value}")]
+    command = [sys.executable, "-m", "rmaat", "train", "recall", "--out", str(tmp_path / "seeds"), "--seeds", "3,5"]
+    done = subprocess.run([*command, "--device", "cpu", *settings], cwd=ROOT, text=True, capture_output=True,
+                          check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert "| rmaat   | 2 " in done.stdout and " ± " in done.stdout
+    assert {path.name for path in (tmp_path / "seeds").iterdir()} == {"seed3", "seed5"}
+    written(tmp_path / "failing.toml", TOML.replace("STEPS", "2") + '\n[data]\nrecall = "none"\n')
+    failed = program(tmp_path / "failing")
+    told = failed.communicate()
+    assert failed.returncode == 1 and "0 of 2 done, 2 failed" in told[0] and "leave out --data none" in told[0]

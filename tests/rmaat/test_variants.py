@@ -8,12 +8,18 @@ import torch
 from derivation.record import record as records
 from foundation.errors import UserError
 from rmaat.biology.biology import Biology
+from rmaat.model.config import ModelConfig
+from rmaat.model.mixing import MIXING
 from rmaat.model.model import RMAAT
+from rmaat.model.network import build as build_network
+from rmaat.model.output import HEAD
+from rmaat.model.readout import READOUT
+from rmaat.trace.inspection import of_experiment
 from rmaat.trace.report import trace
 from rmaat.training.configs import CONFIGS, find_experiment, recall
 from rmaat.training.settings import change
 from rmaat.training.trainer import train
-from rmaat.training.variants import ABLATIONS, BASELINES, VARIANTS, find_variant, variant, with_variant
+from rmaat.training.variants import ABLATIONS, BASELINES, VARIANTS, find_variant, parameters_of, variant, with_variant
 
 BIOLOGY = Biology.load()
 TINY = ["task.num_segments=3", "task.segment=4", "task.train=16", "task.validation=4", "task.test=6", "model.width=8",
@@ -29,7 +35,7 @@ SAYS = {  # what the papers say that each of them is
 }
 NETWORKS = {"rmaat": {"attention": "astromorphic", "num_segments": 3, "gradient": "amrb"}, **SAYS,
             "rmaat_paper": {"retention": "multiply", "rel_pos": "positional", "calcium_exponent": "0.25",
-                            "feedback": "inverse", "gradient": "amrb"}}
+                            "feedback": "inverse", "gradient": "amrb"}, "gru": {"network": "gru", "layers": 2}}
 CHANGES = {  # what an ablation changes, and nothing else
     "no_retention": {"retention": "none"}, "retention_multiply": {"retention": "multiply"},
     "retention_accumulate": {"retention": "accumulate"}, "retention_leaky": {"retention": "leaky"},
@@ -37,6 +43,8 @@ CHANGES = {  # what an ablation changes, and nothing else
     "no_h_astro": {"rel_pos": "none"}, "positional_r": {"rel_pos": "positional"}, "content_r": {"rel_pos": "content"},
     "feedback_bound": {"feedback": "bound"}, "feedback_inverse": {"feedback": "inverse"},
     "exponent_fitted": {"calcium_exponent": "fitted"}, "exponent_quarter": {"calcium_exponent": "0.25"},
+    **{f"mixing_{n}": {"mixing": n} for n in MIXING},
+    **{f"readout_{n}": {"readout": n} for n in READOUT}, **{f"head_{n}": {"head": n} for n in HEAD},
     "exponent_one": {"calcium_exponent": "1"}, "linear": {"attention": "linear", "rel_pos": "none"},
     "softmax": {"attention": "softmax", "rel_pos": "none"}, "bptt": {"gradient": "bptt"},
     "segments_1": {"segment_length": 12, "num_segments": 1}, "segments_2": {"segment_length": 6, "num_segments": 2},
@@ -63,7 +71,7 @@ def test_each_is_what_its_name_says_and_trains(name, tmp_path):
     result = train(made, tmp_path / "run", quiet=True, device="cpu")
     assert result.evaluation.step == 3
     assert result.evaluation.config == ("recall" if name == "rmaat" else f"recall_{name}")
-    before, after = RMAAT(made.model, BIOLOGY), train(made, tmp_path / "run", resume=True, device="cpu")
+    before, after = build_network(made.model, BIOLOGY), train(made, tmp_path / "run", resume=True, device="cpu")
     assert after.to_json() == result.to_json()
     assert sum(p.numel() for p in before.parameters()) == result.costs["parameters"]
 
@@ -189,3 +197,63 @@ def test_a_setting_that_a_variant_would_undo_is_refused():
     for settings in (["retention=multiply"], {"model.retention": "multiply"}, ["steps=2", " model.retention = leaky"]):
         with pytest.raises(UserError, match=r"model.retention = \w+: recall_rmt has none in its place; leave --set"):
             find_experiment("recall", settings, variant="rmt")
+
+
+# ---------------------------------------------------------------------------------------------- the GRU
+
+
+@pytest.mark.parametrize("fields", [{}, {"model.width": 48, "model.layers": 3, "model.num_memory_tokens": 16}])
+def test_the_gru_learns_as_many_numbers(fields):
+    base = find_experiment("recall", fields)
+    made = with_variant(base, "gru")
+    ours, theirs, wider = (parameters_of(model) for model in (
+        base.model, made.model, dataclasses.replace(made.model, width=made.model.width + 1)))
+    assert abs(theirs - ours) <= (wider - theirs) / 2 + 1  # no other width is nearer
+    assert made.model.layers == base.model.layers and made.model.max_length == base.model.max_length
+
+
+def test_the_gru_is_torchs_step_by_step_and_padding_is_nothing():
+    """Against torch's cell, place by place and layer by layer."""
+    torch.manual_seed(3)
+    model = build_network(with_variant(tiny(), "gru").model).double().eval()
+    tokens, lengths = torch.randint(60, (3, 12)), torch.tensor([12, 7, 1])
+    logits = model(tokens, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        x = model.embedding(tokens[row, :length])
+        for layer in range(2):
+            cell, h, out = torch.nn.GRUCell(x.shape[1], x.shape[1]).double(), torch.zeros(1, x.shape[1]).double(), []
+            cell.load_state_dict({name: getattr(model.gru, f"{name}_l{layer}") for name in cell.state_dict()})
+            for place in x:
+                out.append(h := cell(place[None], h))
+            x = torch.cat(out)
+        read = model.norm(torch.cat([x.mean(0), x[-1]])[None])
+        torch.testing.assert_close(logits[row], model.head(read)[0], rtol=1e-10, atol=1e-12)  # float64
+    per_token = build_network(dataclasses.replace(model.config, output="tokens")).eval()
+    out = per_token(tokens, lengths)
+    assert out.shape == (3, 12, 10) and not out[1, 7:].any() and out[1, :7].all()
+    torch.testing.assert_close(out[1, :7], per_token(tokens[1:2, :7])[0])
+
+
+def test_the_gru_takes_two_documents():
+    model = build_network(dataclasses.replace(with_variant(tiny(), "gru").model, documents=2)).eval()
+    first, second = torch.randint(60, (3, 12)), torch.randint(60, (3, 12))
+    logits = model(torch.cat([first, second]), torch.tensor([12, 5, 7, 3, 12, 1]))
+    assert logits.shape == (3, 10)
+    one = model(torch.stack([first[1], second[1]]), torch.tensor([5, 12]))
+    torch.testing.assert_close(one, logits[1:2], rtol=1e-4, atol=1e-6)  # float32, sums in another order
+    assert not torch.allclose(model(torch.stack([second[1], first[1]]), torch.tensor([12, 5])), one)
+
+
+def test_the_gru_is_refused_where_there_is_nothing_to_follow():
+    made = with_variant(tiny(), "gru")
+    for use in (lambda: trace(made.model, records.load()), lambda: RMAAT(made.model),
+                lambda: of_experiment(made, records.load())):
+        with pytest.raises(UserError, match=r"network = gru: it takes nothing from biology .* not traced, inspected"):
+            use()
+    with pytest.raises(UserError, match="network = gru cannot stream"):
+        build_network(made.model).stream()
+    for name, value in {"heads": 2, "retention": "leaky", "gradient": "bptt", "num_memory_tokens": 2}.items():
+        with pytest.raises(UserError, match=f"{name} = {value}: network = gru reads no {name}"):
+            dataclasses.replace(made.model, **{name: value})
+    with pytest.raises(UserError, match="unknown network 'lstm'"):
+        ModelConfig(vocab_size=3, num_classes=2, segment_length=4, num_segments=1, network="lstm")
