@@ -202,10 +202,8 @@ def step_of(folder: Path) -> int:
 
 
 def waited_for(what) -> None:
-    """Until it is true; what stops a test that waits for nothing is the suite's own limit."""
-    until = time.monotonic() + 600
+    """Until it is true, however long that takes."""
     while not what():
-        assert time.monotonic() < until
         time.sleep(.05)
 
 
@@ -215,7 +213,7 @@ def test_a_study_that_was_killed_goes_on_to_the_same_end(tmp_path):
     out = tmp_path / "long"
     plan = str(written(tmp_path / "long.toml", TOML.replace("STEPS", "200")))
     killed = program(out)
-    waited_for(lambda: step_of(out / "recall" / "seed0") >= 5)
+    waited_for(lambda: killed.poll() is not None or step_of(out / "recall" / "seed0") >= 5)
     killed.kill()
     killed.communicate()
     waited_for(lambda: holder(out / "recall" / "seed0" / LOCK) is None)
@@ -242,11 +240,11 @@ def test_ctrl_c_stops_all_at_checkpoints_and_a_point_that_another_has_is_waited_
     written(tmp_path / "both.toml", TOML.replace("STEPS", "1000000"))
     first = program(out, "--shard", "1/2")
     try:
-        waited_for(lambda: step_of(out / "recall" / "seed0") >= 5)
+        waited_for(lambda: first.poll() is not None or step_of(out / "recall" / "seed0") >= 5)
         second = program(out)
         try:
             assert "recall/seed0 is being trained by another process" in second.stderr.readline()
-            waited_for(lambda: step_of(out / "recall_rmt" / "seed0") >= 5)
+            waited_for(lambda: second.poll() is not None or step_of(out / "recall_rmt" / "seed0") >= 5)
         finally:
             second.terminate()
     finally:
