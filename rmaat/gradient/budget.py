@@ -18,6 +18,7 @@ from rmaat.gradient.replay import Graph, Recurrence
 from rmaat.gradient.surroundings import Surroundings, hooks_off
 
 Made = TypeVar("Made")
+MOST_PLANS = 200  # the oldest goes: where lengths differ, nearly every batch may have one of its own
 
 
 class Tracker(TorchDispatchMode):
@@ -155,6 +156,8 @@ class Budget:
         kinds = [run.kind(t) for t in range(len(run))]
         key = (tuple(kinds), torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda"))
         if key not in self.plans:
+            if len(self.plans) >= MOST_PLANS:
+                del self.plans[next(iter(self.plans))]
             self.plans[key] = self._choose(run, kinds)
         return self.plans[key]
 

@@ -76,6 +76,7 @@ def test_what_is_free_decides_what_is_replayed_and_no_bit_of_the_gradient(fields
     assert kept[0] == 0 < kept[1] < kept[2] < kept[3] == 5 and peaks[1] < peaks[2] < peaks[3]
 
 
+@pytest.mark.slow
 def test_a_run_chooses_for_its_largest_batch(free):
     """Of lengths from 1 token to all places: then a sample ends in every segment, and each is read."""
     free(10**12)
@@ -98,6 +99,15 @@ def test_a_segment_is_tried_only_where_no_larger_one_was():
         calls.clear()
         amrb(step, [torch.ones(n) for n in rows], torch.zeros(3), [weight], keep_last=memory)[1].sum().backward()
         assert len(calls) == len(rows) + tries, rows
+
+
+@pytest.mark.slow
+def test_plans_of_batches_that_all_differ_do_not_pile_up():
+    weight, memory = torch.ones(3, requires_grad=True), FreeMemory()
+    for n in range(250, 0, -1):
+        amrb(lambda x, m: (None, torch.tanh(weight * m + x.sum())), [torch.ones(n)], torch.zeros(3), [weight],
+             keep_last=memory)
+    assert 1 < len(memory.plans) <= 200 and len(memory.tried) == 1
 
 
 def test_where_it_is_not_known_one_segment_keeps_its_graph(free, monkeypatch):
@@ -148,6 +158,7 @@ def trained(folder, *settings, **options):
     return trainer
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_choice(tmp_path, free, capsys):
     free(10**12)
     experiment = change(recall(), TINY)
