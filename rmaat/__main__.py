@@ -8,6 +8,7 @@ import typer
 from foundation.cli import print_json, program, run
 from foundation.errors import DamagedFileError, UserError
 from rmaat.benchmark import verbs as benchmark_verbs
+from rmaat.training import data_verbs
 from rmaat.training.studies import verbs as study_verbs
 
 app = program(
@@ -22,6 +23,7 @@ app = program(
     "  python -m rmaat trace runs/recall --tensor retention\n"
     "  python -m rmaat inspect runs/recall\n"
     "  python -m rmaat benchmark all\n")
+app.add_typer(data_verbs.app, name="data", help="What data there are, how to get them, what they look like.")
 app.add_typer(benchmark_verbs.app, name="benchmark", help="Measure bytes and time, and say which targets are met.")
 app.command()(study_verbs.study)
 app.command()(study_verbs.compare)

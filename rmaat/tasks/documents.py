@@ -36,9 +36,9 @@ class PairSplit:
         """One document as it is stored, uint8 [length]."""
         return self.tokens[self.offsets[number]:self.offsets[number + 1]]
 
-    def sample(self, index: int) -> np.ndarray:
-        """Both documents of a sample one after the other, uint8 [length]."""
-        return np.concatenate([self.document(number) for number in self.pairs[index]])
+    def key(self, index: int) -> bytes:
+        """What tells one sample from another: the documents, each of which is kept once, and their order."""
+        return self.pairs[index].tobytes()
 
     def part(self, start: int, stop: int) -> "PairSplit":
         """The samples from `start` to before `stop`."""

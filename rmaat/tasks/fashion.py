@@ -18,6 +18,7 @@ from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks.checks import check_split
 from rmaat.tasks.splits import ArraySplit
 from rmaat.tasks.task import Split, Task
+from rmaat.tasks.trees import default_folder
 
 DEFAULT_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FILES = {"train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
@@ -52,9 +53,17 @@ class Fashion(Task):
         """All images have as many tokens."""
         return self.max_length, self.max_length
 
+    def place(self, data: Path | None = None) -> Path | None:
+        """The folder with the IDX files. Raises `UserError` where one is missing."""
+        folder = _folder(data)
+        for file in (file for pair in FILES.values() for file in pair):
+            if not (folder / file).is_file():
+                raise _missing(folder, file)
+        return folder
+
     def split(self, name: str, data: Path | None = None) -> Split:
         """Images as tokens [samples, 1024] with labels; "validation" is the end of the training file."""
-        images, labels = read_pair(Path(data) if data is not None else DEFAULT_FOLDER, check_split(name))
+        images, labels = read_pair(_folder(data), check_split(name))
         if name != "test":
             if self.validation >= len(labels):
                 raise UserError(f"task.validation = {self.validation}, but the training file holds "
@@ -64,6 +73,13 @@ class Fashion(Task):
         frame = (SIDE - IMAGE) // 2
         framed = np.pad(images, ((0, 0), (frame, frame), (frame, frame)))
         return ArraySplit(framed.reshape(len(framed), SIDE * SIDE), labels.astype(np.int64))
+
+
+def _folder(data: Path | None) -> Path:
+    """`data`, or where the package installs the files, or where `data fetch` puts them."""
+    if data is not None:
+        return Path(data)
+    return DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() else default_folder() / Fashion.name
 
 
 def read_pair(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -108,4 +124,5 @@ def read_idx(folder: Path, name: str) -> np.ndarray:
 def _missing(folder: Path, name: str) -> UserError:
     files = ", ".join(file for pair in FILES.values() for file in pair)
     return UserError(f"no {name} in {folder}; the folder should hold {files}. Install the Debian package "
-                     "dataset-fashion-mnist, or give the folder with --data DIR")
+                     "dataset-fashion-mnist, let 'rmaat data fetch fashion' bring it, or give the folder with --data "
+                     "DIR")

@@ -15,7 +15,7 @@ from rmaat.tasks.cache import kept
 from rmaat.tasks.checks import DataNote, check_positive, check_split
 from rmaat.tasks.splits import ArraySplit, carved
 from rmaat.tasks.task import Split, Task
-from rmaat.tasks.trees import checksum_text, find_tree
+from rmaat.tasks.trees import Tree, checksum_text, find_tree
 
 RELEASED = {"train": 50_000, "test": 10_000}
 FOLDERS = ("cifar-10-batches-bin", "cifar-10-batches-py", "cifar10")
@@ -45,6 +45,10 @@ class Image(Task):
         """All images have as many tokens."""
         return self.max_length, self.max_length
 
+    def place(self, data: Path | None = None) -> Path | None:
+        """The folder or the archive. Raises `UserError` where there is none."""
+        return _tree(data).path
+
     def split(self, name: str, data: Path | None = None) -> Split:
         """Images as tokens [samples, 1024] with labels; "validation" is the end of what the training files hold.
 
@@ -52,8 +56,7 @@ class Image(Task):
         classes stand in turn.
         """
         part = "test" if check_split(name) == "test" else "train"
-        tree = find_tree(data, folders=FOLDERS, archives=("cifar-10*", "cifar10*"), is_layout=cifar.is_layout,
-                         missing=cifar.MISSING)
+        tree = _tree(data)
         arrays = kept("image", [1, tree.stamp()], lambda: cifar.read(tree))
         images, labels = arrays[f"{part}.images"], arrays[f"{part}.labels"]
         if len(labels) != RELEASED[part]:
@@ -61,3 +64,8 @@ class Image(Task):
                            f"{RELEASED[part]:,}")
         split = ArraySplit(images, labels.copy(), sources={str(tree.path): checksum_text(arrays)})
         return carved(split, name, self.validation, task=self.name)
+
+
+def _tree(data: Path | None) -> Tree:
+    return find_tree(data, folders=FOLDERS, archives=("cifar-10*", "cifar10*"), is_layout=cifar.is_layout,
+                     missing=cifar.MISSING)

@@ -4,6 +4,7 @@ from rmaat.tasks.copy import Copy
 from rmaat.tasks.fashion import Fashion
 from rmaat.tasks.image import Image
 from rmaat.tasks.listops import ListOps
+from rmaat.tasks.manpages import Manpages
 from rmaat.tasks.pairs import Pairs
 from rmaat.tasks.parity import Parity
 from rmaat.tasks.pathfinder import Pathfinder
@@ -14,4 +15,4 @@ from rmaat.tasks.text import Text
 
 TASKS: dict[str, type[Task]] = {"recall": Recall, "listops": ListOps, "fashion": Fashion, "text": Text,
                                "image": Image, "retrieval": Retrieval, "copy": Copy, "pairs": Pairs,
-                               "parity": Parity, "pathfinder": Pathfinder}
+                               "parity": Parity, "pathfinder": Pathfinder, "manpages": Manpages}

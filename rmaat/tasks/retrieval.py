@@ -46,6 +46,10 @@ class Retrieval(Task):
     def __post_init__(self):
         check_positive(self, max_length=self.max_length)
 
+    def place(self, data: Path | None = None) -> Path | None:
+        """The folder or the archive. Raises `UserError` where there is none."""
+        return self.tree(data).path
+
     def tree(self, data: Path | None) -> Tree:
         """Where the files are. Raises `UserError` where there are none."""
         def is_layout(folder: Path) -> bool:

@@ -33,6 +33,10 @@ class ArraySplit:
         tokens = torch.from_numpy(self.tokens[indices].astype(np.int64))
         return Batch(tokens, torch.full((len(indices),), tokens.shape[1]), torch.from_numpy(self.labels[indices]))
 
+    def key(self, index: int) -> bytes:
+        """What tells one sample from another."""
+        return self.tokens[index].tobytes()
+
     def part(self, start: int, stop: int) -> "ArraySplit":
         """The samples from `start` to before `stop`."""
         return replace(self, tokens=self.tokens[start:stop], labels=self.labels[start:stop])
@@ -72,6 +76,10 @@ class RaggedSplit:
     def sample(self, index: int) -> np.ndarray:
         """One sample as it is stored, uint8 [length]."""
         return self.tokens[self.offsets[index]:self.offsets[index + 1]]
+
+    def key(self, index: int) -> bytes:
+        """What tells one sample from another."""
+        return self.sample(index).tobytes()
 
     def part(self, start: int, stop: int) -> "RaggedSplit":
         """The samples from `start` to before `stop`."""

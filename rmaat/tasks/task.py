@@ -80,6 +80,13 @@ class Task(ABC):
         """Tokens of the shortest and of the longest sample that the task may give."""
         return 1, self.max_length
 
+    def place(self, data: Path | None = None) -> Path | None:
+        """Where the task's files are, `data` being what `split` takes; None for a task that makes its data.
+
+        Raises `UserError` that says what is missing and how to get it.
+        """
+        return None
+
     @abstractmethod
     def split(self, name: str, data: Path | None = None) -> Split:
         """A split by name: train, validation or test.

@@ -45,6 +45,10 @@ class Text(Task):
     def __post_init__(self):
         check_positive(self, max_length=self.max_length, validation=self.validation)
 
+    def place(self, data: Path | None = None) -> Path | None:
+        """The folder or the archive. Raises `UserError` where there is none."""
+        return _tree(data).path
+
     def split(self, name: str, data: Path | None = None) -> Split:
         """Reviews, one of each class in turn. "validation" is the last of train by the reviews' numbers.
 
@@ -52,8 +56,7 @@ class Text(Task):
         holds other films than what is trained on, but for the one or two at the border.
         """
         part = "test" if check_split(name) == "test" else "train"
-        tree = find_tree(data, folders=("aclImdb",), archives=("aclImdb*",), is_layout=_is_layout,
-                         missing=MISSING)
+        tree = _tree(data)
         arrays = kept("text", [1, tree.stamp(), self.max_length], lambda: _read(tree, self.max_length))
         tokens, offsets, labels = (arrays[f"{part}.{field}"] for field in FIELDS)
         if len(labels) != len(CLASSES) * RELEASED:
@@ -61,6 +64,10 @@ class Text(Task):
                            f"{len(CLASSES) * RELEASED:,}")
         split = RaggedSplit(tokens, offsets, labels.copy(), first=1, sources={str(tree.path): checksum_text(arrays)})
         return carved(split, name, self.validation, task=self.name)
+
+
+def _tree(data: Path | None) -> Tree:
+    return find_tree(data, folders=("aclImdb",), archives=("aclImdb*",), is_layout=_is_layout, missing=MISSING)
 
 
 def _is_layout(folder: Path) -> bool:

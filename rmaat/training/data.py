@@ -1,11 +1,13 @@
 """The data of a run: the task's splits, checked once when they are opened, and recognised when a run goes on."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from foundation.errors import UserError
 from foundation.machine import refuse_above_memory
 from rmaat.tasks.checks import check_data, look_at
+from rmaat.tasks.overlap import note_what_is_odd
 from rmaat.tasks.task import SPLITS, Split, Task
 from rmaat.training.experiment import Experiment
 
@@ -24,6 +26,8 @@ def load_splits(experiment: Experiment, data: Path | None, names: tuple[str, ...
         if fingerprints is not None and fingerprints.get(name) != fingerprint(split):
             raise UserError(f"the {name} data {f'under {data} ' if data else ''}is not what the run was trained with; "
                             "give the same folder with --data")
+    if set(names) == set(SPLITS) and os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
+        note_what_is_odd(splits, experiment.task)
     return splits
 
 

@@ -35,6 +35,17 @@ def change(base: Experiment, settings: Iterable[str] | Mapping[str, object]) -> 
                       dataclasses.replace(base.train, **changes["train"]), **model | changes["model"])
 
 
+def change_task(task: Task, settings: Iterable[str]) -> Task:
+    """The task with other dials, given as texts: "task.max_length=1024", or "max_length=1024"."""
+    kinds, values = fields_of(task), {}
+    for field, text in map(_split, settings):
+        name = field.removeprefix("task.")
+        if name not in kinds:
+            raise unknown("field", field, [f"task.{each}" for each in kinds])
+        values[name] = typed(f"task.{name}", kinds[name], text)
+    return dataclasses.replace(task, **values)
+
+
 def _split(setting: str) -> tuple[str, str]:
     field, equals, text = setting.partition("=")
     if not equals:

@@ -8,8 +8,9 @@ import torch
 
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks import fashion
-from rmaat.tasks.controls import control_rows, fit_logistic
+from rmaat.tasks.controls import control_rows
 from rmaat.tasks.fashion import FILES, Fashion, read_idx
+from rmaat.tasks.linear import fit_logistic
 from rmaat.tasks.splits import ArraySplit
 from rmaat.tasks.task import Task
 
@@ -139,6 +140,7 @@ class Pixels(Task):
 
 def test_control_rows_use_the_last_segment_even_where_it_is_not_full():
     rows = control_rows(Pixels(), "test", segment=4)
-    assert [row.name for row in rows] == ["majority", "linear, last segment (2 places)", "linear, all 10 places"]
-    assert .5 <= rows[0].accuracy < .65 and rows[1].accuracy > .95 and rows[2].accuracy > .95
+    assert [row.name for row in rows] == ["majority", "histogram, last segment", "histogram, all tokens",
+                                          "linear, last segment (2 places)", "linear, all 10 places"]
+    assert .5 <= rows[0].accuracy < .65 and rows[3].accuracy > .95 and rows[4].accuracy > .95
     assert all(row.samples == 400 for row in rows)
