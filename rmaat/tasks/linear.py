@@ -56,8 +56,8 @@ def accuracy_of(train: Float[Tensor, "n inputs"], labels: np.ndarray, test: Iter
                 expected: np.ndarray, *, classes: int, floor: float = 0.) -> float:
     """Share of `test` that logistic regression tells, learned from `train`; features are standardised as in `train`.
 
-    `test` comes in portions [m, inputs], with the labels `expected` of all of them. Features that do not vary in `train` are left out. `floor` is added to the scales, so that those that hardly vary
-    are not blown up.
+    `test` comes in portions [m, inputs], with the labels `expected` of all of them. Features that do not vary in
+    `train` are left out. `floor` is added to the scales, so that those that hardly vary are not blown up.
     """
     varying = train.min(0).values < train.max(0).values
     if not varying.any():
