@@ -9,6 +9,7 @@ import typer
 from derivation.record import record
 from foundation import cli
 from foundation.errors import DamagedFileError, UserError
+from foundation.files import check_writable, remove_leftovers
 
 app = cli.program("""Derive the record: closed forms and fits of what the network takes from biology.
 
@@ -45,8 +46,13 @@ def _derive(cache: Path | None, no_cache: bool, own: list[str] | None = None):
     if cache and no_cache:
         raise UserError(f"--cache {cache} and --no-cache contradict each other; give one")
     entries = {**ENTRIES, **{text.rpartition(":")[2]: _own_entry(text) for text in own or ()}}
-    return derive(entries, keep=None if no_cache else cache or cache_folder(),
-                  report=lambda text: print(f"  {text} ...", file=sys.stderr, flush=True))
+    keep = None if no_cache else cache or cache_folder()
+    try:
+        return derive(entries, keep=keep, report=lambda text: print(f"  {text} ...", file=sys.stderr, flush=True))
+    except KeyboardInterrupt:
+        if keep:
+            print(f"stopped; simulations that were done are kept in {keep}: the same line goes on", file=sys.stderr)
+        raise
 
 
 def _own_entry(text: str) -> Callable:
@@ -71,8 +77,9 @@ def derive_verb(
     as_json: AsJson = False,
 ):
     """Derive the record and write it; simulations that are kept and still fit are not run again."""
-    if out.is_dir():
-        raise UserError(f"--out: {out} is a folder; name a file such as {out / 'rmaat.json'}")
+    if not dry_run:
+        check_writable(out)
+        remove_leftovers(out.parent, f".{out.name}.")
     if own and not dry_run and out.resolve() == record.DEFAULT_PATH.resolve():
         raise UserError("--entry: the committed record has only this project's entries; write elsewhere with --out, "
                         "or look first with --dry-run")
@@ -140,6 +147,8 @@ def whatif_verb(
     """Old and new value of every entry under other parameters, and what that means for the network."""
     from derivation.proof.what_if import whatif
 
+    if out:
+        check_writable(out)
     compared = whatif(*settings, record=file)
     if out:
         record.save(compared.after, out)
@@ -169,10 +178,12 @@ def sample(
     from derivation.proof import uncertainty
     from derivation.record import ensemble
 
+    path = out or ensemble.path_beside(file)
+    if not dry_run:
+        check_writable(path)
     loaded, spread = record.load(file), uncertainty.ASSUMED_SPREAD if assumed_spread is None else assumed_spread
     with cli.Progress("draw", draws) as progress:
         drawn = uncertainty.draw_records(loaded, draws=draws, seed=seed, assumed_spread=spread, report=progress.update)
-    path = out or ensemble.path_beside(file)
     if not dry_run:
         ensemble.save(drawn, path)
     if as_json:

@@ -7,6 +7,7 @@ import typer
 
 from foundation import cli
 from foundation.errors import choose
+from foundation.files import check_writable
 
 # name: (module, what it shows, whether it needs --run)
 FIGURES = {
@@ -68,6 +69,8 @@ def figures(
         choose("figure", name, FIGURES)
     chosen = names or [name for name, (_, _, needs_run) in FIGURES.items() if run or not needs_run]
     endings = ENDINGS if ending is None else (choose("format", ending, {one: one for one in ENDINGS}),)
+    if not dry_run:
+        check_writable(out, folder=True)
     if dry_run:
         paths = [f"{out / name}.{one}" for name in chosen for one in endings]
     else:

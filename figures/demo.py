@@ -1,13 +1,14 @@
 """Did it work? Simulate, derive, train with controls, measure, trace, draw; one verdict. `make demo` runs this."""
 
 import time
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from foundation import cli
+from foundation.workers import processes
 
 if TYPE_CHECKING:
     from derivation.regenerate import Derivation
@@ -35,14 +36,16 @@ def demo(
 ):
     from figures import outcome
     from foundation.errors import UserError
+    from foundation.files import check_writable
 
     out = out or Path("runs") / time.strftime("demo-%Y%m%d-%H%M%S")
     if out.exists():
         raise UserError(f"--out: {out} already exists; name a new folder")
+    check_writable(out, folder=True)
     started = time.monotonic()
     record_file = out / "record.json"
     derived = _derive(record_file, out)
-    with _beside() as beside:  # two cores: one trains, the other does the rest
+    with processes(1) as beside:  # two cores: one trains, the other does the rest
         _say("train on recall over 8 segments, then the same with the memory reset; meanwhile:")
         recall = beside.submit(train_recall, record_file, out)
         checks, listops, traced = [*_simulated(derived), *_measured()], _listops(record_file, out), _traced(derived)
@@ -60,13 +63,6 @@ def demo(
 
 def _say(text: str) -> None:
     print(f"== {text}", flush=True)
-
-
-def _beside() -> ProcessPoolExecutor:
-    """One more process, which begins as a new Python: Brian2 and torch do not survive a fork."""
-    from multiprocessing import get_context
-
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
 def _derive(record_file: Path, out: Path) -> "Derivation":

@@ -138,6 +138,21 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
+def check_writable(path: str | os.PathLike, option: str = "--out", *, folder: bool = False) -> None:
+    """Raises `UserError` where `path` could not be written: a file, or files in a folder. For use before the work."""
+    path = Path(path)
+    try:
+        if not folder and path.is_dir():
+            raise UserError(f"{option}: {path} is a folder; name a file such as {path / 'result'}")
+        if folder and path.exists() and not path.is_dir():
+            raise UserError(f"{option}: {path} is a file; name a folder")
+        parent = path if folder and path.exists() else next(up for up in path.absolute().parents if up.exists())
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise UserError(f"{option}: {path} cannot be written ({error.strerror}); choose another place") from error
+
+
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Write a file whole or not at all."""
     with replacing(path, needs=len(data)) as temporary:

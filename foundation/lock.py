@@ -33,27 +33,21 @@ LOOKS_AGAIN = 0.2  # seconds, where one waits
 def locked(path: str | os.PathLike, what: str, *, wait: bool = False) -> Iterator[None]:
     """Hold the lock file `path` while this lasts; its folder is made where it is missing.
 
-    `what` says in a word what is being done, for whoever comes second. With `wait` the second waits until the first has
-    ended, and says so; a first one on another machine is not waited for, and nothing is held then. Raises
-    `ResourceError` that names the holder, `UserError` where the folder cannot be written to.
+    `what` says in a word what is being done, for whoever comes second. With `wait`, for caches, the second waits until
+    the first has ended, and says so; where the first is on another machine, or the folder cannot be written to, it goes
+    on and holds nothing. Raises `ResourceError` that names the holder, `UserError` where the folder cannot be written
+    to.
     """
     path = Path(path)
-    made = _make_folder(path)
-    held, said = False, False
+    made = []
+    held = False
     try:
-        while not held:
-            holder = _take(path, what)
-            held = holder is None
-            if held:
-                break
+        try:
+            made = _make_folder(path)
+            held = _wait_for(path, what) if wait else _take_or_refuse(path, what)
+        except UserError:
             if not wait:
-                raise ResourceError(_said(path, holder))
-            if holder["host"] != process.host():
-                break
-            if not said:
-                said = True
-                print(f"note: waiting for {_name(holder)}, which makes the same", file=sys.stderr)
-            time.sleep(LOOKS_AGAIN)
+                raise
         yield
     finally:
         if held:
@@ -61,6 +55,26 @@ def locked(path: str | os.PathLike, what: str, *, wait: bool = False) -> Iterato
         for folder in made:  # a run that was refused leaves no empty folder
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _take_or_refuse(path: Path, what: str) -> bool:
+    found = _take(path, what)
+    if found is not None:
+        raise ResourceError(_said(path, found))
+    return True
+
+
+def _wait_for(path: Path, what: str) -> bool:
+    """Take the lock when its holder has ended; False where that cannot be seen."""
+    said = False
+    while (found := _take(path, what)) is not None:
+        if found["host"] != process.host():
+            return False
+        if not said:
+            said = True
+            print(f"note: waiting for {_name(found)}, which makes the same", file=sys.stderr)
+        time.sleep(LOOKS_AGAIN)
+    return True
 
 
 def holder(path: str | os.PathLike) -> dict | None:

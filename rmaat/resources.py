@@ -6,6 +6,8 @@ import errno
 import gc
 import os
 import platform
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -61,11 +63,11 @@ def refuse_too_large_a_network(config: "ModelConfig") -> None:
 
 @contextlib.contextmanager
 def resource_errors(what: str) -> Iterator[None]:
-    """Memory or disk that runs out becomes a `ResourceError` (exit code 4) that says what to lower."""
+    """Memory or disk that runs out becomes a `ResourceError` (exit code 4): how many bytes, and what to lower."""
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _too_little_memory(what) from error
+        raise _too_little_memory(what, error) from error
     except RuntimeError as error:  # torch's allocator on CPU has no error class of its own
         if DEVICE_FAILED in str(error):
             said = str(error).splitlines()[0][:200]
@@ -73,16 +75,33 @@ def resource_errors(what: str) -> Iterator[None]:
                                 "or with --device cpu") from error
         if not any(text in str(error) for text in TOO_LARGE):
             raise
-        raise _too_little_memory(what) from error
+        raise _too_little_memory(what, error) from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise ResourceError(f"{what}: no space left on the disk; free some and go on with --resume") from error
+        free = f", {shutil.disk_usage(os.path.dirname(error.filename) or '.').free:,} bytes are free where " \
+               f"{error.filename} is" if isinstance(error.filename, str) else ""
+        raise ResourceError(f"{what}: no space left on the disk{free}; make room and go on with --resume") from error
 
 
-def _too_little_memory(what: str) -> ResourceError:
-    return ResourceError(f"{what}: not enough memory; lower train.batch_size or model.width, or use "
-                         "model.gradient=amrb")
+def _too_little_memory(what: str, error: BaseException) -> ResourceError:
+    asked = re.search(r"tried to allocate ([\d.]+ ?\w+)", str(error), re.IGNORECASE)
+    free = _free_bytes("cuda" if "CUDA" in str(error) else "cpu")
+    told = [f"{asked[1]} were asked for at once"] if asked else []
+    told += [f"{free:,} bytes are free"] if free else []
+    return ResourceError(f"{what}: not enough memory{' (' * bool(told)}{', '.join(told)}{')' * bool(told)}; lower "
+                         "train.batch_size, model.segment_length or model.width, let fewer segments keep their graph "
+                         "(model.keep_last), or use model.gradient=amrb")
+
+
+def _free_bytes(device: str) -> int:
+    """Bytes of memory that are free now; 0 where the system does not tell."""
+    try:
+        if device == "cuda":
+            return torch.cuda.mem_get_info()[0]
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (RuntimeError, ValueError, OSError, AttributeError, AssertionError):
+        return 0
 
 
 def measure(run: Callable[[], object], device: str | torch.device = "cpu") -> int:

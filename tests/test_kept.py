@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foundation import chain, files, lock, process
+from foundation import chain, files, lock, process, sealed
 from foundation.errors import DamagedFileError, ResourceError, UserError
 
 ROOT = Path(__file__).parents[1]
@@ -139,6 +140,64 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     files.remove_leftovers(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(kept)
     files.remove_leftovers(tmp_path / "nowhere")
+
+
+WORKING = """
+import os, sys, time
+from foundation.workers import processes
+with processes(1) as pool:
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 10**6)
+    if sys.argv[1] == 'error':
+        raise KeyboardInterrupt
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("how", ["killed", "error"])
+def test_workers_end_with_who_started_them(how):
+    parent = subprocess.Popen([sys.executable, "-c", WORKING, how], cwd=ROOT, stdin=subprocess.PIPE, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    worker = os.pidfd_open(int(parent.stdout.readline()))
+    if how == "killed":
+        parent.kill()
+    assert select.select([worker], [], [], 600)[0], "it has ended, though what it works at takes days"
+    os.close(worker)
+    parent.wait()
+    parent.stdin.close()
+    parent.stdout.close()
+
+
+@pytest.mark.parametrize(("place", "folder", "said"), [
+    ("file/x.json", False, "file/x.json cannot be written"), ("/proc/x.json", False, "cannot be written"),
+    ("there", False, "is a folder; name a file such as"), ("file", True, "is a file; name a folder"),
+    ("file/a/b", True, "cannot be written"), ("n" * 5000, False, "cannot be written")])
+def test_what_cannot_be_written_is_seen_before(tmp_path, place, folder, said):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(UserError, match=f"--picture: .*{said}"):
+        files.check_writable(tmp_path / place, "--picture", folder=folder)
+    files.check_writable(tmp_path / "new" / "x.json")
+    files.check_writable(tmp_path / "new", folder=True)
+    files.check_writable(tmp_path / "there", folder=True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "there"]
+
+
+def test_a_sealed_file_comes_back_and_nothing_else_does(tmp_path):
+    path = tmp_path / "x.json"
+    sealed.write(path, "changes", {"a": [1, 2.5, "ß"]}, schema=2)
+    assert sealed.read(path, "changes", schema=3) == {"schema": 2, "a": [1, 2.5, "ß"]}
+    with pytest.raises(DamagedFileError, match="no file of study"):
+        sealed.read(path, "study", schema=2)
+    with pytest.raises(UserError, match="has schema 2; this version reads up to 1"):
+        sealed.read(path, "changes")
+    with pytest.raises(UserError, match="No such file"):
+        sealed.read(tmp_path / "y", "changes")
+    content = path.read_text()
+    for bent in (content.replace("2.5", "2.6"), content[:-5], content.replace('"a"', '"b"'), "[1]", "{", "[" * 10**5):
+        path.write_text(bent)
+        with pytest.raises(DamagedFileError, match=r"x\.json"):
+            sealed.read(path, "changes", schema=2)
 
 
 # ------------------------------------------------------------------------------------------ chains

@@ -45,7 +45,7 @@ def ctrl_c_stops() -> Iterator[None]:
     import brian2
 
     before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
         yield
         return
     stop = brian2._InterruptHandler(signal.default_int_handler)

@@ -25,7 +25,7 @@ from astro_sim.protocols import Drive
 from astro_sim.recording.collect import Columns, recorded
 from astro_sim.recording.recording import Recording
 from foundation.errors import ResourceError, UserError
-from foundation.files import canonical_json
+from foundation.files import canonical_json, mark
 from foundation.shapes import Array, Float, Int
 
 SEED = "ASTRO_SIM_SEED"
@@ -107,7 +107,7 @@ def built(plans: Sequence[Plan], folder: Path) -> Iterator[Program]:
 
     plan, left_open = plans[0], what_differs(plans)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".program_", dir=folder) as place:
+    with tempfile.TemporaryDirectory(prefix=f".program.{mark()}.", dir=folder) as place:
         with backend.opened("cpp", plan.seed, place) as device, catch_logs():
             try:
                 brian2.device.insert_code("main", SEEDING)

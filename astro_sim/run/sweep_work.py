@@ -5,13 +5,14 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from pathlib import Path
 from typing import Any
 
 from astro_sim.plan import Plan, prepare
 from foundation.errors import UserError
 from foundation.notes import Note
+from foundation.workers import processes
 
 MAX_PROGRAMS = 20  # half a minute each
 START = 6.0  # seconds that the points left must take before other processes are worth their start
@@ -55,20 +56,24 @@ def finished(work: Mapping[str, tuple], executor: Executor | None, workers: int 
     """Names and futures as they end. Where a local process died, those it took along are tried again, each alone."""
     if executor is not None:
         futures = {executor.submit(*call): name for name, call in work.items()}
-        yield from ((futures[future], future) for future in as_completed(futures))
+        try:
+            yield from ((futures[future], future) for future in as_completed(futures))
+        finally:
+            for future in futures:  # where it was stopped, what has not begun
+                future.cancel()
         return
     left = dict(work)
     if workers is None:
         yield from _here(left)
     if left:
-        with _processes(workers) as pool:
+        with processes(workers, load_brian2) as pool:
             futures = {pool.submit(*call): name for name, call in left.items()}
             for future in as_completed(futures):
                 if not isinstance(future.exception(), BrokenExecutor):
                     left.pop(futures[future])
                     yield futures[future], future
     for name, call in left.items():
-        with _processes(1) as pool:
+        with processes(1, load_brian2) as pool:
             future = pool.submit(*call)
             future.exception()  # waits
             yield name, future
@@ -135,13 +140,6 @@ def load_brian2() -> None:
 
     with _BRIAN2_IS_ONE:
         backend.load()
-
-
-def _processes(workers: int | None) -> ProcessPoolExecutor:
-    """Fresh interpreters: a forked one would share what Brian2 keeps in its modules."""
-    import multiprocessing
-
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
 
 
 def whole(path: Path) -> bool:

@@ -15,7 +15,8 @@ import contextlib
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,12 @@ from astro_sim.run.outcome import Outcome
 from astro_sim.run.sweep_index import index_path, write_index
 from astro_sim.run.sweep_work import finished, load_brian2, whole, work_of
 from foundation.errors import UserError, unknown
-from foundation.files import canonical_json, sha256_bytes, write_text
+from foundation.files import canonical_json, remove_leftovers, sha256_bytes, write_text
+from foundation.lock import LOCK, locked
 
 COMPILED = ("cython", "cpp")
 MAX_POINTS = 1_000_000
+RECORDED, STOPPED = "recorded", "stopped before it was simulated"
 
 
 def grid(vary: Mapping[str, Sequence], **common: Any) -> list[dict]:
@@ -91,10 +94,9 @@ def sweep(points: Sequence[Mapping], folder: str | Path, *, executor: Executor |
     and as many others as there are cores where the rest would take longer than their start. Points of shard
     i/n are those whose hash is i - 1 modulo n: no shard needs to know of another. All points are checked before the
     first runs. Errors: `UserError` for a point that is refused, and, with the backend cpp, for points that differ in
-    more than one program can vary (`program` says what) in more than 20 ways.
+    more than one program can vary (`program` says what) in more than 20 ways; `ResourceError` where another sweep of
+    this shard writes into `folder`. Ctrl-C and SIGTERM keep the points that are done, and index.csv says which.
     """
-    from foundation.cli import Progress
-
     part, parts = parse_shard(shard)
     if workers is not None and workers < 1:
         raise UserError(f"workers: {workers} is not allowed; give 1 or more")
@@ -102,28 +104,55 @@ def sweep(points: Sequence[Mapping], folder: str | Path, *, executor: Executor |
     load_brian2()
     named = dict(map(_settled, points))
     mine = {name: point for name, point in named.items() if int(name, 16) % parts == part - 1}
-    kept = [name for name in mine if whole(folder / f"{name}.nc")]
-    missing = {name: point for name, point in mine.items() if name not in kept}
-    failed = {}
+    index = index_path(folder, shard)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(locked(folder / f".{index.name}{LOCK}", "sweep"))
+        remove_leftovers(folder)
+        kept = [name for name in mine if whole(folder / f"{name}.nc")]
+        missing = {name: point for name, point in mine.items() if name not in kept}
+        done, failed = _worked_off(missing, folder, executor, workers=workers, quiet=not progress, stack=stack,
+                                   index=lambda became: write_index(index, mine, dict.fromkeys(mine, RECORDED) | became)
+                                   if mine else None)
+    return Outcome(tuple(sorted(folder / f"{name}.nc" for name in done)),
+                   tuple(sorted(folder / f"{name}.nc" for name in kept)), failed, mine)
+
+
+def _worked_off(missing: Mapping[str, Mapping], folder: Path, executor: Executor | None, *, workers: int | None,
+                quiet: bool, stack: contextlib.ExitStack, index: Callable[[Mapping[str, str]], object]
+                ) -> tuple[set[str], dict[str, str]]:
+    """Simulate points: the names of those that were recorded, and of those that failed with why.
+
+    `index` is told what became of those that were not recorded, also where Ctrl-C stops the sweep.
+    """
+    from foundation.cli import Progress
+
+    done: set[str] = set()
+    failed: dict[str, str] = {}
 
     def note(name: str, error: Exception) -> None:
         failed[name] = f"{type(error).__name__}: {error}"
         write_text(folder / f"{name}.error.json",
                    json.dumps({"error": failed[name], "meta": prepare(**missing[name]).meta()}, indent=1))
 
-    with contextlib.ExitStack() as stack:
-        bar = stack.enter_context(Progress("sweep", max(1, len(missing)), quiet=not progress))
+    bar = stack.enter_context(Progress("sweep", max(1, len(missing)), quiet=quiet))
+    try:
         work = work_of(missing, folder, note, stack)
         for n, (name, future) in enumerate(finished(work, executor, workers), start=1):
             bar.update(n)
             try:
                 future.result()
+                done.add(name)
             except Exception as error:  # one point must not stop the rest, whatever it raised
                 note(name, error)
-    if mine:
-        write_index(index_path(folder, shard), mine, {name: failed.get(name, "recorded") for name in mine})
-    done = sorted(folder / f"{name}.nc" for name in missing.keys() - failed.keys())
-    return Outcome(tuple(done), tuple(sorted(folder / f"{name}.nc" for name in kept)), failed, mine)
+    except KeyboardInterrupt:
+        left = missing.keys() - done - failed.keys()
+        remove_leftovers(folder)  # of the processes that were ended
+        index(dict.fromkeys(left, STOPPED) | failed)
+        print(f"stopped: {len(left)} of {len(missing)} points are not simulated yet; the others are kept in {folder}, "
+              "go on with the same line", file=sys.stderr)
+        raise
+    index(failed)
+    return done, failed
 
 
 def _settled(point: Mapping) -> tuple[str, dict]:

@@ -15,7 +15,8 @@ from astro_sim.plan import Plan, prepare
 from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import run
 from foundation.errors import DamagedFileError, UserError
-from foundation.files import canonical_json, sha256_bytes, sha256_file
+from foundation.files import canonical_json, remove_leftovers, sha256_bytes, sha256_file
+from foundation.lock import LOCK, locked
 from foundation.notes import Note, note
 from foundation.reading import is_file
 
@@ -47,12 +48,20 @@ def simulate(model, protocol=None, **settings) -> Recording:
     path = folder / f"{key(plan)}.nc"
     found = _read(path, plan)
     if found is None:
-        found = run(plan)
-        try:
-            found.save(path)
-        except UserError as error:  # a place that cannot be written to costs time, not the work
-            note(NotKept, f"a simulation was not kept: {error}")
+        with locked(path.with_suffix(LOCK), "simulation", wait=True):
+            remove_leftovers(folder, f".{path.name}.")
+            found = _read(path, plan)  # another process may have made it meanwhile
+            if found is None:
+                found = run(plan)
+                _keep(found, path)
     return found
+
+
+def _keep(found: Recording, path: Path) -> None:
+    try:
+        found.save(path)
+    except UserError as error:  # a place that cannot be written to costs time, not the work
+        note(NotKept, f"a simulation was not kept: {error}")
 
 
 def key(plan: Plan) -> str:

@@ -73,9 +73,11 @@ def _show(bench: "Bench", title: str, parts: Iterator, *, out: Path | None, json
     import datetime
 
     from foundation.checkout import commit
-    from foundation.files import write_text
+    from foundation.files import check_writable, write_text
     from rmaat.benchmark.report import Table, as_json, as_markdown, target_table
 
+    if out is not None:
+        check_writable(out)
     head = {"command": shlex.join(["python", "-m", "rmaat", *sys.argv[1:]]), "commit": commit() or "unknown",
             "date": datetime.date.today().isoformat(), **bench.conditions()}
     tables, targets = [], []

@@ -1,12 +1,15 @@
 """Checkpoints that survive a kill: tensors as safetensors, the rest as JSON, both hashed, nothing ever unpickled.
 
 The safetensors file is written first under a new name; then `checkpoint.json`, which names it and its SHA-256, takes
-the place of the older one. At every moment `checkpoint.json` names a whole file.
+the place of the older one, which stays as `checkpoint.before.json` with its file. So `checkpoint.json` names a whole
+file at every moment, one that is damaged later has another behind it, and a reader that has just read the older pointer
+still finds what it names.
 """
 
 import contextlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,11 +17,21 @@ import torch
 from foundation import reading
 from foundation.errors import DamagedFileError, ResourceError, UserError
 from foundation.files import canonical_json, replacing, sha256_bytes, sha256_file, write_text
+from foundation.notes import Note, note
 
 POINTER = "checkpoint.json"
+BEFORE = "checkpoint.before.json"
 MOST_BYTES = 1_000_000  # of the pointer
 SCHEMA = 1
 FIELDS = ("schema", "step", "file", "sha256", "config", "record", "hash")
+
+
+class FallenBack(Note):
+    """The last checkpoint is damaged, and the one before was taken."""
+
+
+class _OtherRunError(DamagedFileError):
+    """A whole checkpoint, of another run."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +42,14 @@ class Checkpoint:
     tensors: dict[str, torch.Tensor]
     config: str
     record: str
+    fell_back: bool = False  # to the one before, as the last one is damaged
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint` into `folder` and remove the one before. Raises `ResourceError` when the disk is full."""
+    """Write `checkpoint` into `folder`, where the one before stays and older ones go.
+
+    Raises `ResourceError` when the disk is full.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -46,37 +63,89 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
                             "on with --resume") from error
     body = {"schema": SCHEMA, "step": checkpoint.step, "file": name, "sha256": sha256_file(folder / name),
             "config": checkpoint.config, "record": checkpoint.record}
+    before = _turn_over(folder, checkpoint.step)
     write_text(folder / POINTER, json.dumps(body | {"hash": _hash(body)}, indent=1) + "\n")
     for old in [*folder.glob("checkpoint-*.safetensors"), *folder.glob(".checkpoint*.part")]:
-        if old.name != name:
+        if old.name not in (name, before):
             with contextlib.suppress(OSError):
                 old.unlink()
 
 
+def _turn_over(folder: Path, step: int) -> str | None:
+    """Let the last checkpoint become the one before the one of `step`; the file that the one before names."""
+    for pointer in (folder / POINTER, folder / BEFORE):
+        with contextlib.suppress(UserError):
+            body = _pointer(pointer)
+            if body["step"] != step and (folder / body["file"]).is_file():
+                if pointer.name == POINTER:
+                    write_text(folder / BEFORE, _text(pointer))
+                return body["file"]
+    return None
+
+
 def exists(folder: Path) -> bool:
     """Whether a run folder has a checkpoint."""
-    return (folder / POINTER).exists()
+    return (folder / POINTER).exists() or (folder / BEFORE).exists()
 
 
-def load(folder: Path, config: str, record: str) -> Checkpoint:
-    """Read and verify the checkpoint in `folder`; `config` and `record` are the hashes it must belong to.
+def load(folder: Path, config: str | Sequence[str], record: str) -> Checkpoint:
+    """Read and verify the last checkpoint in `folder`; `config`, one of several, and `record` are the hashes it has.
 
-    Raises `UserError` when there is none, `DamagedFileError` when it is cut, altered or of another run.
+    A writer may save meanwhile. Where the last one is damaged, it is the one before, and a note says so. Raises
+    `UserError` when there is none, `DamagedFileError` when both are cut, altered or of another run.
     """
+    configs = [config] if isinstance(config, str) else list(config)
+    read = problem = None
+    while (now := _text(folder / POINTER)) != read:
+        read = now
+        try:
+            return _load(folder / POINTER, configs, record)
+        except _OtherRunError:
+            raise
+        except UserError as error:
+            problem = error  # a writer has turned the page, or it is damaged
+    return _fallen_back(folder, configs, record, problem)
+
+
+def _fallen_back(folder: Path, configs: Sequence[str], record: str, problem: UserError) -> Checkpoint:
+    if not (folder / BEFORE).exists():
+        raise problem
+    try:
+        found = _load(folder / BEFORE, configs, record)
+    except UserError:
+        raise problem from None
+    note(FallenBack, f"{problem}; taken is the checkpoint before, of step {found.step}")
+    return replace(found, fell_back=True)
+
+
+def take_the_one_before(folder: Path) -> None:
+    """Make the checkpoint before the last one, as training goes on from there."""
+    write_text(folder / POINTER, _text(folder / BEFORE))
+
+
+def _text(path: Path) -> str:
+    """What stands in a pointer, to see whether somebody has written it since."""
+    try:
+        return reading.read_text(path, "checkpoint", MOST_BYTES)
+    except UserError as error:
+        return str(error)
+
+
+def _load(pointer: Path, configs: Sequence[str], record: str) -> Checkpoint:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    body = _pointer(folder / POINTER)
-    for kind, ours in (("config", config), ("record", record)):
-        if body[kind] != ours:
-            raise DamagedFileError(f"{folder / POINTER} belongs to the {kind} {body[kind][:12]}, this run has "
-                                   f"{ours[:12]}; the folder mixes two runs")
-    path = folder / body["file"]
+    body = _pointer(pointer)
+    for kind, ours in (("config", configs), ("record", [record])):
+        if body[kind] not in ours:
+            raise _OtherRunError(f"{pointer} belongs to the {kind} {body[kind][:12]}, this run has "
+                                 f"{ours[0][:12]}; the folder mixes two runs")
+    path = pointer.parent / body["file"]
     if not path.is_file():
-        raise DamagedFileError(f"{path} is missing though {POINTER} names it; restore it or start anew")
-    if sha256_file(path) != body["sha256"]:
-        raise DamagedFileError(f"{path} does not match its SHA-256 in {POINTER}: cut or altered")
+        raise DamagedFileError(f"{path} is missing though {pointer.name} names it; restore it or start anew")
     try:
+        if sha256_file(path) != body["sha256"]:
+            raise DamagedFileError(f"{path} does not match its SHA-256 in {pointer.name}: cut or altered")
         return Checkpoint(body["step"], load_file(path), body["config"], body["record"])
     except (SafetensorError, OSError) as error:
         raise DamagedFileError(f"{path}: not a safetensors file ({error})") from error

@@ -5,17 +5,20 @@ and then all leave with its exit code, so that none waits for one that is gone.
 """
 
 import contextlib
+import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import distributed, nn
 
+from foundation import stopping
 from foundation.errors import ResourceError, UserError
+from foundation.files import canonical_json
 
 CPU = torch.device("cpu")
 
@@ -99,6 +102,29 @@ class World:
         sums = summed.tolist()
         return [round(code) for code in sums[:self.size]], sums[self.size:]
 
+    def gather(self, text: str) -> list[str]:
+        """The texts of all processes, by rank: as bytes, so that nothing is unpickled."""
+        if self.size == 1:
+            return [text]
+        data = torch.tensor(list(text.encode()), dtype=torch.uint8, device=self.device)
+        lengths = [torch.zeros(1, dtype=torch.int64, device=self.device) for _ in range(self.size)]
+        with _contact():
+            distributed.all_gather(lengths, torch.tensor([len(data)], device=self.device))
+            longest = max(int(length) for length in lengths)
+            parts = [torch.zeros(longest, dtype=torch.uint8, device=self.device) for _ in range(self.size)]
+            distributed.all_gather(parts, nn.functional.pad(data, (0, longest - len(data))))
+        return [bytes(part[:int(length)].tolist()).decode() for part, length in zip(parts, lengths, strict=True)]
+
+    def agree(self, values: Mapping[str, object]) -> None:
+        """Raises `UserError`, on all processes, naming every field whose value (JSON) is not the same on all."""
+        first, *others = map(json.loads, self.gather(canonical_json(values)))
+        told = []
+        for rank, other in enumerate(others, start=1):
+            told += [f"{field} is {_short(first.get(field))} on process 0, {_short(other.get(field))} on process {rank}"
+                     for field in sorted(first.keys() | other.keys()) if first.get(field) != other.get(field)]
+        if told:
+            raise self.said_once(UserError(f"the processes would not train the same: {'; '.join(told)}. Give all the "
+                                           "same command, files and version"))
 
     def said_once(self, error: BaseException) -> BaseException:
         """What to raise where all processes fail alike: the error for the one that leads, its exit code for others."""
@@ -108,8 +134,12 @@ class World:
 ALONE = World()
 
 
+def _short(value: object) -> str:
+    return str(value) if len(str(value)) <= 40 else f"{str(value)[:12]}..."
+
+
 def _exit_code(error: BaseException) -> int:
-    return 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_code", 1)
+    return stopping.exit_code() if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_code", 1)
 
 
 @contextlib.contextmanager

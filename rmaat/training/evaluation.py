@@ -127,7 +127,7 @@ def with_memory_reset(model: nn.Module) -> nn.Module:
 
 def load_model(run: Run, device: torch.device) -> tuple[nn.Module, int]:
     """The model of the run's checkpoint and its step; nothing in the folder is trusted unverified."""
-    saved = checkpoint.load(run.folder, run.config, run.record.hash)
+    saved = checkpoint.load(run.folder, run.configs, run.record.hash)
     model = build(run.experiment.model, Biology.of(run.record))
     checkpoint.fill(model, saved, run.folder)
     return model.to(device), saved.step

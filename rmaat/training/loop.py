@@ -3,9 +3,11 @@
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from foundation.cli import Progress
+from foundation.errors import ResourceError
 from foundation.stopping import StopRequest
 from rmaat.resources import measure, resource_errors
 from rmaat.training.evaluation import score
@@ -19,7 +21,7 @@ def fit(trainer: Trainer, quiet: bool = False, logs: Sequence[str] = ()) -> None
     Raises `KeyboardInterrupt` after a checkpoint when asked to stop, `ResourceError` when memory or disk runs out.
     """
     config, run, world, peak = trainer.config, trainer.run, trainer.world, 0
-    with (StopRequest() as stop, resource_errors(f"training {run.experiment.name}"),
+    with (StopRequest() as stop, resource_errors(f"training {run.experiment.name}"), _still_there(run.folder),
           Progress(f"train {run.experiment.name}", config.steps, quiet=quiet or not world.leads) as progress,
           contextlib.ExitStack() as closing):
         metrics = Metrics(run.folder / METRICS, trainer.step, logs) if world.leads else None
@@ -47,6 +49,18 @@ def fit(trainer: Trainer, quiet: bool = False, logs: Sequence[str] = ()) -> None
                     print(f"stopped after step {trainer.step} of {config.steps}; checkpoint in {run.folder}, "
                           "go on with --resume", file=sys.stderr)
                 raise world.said_once(KeyboardInterrupt())
+
+
+@contextlib.contextmanager
+def _still_there(folder: Path) -> Iterator[None]:
+    """Someone may move the folder away, or remove it, while a run writes into it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if folder.exists():
+            raise
+        raise ResourceError(f"{folder} is no longer there: it was moved or removed while the run trained; go on from "
+                            "its last checkpoint with --resume and the place where it is now") from error
 
 
 def _evaluate_and_save(trainer: Trainer, metrics: Metrics | None, stopping: bool) -> None:

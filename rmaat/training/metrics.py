@@ -21,12 +21,7 @@ class Metrics:
     """
 
     def __init__(self, path: Path, step: int, logs: Sequence[str] = ()):
-        found = chain.read(path, KIND)
-        lines = [line for line in found.lines if line.get("step", 0) <= step] if found else []
-        last = max((line["step"] for line in lines if "step" in line), default=0)
-        if found and last < step:
-            raise DamagedFileError(f"{path} ends at step {last}, the checkpoint is of step {step}: lines are missing; "
-                                   "restore the file, or move it away to go on with a new one")
+        lines = lines_until(path, step)
         self.totals = Totals(lines)
         self._chain = chain.create(path, KIND, lines)
         self._logs = open_logs(logs, path.parent, lines)
@@ -45,6 +40,17 @@ class Metrics:
     def sync(self) -> None:
         """Let what was written outlive a loss of power."""
         self._chain.sync()
+
+
+def lines_until(path: Path, step: int) -> list[dict]:
+    """The lines of a run that goes on at `step`, none where there is no file. Raises as `Metrics` does."""
+    found = chain.read(path, KIND)
+    lines = [line for line in found.lines if line.get("step", 0) <= step] if found else []
+    last = max((line["step"] for line in lines if "step" in line), default=0)
+    if found and last < step:
+        raise DamagedFileError(f"{path} ends at step {last}, the checkpoint is of step {step}: lines are missing; "
+                               "restore the file, or move it away to go on with a new one")
+    return lines
 
 
 class Totals:

@@ -8,11 +8,12 @@ import torch
 from derivation.record import record as records
 from foundation.errors import UserError
 from rmaat.gradient.budget import Plan
-from rmaat.training import checkpoint, run_folder
+from rmaat.training import changes, checkpoint, run_folder
 from rmaat.training.data import fingerprint, load_splits
 from rmaat.training.distributed import ALONE, World
 from rmaat.training.experiment import Experiment
-from rmaat.training.run_folder import Run
+from rmaat.training.metrics import METRICS, lines_until
+from rmaat.training.run_folder import RESULT, Run
 from rmaat.training.steps import Trainer
 
 
@@ -38,7 +39,21 @@ def begin(experiment: Experiment, folder: Path, *, data: Path | None = None, rec
                             world=world)
     if told["kept"] >= 0:
         trainer.keep(round(told["kept"]))
+    _compare_data(trainer, new=not told["begun"])
     return trainer.connect()
+
+
+def _compare_data(trainer: Trainer, *, new: bool) -> None:
+    """Raises `UserError` where the processes have other data; a run that was begun with it is none then."""
+    if trainer.world.size == 1:
+        return
+    try:
+        trainer.world.agree({f"data.{name}": fingerprint(split) for name, split in trainer.splits.items()}
+                            | {"step": trainer.step})
+    except (UserError, SystemExit):
+        if new and trainer.world.leads:
+            run_folder.forget(trainer.run.folder)
+        raise
 
 
 def _open(experiment: Experiment, folder: Path, *, begun: bool, data: Path | None, record: records.Record | None,
@@ -56,7 +71,24 @@ def _open(experiment: Experiment, folder: Path, *, begun: bool, data: Path | Non
         trainer.kept = kept_again(run.environment.get("keep_last"), trainer.plan())
     if checkpoint.exists(folder):
         trainer.restore()
+    if world.leads:
+        _go_on(trainer)
     return trainer
+
+
+def _go_on(trainer: Trainer) -> None:
+    """Say from which step, and write down what is other than it was. Raises `UserError` for fewer steps than done."""
+    run, steps = trainer.run, trainer.config.steps
+    if steps < trainer.step:
+        raise UserError(f"train.steps = {steps}: the run in {run.folder} has done {trainer.step} already; give at "
+                        f"least {trainer.step}")
+    lines_until(run.folder / METRICS, trainer.step)  # whole, before anything is changed
+    print(f"going on with {run.folder} at step {trainer.step} of {steps}", file=sys.stderr)
+    if run.changed:
+        print(changes.said(run.changed, trainer.step, trainer.config), file=sys.stderr)
+        changes.add(run.folder, trainer.step, run.changed)
+    if trainer.step < steps:
+        (run.folder / RESULT).unlink(missing_ok=True)  # of fewer steps, or of a checkpoint that is damaged now
 
 
 def _new(experiment: Experiment, folder: Path, *, data: Path | None, record: records.Record, device: torch.device,

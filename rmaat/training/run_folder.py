@@ -5,7 +5,8 @@ import os
 import platform
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from foundation.checkout import commit
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import MANIFEST, canonical_json, sha256_bytes, verify_manifest, write_manifest, write_text
 from foundation.lock import LOCK
-from rmaat.training.experiment import Experiment, hash_of, to_json, without_folders
+from rmaat.training import changes
+from rmaat.training.experiment import Experiment, hash_of, to_json
 from rmaat.training.stored import from_json
 
 CONFIG, RECORD, ENVIRONMENT, RESULT = "config.json", "record.json", "environment.json", "result.json"
@@ -30,13 +32,24 @@ FORMAT = 2  # of the folder; a run of another one is not read
 
 @dataclass(frozen=True)
 class Run:
-    """One run as its folder says: everything that does not change while it trains. `config` is its config's hash."""
+    """One run as its folder says: everything that does not change while it trains. `config` is its config's hash.
+
+    `earlier` are the hashes that its config had before fields were changed, the last first; `changed` is what an
+    experiment that was given has otherwise, field -> (stored, given), and may have.
+    """
 
     folder: Path
     experiment: Experiment
     record: records.Record
     environment: dict
     config: str = ""
+    earlier: tuple[str, ...] = ()
+    changed: Mapping[str, tuple] = field(default_factory=dict)
+
+    @property
+    def configs(self) -> tuple[str, ...]:
+        """The hashes of configs that a checkpoint of the run may belong to."""
+        return (self.config, *self.earlier)
 
     @property
     def data(self) -> Path | None:
@@ -52,6 +65,12 @@ def create(folder: Path, experiment: Experiment, record: records.Record, *, envi
     write_text(folder / ENVIRONMENT, json.dumps(environment, indent=1) + "\n")
     write_manifest(folder, list(STATIC))  # last: a folder with a manifest holds a run
     return Run(folder, experiment, record, environment, hash_of(body))
+
+
+def forget(folder: Path) -> None:
+    """Take back what `create` wrote, before the first checkpoint."""
+    for name in (MANIFEST, *STATIC):
+        (folder / name).unlink(missing_ok=True)
 
 
 def begun(folder: Path) -> bool:
@@ -71,6 +90,8 @@ def begun(folder: Path) -> bool:
 def read(folder: str | os.PathLike, experiment: Experiment | None = None) -> Run:
     """The run in `folder`, verified; with an `experiment`, which must be the run's, the objects are those of it.
 
+    It may have other values of the fields in `changes.CHANGEABLE`.
+
     Raises `UserError` when there is none, when it is of another version or experiment, and when a file of the user's
     own is missing or was changed; `DamagedFileError` when one of the folder's files is missing, cut or altered.
     """
@@ -80,11 +101,16 @@ def read(folder: str | os.PathLike, experiment: Experiment | None = None) -> Run
     verify_manifest(folder, STATIC)
     body, surroundings = read_json(folder / CONFIG), read_json(folder / ENVIRONMENT)
     _check_version(folder, surroundings)
+    *older, body = changes.histories(body, changes.read(folder))
+    changed = {}
     if experiment is not None:
-        check_same(folder, body, experiment)
+        changed = changes.differences(body, to_json(experiment))
+        changes.check_same(folder, changed)
     else:
         experiment = _experiment(folder, body, surroundings)
-    return Run(folder, experiment, records.load(folder / RECORD), surroundings, hash_of(body))
+    *older, now = [*older, body, to_json(experiment)] if changed else [*older, body]
+    return Run(folder, experiment, records.load(folder / RECORD), surroundings, hash_of(now),
+               tuple(map(hash_of, reversed(older))), changed)
 
 
 def read_json(path: Path) -> dict:
@@ -113,31 +139,11 @@ def _other_version(folder: Path, written: dict) -> str:
             f"({commit() or 'commit unknown'}): train anew, or use that version")
 
 
-def check_same(folder: Path, body: dict, experiment: Experiment) -> None:
-    """Raises `UserError` unless the run in `folder`, with the JSON `body`, is of `experiment`; names what differs."""
-    stored, given = (_flat(without_folders(value)) for value in (body, to_json(experiment)))
-    for field in sorted(stored.keys() | given.keys()):
-        if stored.get(field) == given.get(field):
-            continue
-        if field.startswith("files.") and field in stored and field in given:
-            raise UserError(f"{folder} holds a run of your file {field.removeprefix('files.')} as it was then; it was "
-                            "changed since: take the file of then to resume, or give another --out")
-        raise UserError(f"{folder} holds another run: {field} is {stored.get(field)} there, {given.get(field)} here; "
-                        "give the same config to resume, or another --out")
-
-
 def check_record(run: Run, record: records.Record | None) -> None:
     """Raises `UserError` where a `record` is given that is not the run's."""
     if record is not None and record.hash != run.record.hash:
         raise UserError(f"{run.folder} was trained with record {run.record.hash[:12]}, given is {record.hash[:12]}; "
                         "leave --record out to resume, or give another --out")
-
-
-def _flat(body: dict, prefix: str = "") -> dict:
-    flat = {}
-    for name, value in body.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
 
 
 def write_result(folder: Path, result: dict) -> None:

@@ -18,7 +18,7 @@ from rmaat.model.network import build
 from rmaat.resources import resource_errors
 from rmaat.tasks.splits import all_lengths, training_indices
 from rmaat.tasks.task import Split
-from rmaat.training import checkpoint
+from rmaat.training import checkpoint, diverged
 from rmaat.training.distributed import ALONE, World
 from rmaat.training.run_folder import Run
 
@@ -80,9 +80,7 @@ class Trainer:
         self.world.backward(loss, share)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip).item()
         if not math.isfinite(told["loss"] + norm):
-            raise self.world.said_once(UserError(
-                f"training diverged at step {self.step + 1}: loss {told['loss']}, gradient norm {norm}; lower "
-                f"train.learning_rate ({self.config.learning_rate})"))
+            raise self.world.said_once(self._diverged(told["loss"], norm))
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
@@ -102,6 +100,16 @@ class Trainer:
         correct = (logits.argmax(1) == labels).float().mean().item()
         return loss, share, correct * share, int(batch.lengths.sum()) * bool(share)
 
+    def _diverged(self, loss: float, norm: float) -> UserError:
+        """Keep what made the step, and say what to do."""
+        try:
+            kept = diverged.keep(self, loss, norm) if self.world.leads else ""
+        except UserError as error:
+            kept = f"no file: {error}"
+        return UserError(f"training diverged at step {self.step + 1}: loss {loss}, gradient norm {norm}; lower "
+                         f"train.learning_rate ({self.config.learning_rate}), with --resume from the last checkpoint "
+                         f"on. The batch, the seeds and the weights before the step are in {kept}")
+
     def save(self) -> None:
         """Write a checkpoint of model and optimizer, with the hashes of experiment and record."""
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -112,7 +120,7 @@ class Trainer:
 
     def restore(self) -> None:
         """Take the state from the run's checkpoint. Raises `DamagedFileError` when it is not whole."""
-        saved = checkpoint.load(self.run.folder, self.run.config, self.run.record.hash)
+        saved = checkpoint.load(self.run.folder, self.run.configs, self.run.record.hash)
         checkpoint.fill(self.model, saved, self.run.folder)
         state: dict[int, dict] = {}
         for name, value in saved.tensors.items():
@@ -124,3 +132,5 @@ class Trainer:
             raise DamagedFileError(f"the checkpoint in {self.run.folder} lacks the optimizer's state")
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         self.step = saved.step
+        if saved.fell_back and self.world.leads:
+            checkpoint.take_the_one_before(self.run.folder)

@@ -12,10 +12,11 @@ from foundation.files import remove_leftovers
 from foundation.lock import LOCK, locked
 from rmaat.tasks.controls import control_rows
 from rmaat.training import checkpoint, run_folder
+from rmaat.training.changes import flat
 from rmaat.training.configs import find_experiment
 from rmaat.training.distributed import World, join
 from rmaat.training.evaluation import CONTROL, control_row, evaluation_of, find_device, model_rows
-from rmaat.training.experiment import Experiment
+from rmaat.training.experiment import Experiment, to_json, without_folders
 from rmaat.training.logs import check_logs
 from rmaat.training.loop import fit
 from rmaat.training.metrics import METRICS, head, peak_bytes
@@ -47,6 +48,10 @@ def train(experiment: Experiment | str | Callable[[], Experiment], out: str | Pa
     source = records.load(record) if isinstance(record, (str, Path)) else record
     with contextlib.ExitStack() as held:
         with join(find_device(device)) as world:
+            if world.size > 1:
+                world.agree(flat(without_folders(to_json(experiment))) | {
+                    "record": (source or records.load()).hash, "--resume": resume, "--control": control,
+                    "version": run_folder.program_version()})
             _be_alone(folder, world, held)
             finished, control = _look(folder, experiment, source, resume=resume, control=control, world=world)
             if finished:
@@ -92,8 +97,10 @@ def _finished(folder: Path, experiment: Experiment, record: records.Record | Non
         return None
     run = run_folder.read(folder, experiment)
     run_folder.check_record(run, record)
-    checkpoint.load(folder, run.config, run.record.hash)  # whole and unaltered
-    return stored_result(run)
+    if checkpoint.load(folder, run.configs, run.record.hash).fell_back:  # its last steps are done once more
+        return None
+    result = stored_result(run)
+    return result if result.evaluation.step == run.experiment.train.steps else None
 
 
 def _result(trainer: Trainer, *, data: Path | None, control: bool, timing: dict) -> Result:

@@ -230,17 +230,47 @@ def test_seeds_initial_values_and_inputs_are_varied(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_sweeps_at_once_share_a_folder(tmp_path):
+def test_shards_at_once_share_a_folder_and_a_second_sweep_of_a_shard_is_refused(tmp_path):
     """Threads in one process, each sweep in the other's way: every point whole, nothing left over."""
     with ThreadPoolExecutor(2) as two, ThreadPoolExecutor(2) as one_pool, ThreadPoolExecutor(2) as other:
-        several = [two.submit(sweep, POINTS[:4], tmp_path, executor=pool) for pool in (one_pool, other)]
+        several = [two.submit(sweep, POINTS[:4], tmp_path, executor=pool, shard=shard)
+                   for pool, shard in ((one_pool, "1/2"), (other, "2/2"))]
         outcomes = [one.result() for one in several]
     names = {f"{name_of(point)}.nc" for point in POINTS[:4]}
-    for outcome in outcomes:
-        assert not outcome.failed
-        assert {path.name for path in (*outcome.done, *outcome.kept)} == names
-    assert {path.name for path in tmp_path.iterdir()} == {*names, "index.csv"}
+    assert not outcomes[0].failed | outcomes[1].failed
+    assert {path.name for outcome in outcomes for path in outcome.done} == names
+    indices = {f"index.{n}-of-2.csv" for n, outcome in zip("12", outcomes, strict=True) if outcome.points}
+    assert {path.name for path in tmp_path.iterdir()} == names | indices
     assert all(Recording.load(tmp_path / name) for name in names)
+    (tmp_path / f"{name_of(POINTS[0])}.nc").unlink()
+
+    class Busy(Here):
+        def submit(self, function, *given):
+            with pytest.raises(ResourceError, match=rf"written by process {os.getpid()} on .* \(sweep"):
+                sweep(POINTS[:1], tmp_path, executor=Here())
+            return super().submit(function, *given)
+
+    busy = Busy()
+    assert len(sweep(POINTS[:1], tmp_path, executor=busy).done) == busy.submitted == 1
+
+
+@pytest.mark.slow
+def test_a_stopped_sweep_says_what_is_there(tmp_path, capsys):
+    class Stopped(Here):
+        def submit(self, function, *given):
+            future = super().submit(function, *given)
+            if self.submitted == 2:
+                future = Future()
+                future.set_exception(KeyboardInterrupt())
+            return future
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(POINTS[:3], tmp_path, executor=Stopped(), workers=1)
+    assert "points are not simulated yet; the others are kept in" in capsys.readouterr().err
+    rows = (tmp_path / "index.csv").read_text().splitlines()[1:]
+    assert len(rows) == 3 and any("stopped before it was simulated" in row for row in rows)
+    assert not sweep(POINTS[:3], tmp_path, executor=Here()).failed
+    assert "stopped" not in (tmp_path / "index.csv").read_text()
 
 
 def test_a_process_that_dies_takes_no_other_point_along():

@@ -84,6 +84,7 @@ BY_THEMSELVES = {
     "rmaat/benchmark/measure.py": "the system's own files", "rmaat/gradient/free_memory.py": "the system's own files",
     "rmaat/model/stream.py": "a regular file, mapped", "rmaat/training/checkpoint.py": "a file whose hash was verified",
     "rmaat/tasks/cache.py": "a regular file of its own, mapped",
+    "rmaat/training/diverged.py": "a file whose hash was verified",
     "rmaat/tasks/fashion.py": "a stream that reading.py has opened",
     "rmaat/tasks/trees.py": "archives, whose members are read one by one, never written, at most so many bytes each",
 }

@@ -1,7 +1,11 @@
 """Checkpoints: equal states are equal files, a kill at any moment leaves a whole one, an altered one is refused."""
 
 import errno
+import itertools
 import json
+import os
+import signal
+import warnings
 
 import pytest
 import safetensors.torch
@@ -9,7 +13,7 @@ import torch
 
 from foundation.errors import DamagedFileError, ResourceError, UserError
 from rmaat.training import checkpoint
-from rmaat.training.checkpoint import POINTER, Checkpoint, fill, load, save
+from rmaat.training.checkpoint import BEFORE, POINTER, Checkpoint, FallenBack, fill, load, save
 
 CONFIG, RECORD = "c" * 64, "r" * 64
 
@@ -36,12 +40,18 @@ def test_equal_states_are_equal_files(tmp_path):
     assert files[0] == files[1] and len(files[0]) == 2
 
 
-def test_the_older_checkpoint_goes_when_the_newer_is_whole(tmp_path):
+def test_the_one_before_stays_and_older_ones_go(tmp_path):
     save(tmp_path, state(3))
     (tmp_path / ".checkpoint-00000004.safetensors.xyz.part").write_text("left by a kill")
     save(tmp_path, state(5))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-00000005.safetensors", POINTER]
-    assert load(tmp_path, CONFIG, RECORD).step == 5
+    save(tmp_path, state(8))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint-00000005.safetensors", "checkpoint-00000008.safetensors", BEFORE, POINTER]
+    save(tmp_path, state(8))  # as a stop right after it does
+    assert load(tmp_path, CONFIG, RECORD).step == 8
+    next(tmp_path.glob("*8.safetensors")).unlink()
+    with pytest.warns(FallenBack, match=r"is missing .*; taken is the checkpoint before, of step 5"):
+        assert load(tmp_path, [CONFIG, "x"], RECORD).fell_back
 
 
 @pytest.mark.parametrize("moment", ["sha256_file", "write_text"])
@@ -78,20 +88,24 @@ def test_there_is_no_checkpoint(tmp_path):
     assert raised.value.exit_code == 2 and not checkpoint.exists(tmp_path)
 
 
+def newest(folder):
+    return max(folder.glob("*.safetensors"))
+
+
 def alter_tensor(folder):
-    path = next(folder.glob("*.safetensors"))
+    path = newest(folder)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
 
 
 def cut_tensor(folder):
-    path = next(folder.glob("*.safetensors"))
+    path = newest(folder)
     path.write_bytes(path.read_bytes()[:-10])
 
 
 def drop_tensor(folder):
-    next(folder.glob("*.safetensors")).unlink()
+    newest(folder).unlink()
 
 
 def alter_pointer(folder):
@@ -123,6 +137,50 @@ def test_damage_is_noticed_and_named(tmp_path, damage):
     with pytest.raises(DamagedFileError, match="checkpoint") as raised:
         load(tmp_path, CONFIG, RECORD)
     assert raised.value.exit_code == 3
+
+
+@pytest.mark.parametrize("damage", [alter_tensor, cut_tensor, drop_tensor, alter_pointer, cut_pointer, foreign_pointer,
+                                    escape, lambda folder: (folder / POINTER).unlink()])
+def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, damage):
+    save(tmp_path, state(3))
+    save(tmp_path, state(5))
+    (tmp_path / "checkpoint-00000003.safetensors").rename(tmp_path / "aside")
+    damage(tmp_path)
+    with pytest.raises(UserError, match="checkpoint"):
+        load(tmp_path, CONFIG, RECORD)
+    (tmp_path / "aside").rename(tmp_path / "checkpoint-00000003.safetensors")
+    with pytest.warns(FallenBack, match="of step 3"):
+        found = load(tmp_path, CONFIG, RECORD)
+    assert (found.step, found.fell_back) == (3, True)
+    checkpoint.take_the_one_before(tmp_path)
+    save(tmp_path, state(4))  # training goes on from there: what is damaged goes, and is never the one before
+    save(tmp_path, state(5))
+    assert load(tmp_path, CONFIG, RECORD).step == 5
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [
+        "checkpoint-00000004.safetensors", "checkpoint-00000005.safetensors"]
+
+
+def test_a_reader_beside_a_writer_never_fails_nor_falls_back(tmp_path):
+    """Two processes, as quick as they can; every reading is of one whole state."""
+    save(tmp_path, state(1))
+    child = os.fork()
+    if child == 0:
+        try:
+            for step in itertools.count(2):
+                save(tmp_path, state(step))
+        finally:
+            os._exit(1)
+    try:
+        with warnings.catch_warnings(action="error", category=FallenBack):
+            steps = []
+            while len(steps) < 150 or len(set(steps)) < 30:
+                found = load(tmp_path, CONFIG, RECORD)
+                assert torch.equal(found.tensors["model.weight"], state(found.step).tensors["model.weight"])
+                steps.append(found.step)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert steps == sorted(steps)
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):

@@ -1,6 +1,5 @@
 """Options that several verbs take, and how their text is read."""
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from astro_sim.plan import DEFAULT_DT, DEFAULT_DURATION
 from foundation.errors import UserError
+from foundation.files import check_writable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,9 +74,4 @@ def check_out(out: Path | None, force: bool, option: str = "--out") -> None:
         raise UserError(f"{option}: {out} is a folder; name a file such as {out / 'recording.nc'}")
     if out.exists() and not force:
         raise UserError(f"{option}: {out} already exists; choose another name, or give --force to replace it")
-    parent = next(folder for folder in out.absolute().parents if folder.exists())
-    try:
-        with tempfile.TemporaryFile(dir=parent):
-            pass
-    except OSError as error:
-        raise UserError(f"{option}: {parent} cannot be written to ({error.strerror}); choose another place") from error
+    check_writable(out, option)

@@ -19,7 +19,7 @@ def run_seeds(model: str, protocol: list[str] | None, out: Path | None, *, seeds
     """
     from astro_sim.recording import netcdf
     from astro_sim.run.ensembles import ensemble
-    from foundation.files import replacing
+    from foundation.files import check_writable, replacing
 
     if seeds is None:
         raise UserError("--events: counts events over several seeds; give --seeds, or analyse a recording: astro-sim "
@@ -29,6 +29,7 @@ def run_seeds(model: str, protocol: list[str] | None, out: Path | None, *, seeds
                         "members")
     if (out / TOGETHER).exists() and not force:
         raise UserError(f"--out: {out / TOGETHER} already exists; choose another folder, or give --force to replace it")
+    check_writable(out, folder=True)
     found = ensemble(model, protocol, seeds=seeds, events=events or (), folder=out, progress=not as_json, **settings)
     with replacing(out / TOGETHER) as temporary:
         netcdf.write(found.to_xarray(), temporary)

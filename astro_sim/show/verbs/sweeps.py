@@ -27,6 +27,7 @@ from astro_sim.show.verbs.options import (
 )
 from foundation.cli import print_json
 from foundation.errors import UserError
+from foundation.files import check_writable
 from foundation.table import Table
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ def sweep_model(
     if after and not measure:
         raise UserError("--after: is for the numbers of --measure; name one, or leave it out")
     check_picture(picture, "--picture")
+    check_writable(out, folder=True)
+    if picture is not None:
+        check_writable(picture, "--picture")
 
     varied = {name: [value.strip() for value in values.split(",")] for name, values in pairs("vary", vary).items()}
     points = grid(varied, model=model, protocol=protocol, options=pairs("option", option), parameter_set=set_name,

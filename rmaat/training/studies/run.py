@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundation.errors import UserError
-from foundation.files import MANIFEST
+from foundation.files import MANIFEST, check_writable
 from foundation.table import Table
 from rmaat.training.configs import find_experiment
 from rmaat.training.evaluation import find_device
@@ -87,6 +87,7 @@ def study(given: str | Study, out: str | Path, *, jobs: int = 1, threads: int = 
     points = plan.points()[part[0] - 1::part[1]]
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; give a folder with --out")
+    check_writable(out, folder=True)
     outcomes = dict.fromkeys((point.folder for point in points), LEFT)
 
     def told(name: str, outcome: Outcome) -> None:

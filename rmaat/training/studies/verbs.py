@@ -9,6 +9,7 @@ import typer
 
 from foundation.cli import print_json
 from foundation.errors import UserError
+from foundation.files import check_writable
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -103,6 +104,8 @@ def compare(
     """
     from rmaat.training.studies.compare import compare as run_comparison
 
+    if out:
+        check_writable(out, folder=True)
     result = run_comparison(places, against=against)
     paths = result.write(out) if out else []
     print_json(result.to_json()) if json else print(result)

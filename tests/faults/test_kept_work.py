@@ -1,0 +1,358 @@
+"""Work that is kept, and exit codes that say what became of it."""
+
+import os
+import re
+import signal
+import sys
+import types
+import typing
+from pathlib import Path
+
+import pytest
+import typer
+
+from foundation import cli
+
+TINY = ["task.num_segments=2", "task.segment=3", "task.train=7", "task.validation=3", "task.test=5",
+        "model.segment_length=3", "model.width=8", "model.layers=1", "model.num_memory_tokens=2", "train.batch_size=3",
+        "train.evaluate_every=4", "train.checkpoint_every=2", "train.steps=6", "train.warmup=2"]
+SET = [part for setting in TINY for part in ("--set", setting)]
+TRAIN = ["rmaat", "train", "recall", "--out", "run", "--device", "cpu", "--resume", *SET]
+
+
+def load(name):
+    """What copies of this process need."""
+    if name == "rmaat":
+        import rmaat.training.trainer  # noqa: F401
+        return
+    import astro_sim.dynamics.scanning
+    import astro_sim.run.streaming
+    import astro_sim.run.sweeps  # noqa: F401
+    from astro_sim.run.sweep_work import load_brian2
+
+    load_brian2()
+    if name == "derivation":
+        import derivation.entries.registry
+        import derivation.regenerate  # noqa: F401
+
+
+def program_with(words, change):
+    """A program, of which `change` changes something before it begins."""
+    def life():
+        import importlib
+
+        app = importlib.import_module(f"{words[0]}.__main__").app
+        sys.argv = [f"/{words[0]}/__main__.py", *words[1:]]
+        change()
+        cli.run(app)
+
+    return life
+
+
+def stopping(where, when=2, times=1):
+    """Send this process SIGTERM, so many times, in the call number `when` of a function."""
+    def change():
+        import importlib
+
+        module, _, name = where.rpartition(".")
+        try:
+            home = importlib.import_module(module)
+        except ModuleNotFoundError:
+            home = getattr(importlib.import_module(module.rpartition(".")[0]), module.rpartition(".")[2])
+        before, calls = getattr(home, name), []
+
+        def stopped(*given, **named):
+            calls.append(1)
+            if len(calls) == when:
+                for _ in range(times):
+                    os.kill(os.getpid(), signal.SIGTERM)
+            return before(*given, **named)
+
+        setattr(home, name, stopped)
+
+    return change
+
+
+def in_brian2():
+    import brian2
+
+    start = brian2.Network.run
+
+    def run(self, *given, **named):
+        self.add(brian2.NetworkOperation(lambda t: t > 0.5 * brian2.second and os.kill(os.getpid(), signal.SIGTERM),
+                                         dt=100 * brian2.ms))
+        return start(self, *given, **named)
+
+    brian2.Network.run = run
+
+
+RUN = ["astro_sim", "run", "li_rinzel", "--duration", "2 s", "--dt", "10 ms", "--out", "a.nc"]
+STOPPED = {
+    "train": (TRAIN, stopping("rmaat.training.steps.Trainer.advance", 3), "stopped after step 3 of 6",
+              "run/checkpoint-00000003.safetensors"),
+    "run": ([*RUN, "--method", "rk4", "--backend", "numpy"], in_brian2, "what was recorded until then is in",
+            "a.partial.nc"),
+    "run, error control": (RUN, stopping("astro_sim.run.ode.run.records", 1), "", ""),
+    "run, stream": ([*RUN, "--method", "rk4", "--backend", "numpy", "--stream"], in_brian2,
+                    "what was recorded until then is in", "a.partial.nc"),
+    "sweep": (["astro_sim", "sweep", "li_rinzel", "--vary", "K_P=0.05 umolar,0.1 umolar", "--duration", "1 s", "--dt",
+               "10 ms", "--out", "sweep"], stopping("astro_sim.run.sweep_work.run_point"),
+              "1 of 2 points are not simulated yet", "sweep/index.csv"),
+    "scan": (["astro_sim", "scan", "li_rinzel", "--over", "ip3=0:1:20"],
+             stopping("astro_sim.dynamics.scanning._branches", 1), "", ""),
+    "derive": (["derivation", "derive", "--out", "record.json", "--cache", "cache"],
+               stopping("derivation.simulation.cache.run", 1), "simulations that were done are kept in cache", ""),
+}
+
+
+@pytest.mark.fault("C1")
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", STOPPED)
+def test_sigterm(forked, tmp_path, verb):
+    """SIGTERM comes, as from a queue of jobs, while a program trains, simulates, sweeps, scans or derives.
+
+    The same as Ctrl-C: the step is finished, what is there is kept and named, nothing half-written stays; exit 143
+    (Ctrl-C: 130, SIGHUP: 129).
+    """
+    words, change, said, kept = STOPPED[verb]
+    load(words[0])
+    ended = forked(function=program_with(words, change))
+    assert ended.code == 143 and "Traceback" not in ended.err, ended
+    assert said in ended.err, ended.err
+    assert not kept or (tmp_path / kept).exists()
+    assert not [path for path in tmp_path.rglob(".*") if path.suffix in (".part", ".lock")]
+
+
+@pytest.mark.fault("C2")
+@pytest.mark.slow
+def test_sigterm_twice(forked, tmp_path):
+    """A second SIGTERM or Ctrl-C comes while the step is being finished.
+
+    The program ends at once, with the same exit code; the last checkpoint is as it was.
+    """
+    load("rmaat")
+    ended = forked(function=program_with(TRAIN, stopping("rmaat.training.steps.Trainer.advance", 4, times=2)))
+    assert ended.code == 143 and "stopped after" not in ended.err and "Traceback" not in ended.err, ended
+    assert max((tmp_path / "run").glob("*.safetensors")).name == "checkpoint-00000002.safetensors"
+    forked(*TRAIN).ok("at step 2 of 6")
+
+
+@pytest.mark.fault("C3")
+@pytest.mark.slow
+def test_a_damaged_checkpoint(forked, tmp_path):
+    """The last checkpoint of a run, or the file that names it, is cut or altered.
+
+    The one before is taken, with a note; going on says from which step, and ends with the bits of an undamaged run.
+    """
+    load("rmaat")
+    forked(*TRAIN).ok()
+    whole = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("checkpoint*")}
+    for name in ("checkpoint-00000006.safetensors", "checkpoint.json"):
+        path = tmp_path / "run" / name
+        path.write_bytes(path.read_bytes()[:-9])
+        forked("rmaat", "evaluate", "run", "--device", "cpu").ok("note: ", "taken is the checkpoint before, of step 4")
+        forked(*TRAIN).ok("taken is the checkpoint before, of step 4", "going on with run at step 4 of 6")
+        assert {path.name: path.read_bytes() for path in (tmp_path / "run").glob("checkpoint*")} == whole
+
+
+@pytest.mark.fault("C4")
+@pytest.mark.slow
+def test_another_config(forked, tmp_path):
+    """A run is gone on with under a config that differs in several fields.
+
+    Exit 2 and every field that differs, with both values, and which may be changed: a finished run can be extended.
+    """
+    load("rmaat")
+    forked(*TRAIN).ok()
+    forked(*TRAIN, "--set", "model.width=12", "--set", "train.seed=3", "--set", "train.steps=9").refused(
+        2, "model.width is 8 there, 12 here", "train.seed is 0 there, 3 here", "train.steps, train.learning_rate")
+    forked(*TRAIN, "--set", "train.steps=9").ok("at step 6 of 9", "train.steps 6 -> 9; the learning rate goes from")
+    assert (tmp_path / "run" / "checkpoint-00000009.safetensors").exists()
+
+
+@pytest.mark.fault("C5")
+@pytest.mark.slow
+def test_a_training_that_diverges(forked, tmp_path):
+    """The loss of a training is no longer a finite number.
+
+    Exit 2; the step, its batch, its seeds and the weights before it are kept to be looked at, and a lower learning
+    rate can go on from the last checkpoint.
+    """
+    load("rmaat")
+
+    def bend():
+        from rmaat.training.steps import Trainer
+
+        advance = Trainer.advance
+
+        def bent(self, asked=lambda: False):
+            if self.step == 3:
+                self.model.head.bias.data.fill_(float("inf"))
+            return advance(self, asked)
+
+        Trainer.advance = bent
+
+    forked(function=program_with(TRAIN, bend)).refused(2, "diverged at step 4: loss", "--resume", "diverged.json")
+    from rmaat.training.diverged import load as kept
+
+    assert kept(tmp_path / "run").step == 4
+    forked(*TRAIN, "--set", "train.learning_rate=1e-4").ok("at step 2 of 6", "train.learning_rate 0.002 -> 0.0001")
+
+
+@pytest.mark.fault("C6")
+@pytest.mark.slow
+def test_points_that_fail(forked, tmp_path):
+    """Some points of a sweep fail.
+
+    The others are recorded; the points that failed are listed with the reason, also in index.csv; exit 1.
+    """
+    load("astro_sim")
+    words = ["astro_sim", "sweep", "macro", "--vary", "seed=1,2", "--duration", "60 s", "--dt", "5 s", "--method",
+             "rk4", "--backend", "numpy", "--out", "sweep"]
+    ended = forked(*words)
+    assert ended.code == 1 and len(re.findall(r"^  [0-9a-f]{12}: UserError: ", ended.out, re.MULTILINE)) == 2, ended
+    assert (tmp_path / "sweep" / "index.csv").read_text().count("UserError") == 2
+
+
+@pytest.mark.fault("C7")
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("astro_sim", "list"), ("astro_sim", "--help"), ("astro_sim", "protocols", "--json"),
+                                   ("derivation", "show", "--json"), ("rmaat", "tasks"), ("rmaat", "configs"),
+                                   ("figures", "--list"), ("figures", "--version")], ids=" ".join)
+def test_output_that_nobody_reads(forked, words):
+    """What a program prints goes into `head`, which leaves, or to a disk that is full.
+
+    Into `head`: exit 0, no word. To `/dev/full`: exit 4 and one line.
+    """
+    def to(what):
+        def change():
+            if what == "left":
+                reading, writing = os.pipe()
+                os.close(reading)
+            else:
+                writing = os.open("/dev/full", os.O_WRONLY)
+            os.dup2(writing, 1)
+            sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+
+        return change
+
+    left = forked(function=program_with(words, to("left")))
+    assert (left.code, left.err) == (0, ""), left
+    forked(function=program_with(words, to("full"))).refused(4, "cannot write the standard output: No space left")
+
+
+PROGRAMS = ("astro_sim", "derivation", "rmaat", "figures")
+READ = {"--data", "--record", "--cache", "--run", "--study"}  # paths that are read, or made when they are needed
+ARGUMENTS = {  # what else each verb needs
+    "astro_sim run": ["li_rinzel"], "astro_sim sweep": ["li_rinzel", "--vary", "seed=1,2", "--measure", "peak(C)"],
+    "astro_sim fit": ["li_rinzel", "data.csv", "--free", "ip3=0.1:1"], "astro_sim plot": ["a.nc"],
+    "astro_sim export": ["a.nc"], "astro_sim scan": ["li_rinzel", "--over", "ip3=0:1:5"],
+    "derivation whatif": ["--set", "tau_pl=300 second"], "rmaat train": ["recall"], "figures": [],
+    "rmaat study": ["quick"], "rmaat compare": ["."],
+}
+ENDINGS = {"--picture": "x.png", "astro_sim plot": "x.png", "astro_sim export": "x.csv", "astro_sim scan": "x.json",
+           "--recording": "x.nc", "astro_sim run": "x.nc"}
+
+
+def writing_options():
+    """(program and verb, option) for every option that takes a path, but those that read."""
+    import importlib
+
+    def of(app, words):
+        for group in app.registered_groups:
+            yield from of(group.typer_instance, [*words, group.name])
+        for command in app.registered_commands:
+            alone = len(app.registered_commands) == 1 and app.registered_callback is None
+            name = [] if alone else [command.name or command.callback.__name__.replace("_", "-")]
+            for parameter, hint in typing.get_type_hints(command.callback, include_extras=True).items():
+                info = next((each for each in getattr(hint, "__metadata__", ())
+                             if isinstance(each, typer.models.OptionInfo)), None)
+                kind = getattr(hint, "__origin__", None)
+                if info and Path in (kind, *typing.get_args(kind)):
+                    spelled = [text for text in (info.default, *(info.param_decls or ()))
+                               if isinstance(text, str) and text.startswith("--")]
+                    option = max(spelled or [f"--{parameter.replace('_', '-')}"], key=len)
+                    if option not in READ:
+                        yield [*words, *name], option
+
+    for program in PROGRAMS:
+        yield from of(importlib.import_module(f"{program}.__main__").app, [program])
+
+
+def forbid_work():
+    """Anything that computes, or reads data to compute with, is too late."""
+    import importlib
+
+    def late(*given, **named):
+        raise AssertionError("computed before --out was looked at")
+
+    for where in ("astro_sim.run.simulation.run", "astro_sim.run.streaming.run_to_file", "astro_sim.run.sweeps.sweep",
+                  "astro_sim.run.fitting.data_fit.fit", "astro_sim.dynamics.scan", "derivation.regenerate.derive",
+                  "derivation.proof.what_if.whatif", "derivation.proof.uncertainty.draw_records",
+                  "figures.__main__.draw", "astro_sim.benchmark.report.benchmark", "rmaat.training.trainer.begin",
+                  "rmaat.benchmark.measure.peaks", "rmaat.training.data.load_splits"):
+        module, _, name = where.rpartition(".")
+        home = importlib.import_module(module)
+        assert isinstance(home, types.ModuleType) and hasattr(home, name), where
+        setattr(home, name, late)
+
+
+@pytest.mark.fault("C8")
+@pytest.mark.slow
+@pytest.mark.parametrize(("words", "option"), list(writing_options()), ids=lambda value: "".join(value))
+def test_an_out_that_cannot_be_written(forked, tmp_path, words, option):
+    """`--out`, or another option that says what to write, cannot be written: below a file, or where nobody may write.
+
+    Exit 2, before anything is computed. Every option of every verb that takes a path to write is tried.
+    """
+    load("rmaat" if words[0] == "rmaat" else "derivation")
+    Path(tmp_path / "file").write_text("")
+    verb = " ".join(words[:2])
+    name = ENDINGS.get(option) or ENDINGS.get(verb, "x.json")
+    for place in (f"file/{name}", f"/proc/{name}"):
+        given = [*words, *ARGUMENTS.get(verb, []), option, place]
+        if option != "--out" and verb in ("astro_sim sweep",):
+            given += ["--out", "sweep"]
+        forked(function=program_with(given, forbid_work)).refused(2, place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.fault("C9")
+@pytest.mark.slow
+def test_lines_that_were_altered(forked, tmp_path):
+    """A line of metrics.jsonl is altered, put in or taken out; or a kill leaves half a line.
+
+    Exit 3 naming the line, as each has a hash of itself and of all before it; half a line at the end is left out. A
+    result knows the last hash, so that lines cannot go missing at the end.
+    """
+    load("rmaat")
+    forked(*TRAIN).ok()
+    path = tmp_path / "run" / "metrics.jsonl"
+    kept = path.read_bytes()
+    more = [*TRAIN, "--set", "train.steps=7"]
+    for number, change in enumerate((lambda rows: [*rows[:2], rows[2].replace(b":2", b":3", 1), *rows[3:]],
+                                     lambda rows: [*rows[:2], *rows[3:]], lambda rows: [rows[0], *rows[:1], *rows[1:]],
+                                     lambda rows: [*rows[:4]])):
+        path.write_bytes(b"".join(change(kept.splitlines(keepends=True))))
+        forked(*more).refused(3, "metrics.jsonl", "line")
+        assert not (tmp_path / "run" / "changes.json").exists(), number
+    path.write_bytes(kept + kept.splitlines()[-1][:40])
+    forked(*more).ok("at step 6 of 7")
+
+
+@pytest.mark.fault("C10")
+@pytest.mark.slow
+def test_too_little_memory_or_disk(forked, tmp_path):
+    """A training runs out of memory, or its disk becomes full.
+
+    Exit 4: how many bytes were asked for and how many are free, and what to lower: batch, segment, keep_last. The
+    checkpoint before is whole, and goes on once there is room.
+    """
+    load("rmaat")
+    large = forked(*TRAIN, "--set", "train.batch_size=7", "--set", "model.width=16384", "--set", "model.heads=1",
+                   memory=1 << 30)
+    large.refused(4, "not enough memory", "bytes", "model.segment_length", "model.keep_last")
+    full = ["full" if word == "run" else word for word in [*TRAIN, "--set", "model.width=128"]]
+    forked(*full, file_size=200_000).refused(4, "cannot write", "--resume")
+    assert not list((tmp_path / "full").glob(".*"))
+    forked(*full).ok()

@@ -1,0 +1,234 @@
+"""Kills spread over the whole life of what writes: what comes out is that of a life without, and nothing is left over.
+
+A life is a copy of this process, which has loaded what it needs. The kernel ends it once it has used so much CPU time,
+drawn evenly over that of a whole life, so that it does not matter how busy the machine is: by a timer's signal that has
+no handler, which is to a process what SIGKILL is. Then another goes on from what it left, until one comes to its end.
+"""
+
+import itertools
+import os
+import random
+import signal
+import socket
+
+import pytest
+
+MOST_KILLS = 12  # of one chain of lives, so that it comes to an end
+KILLED = -signal.SIGPROF
+
+
+def begin(life, most=None):
+    """A copy of this process that runs `life`, and is killed after `most` seconds of CPU time; its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        for number in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, most or 0)
+        life()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    finally:
+        os._exit(code)
+
+
+def ended(pids):
+    """Wait until all have ended: their exit codes, and the CPU-seconds of the first."""
+    told = [os.wait4(pid, 0) for pid in pids]
+    return [os.waitstatus_to_exitcode(status) for _, status, _ in told], told[0][2].ru_utime + told[0][2].ru_stime
+
+
+def chain(generator, lives, whole, count=1):
+    """Lives that are killed at some moment of a whole one, until one comes to its end; how many were killed."""
+    for kills in itertools.count():
+        codes, _ = ended(lives(generator.uniform(0, whole) if kills < MOST_KILLS else None))
+        if codes == [0] * count:
+            return kills
+        assert KILLED in codes, f"ended by itself: {codes}"
+    return None
+
+
+def content(folder, without=()):
+    """Name and content of every file, in all folders."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*"))
+            if path.is_file() and path.name not in without}
+
+
+TINY = ["task.num_segments=2", "task.segment=3", "task.train=7", "task.validation=3", "task.test=5",
+        "model.segment_length=3", "model.width=8", "model.layers=1", "model.num_memory_tokens=2", "model.dropout=.2",
+        "train.batch_size=3", "train.evaluate_every=5", "train.checkpoint_every=2", "train.warmup=2", "train.steps=14"]
+CLOCKS = ("tokens_per_second", "peak_bytes", "seconds", "cpu_seconds", "timed_steps", "metrics_hash", "hash", "run",
+          "commit")
+
+
+def training(folder, most=None, **variables):
+    """A process that trains in `folder`, or goes on."""
+    def life():
+        import torch
+
+        from rmaat.training.distributed import leave
+        from rmaat.training.trainer import train
+
+        torch.set_num_threads(1)
+        os.environ |= variables
+        train("recall", folder, changes=TINY, device="cpu", resume=True, quiet=True)
+        leave()
+
+    return begin(life, most)
+
+
+def trained(folder):
+    """What a run left, without what a clock says: checkpoints bit for bit, metrics, result."""
+    from rmaat.training.metrics import read_metrics
+    from rmaat.training.result import load_run
+
+    told = load_run(folder).to_json()
+    files = content(folder, ("metrics.jsonl", "result.json", "environment.json", "manifest.json"))
+    lines = [{key: value for key, value in line.items() if key not in CLOCKS}
+             for line in read_metrics(folder / "metrics.jsonl")]
+    return files, lines, {key: value for key, value in told.items() if key not in CLOCKS}, sorted(
+        path.name for path in folder.iterdir())
+
+
+@pytest.mark.fault("F10")
+@pytest.mark.minutes
+@pytest.mark.slow
+def test_a_training_that_is_killed(tmp_path, rounds):
+    """A training is killed at any moment, from its first line to its last, and gone on with, again and again.
+
+    Checkpoints, metrics and result are those of a run that was never killed, bit for bit; nothing is left over.
+    """
+    import rmaat.training.trainer  # noqa: F401
+
+    (codes, whole), generator = ended([training(tmp_path / "whole")]), random.Random()
+    assert codes == [0]
+    expected, kills = trained(tmp_path / "whole"), 0
+    for n in rounds(1):
+        folder = tmp_path / str(n)
+        kills += chain(generator, lambda most, folder=folder: [training(folder, most)], whole)
+        assert trained(folder) == expected
+    print(f"{kills} kills of a training, {whole:.2f} CPU-seconds long")
+
+
+def pair(folder, most=(None, None)):
+    """Two processes that train together, each killed after so many seconds of CPU time."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [training(folder, most[rank], RANK=str(rank), LOCAL_RANK=str(rank), **common) for rank in (0, 1)]
+
+
+@pytest.mark.fault("F11")
+@pytest.mark.minutes
+@pytest.mark.slow
+def test_two_processes_that_are_killed(tmp_path, rounds):
+    """One of two processes that train together, or both, are killed at any moment, and the training is gone on with.
+
+    The other one ends, with exit code 4 where it lost contact; the result is that of a training that was never killed.
+    """
+    import rmaat.training.trainer  # noqa: F401
+
+    generator, kills = random.Random(), 0
+    for n in rounds(0):
+        folder = tmp_path / str(n)
+        if n == 0:
+            codes, whole = ended(pair(tmp_path / "whole"))
+            assert codes == [0, 0]
+            expected = trained(tmp_path / "whole")
+        kills += chain(generator, lambda most, folder=folder: pair(
+            folder, generator.choice([(most, most), (most, None), (None, most)])), whole, 2)
+        assert trained(folder) == expected
+    print(f"{kills} kills of a training of two processes, {whole:.2f} CPU-seconds long")
+
+
+def sweeping(folder, most=None):
+    """A process that sweeps over four points, of which one fails."""
+    def life():
+        from astro_sim.run.sweeps import grid, sweep
+
+        common = {"model": "li_rinzel", "duration": "4 s", "dt": "10 ms", "method": "rk4", "backend": "numpy"}
+        bad = {**common, "dt": "5 s", "duration": "60 s"}
+        outcome = sweep([*grid({"K_P": ["0.05 umolar", "0.08 umolar", "0.1 umolar"]}, **common), bad], folder)
+        assert len(outcome.failed) == 1
+
+    return begin(life, most)
+
+
+def recorded(folder):
+    """Name, and hash of the content, of every recording; index and failures as they are."""
+    from astro_sim.recording.recording import Recording
+
+    files = content(folder)
+    return {name: Recording.load(folder / name).content_hash if name.endswith(".nc") else data
+            for name, data in files.items()}
+
+
+@pytest.mark.fault("F12")
+@pytest.mark.minutes
+@pytest.mark.slow
+def test_a_sweep_that_is_killed(tmp_path, rounds):
+    """A sweep is killed at any moment, and started again with the same line.
+
+    What was recorded is kept; recordings, failures and index are those of a sweep that was never killed.
+    """
+    import astro_sim.run.streaming
+    import astro_sim.run.sweeps  # noqa: F401
+    from astro_sim.run.sweep_work import load_brian2
+
+    load_brian2()
+    (codes, whole), generator = ended([sweeping(tmp_path / "whole")]), random.Random()
+    assert codes == [0]
+    expected, kills = recorded(tmp_path / "whole"), 0
+    for n in rounds(1):
+        folder = tmp_path / str(n)
+        kills += chain(generator, lambda most, folder=folder: [sweeping(folder, most)], whole)
+        assert recorded(folder) == expected
+    print(f"{kills} kills of a sweep, {whole:.2f} CPU-seconds long")
+
+
+def deriving(folder, names, most=None):
+    """A process that derives some entries of the record, simulations being kept."""
+    def life():
+        from derivation.entries.registry import ENTRIES
+        from derivation.record import record
+        from derivation.regenerate import derive
+        from foundation.files import remove_leftovers
+
+        remove_leftovers(folder, ".record.json.")
+        made = derive({name: ENTRIES[name] for name in names}, keep=folder / "cache").record
+        record.save(made, folder / "record.json")
+
+    return begin(life, most)
+
+
+@pytest.mark.fault("F13")
+@pytest.mark.minutes
+@pytest.mark.slow
+def test_a_derivation_that_is_killed(tmp_path, rounds):
+    """`derive` is killed at any moment, and started again with the same line.
+
+    Simulations that were done are not done again; record and simulations are those of an uninterrupted one.
+    """
+    import derivation.entries.registry
+    import derivation.regenerate  # noqa: F401
+    from astro_sim.run.sweep_work import load_brian2
+
+    names = (os.environ.get("DERIVED") or "retention,relative_position").split(",")
+    load_brian2()
+    generator, kills = random.Random(), 0
+    for n in rounds(0):
+        folder = tmp_path / str(n)
+        if n == 0:
+            codes, whole = ended([deriving(tmp_path / "whole", names)])
+            assert codes == [0]
+            expected = {"record.json": (tmp_path / "whole" / "record.json").read_bytes(),
+                        **recorded(tmp_path / "whole" / "cache")}
+        kills += chain(generator, lambda most, folder=folder: [deriving(folder, names, most)], whole)
+        assert {"record.json": (folder / "record.json").read_bytes(), **recorded(folder / "cache")} == expected
+        assert sorted(path.name for path in folder.iterdir()) == ["cache", "record.json"]
+    print(f"{kills} kills of a derivation, {whole:.2f} CPU-seconds long")
