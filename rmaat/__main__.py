@@ -29,7 +29,7 @@ app.command()(study_verbs.study)
 app.command()(study_verbs.compare)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Data = Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Folder with the task's files.")]
+Data = Annotated[Path | None, typer.Option("--data", metavar="PATH", help="The task's file, or folder of files.")]
 RecordFile = Annotated[Path | None, typer.Option("--record", metavar="FILE", help="Default: the committed record.")]
 Sample = Annotated[str | None, typer.Option("--record-sample", metavar="N", help=(
     "Draw N of the record's ensemble, or a published parameter set by name: see 'python -m derivation sample'."))]
@@ -80,6 +80,10 @@ def train(
     source = _record(record, sample)
     _warn(experiment.model, source)
     if dry_run:
+        if data is not None:
+            from rmaat.training.settings import with_data
+
+            experiment = with_data(experiment, data)
         _plan(experiment, source, device, json=json)
         return
     if out is None:

@@ -2,6 +2,7 @@
 
 from rmaat.tasks.copy import Copy
 from rmaat.tasks.fashion import Fashion
+from rmaat.tasks.files import Files
 from rmaat.tasks.image import Image
 from rmaat.tasks.listops import ListOps
 from rmaat.tasks.manpages import Manpages
@@ -15,4 +16,4 @@ from rmaat.tasks.text import Text
 
 TASKS: dict[str, type[Task]] = {"recall": Recall, "listops": ListOps, "fashion": Fashion, "text": Text,
                                "image": Image, "retrieval": Retrieval, "copy": Copy, "pairs": Pairs,
-                               "parity": Parity, "pathfinder": Pathfinder, "manpages": Manpages}
+                               "parity": Parity, "pathfinder": Pathfinder, "manpages": Manpages, "files": Files}

@@ -87,6 +87,10 @@ class Task(ABC):
         """
         return None
 
+    def prepared(self, data: Path | None) -> "Task":
+        """The task with what only the data say, as the number of classes; most tasks know it, and are themselves."""
+        return self
+
     @abstractmethod
     def split(self, name: str, data: Path | None = None) -> Split:
         """A split by name: train, validation or test.

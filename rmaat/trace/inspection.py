@@ -18,6 +18,7 @@ from rmaat.training.data import load_splits
 from rmaat.training.evaluation import load_model
 from rmaat.training.experiment import Experiment
 from rmaat.training.run_folder import Run
+from rmaat.training.settings import with_data
 
 HEADS = {"segment": "segment", "distance": "distance", "retention": "retention", "kept": "kept", "written": "written",
          "identity": "identity", "identity_product": "product", "gradient_memory": "|dL/dmemory|",
@@ -104,6 +105,7 @@ def of_run(run: Run, *, data: Path | None = None, samples: int = 32) -> Inspecti
 def of_experiment(experiment: Experiment, record: records.Record, *, data: Path | None = None,
                   samples: int = 32) -> Inspection:
     """The untrained model of an experiment, on the first samples of its validation split."""
+    experiment = with_data(experiment, data)
     torch.manual_seed(experiment.train.seed)
     model = RMAAT(experiment.model, Biology.of(record))
     return _on_validation(model, experiment, data=data, samples=samples, fingerprints=None)

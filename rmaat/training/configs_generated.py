@@ -1,8 +1,9 @@
-"""Configs of tasks that make their own data: Pathfinder, and copy, pairs, parity, whose `num_segments` is a dial."""
+"""Configs of tasks that make their own data (Pathfinder; copy, pairs, parity), and of a user's own files."""
 
 from collections.abc import Callable
 
 from rmaat.tasks.copy import Copy
+from rmaat.tasks.files import Files
 from rmaat.tasks.pairs import Pairs
 from rmaat.tasks.parity import Parity
 from rmaat.tasks.pathfinder import Pathfinder
@@ -66,6 +67,19 @@ def pathx() -> Experiment:
                       num_memory_tokens=16)
 
 
+def files() -> Experiment:
+    """Your own data, --data FILE: documents of up to 1,024 bytes in 8 segments. Minutes of one core."""
+    train = TrainConfig(steps=1_000, batch_size=32, warmup=50, evaluate_every=100, checkpoint_every=100)
+    return experiment("files", Files(), train, segment_length=128, width=48, heads=3, num_memory_tokens=8)
+
+
+def files_small() -> Experiment:
+    """Your own data for a few steps: shows that they are read, not how good the model is."""
+    train = TrainConfig(steps=30, batch_size=16, warmup=5, evaluate_every=15, evaluate_samples=100, checkpoint_every=15)
+    return experiment("files_small", Files(max_length=256), train, segment_length=64)
+
+
 GENERATED: dict[str, Callable[[], Experiment]] = {
     "copy": copy, "copy_small": copy_small, "pairs": pairs, "pairs_small": pairs_small, "parity": parity,
-    "parity_small": parity_small, "pathfinder": pathfinder, "pathfinder_small": pathfinder_small, "pathx": pathx}
+    "parity_small": parity_small, "pathfinder": pathfinder, "pathfinder_small": pathfinder_small, "pathx": pathx,
+    "files": files, "files_small": files_small}

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import typing
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from foundation.errors import UserError, unknown
 from foundation.outside import find
@@ -44,6 +45,15 @@ def change_task(task: Task, settings: Iterable[str]) -> Task:
             raise unknown("field", field, [f"task.{each}" for each in kinds])
         values[name] = typed(f"task.{name}", kinds[name], text)
     return dataclasses.replace(task, **values)
+
+
+def with_data(base: Experiment, data: Path | None) -> Experiment:
+    """`base` with what the task's data decide: the number of classes, say. Raises what the task raises."""
+    task = base.task.prepared(data)
+    if task == base.task:
+        return base
+    model = {name: getattr(base.model, name) for name in fields_of(base.model) if name not in FOLLOWS}
+    return experiment(base.name, task, base.train, **model)
 
 
 def _split(setting: str) -> tuple[str, str]:

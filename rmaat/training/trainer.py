@@ -11,6 +11,7 @@ from derivation.record import record as records
 from foundation.files import remove_leftovers
 from foundation.lock import LOCK, locked
 from rmaat.tasks.controls import control_rows
+from rmaat.tasks.task import Task
 from rmaat.training import checkpoint, run_folder
 from rmaat.training.changes import flat
 from rmaat.training.configs import find_experiment
@@ -23,6 +24,7 @@ from rmaat.training.metrics import METRICS, head, peak_bytes
 from rmaat.training.opening import begin
 from rmaat.training.result import Result, stored_result
 from rmaat.training.run_folder import RESULT
+from rmaat.training.settings import with_data
 from rmaat.training.steps import Trainer
 from rmaat.training.variants import DEFAULT, Change
 
@@ -45,6 +47,7 @@ def train(experiment: Experiment | str | Callable[[], Experiment], out: str | Pa
     """
     experiment, folder = find_experiment(experiment, changes, variant=variant), Path(out)
     check_logs(logs)
+    experiment = _with_data(experiment, folder, data, resume=resume)
     source = records.load(record) if isinstance(record, (str, Path)) else record
     with contextlib.ExitStack() as held:
         with join(find_device(device)) as world:
@@ -78,6 +81,15 @@ def _be_alone(folder: Path, world: World, held: contextlib.ExitStack) -> None:
             held.enter_context(locked(folder / LOCK, "training"))
             for each in (folder, folder / CONTROL):
                 remove_leftovers(each)
+
+
+def _with_data(experiment: Experiment, folder: Path, data: str | Path | None, *, resume: bool) -> Experiment:
+    """What the data decide, from where they are, or were when the run that is to go on began."""
+    if type(experiment.task).prepared is Task.prepared:
+        return experiment
+    if data is None and resume and run_folder.begun(folder):
+        data = run_folder.read(folder).data
+    return with_data(experiment, Path(data) if data else None)
 
 
 def _look(folder: Path, experiment: Experiment, record: records.Record | None, *, resume: bool, control: bool,

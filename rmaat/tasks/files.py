@@ -1,0 +1,299 @@
+"""Your own data: a table with a column of texts, or of tokens, and a column of labels, or arrays in Python.
+
+    rmaat train files --data mails.csv --set task.text=body --set task.label=spam --out runs/mails
+
+See docs/files.md. What the data decide (the classes, the characters) is found when they are first read, and kept in the
+run's folder as dials of the task.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from foundation.errors import UserError, unknown
+from foundation.files import sha256_file
+from foundation.notes import note
+from foundation.reading import opened
+from rmaat.tasks import given
+from rmaat.tasks.checks import DataNote, check_positive, check_seed, check_split
+from rmaat.tasks.documents import PairSplit
+from rmaat.tasks.samples import (
+    MOST_TOKENS,
+    NAMES,
+    UNITS,
+    Samples,
+    as_text,
+    classes_of,
+    content,
+    divided,
+    encoder,
+    label_text,
+    numbers,
+)
+from rmaat.tasks.splits import RaggedSplit
+from rmaat.tasks.tables import ADVICE, READERS, Table, read_table
+from rmaat.tasks.task import Split, Task
+
+MISSING = ("refuse", "skip")
+
+
+@dataclass(frozen=True)
+class Files(Task):
+    """Samples of a user's own. `text`, `second`, `label` and `split_column` name columns; "" is none.
+
+    `unit` says what a token is: bytes, characters, or tokens that are given. Documents longer than `max_length` are
+    cut. Where neither files nor a column name splits, `validation` and `test` are shares that are drawn by `seed`.
+    `classes`, `characters`, `size` (of a vocabulary of given tokens) and `arrays` (the SHA-256 of arrays given in
+    Python) are found in the data where they are left out.
+    """
+
+    name: ClassVar[str] = "files"
+    summary: ClassVar[str] = "your own data: --data FILE (csv, tsv, jsonl, parquet, npz, npy), or arrays in Python"
+    source: ClassVar[str] = "the user"
+
+    text: str = "text"
+    label: str = "label"
+    second: str = ""
+    split_column: str = ""
+    unit: str = "bytes"
+    max_length: int = 1_024
+    missing: str = "refuse"
+    validation: float = .1
+    test: float = .1
+    seed: int = 0
+    classes: tuple[str, ...] | str = ()
+    characters: str = ""
+    size: int = 0
+    arrays: str = ""
+
+    def __post_init__(self):
+        check_positive(self, max_length=self.max_length)
+        check_seed(self)
+        if isinstance(self.classes, str):  # from a command line
+            object.__setattr__(self, "classes", tuple(part.strip() for part in self.classes.split(",") if part.strip()))
+        for field, allowed in (("unit", UNITS), ("missing", MISSING)):
+            if getattr(self, field) not in allowed:
+                raise unknown(f"task.{field}", getattr(self, field), allowed)
+        for field in ("validation", "test"):
+            if not 0 < getattr(self, field) < 1:
+                raise UserError(f"task.{field} = {getattr(self, field)} of task files: give a share between 0 and 1")
+        if not self.text or not self.label:
+            raise UserError("task.text and task.label of task files name columns; neither may be empty")
+        if self.validation + self.test >= 1:
+            raise UserError(f"task.validation = {self.validation} and task.test = {self.test} of task files leave "
+                            "nothing to train on; give smaller shares")
+
+    @property
+    def documents(self) -> int:
+        """2 where a sample is a pair."""
+        return 2 if self.second else 1
+
+    @property
+    def num_classes(self) -> int:
+        """Of the data; 2 before they were looked at."""
+        return max(2, len(self.classes))
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens of the unit, 0 the padding."""
+        return {"bytes": 257, "characters": len(self.characters) + 2, "tokens": max(2, self.size)}[self.unit]
+
+    @property
+    def vocabulary(self) -> str:
+        """What the numbers stand for."""
+        return {"bytes": "0 padding, 1..256 the bytes 0..255 of UTF-8",
+                "characters": "0 padding, 1 a character that the training data lack, from 2 on their characters",
+                "tokens": "as given"}[self.unit]
+
+    def place(self, data: Path | None = None) -> Path | None:
+        """The file or folder that is given; None for arrays. Raises `UserError` where neither is."""
+        if data is None and not self.arrays:
+            raise UserError(f"task files reads your own data: give them with --data; {ADVICE}")
+        return None if data is None else Path(data)
+
+    def prepared(self, data: Path | None) -> "Files":
+        """The task with what the data decide filled in."""
+        samples = self._samples(data)
+        found = {}
+        if not self.classes:
+            found["classes"] = classes_of(samples.labels, samples.where[0](self.label).partition(", ")[0])
+        if self.unit == "characters" and not self.characters:
+            train = [row for row, name in enumerate(self._divided(samples)) if name == "train"]
+            found["characters"] = "".join(sorted({c for column in samples.documents for row in train
+                                                  for c in as_text(column[row])[:self.max_length]}))
+        if self.unit == "tokens" and not self.size:
+            found["size"] = 1 + max(int(self._numbers(samples, row, column).max(initial=1))
+                                    for column in range(self.documents) for row in range(len(samples)))
+        return dataclasses.replace(self, **found) if found else self
+
+    def split(self, name: str, data: Path | None = None) -> Split:
+        """The samples of a split, in the order of the file."""
+        check_split(name)
+        task, samples = self.prepared(data), self._samples(data)
+        rows = [row for row, split in enumerate(self._divided(samples)) if split == name]
+        return task._encoded(samples, rows, name, {} if data is None else _checksums(Path(data)))
+
+    def _numbers(self, samples: Samples, row: int, column: int) -> np.ndarray:
+        try:
+            return numbers(samples.documents[column][row])
+        except ValueError as error:
+            raise UserError(f"{samples.where[row]((self.text, self.second)[column])}: {error}") from error
+
+    def _divided(self, samples: Samples) -> list[str]:
+        return divided(samples, validation=self.validation, test=self.test, seed=self.seed)
+
+    def _samples(self, data: Path | None) -> Samples:
+        if self.arrays:
+            return given.look_up(self.arrays)
+        data = self.place(data)
+        columns = [name for name in (self.text, self.second, self.label, self.split_column) if name]
+        files = _files(data)
+        for path in files.values():
+            with opened(path, "data file", advice=ADVICE):
+                pass  # says what is wrong with it
+        stamps = tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files.values())
+        return _read(tuple(files.items()), stamps, tuple(columns),
+                     dataclasses.replace(self, classes=(), characters="", size=0))
+
+    def _encoded(self, samples: Samples, rows: list[int], name: str, sources: dict[str, str]) -> Split:
+        numbers_of = {label: number for number, label in enumerate(self.classes)}
+        encode, labels, documents, cut = encoder(self.unit, self.characters, self.vocab_size), [], [], 0
+        for row in rows:
+            label = samples.labels[row]
+            if label not in numbers_of:
+                raise UserError(f"{samples.where[row](self.label)}: {label!r} is none of the classes "
+                                f"{', '.join(self.classes[:20])}")
+            labels.append(numbers_of[label])
+            for column, values in zip((self.text, self.second), samples.documents, strict=False):
+                try:
+                    tokens = np.asarray(encode(values[row]), np.int32)
+                except ValueError as error:
+                    raise UserError(f"{samples.where[row](column)}: {error}") from error
+                cut += len(tokens) > self.max_length
+                documents.append(tokens[:self.max_length])
+        if cut:
+            note(DataNote, f"task files: {cut} of {len(documents)} documents of {name} are longer than "
+                           f"task.max_length = {self.max_length} and are cut")
+        offsets = np.cumsum([0] + [len(tokens) for tokens in documents], dtype=np.int64)
+        flat, known = np.concatenate(documents), np.asarray(labels, np.int64)
+        if self.second:
+            pairs = np.arange(len(documents), dtype=np.int64).reshape(-1, 2)
+            return PairSplit(flat, offsets, pairs, known, first=0, sources=sources)
+        return RaggedSplit(flat, offsets, known, sources=sources)
+
+
+def _files(data: Path) -> dict[str | None, Path]:
+    """The file, or the files of a folder by the split that their names say."""
+    if not data.is_dir():
+        return {None: data}
+    found: dict[str | None, Path] = {}
+    for path in sorted(data.iterdir()):
+        split = NAMES.get(path.stem.lower())
+        if split and path.suffix.lower() in READERS:
+            if split in found:
+                raise UserError(f"{data}: {found[split].name} and {path.name} are both of the {split} split; keep one")
+            found[split] = path
+    if "train" not in found:
+        raise UserError(f"{data}: no file train.csv (or .tsv, .jsonl, .parquet, .npz, .npy) in this folder; {ADVICE}")
+    return found
+
+
+@lru_cache(maxsize=2)
+def _read(files: tuple, stamps: tuple, columns: tuple[str, ...], task: Files) -> Samples:
+    """All samples of the files; `stamps` are their sizes and times, so that a changed file is read anew."""
+    documents: tuple[list, ...] = tuple([] for _ in range(task.documents))
+    labels, splits, where, empty = [], [], [], []
+    for split, path in files:
+        table = read_table(path, columns)
+        for row in range(len(table)):
+            texts = [table.columns[name][row] for name in (task.text, task.second) if name]
+            label = label_text(table.columns[task.label][row])
+            named = zip([name for name in (task.text, task.second, task.label) if name], [*texts, label], strict=True)
+            if lacking := next((name for name, value in named if _nothing(value)), None):
+                empty.append(table.where(row, lacking))
+                continue
+            splits.append(_named(table, row, task) if task.split_column else split)
+            labels.append(label)
+            where.append(lambda column, table=table, row=row: table.where(row, column))
+            for column, text in zip(documents, texts, strict=True):
+                column.append(text)
+    if empty and task.missing == "refuse":
+        raise UserError(f"{empty[0]}: nothing stands there ({len(empty)} such row(s) in all); fill it, remove the row, "
+                        "or leave such rows out with --set task.missing=skip")
+    if empty:
+        note(DataNote, f"task files: {len(empty)} row(s) without text or label left out, the first: {empty[0]}")
+    if not labels:
+        raise UserError(f"{files[0][1]}: no row has both text and label")
+    return Samples(documents, labels, splits, where)
+
+
+def _nothing(value: object) -> bool:
+    if isinstance(value, float):
+        return value != value
+    return value is None or (hasattr(value, "__len__") and len(value) == 0)
+
+
+def _named(table: Table, row: int, task: Files) -> str:
+    said = label_text(table.columns[task.split_column][row]).lower()
+    if said not in NAMES:
+        raise UserError(f"{table.where(row, task.split_column)}: {said!r} is no split; write train, validation or test")
+    return NAMES[said]
+
+
+def _checksums(data: Path) -> dict[str, str]:
+    return {str(path): sha256_file(path) for path in _files(data).values()}
+
+
+# ---------------------------------------------------------------------------------------------- arrays in Python
+
+Column = Sequence | np.ndarray
+
+
+def from_arrays(documents: Column, labels: Column, *, second: Column | None = None, splits: Column | None = None,
+                unit: str | None = None, **dials) -> Files:
+    """A task of arrays or lists: texts, bytes, or tokens as whole numbers ([samples, length], or a list of arrays).
+
+    `labels` are numbers or texts, one a sample; `second` the other document of each pair; `splits` says train,
+    validation or test for each. `unit` is "bytes" for texts and "tokens" for numbers unless given. `dials` are other
+    fields of `Files`. The arrays are kept in the cache, so that a run can be resumed in another session. Raises
+    `UserError` for lengths that differ and for what is neither text nor whole number.
+    """
+    columns = (list(documents),) if second is None else (list(documents), list(second))
+    rows = len(columns[0])
+    for what, values in (("labels", labels), ("second", second), ("splits", splits)):
+        if values is not None and len(values) != rows:
+            raise UserError(f"from_arrays: {rows} documents and {len(values)} {what}; give one for each")
+    if not rows:
+        raise UserError("from_arrays: no document is given")
+    named = [None] * rows if splits is None else [NAMES.get(str(split).lower(), "") for split in splits]
+    if "" in named:
+        raise UserError(f"from_arrays: splits[{named.index('')}] = {splits[named.index('')]!r}; write train, "
+                        "validation or test")
+    if unit is None:
+        unit = "bytes" if isinstance(columns[0][0], (str, bytes)) else "tokens"
+    if unit == "tokens":
+        columns = tuple([_token_row(value, row) for row, value in enumerate(column)] for column in columns)
+    texts = [label_text(label) for label in labels]
+    for row in range(rows):
+        if not texts[row] or any(len(column[row]) == 0 for column in columns):
+            raise UserError(f"from_arrays: sample {row} has no text or no label; leave it out")
+    digest = hashlib.sha256("\0".join([unit, *texts, *map(str, named)]).encode("utf-8", "surrogatepass"))
+    for row in range(rows):
+        digest.update(content([column[row] for column in columns]))
+    key = digest.hexdigest()
+    given.keep(key, Samples(columns, texts, named, [given.place(row) for row in range(rows)]))
+    task = Files(unit=unit, arrays=key, **{"second": "second"} if second is not None else {}, **dials)
+    return task.prepared(None)
+
+
+def _token_row(value: object, row: int) -> np.ndarray:
+    try:
+        return numbers(value, MOST_TOKENS)
+    except ValueError as error:
+        raise UserError(f"from_arrays: sample {row}: {error}") from error
