@@ -6,11 +6,13 @@
 from rmaat.attention.astromorphic import Astromorphic
 from rmaat.attention.base import Attention
 from rmaat.attention.baselines import Linear, Softmax
+from rmaat.attention.causal import CAUSAL
 from rmaat.attention.curves import CALCIUM_EXPONENT, FEEDBACK
 from rmaat.attention.feature_map import FEATURE_MAP
 from rmaat.attention.kernel import KERNEL
 from rmaat.attention.rel_pos import REL_POS
 
+__all__ = ["ATTENTION", "CAUSAL", "PARTS", "Attention"]
 ATTENTION: dict[str, type[Attention]] = {"astromorphic": Astromorphic, "linear": Linear, "softmax": Softmax}
 PARTS = {"rel_pos": REL_POS, "feature_map": FEATURE_MAP, "calcium_exponent": CALCIUM_EXPONENT, "feedback": FEEDBACK,
          "kernel": KERNEL}

@@ -90,11 +90,16 @@ class Astromorphic(Attention):
             read = self._attend(at_least_float32(q), at_least_float32(k), values, process=process,
                                 num_memory_tokens=num_memory_tokens, mask=mask)
             read = join_heads(read, self.heads)
-        if read.dtype == q.dtype:
+        return self.projected(read, q.dtype)
+
+    def projected(self, read: Float[Tensor, "batch wanted width"],
+                  half: torch.dtype) -> Float[Tensor, "batch wanted width"]:
+        """Through the output projection, from at least float32 to `half`."""
+        if read.dtype == half:
             return self.project(read)
         # 1/m and 1/N make the read small: float16 would lose its last bits, so it goes there scaled to about 1
         scale = math.ldexp(1., round(math.log2(self.initial_scale)))
-        return project_precisely(self.project.weight / scale, read * scale, q.dtype)
+        return project_precisely(self.project.weight / scale, read * scale, half)
 
     def _attend(self, q: Float[Tensor, "cells wanted m"], k: Float[Tensor, "cells rows m"],
                 values: Values | FewReaders, *, process: Float[Tensor, "_ places m"] | None = None,

@@ -32,6 +32,7 @@ class Attention(nn.Module):
     """
 
     reads: ClassVar[tuple[str, ...]] = ()
+    causal: ClassVar[bool] = False  # a token sees its past alone; see causal.py for the rows that it then gets
     origins = declare(heads=SIZE, m=SIZE, places=SIZE)
 
     def __init__(self, width: int, heads: int, places: int, *, biology: Biology | None = None):

@@ -49,6 +49,11 @@ class Block(nn.Module):
         if attended.shape != x.shape:  # one of a user's own; a sum with x might go well and be wrong
             raise UserError(f"{type(self.attention).__name__} gives the shape {tuple(attended.shape)} for wanted rows "
                             f"of shape {tuple(x.shape)}; its forward must give one vector for each wanted row")
+        return self.after(x, attended)
+
+    def after(self, x: Float[Tensor, "batch rows width"],
+              attended: Float[Tensor, "batch rows width"]) -> Float[Tensor, "batch rows width"]:
+        """The rows x once they have attended: both sums and the feed-forward between them."""
         x = x + self._drop(attended)
         fed = self.feedforward(self.before_feedforward(x))
         if fed.dtype == x.dtype and not self.dropout.p and self.feedforward.unshared():

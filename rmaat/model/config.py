@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 
 from foundation.errors import UserError, choose
 from foundation.outside import find
-from rmaat.attention import ATTENTION, PARTS, Attention
+from rmaat.attention import ATTENTION, CAUSAL, PARTS, Attention
 from rmaat.biology.provenance import Engineering, declare
 from rmaat.gradient.backprop import GRADIENT
 from rmaat.gradient.memory_store import MEMORY_STORE
@@ -53,6 +53,7 @@ class ModelConfig:
     feedforward: int = 4  # its hidden width in units of `width`
     dropout: float = 0.0
     attention: str | type[Attention] = "astromorphic"
+    causal: bool = False  # a token sees its segment's past and the memory; whatever mixes tokens must keep to that too
     rel_pos: str = "positional"
     feature_map: str = "elu"
     calcium_exponent: str = "record"
@@ -90,8 +91,18 @@ class ModelConfig:
         if self.documents > 1 and (self.documents > MOST_DOCUMENTS or self.output != "classes"):
             raise UserError(f"documents = {self.documents} with output = {self.output}: give 1, or 2 with output = "
                             "classes")
+        if not isinstance(self.causal, bool):
+            raise UserError(f"causal = {self.causal!r}: must be true or false")
+        if self.attention_class.causal != self.causal:
+            raise UserError(f"attention = {_shown(self.attention)} " + (
+                "has no causal form; choose one of: " + ", ".join(sorted(ATTENTION)) + ", or leave causal out"
+                if self.causal else "sees the past alone; say so by causal = true"))
         for name, registry in CHOICES.items():
             choose(name, getattr(self, name), registry)
+        if self.causal and not getattr(MIXING[self.mixing], "causal", False):  # what it sees to the right is the future
+            raise UserError(f"mixing = {self.mixing} sees what comes after a token, which causal = true forbids; "
+                            "choose one of: " + ", ".join(sorted(name for name, kind in MIXING.items()
+                                                          if getattr(kind, "causal", False))))
         if not self.vocab_size and MIXING[self.mixing].reach:
             raise UserError(f"mixing = {self.mixing} reads tokens, and vocab_size = 0 has none; choose one of: "
                             + ", ".join(sorted(name for name, kind in MIXING.items() if not kind.reach)))
@@ -110,8 +121,9 @@ class ModelConfig:
 
     @property
     def attention_class(self) -> type[Attention]:
-        """The class of the attention."""
-        return _kind("attention", self.attention, ATTENTION, base=Attention)
+        """The class of the attention, in its causal form where the config asks for it."""
+        kind = _kind("attention", self.attention, ATTENTION, base=Attention)
+        return CAUSAL.get(kind, kind) if self.causal else kind
 
     @property
     def retention_class(self) -> type[Retention]:

@@ -48,6 +48,7 @@ class NoMixing(nn.Module):
     """Tokens as they are."""
 
     rows = reach = 0
+    causal = True  # looks to the left alone
     reads = ()
 
     def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology,
@@ -181,6 +182,7 @@ class Ngrams(nn.Module):
     """
 
     rows, reads, reach = 0, (), max(ORDERS) - 1
+    causal = True  # looks to the left alone
 
     def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology,
                  kernel: str = "record"):
@@ -215,6 +217,7 @@ class Window(nn.Module):
     """
 
     rows, reads, reach = 0, (), WINDOW
+    causal = True  # looks to the left alone
     origins = declare(middle=SIZE, unit=SIZE)
 
     def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology, kernel: str = "record"):

@@ -25,6 +25,7 @@ from rmaat.model.output import HEAD, OUTPUT
 from rmaat.model.readout import READOUT
 from rmaat.model.segments import Given, Segment, Work, check_input, cut, join
 from rmaat.model.stream import Stream
+from rmaat.model.token_stream import TokenStream
 from rmaat.resources import refuse_too_large_a_network, resource_errors
 
 INITIAL_SCALE = .02  # standard deviation of embeddings and initial memory tokens
@@ -41,9 +42,11 @@ class RMAAT(nn.Module):
     lengths may be left out where all samples are whole. `inputs_embeds` [batch, length, width], floating point, come
     in the place of tokens: they take the embedding's place and are rounded to the network's type, their gradient is
     BPTT's. With `output="tokens"` logits [batch, length, num_classes], with `output="features"` features [batch,
-    length, width], both 0 where there is no token. With `documents=2` rows i and i + n of 2n are the
-    documents of sample i, and logits are [n, num_classes]. What stands beyond a sample's length has no influence, and a
-    segment that is all padding leaves a sample's memory unchanged. `biology` is the committed record's by default.
+    length, width], both 0 where there is no token; with `causal=True` none of them depends on a later token, and the
+    memory tokens stand in each segment twice, as they are read and as they are written. With `documents=2` rows i and
+    i + n of 2n are the documents of sample i, and logits are [n, num_classes]. What stands beyond a sample's length has
+    no influence, and a segment that is all padding leaves a sample's memory unchanged. `biology` is the committed
+    record's by default.
 
     Raises `UserError` for what `check_input` refuses, `ResourceError` where memory runs out. Source: Mia2026.
     """
@@ -160,12 +163,13 @@ class RMAAT(nn.Module):
         vectors = tokens.to(self.position.dtype) if tokens.is_floating_point() else self.embedding(tokens)
         line = None if before is None else torch.cat([before, tokens], 1)
         vectors, carried = self.mixing(vectors, carried, mask, line)
-        x = torch.cat([vectors + self.position[:places], entering], 1)
-        rows = None if mask is None else nn.functional.pad(mask, (0, num_memory), value=True)
+        copies = [entering] * (1 + self.config.causal)  # causal: as it is read, then as it is written
+        x, beside = torch.cat([vectors + self.position[:places], *copies], 1), num_memory * len(copies)
+        rows = None if mask is None else nn.functional.pad(mask, (0, beside), value=True)
 
         def call(layer: Layer, x: Tensor) -> Tensor:
             last = layer.block is self.blocks[-1]
-            return layer.block(x, num_memory, rows, wanted=wanted if last else ALL, prepared=layer.prepared)
+            return layer.block(x, beside, rows, wanted=wanted if last else ALL, prepared=layer.prepared)
 
         layers = map(Layer, self.blocks, prepared or [None] * len(self.blocks))
         x = REPLAY[self.config.replay](call, list(layers), x)
@@ -227,5 +231,9 @@ class RMAAT(nn.Module):
         return list(self.budget.plans.values()) if self.budget else []
 
     def stream(self, batch: int = 1, num_segments: int | None = None) -> Stream:
-        """A `Stream` through this model; `num_segments` for the rules that need T. Raises what `Stream` raises."""
-        return Stream(self, batch, num_segments)
+        """A `Stream` through this model, or a `TokenStream` where it is causal and answers for each token.
+
+        `num_segments` for the rules that need T. Raises what these raise.
+        """
+        kind = TokenStream if self.config.causal and self.output.per_token else Stream
+        return kind(self, batch, num_segments)

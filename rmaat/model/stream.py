@@ -45,9 +45,9 @@ class Stream:
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise UserError(f"{name} = {value!r}: must be a whole number of at least 1")
         config, device = model.config, model.initial_memory.device
-        if config.output != "classes":
+        if config.output != "classes" and not config.causal:
             raise UserError(f"output = {config.output}: a stream answers with the logits of a sample so far; give it a "
-                            "model with output = classes")
+                            "model with output = classes, or one whose tokens see the past alone (causal = true)")
         check_documents(config, batch)
         if model.retention.needs_num_segments and num_segments is None:
             free = sorted(name for name, kind in RETENTION.items() if not kind.needs_num_segments)
@@ -100,12 +100,16 @@ class Stream:
 
     def _run(self, reads: bool) -> tuple[Tensor | None, Tensor]:
         """The pending tokens as a segment: what the readout gathers of it, where read, and the memory after it."""
-        parameters = [(p.data_ptr(), p._version) for p in self.model.parameters()]
-        if parameters != self._parameters:  # no longer those of the last segment
-            self._parameters, self._prepared = parameters, self.model.prepare()
         before = self.before if self.before.shape[1] else None
         segment = Segment(torch.cat(self.pending, 1), None, self.segment, self.own, before)
-        return self.model.run(reads)(segment, self.memory, self._prepared)
+        return self.model.run(reads)(segment, self.memory, self._now_prepared())
+
+    def _now_prepared(self) -> list[Tensor | None]:
+        """What the blocks prepare of their parameters, anew where these are no longer those of the last time."""
+        parameters = [(p.data_ptr(), p._version) for p in self.model.parameters()]
+        if parameters != self._parameters:
+            self._parameters, self._prepared = parameters, self.model.prepare()
+        return self._prepared
 
     def _pass_on(self) -> None:
         """The pending segment is over: into the memory."""

@@ -7,7 +7,7 @@ import torch
 
 from foundation.errors import UserError, unknown
 from foundation.notes import Note
-from rmaat.tasks.task import SPLITS, Split, Task
+from rmaat.tasks.task import NOT_ASKED, SPLITS, Split, Task
 
 SAMPLES = 64  # of a split, that are looked at one by one
 PLAIN = (bool, int, float, str, type(None))
@@ -80,7 +80,9 @@ def check_data(split: Split, name: str, task: Task) -> Split:
     if len(split) < 1:
         raise UserError(f"{where}: it holds no sample")
     labels = np.asarray(split.all_labels())
-    if labels.shape != (len(split),) or labels.dtype != np.int64:
+    if task.per_token and labels.ndim == 1 and len(labels) and labels.dtype == np.int64:
+        pass  # one for each token that is asked for
+    elif labels.shape != (len(split),) or labels.dtype != np.int64:
         raise UserError(f"{where}: all_labels gives {labels.dtype} of shape {labels.shape}; give int64 of shape "
                         f"({len(split)},)")
     _within(where, "label", torch.from_numpy(labels), bad=(labels < 0) | (labels >= task.num_classes),
@@ -96,9 +98,10 @@ def _check_samples(split: Split, indices: np.ndarray, where: str, *, task: Task)
     tokens, lengths, labels = batch = split.batch(indices)
     shapes = [tuple(x.shape) for x in batch]
     rows, many = task.documents * len(indices), f"{task.documents} * " if task.documents > 1 else ""
-    if tokens.ndim != 2 or shapes != [(rows, tokens.shape[1]), (rows,), (len(indices),)]:
+    answered = tuple(tokens.shape) if task.per_token else (len(indices),)
+    if tokens.ndim != 2 or shapes != [(rows, tokens.shape[1]), (rows,), answered]:
         raise UserError(f"{where}: a batch of {len(indices)} has tokens, lengths and labels of shapes {shapes}; give "
-                        f"[{many}batch, length], [{many}batch] and [batch]")
+                        f"[{many}batch, length], [{many}batch] and [batch{', length' * task.per_token}]")
     samples = np.tile(indices, task.documents)
     if any(x.dtype != torch.int64 for x in batch):
         raise UserError(f"{where}: tokens, lengths and labels are of type {[str(x.dtype) for x in batch]}; give int64")
@@ -107,7 +110,10 @@ def _check_samples(split: Split, indices: np.ndarray, where: str, *, task: Task)
     inside = torch.arange(tokens.shape[1]) < lengths[:, None]
     _within(where, "token", tokens, bad=inside & ((tokens < 0) | (tokens >= task.vocab_size)),
             allowed=(0, task.vocab_size - 1), samples=samples)
-    if not np.array_equal(labels.numpy(), split.all_labels()[indices]):
+    if task.per_token:
+        _within(where, "label", labels, bad=(labels != NOT_ASKED) & (~inside | (labels < 0) | (
+            labels >= task.num_classes)), allowed=(0, task.num_classes - 1), samples=indices)
+    elif not np.array_equal(labels.numpy(), split.all_labels()[indices]):
         raise UserError(f"{where}: the labels of batch are not those of all_labels; both should follow the indices")
 
 

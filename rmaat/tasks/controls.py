@@ -18,17 +18,28 @@ def control_rows(task: Task, split: str, segment: int, *, data: Path | None = No
     """The rows of `split` that need no network.
 
     The majority; logistic regression on the histogram of tokens, of the last segment and of all; where tokens are
-    pixels, on these, likewise; of two documents, on the cosine of their words' tf-idf vectors.
+    pixels, on these, likewise; of two documents, on the cosine of their words' tf-idf vectors. Where labels are of
+    tokens, their frequencies alone.
     """
     test, train = task.split(split, data), task.split("train", data)
     label, share = majority(test.all_labels())
     rows = [Row("majority", share, len(test), f"always label {label}")]
+    if task.per_token:
+        bits = frequency_bits(train.all_labels(), test.all_labels(), task.num_classes)
+        return [Row("frequencies", share, len(test), f"always label {label}; {bits:.4f} bits per token by the "
+                                                     "frequencies of the training labels")]
     rows += _histogram_rows(task, train, test, segment)
     if task.pixels:
         rows += _pixel_rows(task, train, test, segment)
     if isinstance(train, PairSplit) and isinstance(test, PairSplit):
         rows.append(_word_row(train, test))
     return rows
+
+
+def frequency_bits(train: np.ndarray, test: np.ndarray, classes: int) -> float:
+    """Bits for each label of `test`, told by how often each is among those of `train` (and once more)."""
+    counts = np.bincount(train, minlength=classes) + 1.
+    return float(-np.log2(counts[test] / counts.sum()).mean())
 
 
 def _histogram_rows(task: Task, train: Split, test: Split, segment: int) -> list[Row]:

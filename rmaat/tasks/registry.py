@@ -6,6 +6,7 @@ from rmaat.tasks.files import Files
 from rmaat.tasks.image import Image
 from rmaat.tasks.listops import ListOps
 from rmaat.tasks.manpages import Manpages
+from rmaat.tasks.next_byte import NextByte
 from rmaat.tasks.pairs import Pairs
 from rmaat.tasks.parity import Parity
 from rmaat.tasks.pathfinder import Pathfinder
@@ -15,5 +16,6 @@ from rmaat.tasks.task import Task
 from rmaat.tasks.text import Text
 
 TASKS: dict[str, type[Task]] = {"recall": Recall, "listops": ListOps, "fashion": Fashion, "text": Text,
+                               "next_byte": NextByte,
                                "image": Image, "retrieval": Retrieval, "copy": Copy, "pairs": Pairs,
                                "parity": Parity, "pathfinder": Pathfinder, "manpages": Manpages, "files": Files}

@@ -9,6 +9,7 @@ import numpy as np
 from foundation.shapes import Int, Tensor
 
 SPLITS = ("train", "validation", "test")
+NOT_ASKED = -100  # in the place of a token's label: none is asked for there
 
 
 class Batch(NamedTuple):
@@ -20,7 +21,7 @@ class Batch(NamedTuple):
 
     tokens: Int[Tensor, "rows length"]  # int64, 0..vocab_size - 1
     lengths: Int[Tensor, "rows"]        # int64, 1..length
-    labels: Int[Tensor, "batch"]        # int64, 0..num_classes - 1
+    labels: Int[Tensor, "batch *length"]  # int64, 0..num_classes - 1; [batch, length] where a task is per_token
 
     def to(self, device) -> "Batch":
         """The batch on a device."""
@@ -61,6 +62,8 @@ class Task(ABC):
     vocabulary: ClassVar[str] = ""  # what the numbers stand for
     source: ClassVar[str] = ""      # whose data or idea it is
     licence: ClassVar[str] = ""     # of the data
+    per_token: ClassVar[bool] = False  # one label a token, or NOT_ASKED; all_labels gives those asked for, in a row
+    causal: ClassVar[bool] = False  # the labels stand in the tokens that follow, which the network must not see
     documents: ClassVar[int] = 1    # sequences of a sample; 2: a pair to be compared
     pixels: ClassVar[bool] = False  # tokens are grey values in fixed places: a linear classifier is a fair control
 

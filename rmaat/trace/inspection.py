@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from derivation.record import record as records
+from foundation.errors import UserError
 from foundation.reference import reference
 from foundation.shapes import Int, Tensor
 from foundation.table import Table
@@ -72,6 +73,9 @@ def inspect(model: RMAAT, tokens: Int[Tensor, "rows length"], lengths: Int[Tenso
 
     The loss is the mean cross entropy of the batch. With schedule = sample the rule is that of the longest sample.
     """
+    if model.output.per_token:
+        raise UserError(f"inspect reads one answer a sample, this network gives one a token (output = "
+                        f"{model.config.output}); evaluate it beside its memory reset instead")
     exact = RMAAT(model.config, model.biology)
     exact.load_state_dict(model.state_dict())
     exact = exact.double().eval()

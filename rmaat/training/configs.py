@@ -9,6 +9,7 @@ from rmaat.tasks.fashion import Fashion
 from rmaat.tasks.image import Image
 from rmaat.tasks.listops import ListOps
 from rmaat.tasks.manpages import Manpages
+from rmaat.tasks.next_byte import NextByte
 from rmaat.tasks.recall import Recall
 from rmaat.tasks.retrieval import Retrieval
 from rmaat.tasks.text import Text
@@ -115,12 +116,28 @@ def manpages_small() -> Experiment:
     return experiment("manpages_small", Manpages(max_length=256), train, segment_length=64)
 
 
+def next_byte() -> Experiment:
+    """A byte-level language model on the file that --data names, 1,024 bytes in 8 segments. Hours on a CPU."""
+    train = TrainConfig(steps=10_000, batch_size=32, learning_rate=2e-3, warmup=200, evaluate_every=500,
+                        evaluate_samples=500, checkpoint_every=250)
+    return experiment("next_byte", NextByte(), train, segment_length=128, width=128, layers=4, heads=4,
+                      num_memory_tokens=8)
+
+
+def next_byte_small() -> Experiment:
+    """A few steps of next_byte on samples of 128 bytes: shows that the chain works, not how good the model is."""
+    train = TrainConfig(steps=30, batch_size=16, learning_rate=5e-3, warmup=5, evaluate_every=15, evaluate_samples=100,
+                        checkpoint_every=15)
+    return experiment("next_byte_small", NextByte(length=128), train, segment_length=32)
+
+
 CONFIGS: dict[str, Callable[[], Experiment]] = {
     "recall": recall, "recall_small": recall_small, "listops": listops, "listops_small": listops_small,
     "fashion_small": fashion_small, "fashion_smoke": fashion_smoke,
     "text": text, "text_small": text_small, "image": image, "image_small": image_small,
     "retrieval": retrieval, "retrieval_small": retrieval_small,
     "manpages": manpages, "manpages_small": manpages_small,
+    "next_byte": next_byte, "next_byte_small": next_byte_small,
     **GENERATED, **{f"recall_{name}": variant(name, recall) for name in BASELINES}}
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from foundation.errors import ResourceError, UserError
 from foundation.table import Table
@@ -18,6 +17,7 @@ from rmaat.tasks.controls import Row, control_rows
 from rmaat.tasks.splits import evaluation_batches
 from rmaat.tasks.task import Split
 from rmaat.training import checkpoint, run_folder
+from rmaat.training.answers import answers, told
 from rmaat.training.data import load_splits
 from rmaat.training.run_folder import Run
 
@@ -32,7 +32,7 @@ CONTROL = "control"  # folder, inside a run's folder, of the run trained with th
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """Mean cross entropy (nats) and share of correct labels over `samples` samples."""
+    """Mean cross entropy (nats) and share of correct labels over all labels of `samples` samples."""
 
     loss: float
     accuracy: float
@@ -106,15 +106,15 @@ def score(model: nn.Module, split: Split, device: torch.device, *, limit: int | 
     """Loss and accuracy of `model` on `split` (its first `limit` samples), without dropout."""
     training = model.training
     model.eval()
-    loss, correct, samples = 0., 0, 0
+    loss, correct, asked, samples = 0., 0, 0, 0
     for batch in evaluation_batches(split, batch_size, limit):
         tokens, lengths, labels = batch.to(device)
         logits = model(tokens, lengths)
-        loss += functional.cross_entropy(logits, labels, reduction="sum").item()
-        correct += (logits.argmax(1) == labels).sum().item()
+        found = answers(logits, labels)
+        loss, correct, asked = loss + found.loss.item(), correct + found.correct.item(), asked + found.asked
         samples += len(labels)
     model.train(training)
-    return Score(loss / samples, correct / samples, samples)
+    return Score(loss / asked, correct / asked, samples)
 
 
 def with_memory_reset(model: nn.Module) -> nn.Module:
@@ -136,15 +136,18 @@ def load_model(run: Run, device: torch.device) -> tuple[nn.Module, int]:
 def model_rows(model: nn.Module, split: Split, device: torch.device) -> list[Row]:
     """The trained model and, free of charge, the same weights with the memory reset at every segment."""
     kept, reset = (score(each, split, device) for each in (model, with_memory_reset(model)))
-    return [Row("model", kept.accuracy, kept.samples, f"loss {kept.loss:.4f}"),
-            Row("model, memory reset", reset.accuracy, reset.samples, "the same weights, evaluated")]
+    per_token, vocab_size = model.output.per_token, model.config.vocab_size
+    without = "the same weights, evaluated" + (f": {told(reset.loss, vocab_size, per_token)}" if per_token else "")
+    return [Row("model", kept.accuracy, kept.samples, told(kept.loss, vocab_size, per_token)),
+            Row("model, memory reset", reset.accuracy, reset.samples, without)]
 
 
 def control_row(run: Run, samples: Split, device: torch.device) -> Row:
     """The row of the same config trained with the memory reset."""
     model, step = load_model(run, device)
     trained = score(model, samples, device)
-    return Row("trained with memory reset", trained.accuracy, trained.samples, f"{step} steps, loss {trained.loss:.4f}")
+    loss = told(trained.loss, model.config.vocab_size, model.output.per_token)
+    return Row("trained with memory reset", trained.accuracy, trained.samples, f"{step} steps, {loss}")
 
 
 def evaluate(run: "str | Path | Run | Result", split: str = "test", *, data: str | Path | None = None,

@@ -79,7 +79,13 @@ class Experiment:
 
     def __post_init__(self):
         check_task(self.task)
-        if self.model.output != "classes":
+        if self.task.per_token != (self.model.output == "tokens") and self.task.per_token:
+            raise UserError(f"model.output = {self.model.output}: task {self.task.name} has one label a token; give "
+                            "model.output=tokens")
+        if self.task.causal and not self.model.causal:
+            raise UserError(f"model.causal = {self.model.causal}: the labels of task {self.task.name} stand in the "
+                            "tokens that follow, which the network would see; give model.causal=true")
+        if self.model.output != "classes" and not self.task.per_token:
             raise UserError(f"model.output = {self.model.output}: a task has one label a sample, so train with "
                             "output = classes; put another head on the network in a loop of your own")
 
@@ -97,6 +103,7 @@ class Experiment:
 def experiment(name: str, task: Task, train: TrainConfig, *, segment_length: int, **model) -> Experiment:
     """Puts the parts together; what the task decides about the model is filled in here."""
     check_task(task)
+    model = {"output": "tokens" if task.per_token else "classes", "causal": task.causal} | model
     sizes = ModelConfig(vocab_size=task.vocab_size, num_classes=task.num_classes, segment_length=segment_length,
                         documents=task.documents,
                         num_segments=-(-task.max_length // max(1, segment_length)), **model)

@@ -10,6 +10,7 @@ from foundation.cli import Progress
 from foundation.errors import ResourceError
 from foundation.stopping import StopRequest
 from rmaat.resources import measure, resource_errors
+from rmaat.training.answers import bits
 from rmaat.training.evaluation import score
 from rmaat.training.metrics import METRICS, Metrics
 from rmaat.training.steps import Trainer
@@ -74,7 +75,9 @@ def _evaluate_and_save(trainer: Trainer, metrics: Metrics | None, stopping: bool
         if metrics and evaluates:
             validation = score(trainer.model, trainer.splits["validation"], trainer.device,
                                limit=config.evaluate_samples)
-            metrics.write(step=trainer.step, validation_loss=validation.loss, validation_accuracy=validation.accuracy)
+            told = {"validation_bits": bits(validation.loss)} if trainer.model.output.per_token else {}
+            metrics.write(step=trainer.step, validation_loss=validation.loss, validation_accuracy=validation.accuracy,
+                          **told)
         if metrics and saves:
             metrics.sync()  # first: a checkpoint is never ahead of its metrics
             trainer.save()

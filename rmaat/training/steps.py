@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch.nn import functional
 
 from foundation.errors import DamagedFileError, UserError
 from rmaat.biology.biology import Biology
@@ -19,6 +18,7 @@ from rmaat.resources import resource_errors
 from rmaat.tasks.splits import all_lengths, training_indices
 from rmaat.tasks.task import Split
 from rmaat.training import checkpoint, diverged
+from rmaat.training.answers import mean_answers
 from rmaat.training.distributed import ALONE, World
 from rmaat.training.run_folder import Run
 
@@ -96,8 +96,7 @@ class Trainer:
         batch = train.batch(part)
         tokens, lengths, labels = batch.to(self.device)
         logits = self.network(tokens, lengths)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
-        correct = (logits.argmax(1) == labels).float().mean().item()
+        loss, correct = mean_answers(logits, labels, label_smoothing=self.config.label_smoothing)
         return loss, share, correct * share, int(batch.lengths.sum()) * bool(share)
 
     def _diverged(self, loss: float, norm: float) -> UserError:
