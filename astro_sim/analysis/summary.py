@@ -14,6 +14,7 @@ from astro_sim.dynamics import phase_plane
 from astro_sim.plan import plan_of
 from astro_sim.recording.recording import Recording
 from foundation.errors import UserError
+from foundation.reading import content_of
 
 SHOWN = 10       # elements in the text; all are in the numbers
 FEWEST_PLACES = 5  # elements with places that may make a wave
@@ -95,7 +96,8 @@ def _equilibria(recording: Recording) -> dict:
     name, target = next(iter(plan.model.inputs.items()))
     level = next(iter(held))[0] if held else target.default
     run = replace(plan.model, parameter_sets={plan.parameter_set: dict(plan.parameters)})
-    with suppress(UserError):  # a model that is coupled, or without bounds of its own
+    # a model that is coupled, or without bounds of its own, or with some that its meta does not explain
+    with suppress(UserError), content_of("the meta of the recording"):
         plane = phase_plane(run, {name: level}, parameter_set=plan.parameter_set)
         return {"equilibria": {"input": name, "level": plane.level, "unit": target.unit, "rows": plane.equilibria}}
     return {}

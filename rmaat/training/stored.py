@@ -6,6 +6,7 @@ from pathlib import Path
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import sha256_file
 from foundation.outside import find
+from foundation.reading import content_of
 from foundation.reference import fingerprints, is_session
 from rmaat.model.config import ModelConfig
 from rmaat.tasks.registry import TASKS
@@ -26,10 +27,11 @@ def from_json(body: object, where: str) -> Experiment:
     body = _moved(body, check_files(body["files"], where))
     dials = {name: value for name, value in body["task"].items() if name != "name"}
     try:
-        task = find("task", body["task"]["name"], TASKS, of=Task)
-        return Experiment(str(body["name"]), _build(task, dials, f"{where}: task"),
-                          _build(ModelConfig, body["model"], f"{where}: model"),
-                          _build(TrainConfig, body["train"], f"{where}: train"))
+        with content_of(where):
+            task = find("task", body["task"]["name"], TASKS, of=Task)
+            return Experiment(str(body["name"]), _build(task, dials, f"{where}: task"),
+                              _build(ModelConfig, body["model"], f"{where}: model"),
+                              _build(TrainConfig, body["train"], f"{where}: train"))
     except DamagedFileError:
         raise
     except UserError as error:
