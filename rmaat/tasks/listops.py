@@ -108,10 +108,12 @@ def read_official(data: Path, name: str, max_length: int) -> RaggedSplit:
     sequences, labels = [], []
     try:
         with (reading.opened(path, "samples") as file,
-              io.TextIOWrapper(file, encoding="utf-8", newline="\n") as lines):
+              io.TextIOWrapper(file, encoding="utf-8-sig", newline="\n") as lines):
             if (header := next(lines, "").strip()) != HEADER:
                 raise DamagedFileError(f"{path}, line 1: {header[:40]!r} is not the header {HEADER!r}")
             for number, line in enumerate(lines, start=2):
+                if not line.strip():
+                    continue
                 tokens, label = _parse(line, f"{path}, line {number}", max_length)
                 sequences.append(tokens)
                 labels.append(label)
@@ -135,11 +137,29 @@ def _parse(line: str, where: str, max_length: int) -> tuple[bytes, int]:
     except KeyError as error:
         raise UserError(f"{where}: token {error.args[0]!r} is not in the vocabulary: "
                         f"{' '.join(generator.VOCABULARY).replace('X', ']')}") from None
-    if not tokens or sum(token in _OPENING for token in tokens) != tokens.count(generator.CLOSE):
-        raise DamagedFileError(f"{where}: brackets do not match; the line is cut")
     if len(tokens) > max_length:
         raise UserError(f"{where}: {len(tokens)} tokens, the task takes {max_length}; set task.max_length")
-    return tokens, int(target)
+    value = _value(tokens, words, where)
+    if value != int(target):
+        raise DamagedFileError(f"{where}: the tree's value is {value}, its label {target}; the line is damaged")
+    return tokens, value
 
 
-_OPENING = frozenset(range(generator.OPERATOR_0, generator.CLOSE))
+def _value(tokens: bytes, words: list[str], where: str) -> int:
+    """The value of a tree. Raises `DamagedFileError` naming the place of what makes it none."""
+    open_ones: list[list[int]] = [[]]  # an operator and its arguments so far; first, what stands outside all of them
+    for place, token in enumerate(tokens, start=1):
+        if token < generator.OPERATOR_0:
+            open_ones[-1].append(token - generator.VALUE_0)
+        elif token < generator.CLOSE:
+            open_ones.append([token - generator.OPERATOR_0])
+        else:
+            operator, *arguments = open_ones.pop() or [0]
+            if not open_ones or not arguments:
+                what = "closes no operator" if not open_ones else f"closes {words[place - 2]}, which has no argument"
+                raise DamagedFileError(f"{where}: brackets do not match: token {place}, ']', {what}")
+            open_ones[-1].append(generator.APPLY[operator](arguments))
+    if len(open_ones) > 1 or len(open_ones[0]) != 1:
+        what = "an operator is not closed" if len(open_ones) > 1 else f"{len(open_ones[0])} trees where one is expected"
+        raise DamagedFileError(f"{where}: brackets do not match, {what}; the line is cut")
+    return open_ones[0][0]

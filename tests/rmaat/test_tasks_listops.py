@@ -164,6 +164,11 @@ def test_official_lines_are_read_as_the_release_reads_them(tmp_path):
     assert split.all_labels().tolist() == [1, 0, 7] == [independent_value(line) for line in words]
 
 
+def test_a_mark_windows_line_ends_and_a_blank_last_line_are_forgiven(tmp_path):
+    (tmp_path / "basic_test.tsv").write_bytes(("\ufeff" + "\r\n".join(["Source\tTarget", *LINES, "", ""])).encode())
+    assert read_official(tmp_path, "test", 2_000).labels.tolist() == [1, 0, 7]
+
+
 def official_form(words: list[str]) -> str:
     """The release's nested form of one tree; takes its words from the front of `words`."""
     word = words.pop(0)
@@ -199,6 +204,11 @@ def test_a_missing_file_is_named_with_what_the_folder_should_hold(tmp_path):
     ("( ( ( [MIN 1 ) 4 ) ] )\t12", DamagedFileError, "line 2: expected"),
     ("( ( ( [MIN 1 ) 4 )\t1", DamagedFileError, "brackets do not match"),
     ("\t1", DamagedFileError, "brackets do not match"),
+    ("3 ] [MAX 2\t2", DamagedFileError, r"line 2: brackets do not match: token 2, '\]', closes no operator"),
+    ("3 4\t3", DamagedFileError, "2 trees where one is expected"),
+    ("[MAX 2 ] [MIN 1 ]\t2", DamagedFileError, "2 trees where one is expected"),
+    ("[MAX ]\t2", DamagedFileError, r"closes \[MAX, which has no argument"),
+    ("[MAX 2 [SM 9 4 ] ]\t2", DamagedFileError, "line 2: the tree's value is 3, its label 2"),
     ("( ( ( [MUL 1 ) 4 ) ] )\t4", UserError, r"token '\[MUL' is not in the vocabulary"),
     ("( ( ( [MAX 1 ) " + "4 " * 2_000 + ") ] )\t4", UserError, "2003 tokens, the task takes 2000"),
 ])
