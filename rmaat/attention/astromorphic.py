@@ -115,7 +115,7 @@ class Astromorphic(Attention):
         g = self.calcium_response(drive=drive.clamp(min=self.feature_map.least_sum))
         if process is not None:  # phi(R)
             process = nn.functional.pad(process, (0, 0, 0, num_memory_tokens))
-            if len(process) in (1, len(k)):
+            if process.shape[0] in (1, k.shape[0]):
                 k = k + process
             else:  # one line of processes a head, the same for all samples
                 k = (k.unflatten(0, (-1, self.heads)) + process).flatten(0, 1)

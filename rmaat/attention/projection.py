@@ -38,7 +38,7 @@ class FewReaders:
         """The same q (k^T V), from left to right."""
         heads = len(self.weight)
         # (E5.11) Q (K^T V) = ((Q K^T) X) W_V
-        mixed = q.bmm(k.transpose(1, 2)).view(len(self.x), -1, k.shape[1]).bmm(self.x)
+        mixed = q.bmm(k.transpose(1, 2)).view(self.x.shape[0], -1, k.shape[1]).bmm(self.x)
         if heads == 1:
             return nn.functional.linear(mixed, self.weight[0])
         return (mixed.unflatten(1, (heads, -1)) @ self.weight.transpose(1, 2)).flatten(0, 1)

@@ -191,7 +191,7 @@ class RMAAT(nn.Module):
                 inputs_embeds: Float[Tensor, "rows length width"] | None = None) -> Float[Tensor, "samples *out"]:
         given = check_input(self.config, tokens, lengths, inputs_embeds=inputs_embeds)
         works, read = self._works(given)
-        outs, memory = self.gradient(Work.run, works, self.start(len(given.tokens)), list(self.parameters()))
+        outs, memory = self.gradient(Work.run, works, self.start(given.tokens.shape[0]), list(self.parameters()))
         if self.output.per_token:
             return join(outs, given, self.head)
         return self.answer([out if t in read else None for t, out in enumerate(outs, 1)], given.lengths, memory)
@@ -200,10 +200,10 @@ class RMAAT(nn.Module):
         """What is asked for each segment of a batch, and the numbers of those whose features are read."""
         segments = self._cut(given)
         read = {x.t for x in segments}
-        if not self.output.per_token:
+        if not self.output.per_token and not torch.compiler.is_exporting():  # exported: for samples of any length
             lengths = given.lengths if given.shortest < given.longest else torch.tensor([given.longest], device="cpu")
             read = READOUT[self.config.readout].segments(lengths, self.config.segment_length)
-            read = read if self.reads_features else set()
+        read = read if self.reads_features else set()
         prepared = self.budget.hold(self.prepare) if self.budget else self.prepare()
         return [Work(self.run(x.t in read), x, prepared) for x in segments], read
 

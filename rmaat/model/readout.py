@@ -43,7 +43,7 @@ class Last:
             sums = outs[read[0]]
         else:
             place = torch.searchsorted(torch.tensor(read, device=lengths.device), index)
-            sums = torch.stack([outs[t] for t in read], 1)[torch.arange(len(lengths), device=lengths.device), place]
+            sums = torch.stack([outs[t] for t in read], 1)[torch.arange(lengths.shape[0], device=lengths.device), place]
         return sums / (lengths - index * segment_length)[:, None]
 
 

@@ -101,7 +101,7 @@ def check_input(config: ModelConfig, tokens: Tensor | None, lengths: Tensor | No
     if inputs_embeds is not None and MIXING[config.mixing].reach:
         raise UserError(f"mixing = {config.mixing} reads tokens, given are inputs_embeds; give tokens, or build the "
                         "network with another mixing")
-    if not x.numel():
+    if 0 in x.shape[1:] or (not torch.compiler.is_exporting() and not x.shape[0]):
         raise UserError(f"tokens has the shape {tuple(x.shape)}; give at least one sequence of at least one token")
     batch, length = x.shape[:2]
     check_documents(config, batch)
@@ -155,6 +155,9 @@ def check_lengths(lengths: Tensor, batch: int, length: int) -> tuple[int, int]:
     if tuple(lengths.shape) != (batch,) or lengths.dtype not in WHOLE:
         raise UserError(f"lengths has the shape {tuple(lengths.shape)} and type {lengths.dtype}, for a batch of "
                         f"{batch}; give int64 of shape [batch], or leave lengths out where all sequences are whole")
+    if torch.compiler.is_exporting():  # the program is for any lengths, and looks at them when it runs
+        torch._assert_async(((lengths >= 1) & (lengths <= length)).all(), "lengths are not in 1 to the width of tokens")
+        return 1, length
     shortest, longest = (int(x) for x in lengths.aminmax())
     if shortest < 1 or longest > length:
         raise UserError(f"lengths run from {shortest} to {longest}; allowed are 1 to {length}, the width of tokens")
@@ -166,6 +169,10 @@ def check_vocabulary(config: ModelConfig, tokens: Tensor, there: Bool[Tensor, "b
     if tokens.is_meta:
         return
     looked_at = tokens if there is None else tokens.masked_fill(~there, 0)
+    if torch.compiler.is_exporting():
+        inside = (looked_at >= 0) & (looked_at < config.vocab_size)
+        torch._assert_async(inside.all(), "a token is out of vocabulary")
+        return
     low, high = (int(x) for x in looked_at.aminmax()) if tokens.numel() else (0, 0)
     if low >= 0 and high < config.vocab_size:
         return
