@@ -127,7 +127,7 @@ def test_every_declared_origin_names_something_that_is_there():
 
 
 @pytest.mark.parametrize(("name", "formula"), [
-    ("retention", "q**(t-1)*(1-q)/(1-q**T)+0.01"), ("relative_position", "exp(-2*distance)"),
+    ("retention", ".9*q**(t-1)*(1-q)/(1-q**T)"), ("relative_position", "exp(-2*distance)"),
     ("calcium_response", "drive**0.5"), ("feedback", "3/(3+calcium)")])
 def test_every_entry_moves_the_output(name, formula):
     outputs = []
