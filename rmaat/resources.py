@@ -55,10 +55,11 @@ def refuse_too_large_a_network(config: "ModelConfig") -> None:
     numbers = (config.vocab_size + places + config.num_memory_tokens) * width + config.layers * layer
     objects = config.layers * LAYER_BYTES + COURSE_BYTES * (places + config.num_segments)
     on_cpu = torch.empty(0).device.type == "cpu"
+    sizes = ", ".join(f"{name} = {getattr(config, name)}" for name in (
+        "vocab_size", "width", "layers", "segment_length", "num_segments", "num_memory_tokens", "feedforward"))
     refuse_above_memory(
-        f"a network of model.layers = {config.layers}, width = {width}, segment_length = {places} for "
-        f"{config.num_segments} segments", objects + (NUMBER_BYTES * numbers if on_cpu else 0),
-        "give less of the largest")
+        f"a network of {sizes}", objects + (NUMBER_BYTES * numbers if on_cpu else 0),
+        "lower the largest of them, as --set model.NAME")
 
 
 @contextlib.contextmanager

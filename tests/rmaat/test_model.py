@@ -174,5 +174,5 @@ def test_memory_answers_recall_and_a_reset_memory_does_not():
 
 @pytest.mark.parametrize("field", ["width", "segment_length", "num_memory_tokens", "feedforward"])
 def test_a_network_that_no_memory_holds_says_what_to_lower(field):
-    with pytest.raises(ResourceError, match=r"building the network: not enough memory; lower .* model.width"):
+    with pytest.raises(ResourceError, match=rf"{field} = {2**45}.*: needs at least .* of memory, .* lower the largest"):
         build(heads=1, **{field: 2**45})
