@@ -39,6 +39,7 @@ class Pathfinder(Task):
     vocabulary: ClassVar[str] = "grey values 0..255 in row order"
     source: ClassVar[str] = "Linsley2018; as in Long Range Arena (Tay2021)"
     licence: ClassVar[str] = "generated here, as this project; that of the official images: see their release"
+    pixels: ClassVar[bool] = True
     vocab_size: ClassVar[int] = 256
     num_classes: ClassVar[int] = 2
 
@@ -67,6 +68,10 @@ class Pathfinder(Task):
     def lengths(self) -> tuple[int, int]:
         """All images have as many pixels."""
         return self.max_length, self.max_length
+
+    def place(self, data: Path | None = None) -> Path | None:
+        """The folder with `imgs` and `metadata`; None where the images are generated."""
+        return None if data is None else pathfinder_files.place(Path(data), self.side, self.difficulty)
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """Generated and kept in the cache, or read from the official images under `data`, drawn by `seed`."""

@@ -54,7 +54,7 @@ def official(data: Path, name: str, *, side: int, difficulty: str, seed: int, at
     Long Range Arena took 80, 10 and 10 % of them, too, in the order of a data set builder that the files do not show.
     Raises `UserError` for a missing file, `DamagedFileError` for one that is not what it should be.
     """
-    folder = _folder(data, side, difficulty)
+    folder = place(data, side, difficulty)
     files, labels = _listed(folder)
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(files))
     tenth = len(files) // 10
@@ -65,7 +65,8 @@ def official(data: Path, name: str, *, side: int, difficulty: str, seed: int, at
     return ImageFiles(tuple(files[k] for k in chosen), np.asarray(labels, np.int64)[chosen], side)
 
 
-def _folder(data: Path, side: int, difficulty: str) -> Path:
+def place(data: Path, side: int, difficulty: str) -> Path:
+    """The folder of a difficulty under `data`, which may be of any level above it. Raises `UserError` if none is."""
     for inner in INNER:
         folder = data / inner.format(name=FOLDERS[difficulty], side=side)
         if (folder / "metadata").is_dir():

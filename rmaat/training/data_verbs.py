@@ -90,6 +90,6 @@ def show(
     from rmaat.tasks.look import look, text
     from rmaat.training.settings import change_task, find_task
 
-    found = change_task(find_task(task), settings or ())
+    found = change_task(find_task(task), settings or ()).prepared(data)
     about = look(found, check_data(found.split(split, data), split, found), samples=samples)
     print_json(about) if json else print(text(found.name, split, about))

@@ -1,10 +1,13 @@
 """A user's own data: every format read back against its own library, places in errors, splits, arrays, a whole run."""
 
 import csv
+import dataclasses
 import io
 import json
 import pickle
+import re
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from rmaat.tasks.files import Files, from_arrays
 from rmaat.tasks.samples import Samples, divided
 from rmaat.tasks.tables import read_table
 
+PAGE = Path(__file__).parents[2] / "docs" / "files.md"
 ROWS = [(f"text {k} é\n, \"q\"; {k % 7}" + "x" * (k % 5), "ja" if k % 3 else "nein") for k in range(40)]
 TEXTS, LABELS = [text for text, _ in ROWS], [label for _, label in ROWS]
 
@@ -374,3 +378,37 @@ def test_damage_is_damage(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
     with pytest.raises(DamagedFileError, match="no whole Parquet file"):
         Files().prepared(tmp_path / "a.parquet")
+
+
+# ---------------------------------------------------------------------------------------------- the page
+
+
+@pytest.mark.slow
+def test_the_page_on_own_data_is_true(tmp_path, monkeypatch):
+    """Its programs and commands, in order and in one folder."""
+    from typer.testing import CliRunner
+
+    from rmaat.__main__ import app
+
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```(python|bash)\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert [kind for kind, _ in blocks] == ["python", "bash", "python"]
+    shown = {}
+    for kind, text in blocks:
+        if kind == "python":
+            exec(compile(text, str(PAGE), "exec"), {"__name__": "__main__"})
+        for line in text.splitlines() if kind == "bash" else ():
+            words = line.removeprefix("python -m rmaat ").split()
+            done = CliRunner().invoke(app, words)
+            assert done.exit_code == 0, (line, done.output, done.exception)
+            shown[words[0]] = done.stdout
+    assert "files, train: 96 samples" in shown["data"] and "majority 5" in shown["data"]
+    assert (tmp_path / "runs" / "mails" / "result.json").is_file() and (tmp_path / "runs" / "arrays").is_dir()
+
+
+def test_the_page_names_every_format_and_every_dial():
+    page = PAGE.read_text("utf-8")
+    assert [ending for ending in tables.READERS if f"`{ending}`" not in page] == []
+    found = {"arrays", "characters", "size"}  # what the data decide, no dials
+    assert [field.name for field in dataclasses.fields(Files) if f"`task.{field.name}`" not in page
+            and field.name not in found] == []

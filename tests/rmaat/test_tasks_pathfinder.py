@@ -12,6 +12,7 @@ from foundation.errors import DamagedFileError, UserError
 from foundation.outside import load_file
 from rmaat.tasks import pathfinder, pathfinder_scenes
 from rmaat.tasks.checks import check_data
+from rmaat.tasks.controls import control_rows
 from rmaat.tasks.pathfinder import Pathfinder, generated
 from rmaat.tasks.pathfinder_files import SkippedImages
 from rmaat.tasks.pathfinder_scenes import CONTOURS, SIDES, sample, scene
@@ -152,6 +153,17 @@ def test_official_images_are_read_in_row_order_and_split_by_the_seed(tmp_path, i
     again = Pathfinder(seed=1).split("test", tmp_path)
     assert again.batch(np.arange(3)).tokens[:, 0].tolist() != seen[-3:]
     assert len(Pathfinder(train=5).split("train", tmp_path)) == 5
+
+
+@pytest.mark.slow
+def test_the_place_is_the_folder_of_the_difficulty_and_its_pixels_have_control_rows(tmp_path):
+    folder = write_release(tmp_path / "pathfinder32")
+    assert Pathfinder().place() is None and Pathfinder().place(tmp_path) == Pathfinder().place(folder.parent) == folder
+    with pytest.raises(UserError, match="no curv_baseline/metadata"):
+        Pathfinder(difficulty="easy").place(tmp_path)
+    rows = {row.name: row for row in control_rows(Pathfinder(), "test", 250, data=tmp_path)}
+    assert rows["linear, last segment (24 places)"].samples == 3  # 1,024 are four segments and 24
+    assert rows["linear, all 1024 places"].note == "logistic regression on grey values"
 
 
 def test_the_empty_image_of_the_release_is_left_out_and_said(tmp_path):

@@ -5,6 +5,8 @@ from rmaat.training.studies.plan import Row, Study, read_study
 from rmaat.training.variants import ABLATIONS
 
 PAPER = ("rmaat", "rmaat_paper", "rmt", "rlt", "at", "transformer", "last_segment")
+COMPARED = ("rmaat", "rmaat_paper", "rmt", "rlt", "at", "last_segment")
+LRA = ("text", "image", "listops", "pathfinder", "fashion_small", "recall")
 _WITHOUT = ("softmax", "linear", "segments_1", "segments_2", "segments_4", "segments_8", "segments_16", "segments_32")
 
 
@@ -29,7 +31,23 @@ def _listops() -> Study:
     return Study("listops", (Row(("listops",), PAPER, (0, 1, 2)),))
 
 
-STUDIES = {"quick": _quick, "recall": _recall, "ablations": _ablations, "listops": _listops}
+def _text() -> Study:
+    """Text (--data text=aclImdb): the default network beside the paper's and the control, two seeds; a day."""
+    return Study("text", (Row(("text",), COMPARED, (0, 1)),))
+
+
+def _image() -> Study:
+    """Image (--data image=FILES of CIFAR-10): likewise; days."""
+    return Study("image", (Row(("image",), COMPARED, (0, 1)),))
+
+
+def _lra() -> Study:
+    """Six tasks (--data text=aclImdb --data image=FILES of CIFAR-10), six networks, two seeds, equal budgets; weeks."""
+    return Study("lra", (Row(LRA, COMPARED, (0, 1)),))
+
+
+STUDIES = {"quick": _quick, "recall": _recall, "ablations": _ablations, "listops": _listops, "text": _text,
+           "image": _image, "lra": _lra}
 
 
 def find_study(given: str | Study) -> Study:
