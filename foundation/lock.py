@@ -45,7 +45,7 @@ def locked(path: str | os.PathLike, what: str, *, wait: bool = False) -> Iterato
         try:
             made = _make_folder(path)
             held = _wait_for(path, what) if wait else _take_or_refuse(path, what)
-        except UserError:
+        except (UserError, OSError):  # OSError: a disk that is full
             if not wait:
                 raise
         yield

@@ -34,10 +34,15 @@ def note(kind: type[Note], text: str) -> None:
         print(f"note: {text}", file=sys.stderr)
 
 
+def begin() -> None:
+    """From now on notes are lines on stderr, each once: for a process that works for a program."""
+    _PROGRAMS.append(set())
+
+
 @contextlib.contextmanager
 def on_stderr() -> Iterator[None]:
     """Inside, notes are lines on stderr."""
-    _PROGRAMS.append(set())
+    begin()
     try:
         yield
     finally:

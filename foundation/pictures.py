@@ -23,6 +23,11 @@ HEAT = "cividis"  # rises evenly in lightness for everybody
 WIDTH, PANEL, LINE = 6.4, 1.8, 0.18  # inches; LINE is one of a legend
 
 
+def plain(words: object) -> str:
+    """The words as they are: a `$` in a name that a user gave begins no formula. For every text of a picture."""
+    return str(words).replace("$", r"\$")
+
+
 class Picture(Figure):
     """A matplotlib Figure that belongs to no window and needs no pyplot; a notebook shows it as a PNG."""
 

@@ -22,11 +22,12 @@ SPECIAL = {"supercritical": ("o", RED, "Hopf point, supercritical: a stable osci
 
 def draw(diagram: "Diagram", variable: str, ax: "Axes | None" = None) -> "Figure":
     """Draw one state over what is scanned, in a new picture where no axes are given; returns the figure."""
-    from foundation.pictures import explain, panels
+    from foundation.pictures import explain, panels, plain
 
     given, ax = ax, panels(1, height=HEIGHT)[1][0] if ax is None else ax
     for row in diagram.bistable:
-        ax.axvspan(row["low"], row["high"], color=SKY, alpha=0.3, lw=0.4, label=f"two stable states: {row['between']}")
+        ax.axvspan(row["low"], row["high"], color=SKY, alpha=0.3, lw=0.4,
+                   label=plain(f"two stable states: {row['between']}"))
     _equilibria(ax, diagram, variable)
     if variable == diagram.variable:
         _oscillations(ax, diagram)
@@ -35,9 +36,9 @@ def draw(diagram: "Diagram", variable: str, ax: "Axes | None" = None) -> "Figure
         ax.plot(row["input"], row[variable], marker, ms=6.5, mew=1.3, color=RED, mfc=inside, zorder=5, label=words,
                 ls="none")
     names = diagram.long_names
-    ax.set_xlabel(label(names.get(diagram.input, diagram.input), diagram.units[diagram.input]))
-    ax.set_ylabel(label(names.get(variable, variable), diagram.units[variable]))
-    ax.set_title(f"{diagram.model}:{diagram.parameter_set}")
+    ax.set_xlabel(plain(label(names.get(diagram.input, diagram.input), diagram.units[diagram.input])))
+    ax.set_ylabel(plain(label(names.get(variable, variable), diagram.units[variable])))
+    ax.set_title(plain(f"{diagram.model}:{diagram.parameter_set}"))
     explain(ax, below=given is None)
     return ax.figure
 

@@ -19,20 +19,21 @@ ARROWS = 15  # along each axis
 
 def draw(plane: "PhasePlane", ax: "Axes | None" = None) -> "Figure":
     """Draw a phase plane, in a new picture where no axes are given; returns the figure."""
-    from foundation.pictures import explain, panels
+    from foundation.pictures import explain, panels, plain
 
     given, ax = ax, panels(1, height=HEIGHT)[1][0] if ax is None else ax
     for state, color in zip(plane.states, (BLUE, ORANGE), strict=True):
-        ax.plot(*plane.nullclines[state].T, ".", ms=2.5, color=color, label=f"nullcline of {state}", zorder=2)
+        ax.plot(*plane.nullclines[state].T, ".", ms=2.5, color=color, label=plain(f"nullcline of {state}"), zorder=2)
     _arrows(plane, ax)
     for row in plane.equilibria:
         at = [row[name] for name in plane.states]
         ax.plot(*at, "o", ms=7.5, color=RED, mfc=RED if row["stable"] else "white", ls="none", zorder=4,
                 label=f"{'stable' if row['stable'] else 'unstable'} {row['kind']}")
     names = [getattr(plane.chosen.model.observables.get(name), "long_name", "") or name for name in plane.states]
-    ax.set(xlabel=label(names[0], plane.units[0]), ylabel=label(names[1], plane.units[1]), xlim=plane.ranges[0],
-           ylim=plane.ranges[1], title=f"{plane.model}:{plane.parameter_set}, {plane.input} "
-                                       f"{with_unit(plane.level, plane.chosen.unit)}")
+    ax.set(xlabel=plain(label(names[0], plane.units[0])), ylabel=plain(label(names[1], plane.units[1])),
+           xlim=plane.ranges[0], ylim=plane.ranges[1],
+           title=plain(f"{plane.model}:{plane.parameter_set}, {plane.input} "
+                       f"{with_unit(plane.level, plane.chosen.unit)}"))
     explain(ax, below=given is None)
     return ax.figure
 

@@ -26,16 +26,18 @@ def plot(recording: "Recording", names: str | Sequence[str] | None = None,
     names = list(recording.variables) if names is None else [names] if isinstance(names, str) else list(names)
     if not names:
         raise UserError("plot: no variable is named; name one, or leave names out for all")
+    from foundation.pictures import plain
+
     chosen = [recording[name] for name in names]
     axes = _axes(len(chosen), ax)
     for panel, series in zip(axes, chosen, strict=True):
         _panel(panel, series)
-        panel.set_title(series.name, loc="left", fontsize="medium")
+        panel.set_title(plain(series.name), loc="left", fontsize="medium")
         _mark_events(panel, recording, series.population, count=len(series.labels))
     axes[-1].set_xlabel(TIME)
     figure = axes[0].figure
     if recording.partial and ax is None:
-        figure.suptitle(recording.said_partial)
+        figure.suptitle(plain(recording.said_partial))
     return figure
 
 
@@ -60,20 +62,20 @@ def _axes(count: int, given: "Axes | Sequence[Axes] | None") -> "list[Axes]":
 
 
 def _panel(panel: "Axes", series: "Series") -> None:
-    from foundation.pictures import COLOURS, HEAT
+    from foundation.pictures import COLOURS, HEAT, plain
 
-    count, said = len(series.labels), beside(label(series.long_name, series.unit))
+    count, said = len(series.labels), plain(beside(label(series.long_name, series.unit)))
     if count > len(COLOURS):
         image = panel.pcolormesh(series.time, range(count), series.values.T, cmap=HEAT, rasterized=True,
                                  shading="nearest")
         panel.figure.colorbar(image, ax=panel, label=said)
-        panel.set_ylabel(series.population)
+        panel.set_ylabel(plain(series.population))
         return
     for column, colour in enumerate(COLOURS[:count]):
-        panel.plot(series.time, series.values[:, column], color=colour, label=series.labels[column])
+        panel.plot(series.time, series.values[:, column], color=colour, label=plain(series.labels[column]))
     panel.set_ylabel(said)
     if count > 1:
-        panel.legend(title=series.population, fontsize="small", frameon=False, loc="center left",
+        panel.legend(title=plain(series.population), fontsize="small", frameon=False, loc="center left",
                      bbox_to_anchor=(1, 0.5))
 
 

@@ -72,17 +72,17 @@ class Ensemble:
 
     def plot(self, name: str | None = None, ax: "Axes | None" = None) -> "Figure":
         """Mean of a variable (default: the first) with a band of one spread to each side, elements side by side."""
-        from foundation.pictures import COLOURS, explain, panels
+        from foundation.pictures import COLOURS, explain, panels, plain
 
         name = name or next(iter(self.mean))
         mean = choose("variable of the ensemble", name, dict(self.mean))
         panel = panels(1, height=2.6)[1][0] if ax is None else ax
         for k, colour in zip(range(mean.values.shape[1]), COLOURS, strict=False):
             course, band = mean.values[:, k], self.spread[name].values[:, k]
-            panel.plot(self.time, course, color=colour, label=mean.labels[k] if len(mean.labels) > 1 else "mean")
+            panel.plot(self.time, course, color=colour, label=plain(mean.labels[k]) if len(mean.labels) > 1 else "mean")
             panel.fill_between(self.time, course - band, course + band, color=colour, alpha=0.25, linewidth=0,
                                label=None if k else f"one spread over {len(self.seeds)} seeds")
-        panel.set(xlabel=label("time", "second"), ylabel=beside(label(f"mean {mean.long_name}", mean.unit)))
+        panel.set(xlabel=label("time", "second"), ylabel=plain(beside(label(f"mean {mean.long_name}", mean.unit))))
         explain(panel, below=ax is None)
         return panel.figure
 

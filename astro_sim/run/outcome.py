@@ -130,7 +130,7 @@ class Outcome:
             called = name if isinstance(name, str) else getattr(name, "__name__", "number")
             numbers = self.to_xarray(name, after=after) if isinstance(name, str) else self.to_xarray(**{called: name})
             return plot_measured(numbers[called], ax)
-        from foundation.pictures import panels, shades
+        from foundation.pictures import panels, plain, shades
 
         recorded = list(self.recordings())
         if not recorded:
@@ -139,8 +139,9 @@ class Outcome:
         for (point, recording), colour in zip(recorded, shades(len(recorded)), strict=True):
             series = recording[name or next(iter(recording))]
             said = ", ".join(f"{key} = {value}" for key, value in varied[point].items())
-            panel.plot(recording.time, np.asarray(series.values).mean(axis=1), color=colour, label=said)
-        panel.set(xlabel=label("time", "second"), ylabel=label(series.long_name, series.unit))
+            panel.plot(recording.time, np.asarray(series.values).mean(axis=1), color=colour,
+                       label=plain(said))
+        panel.set(xlabel=label("time", "second"), ylabel=plain(label(series.long_name, series.unit)))
         if 1 < len(recorded) <= NAMED:
             panel.legend(fontsize="small", frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
         return panel.figure

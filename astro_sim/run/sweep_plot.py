@@ -46,15 +46,17 @@ def _said(values: "xarray.DataArray") -> str:
 
 def _axis(values: "xarray.DataArray", dimension: str) -> tuple[np.ndarray, list[str] | None, str]:
     """Where the values stand along a dimension, the ticks' texts where they are no numbers, and the axis's label."""
+    from foundation.pictures import plain
+
     coordinate = values[dimension]
-    said = label(dimension, coordinate.attrs.get("units", "1"))
+    said = plain(label(dimension, coordinate.attrs.get("units", "1")))
     if coordinate.dtype.kind in "fiu":
         return coordinate.values.astype(float), None, said
-    return np.arange(len(coordinate), dtype=float), [str(text)[:12] for text in coordinate.values], said
+    return np.arange(len(coordinate), dtype=float), [plain(str(text)[:12]) for text in coordinate.values], said
 
 
 def _line(panel: "Axes", values: "xarray.DataArray") -> None:
-    from foundation.pictures import COLOURS
+    from foundation.pictures import COLOURS, plain
 
     at, texts, said = _axis(values, str(values.dims[0]))
     order = np.argsort(at)
@@ -65,18 +67,18 @@ def _line(panel: "Axes", values: "xarray.DataArray") -> None:
                    transform=panel.get_xaxis_transform(), label=NO_VALUE)
     if texts is not None:
         panel.set_xticks(at, texts, rotation=45, ha="right")
-    panel.set(xlabel=said, ylabel=beside(_said(values)))
+    panel.set(xlabel=said, ylabel=plain(beside(_said(values))))
 
 
 def _map(panel: "Axes", values: "xarray.DataArray") -> None:
-    from foundation.pictures import HEAT
+    from foundation.pictures import HEAT, plain
 
     (rows, row_texts, row_said), (columns, column_texts, column_said) = (
         _axis(values, str(dimension)) for dimension in values.dims)
     down, across = np.argsort(rows), np.argsort(columns)
     table, rows, columns = values.values[np.ix_(down, across)], rows[down], columns[across]
     image = panel.pcolormesh(columns, rows, np.ma.masked_invalid(table), shading="nearest", cmap=HEAT, rasterized=True)
-    panel.figure.colorbar(image, ax=panel, label=_said(values))
+    panel.figure.colorbar(image, ax=panel, label=plain(_said(values)))
     if np.isnan(table).any():
         missing = np.ma.masked_where(np.isfinite(table), np.zeros_like(table))
         edges = image.get_coordinates()

@@ -3,17 +3,19 @@
 A cache that is damaged is made anew, and one that cannot be written costs time, not the run: both are said as a note.
 """
 
+import contextlib
 import hashlib
 import json
 import math
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from foundation.errors import UserError
 from foundation.files import cache_folder, canonical_json, replacing, sha256_bytes
+from foundation.lock import LOCK, locked
 from foundation.notes import Note, note
 
 FORMAT = 1  # of the files; another one has other names
@@ -38,18 +40,36 @@ def kept(name: str, parameters: object, make: Callable[[], Mapping[str, np.ndarr
     """The arrays that `make()` gives for `parameters`: those in the cache, or made and put there.
 
     `parameters` are JSON values and say all that decides the arrays, the version of what makes them among it. Arrays
-    are of uint8, int32, int64 or float32; those from the cache are mapped, not loaded, and cannot be written to. Raises
-    only what `make` raises.
+    are of uint8, int32, int64 or float32; those from the cache are mapped, not loaded, and cannot be written to. What
+    another process is making is waited for, not made twice. Raises only what `make` raises.
     """
     arrays = stored(name, parameters)
-    if arrays is None:
-        arrays = {key: np.ascontiguousarray(array) for key, array in make().items()}
-        store(name, parameters, arrays)
+    if arrays is not None:
+        return arrays
+    with making(name, parameters):
+        arrays = stored(name, parameters, again=True)
+        if arrays is None:
+            arrays = {key: np.ascontiguousarray(array) for key, array in make().items()}
+            store(name, parameters, arrays)
     return arrays
 
 
-def stored(name: str, parameters: object) -> dict[str, np.ndarray] | None:
-    """The arrays in the cache; None, with a note where a file is damaged, when there are none that are whole."""
+@contextlib.contextmanager
+def making(name: str, parameters: object) -> Iterator[None]:
+    """Inside, no other process of this machine makes what `name` gives for these parameters; the second one waits.
+
+    Where the cache cannot be written to, nobody waits and each makes its own. Look again what is `stored` once inside.
+    """
+    path = cache_path(name, parameters)
+    with locked(path.with_name(f".{path.name}{LOCK}"), f"making {name}", wait=True):
+        yield
+
+
+def stored(name: str, parameters: object, *, again: bool = False) -> dict[str, np.ndarray] | None:
+    """The arrays in the cache; None, with a note where a file is damaged, when there are none that are whole.
+
+    again: what is damaged was said before.
+    """
     path = cache_path(name, parameters)
     if not path.is_file():
         return None
@@ -59,7 +79,8 @@ def stored(name: str, parameters: object) -> dict[str, np.ndarray] | None:
             raise ValueError("content does not match its SHA-256")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError,
             RecursionError) as error:
-        note(CacheNote, f"{path} is damaged ({error}); what it held is made anew")
+        if not again:
+            note(CacheNote, f"{path} is damaged ({error}); what it held is made anew")
         return None
     return arrays
 

@@ -17,7 +17,7 @@ from foundation.errors import UserError, unknown
 from foundation.files import sha256_bytes
 from rmaat.tasks import pathfinder_files
 from rmaat.tasks import pathfinder_scenes as scenes
-from rmaat.tasks.cache import store, stored
+from rmaat.tasks.cache import making, store, stored
 from rmaat.tasks.checks import check_positive, check_seed, check_split
 from rmaat.tasks.task import Batch, Split, Task
 from rmaat.tasks.workers import in_programs
@@ -111,16 +111,26 @@ def generated(task: Pathfinder, name: str, workers: int | None = None) -> Chunke
     keys = [[1, _ink(scene), *job] for job in jobs]
     folder = f"pathfinder/{task.side}-{task.difficulty}-{name}"
     chunks = [stored(folder, key) for key in keys]
+    if any(chunk is None for chunk in chunks):
+        with making(folder, keys):
+            _make_missing(chunks, jobs, keys, name=name, folder=folder, workers=workers)
+    return ChunkedSplit(tuple(chunk["images"] for chunk in chunks),
+                        np.concatenate([chunk["labels"] for chunk in chunks]).astype(np.int64))
+
+
+def _make_missing(chunks: list[dict | None], jobs: list[list], keys: list[list], *, name: str, folder: str,
+                  workers: int | None) -> None:
+    """Make the chunks that are None, but for those that another process has made meanwhile."""
+    chunks[:] = [stored(folder, key, again=True) if chunk is None else chunk
+                 for key, chunk in zip(keys, chunks, strict=True)]
     missing = [k for k, chunk in enumerate(chunks) if chunk is None]
     with Progress(f"pathfinder: generating {name}", len(missing)) as progress:
         for done, (k, made) in enumerate(zip(missing, _run([jobs[k] for k in missing], workers), strict=True)):
             count = jobs[k][4] - jobs[k][3]
             values = np.frombuffer(made, np.uint8)
-            chunks[k] = {"labels": values[:count], "images": values[count:].reshape(count, task.side ** 2)}
+            chunks[k] = {"labels": values[:count], "images": values[count:].reshape(count, -1)}
             store(folder, keys[k], chunks[k])
             progress.update(done + 1)
-    return ChunkedSplit(tuple(chunk["images"] for chunk in chunks),
-                        np.concatenate([chunk["labels"] for chunk in chunks]).astype(np.int64))
 
 
 def _run(jobs: list[list], workers: int | None) -> Iterator[bytes]:

@@ -24,12 +24,14 @@ def draw(runs: Mapping[str, Sequence[dict]], *, title: str, chance: float) -> "F
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError("plot needs matplotlib, which is not installed; 'metrics' has the numbers") from error
+    from foundation.pictures import plain
+
     if not any(len(series(lines, "loss")[0]) for lines in runs.values()):
         raise UserError("there is nothing to plot: no step was done yet; train first")
     figure = Figure(figsize=(8.4, 3.6), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     for (name, lines), colour in zip(runs.items(), COLOURS, strict=False):
-        steps, loss = series(lines, "loss")
+        name, (steps, loss) = plain(name), series(lines, "loss")
         losses.plot(steps, loss, color=colour, lw=.5, alpha=.5, label=f"{name}, each step")
         losses.plot(*smooth(steps, loss), color=colour, label=f"{name}, mean of {WINDOW} steps")
         accuracies.plot(*smooth(steps, 100 * series(lines, "accuracy")[1]), color=colour,
@@ -37,7 +39,7 @@ def draw(runs: Mapping[str, Sequence[dict]], *, title: str, chance: float) -> "F
         checked, validation = series(lines, "validation_accuracy")
         accuracies.plot(checked, 100 * validation, "o", ms=6, color=colour, mec="k", label=f"{name}, validation")
     accuracies.axhline(100 * chance, color="k", ls=":", lw=1, label=f"chance, {100 * chance:.0f} %")
-    losses.set(xlabel="step", ylabel="cross entropy (nat)", ylim=(0, None), title=title)
+    losses.set(xlabel="step", ylabel="cross entropy (nat)", ylim=(0, None), title=plain(title))
     accuracies.set(xlabel="step", ylabel="accuracy (%)", ylim=(0, 102))
     for axes in (losses, accuracies):
         axes.legend(frameon=False, fontsize=8)

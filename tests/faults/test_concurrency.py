@@ -266,3 +266,50 @@ def test_a_clock_that_jumps(forked, tmp_path):
                   for name in ("calm", "wild"))
     assert calm == wild and len(calm) == 4
     assert np.all([name in calm for name in wild])
+
+
+@pytest.mark.fault("B7")
+@pytest.mark.slow
+def test_two_processes_that_would_make_the_same_data(tmp_path, monkeypatch):
+    """Several processes need data that the cache lacks at the same moment, or the one that makes them is killed.
+
+    One makes them and the other waits, so that they are made once; of a killed one the other takes over.
+    """
+    from rmaat.tasks.cache import cache_path, kept
+
+    monkeypatch.setenv("ASTRO_RMAAT_CACHE", str(tmp_path / "cache"))
+    made = tmp_path / "made"
+
+    def begun(make):
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+                values = kept("numbers", [7], lambda: make(writing))["x"]
+                code = 0 if values.tolist() == [3, 5, 8] else 1
+            finally:
+                os._exit(code)
+        os.close(writing)
+        return pid, reading
+
+    def numbers(pipe):
+        with open(made, "a", encoding="utf-8") as stream:
+            stream.write(f"{os.getpid()}\n")
+        os.write(pipe, b"x")
+        return {"x": np.array([3, 5, 8])}
+
+    def never(pipe):
+        os.write(pipe, b"x")
+        signal.pause()
+
+    stopped, reading = begun(never)
+    assert os.read(reading, 1) == b"x", "it makes them, and holds the lock"
+    others = [begun(numbers)[0] for _ in range(3)]
+    assert os.waitpid(-1, os.WNOHANG) == (0, 0) and not made.exists(), "they wait"
+    os.kill(stopped, signal.SIGKILL)
+    os.waitpid(stopped, 0)
+    assert [os.waitpid(pid, 0)[1] for pid in others] == [0, 0, 0]
+    assert len(made.read_text("utf-8").split()) == 1, "made once"
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [cache_path("numbers", [7]).name]

@@ -117,8 +117,12 @@ def test_every_flip_is_noticed(tmp_path, made):
     assert disk.is_sealed(tmp_path / "a.nc")
 
 
+@pytest.mark.fault("C11")
 def test_a_file_of_an_older_version_is_read(tmp_path, made):
-    """It has no seal; what it holds is verified by the hashes inside."""
+    """A recording was written by an older version, which put no seal on its files.
+
+    It is read all the same; what it holds is verified by the hashes inside.
+    """
     data = made.save(tmp_path / "a.nc").read_bytes()
     (tmp_path / "old.nc").write_bytes(data[:-disk.LENGTH])
     assert Recording.load(tmp_path / "old.nc").content_hash == made.content_hash
@@ -163,7 +167,12 @@ def test_what_no_simulation_gives(tmp_path, made, spoil, says):
         Recording.load(forged(tmp_path / "a.nc", spoil(made)))
 
 
+@pytest.mark.fault("A9")
 def test_a_small_file_that_declares_much_is_refused_before_it_is_allocated(forked, tmp_path, made):
+    """A recording of under 100 kB that declares gigabytes, which HDF5 would allocate as zeros.
+
+    It is refused by what it declares, before anything is allocated.
+    """
     import h5py
 
     with h5py.File(made.save(tmp_path / "a.nc"), "r+") as file:
@@ -178,7 +187,12 @@ def test_a_small_file_that_declares_much_is_refused_before_it_is_allocated(forke
     forked("astro_sim", "analyse", "a.nc", memory=1 << 30, seconds=20).refused(3, "declares 2,000,000,000 bytes")
 
 
+@pytest.mark.fault("F6")
 def test_a_recording_does_not_lead_out_of_its_file(tmp_path, made):
+    """A recording has links that lead to another file, as a member of an archive leads out of its folder.
+
+    They are not followed: the recording is refused.
+    """
     import h5py
 
     secret = tmp_path / "other.h5"

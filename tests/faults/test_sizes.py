@@ -41,7 +41,12 @@ def bomb(path, sizes):
     return path
 
 
+@pytest.mark.fault("A8")
 def test_a_compressed_file_is_not_unpacked_beyond_what_it_may_hold(tmp_path):
+    """A gzip file of 1 MB that unpacks to gigabytes, or whose header declares them.
+
+    Exit 3: no more is unpacked than the header gives, and no header may give more than such data have.
+    """
     from rmaat.tasks.fashion import MAX_VALUES, read_idx
 
     for sizes, says in (([10, 28, 28], "7840 values where"), ([2**32 - 1] * 3, "the header gives"),

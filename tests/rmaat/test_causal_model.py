@@ -126,6 +126,7 @@ def test_a_saved_stream_goes_on_bit_for_bit(kind, fed, tmp_path):
         model.stream(2, SEGMENTS).load(tmp_path / "stream.safetensors")
 
 
+@pytest.mark.slow
 def test_a_token_costs_the_same_wherever_it_stands():
     from torch.utils.flop_counter import FlopCounterMode
     model, tokens = build(retention="leaky"), tokens_of(60)

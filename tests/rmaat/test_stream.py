@@ -222,6 +222,7 @@ class Operators(TorchDispatchMode):
         return out
 
 
+@pytest.mark.slow
 def test_4096_segments_at_constant_work_and_bytes(shapes_unchecked):
     stream, tokens = build(layers=1).stream(1), tokens_of(SIZE, 1)
     stream.feed(tokens)

@@ -100,7 +100,7 @@ class DataFit:
         Errors: `UserError` for a fit to features, which have no course, for axes that do not fit, and where matplotlib
         is missing.
         """
-        from foundation.pictures import COLOURS, explain, panels
+        from foundation.pictures import COLOURS, explain, panels, plain
 
         if not isinstance(self.target, Courses):
             raise UserError("plot: features have no course; plot the recording, or look at the table")
@@ -113,7 +113,8 @@ class DataFit:
                        label="data")
             panel.plot(self.recording.time, np.asarray(self.recording[one.variable].values)[:, one.element],
                        color=COLOURS[0], label="fit")
-            panel.set_ylabel(beside(label(one.long_name if one.name == one.variable else one.name, one.unit)))
+            said = label(one.long_name if one.name == one.variable else one.name, one.unit)
+            panel.set_ylabel(plain(beside(said)))
         axes[-1].set_xlabel(label("time", "second"))
         explain(axes[-1], below=ax is None)
         return axes[0].figure

@@ -40,6 +40,8 @@ def figures(comparison: "Comparison") -> "dict[str, Figure]":
 
 def _accuracies(comparison: "Comparison", figure_class: type) -> "Figure":
     """A panel for each group: a point and its interval for each network, a hollow mark for the published number."""
+    from foundation.pictures import plain
+
     groups = comparison.groups
     heights = [1.2 + .28 * len(group.entries) for group in groups]
     figure = figure_class(figsize=(7.5, sum(heights)), layout="constrained")
@@ -56,9 +58,9 @@ def _accuracies(comparison: "Comparison", figure_class: type) -> "Figure":
                 axes.plot(100 * paper, place, "D", ms=6, mfc="none", mec=COLOURS[4])
         if "majority" in dict(group.controls):
             axes.axvline(100 * dict(group.controls)["majority"], color="#999999", ls=":", lw=1)
-        axes.set_yticks(range(len(entries)), [f"{entry.label} ({len(entry.accuracies)})" for entry in entries],
+        axes.set_yticks(range(len(entries)), [plain(f"{entry.label} ({len(entry.accuracies)})") for entry in entries],
                         fontsize=8)
-        axes.set(title=group.name, ylim=(-.6, len(entries) - .4))
+        axes.set(title=plain(group.name), ylim=(-.6, len(entries) - .4))
         low, high = axes.get_xlim()
         axes.set_xlim(max(low, 0), min(high, 100))
         axes.spines[["top", "right"]].set_visible(False)
@@ -69,6 +71,8 @@ def _accuracies(comparison: "Comparison", figure_class: type) -> "Figure":
 
 def _curves(group: Group, figure_class: type) -> "Figure":
     """Validation accuracy against step, tokens and CPU-seconds, mean over seeds with a band."""
+    from foundation.pictures import plain
+
     names = [name for name in AXES if any(point.get(name) for entry in group.entries for run in entry.runs.values()
                                           for point in run.validation)]
     figure = figure_class(figsize=(4.2 * len(names), 3.9), layout="constrained")
@@ -84,15 +88,17 @@ def _curves(group: Group, figure_class: type) -> "Figure":
         axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 5))
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("validation accuracy (%)")
-    figure.suptitle(f"{group.name}: mean over seeds; band: 95 % interval from three seeds on, both values of two",
-                    fontsize=9)
+    figure.suptitle(plain(f"{group.name}: mean over seeds; band: 95 % interval from three seeds on, both values of "
+                          "two"), fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=8)
     return figure
 
 
 def _curve(axes: "Axes", entry: Entry, name: str, style: Mapping) -> None:
-    label, drawn = entry.label, False
+    from foundation.pictures import plain
+
+    label, drawn = plain(entry.label), False
     for x, values in _means(entry, name):
         mean = values.mean(0)
         low, high = _band(values)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from pathlib import Path
 
+from foundation import notes
 from foundation.errors import ResourceError, UserError
 from foundation.lock import LOCK, holder
 from rmaat.training.experiment import Experiment
@@ -41,7 +42,8 @@ class Outcome:
 
 
 def begin(threads: int) -> None:
-    """Prepare the process: its threads, signals as the study passes them on, an end when the study has died."""
+    """Prepare the process: threads, signals as the study passes them on, notes as a program says them, an end when the
+    study has died."""
     import torch
 
     from rmaat.resources import keep_freed_memory
@@ -49,6 +51,7 @@ def begin(threads: int) -> None:
     with contextlib.suppress(OSError):
         os.setpgid(0, 0)  # a terminal's Ctrl-C goes to the study, which passes it on once
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    notes.begin()
     torch.set_num_threads(threads)
     keep_freed_memory()
     threading.Thread(target=_outlive_nobody, daemon=True).start()
