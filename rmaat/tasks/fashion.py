@@ -4,9 +4,12 @@ Source: Zalando's IDX files (MIT), as the Debian package dataset-fashion-mnist i
 validation split: the last images of the training file are set aside for it and are not trained on.
 """
 
+import contextlib
 import gzip
+import io
 import math
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -24,6 +27,8 @@ DEFAULT_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 FILES = {"train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
          "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")}
 SIDE, IMAGE = 32, 28  # images of 28 x 28 are framed with zeros to 32 x 32 = 1024 tokens
+GZIP = b"\x1f\x8b"  # a packed file's first bytes
+_BROKEN = (gzip.BadGzipFile, EOFError, zlib.error, ValueError)
 MAX_VALUES = 1 << 26  # more than any file of this kind: a damaged header must not fill the memory
 
 
@@ -56,9 +61,7 @@ class Fashion(Task):
     def place(self, data: Path | None = None) -> Path | None:
         """The folder with the IDX files. Raises `UserError` where one is missing."""
         folder = _folder(data)
-        for file in (file for pair in FILES.values() for file in pair):
-            if not (folder / file).is_file():
-                raise _missing(folder, file)
+        find_files(folder)
         return folder
 
     def split(self, name: str, data: Path | None = None) -> Split:
@@ -82,12 +85,53 @@ def _folder(data: Path | None) -> Path:
     return DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() else default_folder() / Fashion.name
 
 
+def find_files(folder: Path) -> dict[str, Path]:
+    """The four files by the names of the release; packed or not, with a dot in the place of a hyphen, or of any name:
+    then by what they hold, and the two larger ones are those of the training images.
+
+    Raises `UserError` where one is missing.
+    """
+    there = sorted(path for path in folder.iterdir() if reading.is_file(path)) if folder.is_dir() else []
+    named = {_plain(path.name): path for path in reversed(there)}  # of a file that is there twice, the unpacked one
+    names = [name for pair in FILES.values() for name in pair]
+    if lacking := [name for name in names if _plain(name) not in named]:
+        found = _by_content(there)
+        if found is None:
+            raise _missing(folder, lacking[0])
+        return dict(zip(names, found, strict=True))
+    return {name: named[_plain(name)] for name in names}
+
+
+def _plain(name: str) -> str:
+    return name.lower().removesuffix(".gz").replace(".", "-").replace("_", "-")
+
+
+def _by_content(paths: Sequence[Path]) -> tuple[Path, Path, Path, Path] | None:
+    """Images and labels of train, then of test; None where these are not two files of images and their labels each."""
+    shapes = {path: shape for path in paths if (shape := _shape(path))}
+    images = sorted((path for path in shapes if shapes[path][1:] == (IMAGE, IMAGE)), key=lambda path: -shapes[path][0])
+    pairs = [(path, *(other for other in shapes if shapes[other] == shapes[path][:1])) for path in images]
+    if [len(pair) for pair in pairs] != [2, 2] or shapes[images[0]] == shapes[images[1]]:
+        return None
+    return (*pairs[0], *pairs[1])
+
+
+def _shape(path: Path) -> tuple[int, ...] | None:
+    """The sizes in an IDX file's header; None for a file that is none."""
+    try:
+        with _unpacked(path) as stream:
+            return _sizes(stream, path)
+    except (*_BROKEN, OSError, UserError):
+        return None
+
+
 def read_pair(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [n, 28, 28] and labels uint8 [n] of the file that holds split `name`.
 
     Raises `UserError` naming a missing file, `DamagedFileError` for one that is cut, altered or does not match.
     """
-    images, labels = (read_idx(folder, file) for file in FILES["test" if name == "test" else "train"])
+    files = find_files(folder)
+    images, labels = (read_idx(folder, files[file].name) for file in FILES["test" if name == "test" else "train"])
     if images.ndim != 3 or images.shape[1:] != (IMAGE, IMAGE) or labels.shape != images.shape[:1]:
         raise DamagedFileError(f"{folder}: images of shape {images.shape} and labels of shape {labels.shape} do not "
                                f"belong together; expected (n, {IMAGE}, {IMAGE}) and (n,)")
@@ -97,21 +141,16 @@ def read_pair(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_idx(folder: Path, name: str) -> np.ndarray:
-    """A gzipped IDX file of unsigned bytes: 0 0 8 dimensions, each size as big-endian int32, then the values."""
+    """An IDX file of unsigned bytes, packed by gzip or not: 0 0 8 dimensions, each size as big-endian int32, then the
+    values. Raises `DamagedFileError` for any other file, `UserError` for one that cannot be read.
+    """
     path = folder / name
     try:
-        with reading.opened(path, "images") as file, gzip.open(file) as stream:
-            magic = stream.read(4)
-            if magic[:3] != b"\0\0\x08" or len(magic) < 4 or not 1 <= magic[3] <= 3:
-                raise DamagedFileError(f"{path}: not an IDX file of bytes (starts with {magic.hex() or 'nothing'})")
-            shape = tuple(np.frombuffer(stream.read(4 * magic[3]), dtype=">u4").tolist())
+        with _unpacked(path) as stream:
+            shape = _sizes(stream, path)
             expected = math.prod(shape)
-            if len(shape) != magic[3] or expected > MAX_VALUES:
-                raise DamagedFileError(f"{path}: the header gives the sizes {shape}; the file is damaged")
             values = stream.read(expected + 1)
-    except FileNotFoundError as error:
-        raise _missing(folder, name) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
+    except _BROKEN as error:
         raise DamagedFileError(f"{path}: damaged or cut ({error}); fetch it again") from error
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
@@ -121,8 +160,30 @@ def read_idx(folder: Path, name: str) -> np.ndarray:
     return np.frombuffer(values, dtype=np.uint8).reshape(shape)
 
 
+@contextlib.contextmanager
+def _unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
+    with reading.opened(path, "images") as file:
+        packed = file.read(len(GZIP)) == GZIP
+        file.seek(0)
+        if not packed:
+            yield file
+            return
+        with gzip.open(file) as stream:
+            yield stream
+
+
+def _sizes(stream: io.BufferedIOBase, path: Path) -> tuple[int, ...]:
+    magic = stream.read(4)
+    if magic[:3] != b"\0\0\x08" or len(magic) < 4 or not 1 <= magic[3] <= 3:
+        raise DamagedFileError(f"{path}: not an IDX file of bytes (starts with {magic.hex() or 'nothing'})")
+    shape = tuple(np.frombuffer(stream.read(4 * magic[3]), dtype=">u4").tolist())
+    if len(shape) != magic[3] or math.prod(shape) > MAX_VALUES:
+        raise DamagedFileError(f"{path}: the header gives the sizes {shape}; the file is damaged")
+    return shape
+
+
 def _missing(folder: Path, name: str) -> UserError:
     files = ", ".join(file for pair in FILES.values() for file in pair)
-    return UserError(f"no {name} in {folder}; the folder should hold {files}. Install the Debian package "
-                     "dataset-fashion-mnist, let 'rmaat data fetch fashion' bring it, or give the folder with --data "
-                     "DIR")
+    return UserError(f"no {name} in {folder}; the folder should hold {files}, packed or not. Install the Debian "
+                     "package dataset-fashion-mnist, let 'rmaat data fetch fashion' bring it, or give the folder with "
+                     "--data DIR")

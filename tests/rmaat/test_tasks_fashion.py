@@ -73,6 +73,40 @@ def test_a_missing_file_is_named_with_what_the_folder_should_hold(folder):
         Fashion(validation=5).split("train", folder / "nowhere")
 
 
+def renamed(folder, names):
+    """The four files under other names; an ending that is not .gz has them unpacked."""
+    for name, other in zip([name for pair in FILES.values() for name in pair], names, strict=True):
+        data = (folder / name).read_bytes()
+        (folder / name).unlink()
+        (folder / other).write_bytes(data if other.endswith((".gz", ".bin")) else gzip.decompress(data))
+
+
+@pytest.mark.parametrize("names", [
+    [name.removesuffix(".gz") for pair in FILES.values() for name in pair],
+    ["train-images.idx3-ubyte", "train-labels.idx1-ubyte", "t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte.gz"],
+    ["d", "a.bin", "b.idx", "c.gz"]])
+def test_files_are_read_packed_or_not_and_whatever_their_name(folder, names):
+    task = Fashion(validation=5)
+    before = {name: task.split(name, folder) for name in ("train", "validation", "test")}
+    renamed(folder, names)
+    (folder / "README").write_text("no images")
+    assert task.place(folder) == folder
+    for name, split in before.items():
+        again = task.split(name, folder)
+        assert np.array_equal(again.tokens, split.tokens) and np.array_equal(again.labels, split.labels)
+
+
+def test_where_names_and_contents_do_not_tell_a_file_is_missing(folder):
+    renamed(folder, ["a", "b", "c", "d"])
+    (folder / "e").write_bytes((folder / "b").read_bytes())  # two files of 30 labels
+    with pytest.raises(UserError, match=r"no train-images-idx3-ubyte\.gz in"):
+        Fashion(validation=5).split("train", folder)
+    (folder / "e").unlink()
+    (folder / "d").unlink()
+    with pytest.raises(UserError, match="packed or not"):
+        Fashion(validation=5).place(folder)
+
+
 def damage_cut(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
@@ -99,7 +133,8 @@ def damage_kind(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [damage_cut, damage_flip, damage_short, damage_long, damage_size, damage_kind,
-                                    gzip.decompress, lambda data: b"", lambda data: gzip.compress(b"")])
+                                    lambda data: gzip.decompress(data)[:-1], lambda data: b"",
+                                    lambda data: gzip.compress(b"")])
 def test_damaged_files_have_exit_code_three(folder, damage):
     path = folder / FILES["test"][0]
     path.write_bytes(damage(path.read_bytes()))
