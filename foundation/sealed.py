@@ -23,8 +23,13 @@ def hash_of(body: Mapping[str, object]) -> str:
 
 def write(path: str | os.PathLike, kind: str, body: Mapping[str, object], *, schema: int = 1) -> None:
     """Write `body` whole or not at all; `kind` is what the file is, "changes"."""
+    write_text(path, json.dumps(with_hash(kind, body, schema=schema), indent=1, allow_nan=False) + "\n")
+
+
+def with_hash(kind: str, body: Mapping[str, object], *, schema: int = 1) -> dict:
+    """What `write` puts into the file."""
     whole = {"kind": kind, "schema": schema, **body}
-    write_text(path, json.dumps({**whole, HASH: hash_of(whole)}, indent=1, allow_nan=False) + "\n")
+    return {**whole, HASH: hash_of(whole)}
 
 
 def read(path: str | os.PathLike, kind: str, *, schema: int = 1, what_to_do: str = "restore it") -> dict:
@@ -36,7 +41,17 @@ def read(path: str | os.PathLike, kind: str, *, schema: int = 1, what_to_do: str
     text = read_text(Path(path), f"file of {kind}", MOST_BYTES)
     try:
         body = json.loads(text)
-        whole = isinstance(body, dict) and body.pop(HASH, None) == hash_of(body)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path}: unreadable ({error}); {what_to_do}") from error
+    return verified(body, path, kind, schema=schema, what_to_do=what_to_do)
+
+
+def verified(body: object, path: str | os.PathLike, kind: str, *, schema: int = 1,
+             what_to_do: str = "restore it") -> dict:
+    """The body of what was read from `path`. Raises as `read`."""
+    body = dict(body) if isinstance(body, dict) else {}
+    try:
+        whole = body.pop(HASH, None) == hash_of(body)
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path}: unreadable ({error}); {what_to_do}") from error
     if not whole:

@@ -9,8 +9,10 @@ import numpy as np
 
 from astro_sim.dynamics import diagram_words
 from astro_sim.dynamics.am_fm import Encoding, modulation
+from astro_sim.dynamics.diagram_file import KIND
+from foundation import sealed
 from foundation.errors import UserError, choose
-from foundation.files import replacing, write_text
+from foundation.files import replacing
 from foundation.table import Table
 
 if TYPE_CHECKING:
@@ -113,11 +115,11 @@ class Diagram:
         return json.dumps(asdict(self), indent=1, allow_nan=False)
 
     def save(self, path: str | Path) -> Path:
-        """Write JSON, or NetCDF where the name ends in .nc. Errors: `UserError` for another ending."""
+        """Write JSON with its hash, or NetCDF where the name ends in .nc. Errors: `UserError` for another ending."""
         path = Path(path)
         check_ending(path)
         if path.suffix == ".json":
-            write_text(path, self.to_json() + "\n")
+            sealed.write(path, KIND, asdict(self))
         else:
             from astro_sim.recording.netcdf import write
 

@@ -1,23 +1,29 @@
-"""A bifurcation diagram read back from the JSON that holds all of it."""
+"""A bifurcation diagram read back from the JSON that holds all of it, and a hash of itself."""
 
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import get_origin, get_type_hints
 
+from foundation import sealed
 from foundation.errors import DamagedFileError, UserError
 from foundation.reading import is_file, read_json, shown
 
+KIND = "bifurcation diagram"
 MAX_BYTES = 100_000_000  # a hundred times what a fine scan writes
 
 
 def read(path: Path, kind: type) -> dict:
     """The fields of a dataclass from a JSON file of at most `MAX_BYTES`.
 
-    Errors: `UserError` for a file that cannot be read, `DamagedFileError` for one that holds something else.
+    Files of before version 1 of the schema have no hash. Errors: `UserError` for a file that cannot be read or that a
+    later version wrote, `DamagedFileError` for one that was altered or holds something else.
     """
     if not is_file(path):
         raise UserError(f"diagram {shown(path)}: no such file; make one with 'astro-sim scan ... --out {shown(path)}'")
     body = read_json(path, "diagram", MAX_BYTES)
+    if isinstance(body, dict) and sealed.HASH in body:
+        body = sealed.verified(body, path, KIND, what_to_do="scan again")
+        del body["schema"]
     hints = get_type_hints(kind)
     required = {field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING}
     if not isinstance(body, dict) or not required <= body.keys() <= hints.keys():

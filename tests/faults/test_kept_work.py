@@ -356,3 +356,37 @@ def test_too_little_memory_or_disk(forked, tmp_path):
     forked(*full, file_size=200_000).refused(4, "cannot write", "--resume")
     assert not list((tmp_path / "full").glob(".*"))
     forked(*full).ok()
+
+
+@pytest.mark.fault("C12")
+def test_a_diagram_that_is_altered(tmp_path):
+    """A saved bifurcation diagram is altered or cut, or an older or a later version wrote it.
+
+    Altered: exit 3, by a hash of itself. An older one, which had none, is read; a later one says so, exit 2.
+    """
+    import json
+
+    from astro_sim.dynamics.diagram import Diagram
+    from foundation import sealed
+    from foundation.errors import DamagedFileError, UserError
+
+    rows = [{"input": x / 7, "C": x / 3, "stable": x < 2, "branch": 1} for x in range(4)]
+    made = Diagram("own", "p", "ip3", "C", {"ip3": "umolar", "C": "umolar"}, rows, [.25], [1 / 9], [],
+                   long_names={"C": "Kalzium ä"})
+    path = made.save(tmp_path / "a.json")
+    assert Diagram.load(path) == made
+    text = path.read_text("utf-8")
+    for place in range(0, len(text), 3):
+        if text[place].isalnum():
+            path.write_text(text[:place] + ("7" if text[place] != "7" else "5") + text[place + 1:], "utf-8")
+            with pytest.raises((DamagedFileError, UserError)):
+                Diagram.load(path)
+    path.write_text(text[:-len(text) // 3], "utf-8")
+    with pytest.raises(DamagedFileError):
+        Diagram.load(path)
+    path.write_text(made.to_json(), "utf-8")
+    assert Diagram.load(path) == made, "as older versions wrote it"
+    later = {key: value for key, value in json.loads(text).items() if key not in ("kind", "schema", "hash")}
+    sealed.write(path, "bifurcation diagram", later, schema=2)
+    with pytest.raises(UserError, match="use the version that wrote it"):
+        Diagram.load(path)
