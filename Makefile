@@ -6,10 +6,14 @@ PY     := $(VENV)/bin/python
 SETUP  := $(VENV)/.set-up
 FASHION := /usr/share/datasets/fashion-mnist
 
-.PHONY: demo test quick faults lint check trace-check docs docs-index doctor data clean
+.PHONY: demo report test quick faults lint check trace-check docs docs-index doctor data clean
 
 demo: $(SETUP)
 	$(PY) -m figures.demo
+
+# One page of the last demo and of the studies in results/.
+report: $(SETUP)
+	$(PY) -m figures report $(lastword $(sort $(wildcard runs/demo-*))) $(wildcard results/lra/*.json) --out runs/report.html
 
 # On two cores, a file at a time on each. `python -m pytest` runs all of it in one process.
 TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile

@@ -1,5 +1,6 @@
 """`python -m figures`: draw."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,7 @@ HELP = """Draw figures as PNG and SVG, stamped with record and commit. No verb: 
   python -m figures retention kernel --out output
   python -m figures training --run runs/recall --out output
   python -m figures cover architecture --format png --out docs/pictures
+  python -m figures report runs/recall --out report.html   one page of runs; 'report --help' says more
 """
 ENDINGS = ("png", "svg")
 app = cli.program(HELP, verbs=False)
@@ -99,7 +101,12 @@ def draw(names: list[str], out: Path, *, record_file: Path | None = None, run: P
 
 
 def main() -> None:
-    """The console script astro-figures."""
+    """The console script astro-figures. `report` makes a page of runs, which is no figure: its own command."""
+    if sys.argv[1:2] == ["report"]:
+        from figures.report import verb
+
+        sys.argv.pop(1)
+        cli.run(verb.app)
     cli.run(app)
 
 

@@ -17,7 +17,7 @@ EXTRAS = {
     "fit": ("sympy",),
     "train": ("torch", "safetensors", "numpy", "pillow"),
     "tensorboard": ("tensorboard",),
-    "figures": ("matplotlib",),
+    "figures": ("matplotlib", "jinja2"),
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "jaxtyping", "beartype", "lmfit", "distributed", "build",
             "setuptools"),
     "docs": ("mkdocs-material", "mkdocstrings", "nbclient", "ipykernel"),

@@ -1,0 +1,87 @@
+"""The runs that a report shows: read from folders and from summaries; those that cannot be read, with the reason."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foundation.errors import UserError
+from foundation.files import MANIFEST, canonical_json
+from rmaat.training.evaluation import CONTROL
+from rmaat.training.studies.summary import Summary, read_summaries, summarise
+
+LONGEST = 60  # characters of a name
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A place that holds no readable run, and what is wrong with it."""
+
+    place: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Runs, a run that is met twice once; and what could not be read."""
+
+    runs: Sequence[Summary]
+    unreadable: Sequence[Unreadable]
+
+
+def gather(places: Iterable[str | Path], told: Callable[[int, int], None] = lambda done, of: None) -> Gathered:
+    """All runs at `places`, folders at any depth and files of studies, in the order of their names.
+
+    `told` hears how many of the folders are done. A damaged run stops nothing: it stands in `unreadable`. Raises
+    `UserError` for a place that is not there.
+    """
+    found: dict[tuple, Summary] = {}
+    unreadable: list[Unreadable] = []
+    parts = [part for place in places for part in _parts(Path(place))]
+    for done, part in enumerate(parts):
+        told(done, len(parts))
+        try:
+            runs = read_summaries(part) if part.is_file() else [summarise(part)]
+        except UserError as error:
+            unreadable.append(Unreadable(plain(str(part)), plain(str(error), most=600)))
+            continue
+        for run in map(tidy, runs):
+            key = (run.config_hash, run.record, canonical_json(dict(run.fingerprints)))
+            if key not in found or found[key].step <= run.step:
+                found[key] = run
+    runs = sorted(found.values(), key=lambda run: (run.name, run.seed, run.config_hash, run.record))
+    return Gathered(runs, unreadable)
+
+
+def _parts(place: Path) -> Iterator[Path]:
+    """A file of summaries itself; of a folder, every folder of a run."""
+    if place.is_file():
+        yield place
+        return
+    folders = [path.parent for path in sorted(place.rglob(MANIFEST))] if place.is_dir() else []
+    if not folders:
+        raise UserError(f"{place} {'holds no run' if place.exists() else 'is not there'}; give folders of runs or "
+                        "studies, or JSON files of theirs")
+    for folder in folders:
+        if folder.name != CONTROL or not (folder.parent / MANIFEST).exists():  # a control belongs to the run around it
+            yield folder
+
+
+def tidy(run: Summary) -> Summary:
+    """The run with every text in it fit to be shown."""
+    return dataclasses.replace(run, experiment=_shown(run.experiment), environment=_shown(run.environment),
+                               rows=_shown(run.rows))
+
+
+def _shown(value):
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, Mapping):
+        return {key: _shown(part) for key, part in value.items()}
+    return [_shown(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def plain(text: str, most: int = LONGEST) -> str:
+    """On one line, without control characters, and not longer than `most`: the middle is left out."""
+    text = "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)
+    return text if len(text) <= most else f"{text[:most // 2]}…{text[len(text) - most // 2 + 1:]}"

@@ -1,0 +1,76 @@
+"""Pictures for the page: SVG inside of it, or PNG where that is smaller, each with a text made of its own numbers."""
+
+import base64
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures import style
+
+MOST_SVG = 500_000  # bytes
+SHOWN = 12  # curves that a text names
+
+
+@dataclass(frozen=True)
+class Picture:
+    """`source` is a data: address; `alt` says what is drawn for those who do not see it."""
+
+    source: str
+    alt: str
+    caption: str
+
+
+@contextmanager
+def as_it_is_written() -> Iterator[None]:
+    """Dollars in names are dollars: nothing is read as mathematics."""
+    with rc_context({"text.parse_math": False}):
+        yield
+
+
+def picture(figure: Figure, caption: str) -> Picture:
+    """The figure as a picture of the page; equal figures give equal bytes. Closes it."""
+    alt = f"{caption}: {alt_text(figure)}"
+    stream = io.BytesIO()
+    figure.savefig(stream, format="svg", metadata={"Date": None})
+    kind, data = "svg+xml", stream.getvalue()
+    if len(data) > MOST_SVG:
+        stream = io.BytesIO()
+        figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
+        kind, data = "png", stream.getvalue()
+    style.plt.close(figure)
+    return Picture(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", alt, caption)
+
+
+def alt_text(figure: Figure) -> str:
+    """What the panels show: their axes, and each named curve with its ends and its range."""
+    panels = [_panel(axes) for axes in figure.axes if axes.lines or axes.collections or axes.images]
+    return " ".join(panel for panel in panels if panel) or "nothing is drawn."
+
+
+def _panel(axes: Axes) -> str:
+    title = " ".join(axes.get_title().split())
+    named = [line for line in axes.lines if len(line.get_xdata()) and not line.get_label().startswith("_")]
+    told = [f"{line.get_label()} {_course(np.asarray(line.get_ydata(), dtype=float))}" for line in named[:SHOWN]]
+    if not told:
+        values = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+        values = np.concatenate(values) if values else np.array([])
+        told = [_course(values)] if len(values) else []
+    if len(named) > SHOWN:
+        told.append(f"and {len(named) - SHOWN} more curves")
+    what = f"{axes.get_ylabel() or 'values'} against {axes.get_xlabel() or 'place'}"
+    return f"{title + ', ' if title else ''}{' '.join(what.split())}: {'; '.join(told) or 'see the caption'}."
+
+
+def _course(values: np.ndarray) -> str:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return "has no finite value"
+    if len(values) == 1 or values.min() == values.max():
+        return f"at {values[0]:.4g}"
+    return f"from {values[0]:.4g} to {values[-1]:.4g}, between {values.min():.4g} and {values.max():.4g}"
