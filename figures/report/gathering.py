@@ -70,7 +70,7 @@ def _parts(place: Path) -> Iterator[Path]:
 def tidy(run: Summary) -> Summary:
     """The run with every text in it fit to be shown."""
     return dataclasses.replace(run, experiment=_shown(run.experiment), environment=_shown(run.environment),
-                               rows=_shown(run.rows))
+                               rows=_shown(run.rows), record=plain(run.record, most=64))
 
 
 def _shown(value):

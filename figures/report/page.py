@@ -12,7 +12,7 @@ from derivation.record import record as records
 from derivation.record.entry import Record
 from figures import fig_phase_plane, fig_retention, fig_stp_ltp, fig_uncertainty, style
 from figures.report import chain
-from figures.report.gathering import Gathered, gather
+from figures.report.gathering import Gathered, gather, plain
 from figures.report.pictures import Picture, picture
 from figures.report.training import training
 from figures.sources import Sources
@@ -140,4 +140,4 @@ def about(run) -> Mapping:
     name = run.experiment["task"]["name"]
     said = describe(find_task(name)) if name in TASKS else {}
     dials = {key: value for key, value in run.experiment["task"].items() if key != "name"}
-    return {"name": name, "said": said, "dials": dials, "checksums": dict(run.fingerprints)}
+    return {"name": name, "said": said, "dials": dials, "checksums": {plain(key): plain(value, most=80) for key, value in run.fingerprints.items()}}
