@@ -140,4 +140,5 @@ def about(run) -> Mapping:
     name = run.experiment["task"]["name"]
     said = describe(find_task(name)) if name in TASKS else {}
     dials = {key: value for key, value in run.experiment["task"].items() if key != "name"}
-    return {"name": name, "said": said, "dials": dials, "checksums": {plain(key): plain(value, most=80) for key, value in run.fingerprints.items()}}
+    checksums = {plain(key): plain(value, most=80) for key, value in run.fingerprints.items()}
+    return {"name": name, "said": said, "dials": dials, "checksums": checksums}
