@@ -42,7 +42,7 @@ def test_everything_else_is_refused(text):
 @pytest.mark.parametrize(("text", "why"), [
     ("x+y", "no value for y"), ("1/(x-1)", "no finite value"), ("log(x-1)", "no finite value"),
     ("9**9**9**9", "no finite value"),
-    ("(0-x)**0.5", "no finite real value"), ("1e299*1e299*x", "no finite real value"),
+    ("(0-x)**0.5", "a root of a negative number"), ("1e299*1e299*x", "no finite"),
 ])
 def test_no_value_is_said(text, why):
     with pytest.raises(DamagedFileError, match=why):

@@ -32,7 +32,8 @@ def result(tmp_path_factory):
 
 def test_it_shows_itself(result):
     rows = [row.name for row in result.evaluation.rows]
-    assert rows == ["model", "model, memory reset", "trained with memory reset", "majority"]
+    assert rows == ["model", "model, memory reset", "trained with memory reset", "majority", "histogram, last segment",
+                    "histogram, all tokens"]
     told, shown = str(result), result._repr_html_()
     assert all(name in told and name in shown for name in rows)
     assert f"{result.costs['parameters']:,} parameters; 20 steps" in told and shown.startswith("<table>")

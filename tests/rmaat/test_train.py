@@ -268,7 +268,7 @@ def test_odd_lengths_and_a_single_segment_train_and_evaluate(tmp_path, length, s
     config = experiment("odd", task, steps, segment_length=length, width=8, layers=1)
     assert config.model.num_segments == segments
     result = train(config, tmp_path, device="cpu", quiet=True)
-    assert [row.samples for row in result.evaluation.rows] == [7, 7, 7]
+    assert [row.samples for row in result.evaluation.rows] == [7] * 5  # model, reset, majority, two histograms
     assert result.evaluation.rows == evaluate(tmp_path, device="cpu").rows
 
 
@@ -301,14 +301,15 @@ def test_a_resumed_run_takes_all_its_data_from_the_folder_that_it_began_with(tmp
     begin(config, tmp_path / "run", data=tmp_path)
     result = train(config, tmp_path / "run", device="cpu", resume=True, control=True, quiet=True)
     assert {row.name: row.samples for row in result.evaluation.rows} == dict.fromkeys(
-        ("model", "model, memory reset", "trained with memory reset", "majority"), 3)
+        ("model", "model, memory reset", "trained with memory reset", "majority", "histogram, last segment",
+         "histogram, all tokens"), 3)
 
 
 @pytest.mark.slow
 def test_the_control_run_is_trained_beside(tmp_path):
     result = train(tiny("train.steps=3"), tmp_path, device="cpu", control=True, quiet=True)
     assert [row.name for row in result.evaluation.rows] == ["model", "model, memory reset", "trained with memory reset",
-                                                       "majority"]
+                                                       "majority", "histogram, last segment", "histogram, all tokens"]
     assert json.loads((tmp_path / "control" / "config.json").read_text())["model"]["retention"] == "reset"
     assert evaluate(tmp_path, device="cpu").rows == evaluate(result, device="cpu").rows == result.evaluation.rows
     assert len(evaluate(tmp_path, device="cpu", controls=False).rows) == 2
