@@ -56,6 +56,7 @@ class Files(Task):
     name: ClassVar[str] = "files"
     summary: ClassVar[str] = "your own data: --data FILE (csv, tsv, jsonl, parquet, npz, npy), or arrays in Python"
     source: ClassVar[str] = "the user"
+    licence: ClassVar[str] = "that of the data"
 
     text: str = "text"
     label: str = "label"
