@@ -242,7 +242,7 @@ def test_output_that_nobody_reads(forked, words):
 
 
 PROGRAMS = ("astro_sim", "derivation", "rmaat", "figures")
-READ = {"--data", "--from", "--record", "--cache", "--run", "--study"}  # paths that are read, or made when they are needed
+READ = {"--data", "--from", "--record", "--cache", "--run", "--study"}  # read, or made when needed
 ARGUMENTS = {  # what else each verb needs
     "astro_sim run": ["li_rinzel"], "astro_sim sweep": ["li_rinzel", "--vary", "seed=1,2", "--measure", "peak(C)"],
     "astro_sim fit": ["li_rinzel", "data.csv", "--free", "ip3=0.1:1"], "astro_sim plot": ["a.nc"],
