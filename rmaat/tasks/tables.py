@@ -81,7 +81,7 @@ def _csv(path: Path, wanted: list[str]) -> Table:
         skipped, delimiter = 1, first[4:].strip("\r") or "\t"
         delimiter = delimiter if delimiter in DELIMITERS else ","
     else:
-        delimiter = _delimiter(path, text.split("\n", 1)[0], wanted)
+        delimiter = _delimiter(path, text.replace("\r", "\n").split("\n", 1)[0], wanted)
     columns, lines = {name: [] for name in wanted}, []
     for line, row in _rows(path, text, delimiter, skipped):
         if not lines:
@@ -107,7 +107,10 @@ def _csv(path: Path, wanted: list[str]) -> Table:
 def _delimiter(path: Path, header: str, wanted: list[str]) -> str:
     """What stands between columns: what makes the header hold those that are wanted."""
     for delimiter in ("\t", ",", ";") if path.suffix.lower() in (".tsv", ".tab") else tuple(DELIMITERS):
-        names = next(csv.reader([header.rstrip("\r")], delimiter=delimiter), [])
+        try:
+            names = next(csv.reader([header], delimiter=delimiter), [])
+        except csv.Error:  # `_rows` says what is wrong, and where
+            continue
         if set(wanted) <= {name.strip() for name in names}:
             return delimiter
     return max(DELIMITERS, key=header.count)

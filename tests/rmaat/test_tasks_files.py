@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from foundation.errors import DamagedFileError, UserError
@@ -94,6 +94,9 @@ def test_what_csv_writes_is_read_back(tmp_path, rows, delimiter, ending, blank, 
 @given(content=st.one_of(st.binary(max_size=80), st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")),
                          st.binary(max_size=40).map(b"text,label\n".__add__), st.just(b"[" * 9_999)),
        ending=st.sampled_from(sorted(tables.READERS)))
+@example(content=b"\r\x00", ending=".csv")
+@example(content=b"text,label\ra,0\rb,1\r", ending=".csv")
+@example(content=b'"' + b"x" * 200_000, ending=".csv")
 def test_whatever_a_file_holds_is_read_or_refused_in_own_words(tmp_path, content, ending):
     path = tmp_path / f"hostile{ending}"
     path.write_bytes(content)
