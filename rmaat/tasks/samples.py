@@ -137,6 +137,7 @@ def divided(samples: Samples, *, validation: float, test: float, seed: int) -> l
             taken += len(keys[order[begin]])
             begin += 1
     if counts := [name for name in SPLITS if name not in found]:
-        raise UserError(f"{len(samples)} samples with {len(order)} different documents leave none for {counts[0]}; "
-                        "give more samples, or other shares with task.validation and task.test")
+        file = samples.where[0]("").partition(", ")[0]
+        raise UserError(f"{file}: {len(samples)} samples with {len(order)} different documents leave none for "
+                        f"{counts[0]}; give more samples, or other shares with task.validation and task.test")
     return found
