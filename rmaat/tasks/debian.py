@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from foundation import reading
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks.roff import target_of
 
 MAGIC, HEADER = b"!<arch>\n", 60
+LARGEST = 1 << 30  # bytes of a package
 LARGEST_PAGE = 1 << 24  # bytes; the longest of Debian's own has some 700,000
 PAGE = re.compile(r"(?:^|/)usr/share/man/man\w+/(.+)\.(\d\w*|n)\.gz$")
 BROKEN = (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, ValueError, OSError, IndexError, KeyError)
@@ -43,15 +45,17 @@ def members(content: bytes) -> dict[str, bytes]:
     return found
 
 
+def package_bytes(package: Path) -> bytes:
+    """A package as it is. Raises `UserError` where it cannot be read, `DamagedFileError` for one that is too large."""
+    return reading.read_bytes(package, "package", LARGEST)
+
+
 def pages_of(package: Path) -> tuple[dict[PageName, str], dict[PageName, PageName]]:
     """Source of each English manual page of a package, and the names that only stand for another page.
 
     Raises `UserError` for a package that cannot be read, `DamagedFileError` for one that is cut or damaged.
     """
-    try:
-        content = package.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {package}: {error.strerror}") from error
+    content = package_bytes(package)
     try:
         inside = members(content)
         name = next((name for name in inside if name.startswith("data.tar")), None)

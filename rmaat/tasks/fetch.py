@@ -12,7 +12,7 @@ from pathlib import Path
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import write_bytes
 from rmaat.tasks import fashion, manpages
-from rmaat.tasks.debian import BROKEN, members
+from rmaat.tasks.debian import BROKEN, members, package_bytes
 from rmaat.tasks.trees import default_folder
 
 
@@ -22,7 +22,7 @@ def fetch_fashion(packages: Sequence[Path], folder: Path) -> list[Path]:
     written = []
     for package in packages:
         try:
-            inside = members(package.read_bytes())
+            inside = members(package_bytes(package))
             data = next(content for name, content in inside.items() if name.startswith("data.tar"))
             with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
                 for member in archive:
@@ -39,7 +39,7 @@ def fetch_fashion(packages: Sequence[Path], folder: Path) -> list[Path]:
 def fetch_manpages(packages: Sequence[Path], folder: Path) -> list[Path]:
     """The packages themselves: the task reads these."""
     for package in packages:
-        write_bytes(folder / package.name.replace("%3a", ":"), package.read_bytes())
+        write_bytes(folder / package.name.replace("%3a", ":"), package_bytes(package))
     return [folder / package.name.replace("%3a", ":") for package in packages]
 
 

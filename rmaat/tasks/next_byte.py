@@ -7,11 +7,13 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from foundation import reading
 from foundation.errors import UserError
 from rmaat.tasks.checks import check_positive, check_split
 from rmaat.tasks.task import NOT_ASKED, Batch, Split, Task
 
 BYTES = 256
+LARGEST = 1 << 33  # bytes of a file that is read
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,5 @@ def _bytes_of(path: Path) -> np.ndarray:
     if not path.exists():
         raise UserError(f"no file or folder {path}; give --data FILE")
     files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
-    try:
-        parts = [np.fromfile(file, np.uint8) for file in files]
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
+    parts = [np.frombuffer(reading.read_bytes(file, "text", LARGEST), np.uint8) for file in files]
     return np.concatenate(parts) if parts else np.zeros(0, np.uint8)

@@ -12,7 +12,7 @@ LITTLE = 1 << 30  # bytes that a program may take besides what it has loaded
 
 @pytest.mark.fault("A4")
 @pytest.mark.parametrize(("words", "code", "says"), [
-    (("rmaat", "inspect", "--set", "model.layers=1000000000"), 4, "model.layers = 1000000000"),
+    (("rmaat", "inspect", "--set", "model.layers=1000000000"), 4, "layers = 1000000000"),
     (("rmaat", "inspect", "--set", "model.width=10000000"), 4, "TB of memory"),
     (("rmaat", "inspect", "--set", "model.segment_length=9000000000000000"), 4, "may be used"),
     (("rmaat", "inspect", "--set", "task.train=1000000000000"), 4, "task.train = 1000000000000"),
