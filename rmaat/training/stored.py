@@ -40,7 +40,7 @@ def from_json(body: object, where: str) -> Experiment:
         raise DamagedFileError(f"{where}: {error}") from error
 
 
-def check_files(files: Mapping[str, str], where: str) -> dict[str, str]:
+def check_files(files: object, where: str) -> dict[str, str]:
     """Where the files of the user's own are now, by where they were: there, or in the folder that one works in.
 
     Raises `UserError` naming one that is missing or was changed. What was typed into a session is no file.

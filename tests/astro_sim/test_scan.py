@@ -108,6 +108,8 @@ def test_scan_verb(astro_sim, tmp_path):
     kept = json.loads((tmp_path / "d.json").read_text("utf-8"))
     assert [row["input"] for row in kept["oscillations"]][-1] == pytest.approx(0.5)
     assert astro_sim(*words)[0] == 2
+    sealed = {name: kept.pop(name) for name in ("kind", "schema", "hash")}  # of the file alone
+    assert sealed["kind"] == "bifurcation diagram"
     assert json.loads(astro_sim(*words, "--force", "--json")[1]) == kept
 
 
