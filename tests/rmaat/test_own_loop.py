@@ -25,7 +25,7 @@ KEYS = {"position", "initial_memory", "embedding.weight", "norm.weight", "norm.b
 
 
 @pytest.mark.slow
-def test_the_pages_code_runs():
+def test_the_pages_code_runs(shapes_unchecked):
     page = (EXAMPLES.parent / "docs" / "own_loop.md").read_text("utf-8")
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert len(blocks) == 2
