@@ -184,7 +184,7 @@ def _path_of(file: str) -> str:
 
 
 def _ours(kind: type | types.FunctionType) -> bool:
-    return kind.__module__.partition(".")[0] == PACKAGE
+    return (kind.__module__ or "").partition(".")[0] == PACKAGE
 
 
 # ---------------------------------------------------------------------------------------------- numbers
