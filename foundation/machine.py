@@ -1,6 +1,7 @@
 """What this machine has left of memory, and the refusal of what is larger before it is begun. Standard library only."""
 
 import contextlib
+import math
 import os
 import re
 from pathlib import Path
@@ -8,19 +9,41 @@ from pathlib import Path
 from foundation.errors import ResourceError
 
 MARGIN = 0.9  # of what is free may be used
+CGROUPS = (("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),  # version 2, version 1
+           ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"))
 
 
-def available_memory() -> int:
-    """Bytes that a process may still take: what the system has free, within the limit of its control group."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")]
-    with contextlib.suppress(OSError, TypeError):  # not Linux
+def available_memory() -> int | None:
+    """Bytes that a process may still take: what the system has free, within the limit of a container.
+
+    None where the system does not tell.
+    """
+    known = [found for found in (_system(), *(_below(*paths) for paths in CGROUPS)) if found is not None]
+    return min(known) if known else None
+
+
+def usable_memory() -> float:
+    """Bytes that may be used: a share of what is available, and no limit where the system does not tell."""
+    free = available_memory()
+    return math.inf if free is None else MARGIN * free
+
+
+def _system() -> int | None:
+    """What Linux says that can be had without swapping; elsewhere half of the memory that there is."""
+    with contextlib.suppress(OSError, TypeError):
         text = Path("/proc/meminfo").read_text("ascii")
-        found = [1024 * int(re.search(r"MemAvailable:\s+(\d+)", text)[1])]  # counts caches that would be given back
-    group = Path("/sys/fs/cgroup")
-    with contextlib.suppress(OSError, ValueError):  # no such group, or "max"
-        most, taken = (int((group / f"memory.{name}").read_text("ascii")) for name in ("max", "current"))
-        found.append(most - taken)
-    return max(0, min(found))
+        return 1024 * int(re.search(r"MemAvailable:\s+(\d+)", text)[1])  # counts caches that would be given back
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return None
+
+
+def _below(limit: str, used: str) -> int | None:
+    """What a container may still take; None where it has no limit."""
+    try:
+        return max(0, int(Path(limit).read_text("ascii")) - int(Path(used).read_text("ascii")))
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
 
 
 def largest_file() -> int | None:
@@ -44,7 +67,7 @@ def size_text(count: float) -> str:
 
 def refuse_above_memory(what: str, needed: float, advice: str) -> None:
     """Raises `ResourceError` with the estimate where `what` needs more bytes than may be used."""
-    free = MARGIN * available_memory()
+    free = usable_memory()
     if needed > free:
         raise ResourceError(f"{what}: needs at least {size_text(needed)} of memory, {size_text(free)} may be used; "
                             f"{advice}")

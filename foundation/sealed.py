@@ -16,7 +16,7 @@ MOST_BYTES = 100_000_000
 HASH = "hash"
 
 
-def hash_of(body: Mapping[str, object]) -> str:
+def hash_of(body: object) -> str:
     """SHA-256 of a value's canonical JSON."""
     return sha256_bytes(canonical_json(body).encode())
 

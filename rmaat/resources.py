@@ -15,7 +15,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from foundation.errors import ResourceError
-from foundation.machine import refuse_above_memory
+from foundation.machine import available_memory, refuse_above_memory
 
 if TYPE_CHECKING:
     from rmaat.model.config import ModelConfig
@@ -100,9 +100,9 @@ def _free_bytes(device: str) -> int:
     try:
         if device == "cuda":
             return torch.cuda.mem_get_info()[0]
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (RuntimeError, ValueError, OSError, AttributeError, AssertionError):
+    except (RuntimeError, AssertionError):
         return 0
+    return available_memory() or 0
 
 
 def measure(run: Callable[[], object], device: str | torch.device = "cpu") -> int:

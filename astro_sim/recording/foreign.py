@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from foundation.errors import DamagedFileError, ResourceError
-from foundation.machine import MARGIN, available_memory, size_text
+from foundation.machine import size_text, usable_memory
 from foundation.reading import shown
 
 SECONDS, BYTES_A_SECOND = 5, 20 << 20  # of CPU time: at least, and for what a file holds
@@ -23,7 +23,7 @@ def try_out(path: Path) -> None:
     """Raises `DamagedFileError` where another process cannot read the recording `path`, or not within its limits."""
     size = path.stat().st_size
     room = MEMORY + 8 * size
-    if size > MARGIN * available_memory():
+    if size > usable_memory():
         raise ResourceError(f"{shown(path)}: has {size_text(size)}, which do not fit into the memory")
     seconds = SECONDS + size // BYTES_A_SECOND
     search = os.pathsep.join(filter(None, sys.path))

@@ -14,7 +14,7 @@ from astro_sim.brian.network import pairs_of
 from astro_sim.model.equation_text import lines
 from astro_sim.plan import Plan
 from foundation.errors import ResourceError, UserError
-from foundation.machine import MARGIN, available_memory, largest_file, size_text
+from foundation.machine import MARGIN, largest_file, size_text, usable_memory
 
 NUMBER = 8               # bytes of a float64
 BASE = 240 * 2**20       # Python with NumPy, SciPy, SymPy, Brian2 and xarray
@@ -84,7 +84,7 @@ def refuse_if_too_large(plan: Plan, needed: Estimate, folder: Path | None, *, me
 
     The limits (bytes) stand in for what is free on the machine.
     """
-    free = int(MARGIN * available_memory()) if memory_limit is None else memory_limit
+    free = usable_memory() if memory_limit is None else memory_limit
     pieces = not needed.streamed and plan.backend != "cpp" and needed.recording > needed.memory / 4
     advice = ("write it to disk in pieces with --stream, " if pieces else "") + "give --record-every, a smaller network"
     if needed.memory > free:

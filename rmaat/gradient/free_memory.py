@@ -2,17 +2,15 @@
 
 import os
 from collections.abc import Callable, Hashable
-from pathlib import Path
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
+from foundation.machine import available_memory
 from rmaat.gradient.budget import Budget, Cost, Made, Plan, try_segment
 from rmaat.gradient.replay import Recurrence
 
 SHARE = .5  # of the free memory: the rest is for the optimizer, the loss, the data, and for others
-CGROUPS = (("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),  # version 2, version 1
-           ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"))
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -26,34 +24,13 @@ def free_bytes(device: torch.device) -> int | None:
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if device.type != "cpu":
         return None
-    known = [found for found in (_available(), *(_below(*paths) for paths in CGROUPS)) if found is not None]
-    return min(known) // _processes() if known else None
+    free = available_memory()
+    return None if free is None else free // _processes()
 
 
 def _processes() -> int:
     told = os.environ.get("LOCAL_WORLD_SIZE", "1")
     return max(1, int(told)) if told.isdecimal() else 1
-
-
-def _available() -> int | None:
-    """What Linux says that can be had without swapping; elsewhere half of the memory that there is."""
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _below(limit: str, used: str) -> int | None:
-    """What a container may still take; None where it has no limit."""
-    try:
-        return max(0, int(Path(limit).read_text("ascii")) - int(Path(used).read_text("ascii")))
-    except (OSError, ValueError):  # no such file, or "max"
-        return None
 
 
 class FreeMemory(Budget):

@@ -180,7 +180,8 @@ class RMAAT(nn.Module):
 
     def _initial(self) -> Float[Tensor, "tokens width"]:
         """The initial memory tokens, and after them the rows of 0 with which a mixing starts."""
-        return nn.functional.pad(self.initial_memory, (0, 0, 0, self.mixing.rows))
+        rows = self.mixing.rows
+        return nn.functional.pad(self.initial_memory, (0, 0, 0, rows)) if rows else self.initial_memory
 
     def start(self, batch: int) -> Float[Tensor, "batch tokens width"]:
         """The memory before the first segment: M memory tokens, and after them what the mixing carries."""

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from foundation.errors import UserError
-from foundation.files import cache_folder, canonical_json, replacing, sha256_bytes
+from foundation.files import cache_folder, replacing
 from foundation.lock import LOCK, locked
 from foundation.notes import Note, note
+from foundation.sealed import hash_of
 
 FORMAT = 1  # of the files; another one has other names
 TYPES = {"U8": np.uint8, "I32": np.dtype("<i4"), "I64": np.dtype("<i8"), "F32": np.dtype("<f4")}  # of safetensors
@@ -32,7 +33,7 @@ def cache_path(name: str, parameters: object, suffix: str = ".safetensors") -> P
 
     `name` may have a folder before it, `"pathfinder/train"`.
     """
-    key = sha256_bytes(canonical_json([FORMAT, name, parameters]).encode())
+    key = hash_of([FORMAT, name, parameters])
     return cache_folder() / f"{name}-{key[:20]}{suffix}"
 
 

@@ -7,6 +7,7 @@ import torch
 
 from foundation.errors import UserError, unknown
 from foundation.notes import Note
+from rmaat.tasks.splits import spread
 from rmaat.tasks.task import NOT_ASKED, SPLITS, Split, Task
 
 SAMPLES = 64  # of a split, that are looked at one by one
@@ -67,7 +68,7 @@ def _is_plain(value: object) -> bool:
 
 def look_at(split: Split) -> np.ndarray:
     """Indices of the samples that stand for a split: up to 64, evenly over all of it."""
-    return np.unique(np.linspace(0, len(split) - 1, SAMPLES).astype(np.int64))
+    return spread(split, SAMPLES)
 
 
 def check_data(split: Split, name: str, task: Task) -> Split:

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from rmaat.tasks.documents import PairSplit
-from rmaat.tasks.linear import TRAINED_ON, Row, accuracy_of, histograms, majority, pixels, spread
+from rmaat.tasks.linear import TRAINED_ON, Row, accuracy_of, histograms, majority, pixels
+from rmaat.tasks.splits import spread
 from rmaat.tasks.task import Split, Task
 from rmaat.tasks.words import TfIdf, area
 

@@ -30,11 +30,6 @@ def majority(labels: np.ndarray) -> tuple[int, float]:
     return int(counts.argmax()), float(counts.max() / counts.sum())
 
 
-def spread(split: Split, most: int) -> np.ndarray:
-    """Indices int64 of at most so many samples, evenly over all of the split."""
-    return np.unique(np.linspace(0, len(split) - 1, min(most, len(split))).astype(np.int64))
-
-
 def fit_logistic(features: torch.Tensor, labels: torch.Tensor, classes: int, *, iterations: int = ITERATIONS,
                  penalty: float = 1e-4) -> torch.Tensor:
     """Weights [inputs + 1, classes] of multinomial logistic regression by L-BFGS; the last row is the bias."""

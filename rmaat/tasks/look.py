@@ -6,8 +6,9 @@ import numpy as np
 
 from foundation.errors import UserError
 from foundation.files import sha256_bytes
-from rmaat.tasks.linear import majority, spread
+from rmaat.tasks.linear import majority
 from rmaat.tasks.overlap import keys_of
+from rmaat.tasks.splits import spread
 from rmaat.tasks.task import Split, Task
 
 LOOKED_AT = 50_000  # samples, for lengths and duplicates

@@ -105,6 +105,11 @@ class RaggedSplit:
         return np.diff(self.offsets)
 
 
+def spread(split: Split, most: int) -> np.ndarray:
+    """Indices int64 of at most so many samples, evenly over all of the split."""
+    return np.unique(np.linspace(0, len(split) - 1, min(most, len(split))).astype(np.int64))
+
+
 def carved(split: ArraySplit | RaggedSplit, name: str, validation: int, *, task: str) -> ArraySplit | RaggedSplit:
     """What a release's training samples give: "validation" is the last of them, "train" the rest; "test" stays whole.
 

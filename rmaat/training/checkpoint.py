@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from foundation import reading
+from foundation import reading, sealed
 from foundation.errors import DamagedFileError, ResourceError, UserError
-from foundation.files import canonical_json, replacing, sha256_bytes, sha256_file, write_text
+from foundation.files import replacing, sha256_file, write_text
 from foundation.notes import Note, note
 
 POINTER = "checkpoint.json"
@@ -64,7 +64,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     body = {"schema": SCHEMA, "step": checkpoint.step, "file": name, "sha256": sha256_file(folder / name),
             "config": checkpoint.config, "record": checkpoint.record}
     before = _turn_over(folder, checkpoint.step)
-    write_text(folder / POINTER, json.dumps(body | {"hash": _hash(body)}, indent=1) + "\n")
+    write_text(folder / POINTER, json.dumps(body | {"hash": sealed.hash_of(body)}, indent=1) + "\n")
     for old in [*folder.glob("checkpoint-*.safetensors"), *folder.glob(".checkpoint*.part")]:
         if old.name not in (name, before):
             with contextlib.suppress(OSError):
@@ -160,9 +160,6 @@ def fill(model: torch.nn.Module, saved: Checkpoint, folder: Path) -> None:
         raise DamagedFileError(f"the checkpoint in {folder} does not fit its config: {error}") from error
 
 
-def _hash(body: dict) -> str:
-    return sha256_bytes(canonical_json(body).encode())
-
 
 def _pointer(path: Path) -> dict:
     if not path.exists():
@@ -174,7 +171,7 @@ def _pointer(path: Path) -> dict:
         raise DamagedFileError(f"{path}: unreadable ({error})") from error
     if not isinstance(body, dict) or set(body) != set(FIELDS) or body["schema"] != SCHEMA:
         raise DamagedFileError(f"{path}: not a checkpoint of schema {SCHEMA}")
-    if body.pop("hash") != _hash(body):
+    if body.pop("hash") != sealed.hash_of(body):
         raise DamagedFileError(f"{path} does not match its own hash: altered")
     if type(body["step"]) is not int or not all(isinstance(body[key], str) for key in ("file", "config", "record")):
         raise DamagedFileError(f"{path}: a field is of the wrong type")

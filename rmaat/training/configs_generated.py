@@ -15,7 +15,7 @@ def _train(steps: int, every: int) -> TrainConfig:
 
 
 def copy() -> Experiment:
-    """A word of 4 symbols over 8 segments, one of them asked for at the end: minutes of one core."""
+    """A word of 4 symbols over 8 segments, one of them asked for at the end; not known to be learned in these steps."""
     return experiment("copy", Copy(), _train(4_000, 200), segment_length=16)
 
 
@@ -25,7 +25,7 @@ def copy_small() -> Experiment:
 
 
 def pairs() -> Experiment:
-    """Four keys with values in 7 segments, the value of one asked for in the eighth: minutes of one core."""
+    """Four keys with values in 7 segments, the value of one asked for in the eighth; not known to be learned."""
     return experiment("pairs", Pairs(), _train(4_000, 200), segment_length=16)
 
 
@@ -35,7 +35,7 @@ def pairs_small() -> Experiment:
 
 
 def parity() -> Experiment:
-    """The parity of the first tokens of 4 segments: the memory has to be changed by all of them."""
+    """The parity of the first tokens of 4 segments: the memory is changed by all; not known to be learned."""
     return experiment("parity", Parity(), _train(4_000, 200), segment_length=16)
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from derivation.record import record as records
-from foundation import reading
+from foundation import reading, sealed
 from foundation.checkout import commit
 from foundation.errors import DamagedFileError, UserError
-from foundation.files import MANIFEST, canonical_json, sha256_bytes, verify_manifest, write_manifest, write_text
+from foundation.files import MANIFEST, verify_manifest, write_manifest, write_text
 from foundation.lock import LOCK
 from rmaat.training import changes
 from rmaat.training.experiment import Experiment, hash_of, to_json
@@ -149,7 +149,7 @@ def check_record(run: Run, record: records.Record | None) -> None:
 def write_result(folder: Path, result: dict) -> None:
     """Keep the result with its own hash: nothing else notices an altered digit."""
     body = {"schema": RESULT_SCHEMA, **result}
-    write_text(folder / RESULT, json.dumps(body | {"hash": _hash(body)}, indent=1) + "\n")
+    write_text(folder / RESULT, json.dumps(body | {"hash": sealed.hash_of(body)}, indent=1) + "\n")
 
 
 def read_result(folder: Path) -> dict:
@@ -158,7 +158,7 @@ def read_result(folder: Path) -> dict:
     Raises `DamagedFileError` when it is cut or altered, `UserError` when a later version wrote it.
     """
     result = read_json(folder / RESULT)
-    if not isinstance(result, dict) or result.pop("hash", None) != _hash(result):
+    if not isinstance(result, dict) or result.pop("hash", None) != sealed.hash_of(result):
         raise DamagedFileError(f"{folder / RESULT} does not match its own hash: altered; 'evaluate' computes it anew")
     schema = result.pop("schema", 1)  # 1 had none
     if type(schema) is not int or schema > RESULT_SCHEMA:
@@ -166,9 +166,6 @@ def read_result(folder: Path) -> dict:
                         "version that wrote it")
     return result
 
-
-def _hash(result: dict) -> str:
-    return sha256_bytes(canonical_json(result).encode())
 
 
 # ---------------------------------------------------------------------------------------------- environment

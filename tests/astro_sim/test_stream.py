@@ -137,7 +137,7 @@ def test_what_is_too_large_is_refused_with_the_estimate(tmp_path, monkeypatch):
         run(plan, memory_limit=20_000_000)
     with pytest.raises(ResourceError, match=r"disk: the recording needs 16 MB, 10 MB may be used"):
         run_to_file(plan, tmp_path / "a.nc", disk_limit=10_000_000)
-    monkeypatch.setattr(estimate, "available_memory", lambda: 1000)
+    monkeypatch.setattr(estimate, "usable_memory", lambda: 900)
     with pytest.raises(ResourceError, match="memory"):
         run_to_file(plan, tmp_path / "a.nc")
     with pytest.raises(UserError, match="backend cpp: cannot write in pieces"):
@@ -158,7 +158,7 @@ def test_sizes_that_are_none(text):
 
 def test_free_memory_is_that_of_the_machine():
     total = int(Path("/proc/meminfo").read_text().split()[1]) * 1024
-    assert 0 < estimate.available_memory() <= total
+    assert 0 < estimate.usable_memory() <= total
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ BY_THEMSELVES = {
     "astro_sim/run/side_by_side.py": "behind a seal, or what another process has read to its end",
     "derivation/record/ensemble.py": "the record's read_text, which is that of reading.py",
     "derivation/record/record.py": "reading.read_text",
-    "rmaat/benchmark/measure.py": "the system's own files", "rmaat/gradient/free_memory.py": "the system's own files",
+    "rmaat/benchmark/measure.py": "the system's own files",
     "rmaat/model/stream.py": "a regular file, mapped", "rmaat/training/checkpoint.py": "a file whose hash was verified",
     "rmaat/tasks/cache.py": "a regular file of its own, mapped",
     "rmaat/training/diverged.py": "a file whose hash was verified",

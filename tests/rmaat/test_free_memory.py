@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from foundation import machine
 from foundation.cli import run
 from rmaat.__main__ import app
 from rmaat.biology.biology import Biology
@@ -131,12 +132,13 @@ def test_free_bytes_of_this_machine(monkeypatch, tmp_path):
     assert free_bytes(CPU) == pytest.approx(total / 4, rel=.2)  # others take and give memory meanwhile
     (tmp_path / "max").write_text("5000\n")
     (tmp_path / "current").write_text("3800\n")
-    monkeypatch.setattr(free_memory, "CGROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")),))
+    monkeypatch.setattr(machine, "CGROUPS", ((str(tmp_path / "max"), str(tmp_path / "current")),))
     assert free_bytes(CPU) == 300
     (tmp_path / "max").write_text("max\n")  # no limit
     assert free_bytes(CPU) > 2**18
-    monkeypatch.setattr(free_memory, "_available", lambda: None)
+    monkeypatch.setattr(machine, "_system", lambda: None)
     assert free_bytes(CPU) is None
+    assert machine.usable_memory() == float("inf")  # nothing is refused for a limit that nobody knows
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

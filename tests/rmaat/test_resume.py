@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from foundation import sealed
 from foundation.errors import DamagedFileError, ResourceError, UserError
 from foundation.lock import LOCK, locked
 from foundation.stopping import StopRequest
@@ -211,10 +212,10 @@ def test_a_result_of_an_older_and_of_a_later_version(six):
     body = json.loads((six / "result.json").read_text())
     for name in ("hash", "schema", "metrics_hash"):
         del body[name]
-    (six / "result.json").write_text(json.dumps(body | {"hash": run_folder._hash(body)}))
+    (six / "result.json").write_text(json.dumps(body | {"hash": sealed.hash_of(body)}))
     assert load_run(six).accuracy == body["rows"][0]["accuracy"] and load_run(six).metrics
     body["schema"] = 99
-    (six / "result.json").write_text(json.dumps(body | {"hash": run_folder._hash(body)}))
+    (six / "result.json").write_text(json.dumps(body | {"hash": sealed.hash_of(body)}))
     with pytest.raises(UserError, match="has schema 99; this version reads up to 2"):
         load_run(six)
 

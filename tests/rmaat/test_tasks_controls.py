@@ -11,11 +11,11 @@ import torch
 from rmaat.tasks.checks import DataNote
 from rmaat.tasks.controls import control_rows
 from rmaat.tasks.documents import PairSplit
-from rmaat.tasks.linear import accuracy_of, histograms, spread
+from rmaat.tasks.linear import accuracy_of, histograms
 from rmaat.tasks.overlap import keys_of, note_what_is_odd
 from rmaat.tasks.recall import Recall
 from rmaat.tasks.retrieval import Retrieval
-from rmaat.tasks.splits import ArraySplit, RaggedSplit
+from rmaat.tasks.splits import ArraySplit, RaggedSplit, spread
 from rmaat.tasks.task import Task
 from rmaat.tasks.words import TfIdf, area
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from foundation import sealed
 from foundation.errors import DamagedFileError, UserError
-from foundation.files import MANIFEST, canonical_json, sha256_bytes, verify_manifest, write_text
+from foundation.files import MANIFEST, canonical_json, verify_manifest, write_text
 from foundation.reading import content_of, read_text
 from rmaat.training import run_folder
 from rmaat.training.evaluation import CONTROL
@@ -79,7 +80,7 @@ class Summary:
         """A hash of all that decides a run but its seed and name."""
         train = {key: value for key, value in self.experiment["train"].items() if key != "seed"}
         body = {key: value for key, value in self.experiment.items() if key not in ("name", "files")} | {"train": train}
-        return sha256_bytes(canonical_json([body, self.record]).encode())
+        return sealed.hash_of([body, self.record])
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -149,7 +150,7 @@ def write_summaries(path: str | Path, name: str, summaries: Iterable[Summary], c
     body = json.loads(canonical_json(body))
     head = json.dumps({key: value for key, value in body.items() if key != "runs"}, indent=1)[:-2]
     runs = ",\n".join(canonical_json(run) for run in body["runs"])
-    write_text(path, f'{head},\n "hash": "{_hash(body)}",\n "runs": [\n{runs}\n]}}\n')
+    write_text(path, f'{head},\n "hash": "{sealed.hash_of(body)}",\n "runs": [\n{runs}\n]}}\n')
 
 
 def read_summaries(path: str | Path) -> list[Summary]:
@@ -160,14 +161,11 @@ def read_summaries(path: str | Path) -> list[Summary]:
         raise UserError(f"{path} holds no summaries of runs; give a run's or study's folder, or the JSON file of one")
     if body["schema"] > SCHEMA:
         raise UserError(f"{path} has schema {body['schema']}; this version reads up to {SCHEMA}")
-    if body.pop("hash", None) != _hash(body):
+    if body.pop("hash", None) != sealed.hash_of(body):
         raise DamagedFileError(f"{path} does not match its own hash: altered")
     with content_of(str(path)):
         return [Summary(**run) for run in body["runs"]]
 
-
-def _hash(body: Mapping) -> str:
-    return sha256_bytes(canonical_json(body).encode())
 
 
 def collect(places: Iterable[str | Path]) -> list[Summary]:
