@@ -109,9 +109,9 @@ def _columns(effects) -> list[Mapping]:
 def _simulated(record: Record) -> tuple[dict[str, Picture], dict[str, str]]:
     """Pictures of simulations made anew; of one that fails, why."""
     sources, drawn, missing = Sources(record), {}, {}
-    for name, (module, words, _) in SIMULATED.items():
+    for name, (module, words, command) in SIMULATED.items():
         try:
-            drawn[name] = picture(module.draw(sources), words)
+            drawn[name] = picture(module.draw(sources), words, command=command)
         except UserError as error:
             missing[name] = str(error)
     return drawn, missing

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import style
+from figures.report.columns import Column, as_csv, columns
 
 MOST_SVG = 500_000  # bytes
 SHOWN = 12  # curves that a text names
@@ -19,11 +20,23 @@ SHOWN = 12  # curves that a text names
 
 @dataclass(frozen=True)
 class Picture:
-    """`source` is a data: address; `alt` says what is drawn for those who do not see it."""
+    """What the page shows of a figure.
+
+    `source` is a data: address; `alt` says what is drawn for those who do not see it, in the figure's own numbers;
+    `caption` says what to see in it, `command` what makes it again; `table` is what it is drawn from.
+    """
 
     source: str
     alt: str
-    caption: str
+    title: str
+    caption: str = ""
+    command: str = ""
+    table: tuple[Column, ...] = ()
+
+    @property
+    def csv(self) -> str:
+        """The table as a file for a spreadsheet."""
+        return as_csv(self.table)
 
 
 @contextmanager
@@ -33,9 +46,14 @@ def as_it_is_written() -> Iterator[None]:
         yield
 
 
-def picture(figure: Figure, caption: str) -> Picture:
-    """The figure as a picture of the page; equal figures give equal bytes. Closes it."""
-    alt = f"{caption}: {alt_text(figure)}"
+def picture(figure: Figure, title: str, *, caption: str = "", command: str = "",
+            table: Sequence[Column] | None = None, says: str | None = None) -> Picture:
+    """The figure as a picture of the page; equal figures give equal bytes. Closes it.
+
+    `table` and `says`, what stands in its place for those who do not see it, are read off the figure by default.
+    """
+    alt = f"{title}: {says or alt_text(figure)}"
+    drawn = tuple(columns(figure) if table is None else table)
     stream = io.BytesIO()
     figure.savefig(stream, format="svg", metadata={"Date": None})
     kind, data = "svg+xml", stream.getvalue()
@@ -44,7 +62,7 @@ def picture(figure: Figure, caption: str) -> Picture:
         figure.savefig(stream, format="png", dpi=110, metadata={"Software": None})
         kind, data = "png", stream.getvalue()
     style.plt.close(figure)
-    return Picture(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", alt, caption)
+    return Picture(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", alt, title, caption, command, drawn)
 
 
 def alt_text(figure: Figure) -> str:
