@@ -27,7 +27,7 @@ class Column:
 
 
 def columns(figure: Figure) -> tuple[Column, ...]:
-    """The columns of everything that is drawn with data, panel by panel; one that stands in the column before is shared.
+    """The columns of everything that is drawn with data, panel by panel; curves over the same places share them.
 
     A colour bar and lines without a name that mark a place only are left out.
     """

@@ -44,7 +44,7 @@ def test_an_image_with_its_first_row_above_keeps_its_rows():
     axis.imshow([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     axis.set(xlabel="presynaptic neuron", ylabel="postsynaptic neuron")
     pre, post, value = (list(one.values) for one in columns(drawn))
-    assert list(zip(pre, post, value, strict=True)) == [(0, 0, 1), (1, 0, 2), (0, 1, 3), (1, 1, 4), (0, 2, 5), (1, 2, 6)]
+    assert (pre, post, value) == ([0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 2, 2], [1, 2, 3, 4, 5, 6])
     style.plt.close(drawn)
 
 
