@@ -5,15 +5,18 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 SETUP  := $(VENV)/.set-up
 FASHION := /usr/share/datasets/fashion-mnist
+AXE     := $(VENV)/axe/axe.min.js
+AXE_IS  := axe-core@4.14.1
 
-.PHONY: demo report test quick faults lint check trace-check docs docs-index doctor data clean
+.PHONY: demo report browser test quick faults lint check trace-check docs docs-index doctor data clean
 
 demo: $(SETUP)
 	$(PY) -m figures.demo
 
-# One page of the last demo and of the studies in results/.
+# One page of the last demo and of the studies in results/; where there is neither, of the record.
+DEMO := $(lastword $(sort $(wildcard runs/demo-*/recall/manifest.json)))
 report: $(SETUP)
-	$(PY) -m figures report $(lastword $(sort $(wildcard runs/demo-*))) $(wildcard results/lra/*.json) --out runs/report.html
+	$(PY) -m figures report $(DEMO:/recall/manifest.json=) $(wildcard results/lra/*.json) --out runs/report.html
 
 # On two cores, a file at a time on each. `python -m pytest` runs all of it in one process.
 TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
@@ -56,6 +59,17 @@ doctor:
 # The real images of the fashion task; any folder with the four IDX files will do instead (--data DIR).
 data:
 	@test -e $(FASHION) || { apt-get update && apt-get install -y --no-install-recommends dataset-fashion-mnist; }
+
+# What the tests of the report's page need: Debian's Chromium, and axe, which looks for what keeps readers out.
+browser: $(AXE)
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium chromium-driver; }
+$(AXE): $(SETUP)
+	@command -v npm >/dev/null || { apt-get update && apt-get install -y --no-install-recommends npm; }
+	mkdir -p $(@D)
+	npm pack --silent --pack-destination $(@D) $(AXE_IS) >/dev/null
+	tar -xzf $(@D)/axe-core-*.tgz -C $(@D) --strip-components=1 package/axe.min.js package/LICENSE
+	rm $(@D)/axe-core-*.tgz
+	touch $@
 
 $(SETUP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

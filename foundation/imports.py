@@ -19,7 +19,7 @@ EXTRAS = {
     "tensorboard": ("tensorboard",),
     "figures": ("matplotlib", "jinja2"),
     "dev": ("pytest", "pytest-xdist", "hypothesis", "ruff", "jaxtyping", "beartype", "lmfit", "distributed", "build",
-            "setuptools"),
+            "setuptools", "selenium"),
     "docs": ("mkdocs-material", "mkdocstrings", "nbclient", "ipykernel"),
 }
 RUN_WITH = ("core", "sim", "parquet", "nwb", "fit", "train", "figures")  # what programs import while they work
