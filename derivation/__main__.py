@@ -76,16 +76,20 @@ def derive_verb(
     no_cache: NoCache = False,
     as_json: AsJson = False,
 ):
-    """Derive the record and write it; simulations that are kept and still fit are not run again."""
+    """Derive the record and write it, and the points that it follows beside it; kept simulations are not run again."""
+    from derivation.record import points
+
     if not dry_run:
         check_writable(out)
         remove_leftovers(out.parent, f".{out.name}.")
     if own and not dry_run and out.resolve() == record.DEFAULT_PATH.resolve():
         raise UserError("--entry: the committed record has only this project's entries; write elsewhere with --out, "
                         "or look first with --dry-run")
-    made = _derive(cache, no_cache, own).record
+    derived = _derive(cache, no_cache, own)
+    made = derived.record
     if not dry_run:
         record.save(made, out)
+        points.save(derived.behind(), points.path_beside(out))
     _print(made, list(made.entries), as_json)
     if not as_json:
         print("nothing written (--dry-run)" if dry_run else f"written to {out}")
@@ -94,11 +98,13 @@ def derive_verb(
 @app.command()
 def check(file: RecordFile = None, cache: Cache = None, no_cache: NoCache = False, as_json: AsJson = False):
     """Derive anew and compare with the committed record; exit code 3 when they differ."""
-    from derivation.proof.reproduction import differences
+    from derivation.proof.reproduction import differences, differences_behind
+    from derivation.record import points
 
-    committed = record.load(file)
-    derived = _derive(cache, no_cache).record
-    found = differences(committed, derived)
+    committed, anew = record.load(file), _derive(cache, no_cache)
+    derived, found = anew.record, differences(committed, anew.record)
+    if points.path_beside(file).exists():
+        found += differences_behind(points.load(points.path_beside(file)), anew.behind())
     if as_json:
         cli.print_json({"record": committed.hash, "derived": derived.hash, "differences": found})
     if found:

@@ -10,7 +10,10 @@ from astro_sim.recording.recording import Recording
 from derivation.entries.registry import ENTRIES
 from derivation.entries.workbench import Maker, Workbench
 from derivation.record import record
+from derivation.record.ensemble import numbers_of
+from derivation.record.points import Behind, Points
 from derivation.record.record import Record
+from derivation.reductions.registry import reduced
 from derivation.simulation import cache
 from foundation.table import Table
 
@@ -19,10 +22,15 @@ PACKAGES = ("brian2", "numpy", "scipy", "sympy")
 
 @dataclass(frozen=True, repr=False)
 class Derivation:
-    """The record, and the recordings that it was held against, by name."""
+    """The record, the recordings that it was held against, by name, and the points of them that its forms follow."""
 
     record: Record
     recordings: Mapping[str, Recording]
+    points: tuple[Points, ...] = ()
+
+    def behind(self) -> Behind:
+        """The points, and the reductions of the macro model's constants, for the file beside the record."""
+        return Behind(numbers_of(self.record), self.points, tuple(reduced()))
 
     def table(self) -> Table:
         """The record's."""
@@ -48,4 +56,4 @@ def derive(entries: Mapping[str, Maker] = ENTRIES, *, keep: Path | None = None,
     with cache.kept_in(keep):
         made = {name: workbench.entry(name) for name in entries}
     versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-    return Derivation(record.make(made, versions), workbench.recordings)
+    return Derivation(record.make(made, versions), workbench.recordings, tuple(workbench.points))

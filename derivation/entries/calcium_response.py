@@ -47,6 +47,8 @@ def fitted(workbench: Workbench) -> Entry:
     curve = np.array([_mean(recording.time[kept], recording["C"].values[kept, k]) for k in range(drive.size)])
     curve = curve - calcium_curve.at_rest()
     best = fit(calcium_curve.POWER, {"drive": drive}, curve, calcium_curve.START)
+    workbench.keep("mean calcium above rest at held glutamate", ("drive", drive), curve,
+                   unit="umolar", formula=calcium_curve.POWER, fitted=best, comparison="held glutamate")
     off = curve - best.values["amplitude"] * drive ** best.values["exponent"]
     low, high = drive.min(), drive.max()
     return Entry(

@@ -38,6 +38,8 @@ def bound(workbench: Workbench) -> Entry:
     measured = mean_release(recording, RELEASE_PERIODS, unit)
     formula = text_of(form.form)
     best = fit(formula, {"calcium": measured.calcium}, measured.release, {"K": K.value})
+    workbench.keep("mean share of release left under regular releases", ("calcium", measured.calcium),
+                   measured.release, formula=formula, fitted=best, comparison="pulses")
     off = measured.release - closed_form.evaluate(formula, {"K": K.value, "calcium": measured.calcium}, NUMPY)
     exact = {"K": K.value, "affinity": affinity(uses), "calcium": measured.calcium}
     pulsed = np.abs(measured.release - closed_form.evaluate(text_of(form.pulsed), exact, NUMPY)).max()

@@ -46,6 +46,8 @@ def line(coupling: str, workbench: Workbench) -> Entry:
     near = np.argsort(measured.distance, kind="stable")[1:2 * FITTED_PLACES + 1]  # both ways, the driven one left out
     distance, response = measured.distance[near].astype(np.float64), measured.response[near]
     best = fit("c*exp(-scale*distance)", {"distance": distance}, response, {"c": 0.5, "scale": scale.value})
+    workbench.keep("steady p_s on the line, over the driven one's", ("distance", distance), response,
+                   formula="c*exp(-scale*distance)", fitted=best, comparison="line")
     off = response - best.values["c"] * np.exp(-scale.value * distance)
     return Entry(
         meaning=f"coupling of two astrocyte processes at a distance, {coupling} coupling",
@@ -77,6 +79,8 @@ def ring(coupling: str, workbench: Workbench) -> Entry:
     closed = closed_form.evaluate(formula, {"scale": scale.value, "places": float(RING), "distance": distance}, NUMPY)
     best = fit(f"c*({formula})", {"distance": distance, "places": float(RING)}, response,
                 {"c": 0.5, "scale": scale.value})
+    workbench.keep("linear steady p_s on the ring, over the driven one's", ("distance", distance), response,
+                   formula=f"c*({formula})", fitted=best, places=float(RING))
     off = response - best.values["c"] * closed
     return Entry(
         meaning=f"coupling of two astrocyte processes at a distance on a ring, {coupling} coupling",
@@ -103,6 +107,8 @@ def sheet(workbench: Workbench) -> Entry:
     formula, values = text_of(relative_position.sheet()), {name: each.value for name, each in constants.items()}
     lattice = lattice_response(FITTED_ON_SHEET)
     off = lattice.response - closed_form.evaluate(formula, values | {"distance": lattice.distance}, NUMPY)
+    workbench.keep("linear steady p_s on the sheet, over the driven one's", ("distance", lattice.distance[1:]),
+                   lattice.response[1:], comparison="sheet")
     free = {"K0": (f"c*({formula.replace('core', repr(values['core']))})", {"c": 1.0, "scale": scale.value})}
     return Entry(
         meaning="coupling of two astrocyte processes at a distance on a sheet, diffusive coupling",

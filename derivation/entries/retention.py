@@ -45,6 +45,8 @@ def shares(workbench: Workbench) -> Entry:
     measured = cycle_shares(cycles, period.value, NUM_CYCLES)
     segment, formula = np.arange(1.0, NUM_CYCLES + 1), text_of(form.share)
     best = fit(formula, {"t": segment, "T": float(NUM_CYCLES)}, measured.shares, {"q": q.value})
+    workbench.keep("increments of p_l over the driven cycles, as shares of their sum", ("t", segment),
+                   measured.shares, formula=formula, fitted=best, T=float(NUM_CYCLES))
     off = measured.shares - [closed_form.evaluate(formula, {"q": q.value, "t": t, "T": NUM_CYCLES}) for t in segment]
     return Entry(
         meaning="share of the capacity that segment t of T writes",
@@ -68,13 +70,17 @@ def shares(workbench: Workbench) -> Entry:
         scales=(Scale("time", "second", period.value, "one calcium cycle is one segment"),
                 Scale("p_l", "1", measured.long_term_scale, "the long-term state after the last cycle")),
         simulations=(simulated("calcium oscillation", calcium), simulated("driven cycles", cycles)),
-        comparisons={f"a pair each {pause:g} s": whole_rule(period.value, pause) for pause in (1.0, 10.0)})
+        comparisons={f"a pair each {pause:g} s": whole_rule(workbench, period.value, pause)
+                     for pause in (1.0, 10.0)})
 
 
-def whole_rule(cycle_seconds: float, pair_period: float) -> Comparison:
+def whole_rule(workbench: Workbench, cycle_seconds: float, pair_period: float) -> Comparison:
     """Rivals for the increments of the whole rule, with its cubic term and whole pairs: there no form is exact."""
     rho = long_term.efficacy(pair_period, cycle_seconds, cycles=RULE_CYCLES)
     shares = np.diff(rho) / (rho[-1] - rho[0])
+    cycle = np.arange(1.0, RULE_CYCLES + 1)
+    workbench.keep("increments of rho of the whole rule, as shares of their sum", ("t", cycle), shares,
+                   comparison=f"a pair each {pair_period:g} s")
     return compare(f"increments of rho of the whole rule (graupner_brunel) over {RULE_CYCLES} cycles, a pair each "
                    f"{pair_period:g} s while driven, as shares of their sum",
-                   {"t": ("cycle, from 1", np.arange(1.0, RULE_CYCLES + 1))}, shares, RIVALS, "geometric")
+                   {"t": ("cycle, from 1", cycle)}, shares, RIVALS, "geometric")

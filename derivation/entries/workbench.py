@@ -1,10 +1,14 @@
 """Where entries are made: the recordings and entries of one derivation, each made once, when it is first asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from astro_sim.recording.recording import Recording
+from derivation.record.points import Points
 from derivation.record.record import Entry
 from foundation.errors import UserError, choose
+from foundation.fitting.least_squares import Fit
 
 
 class Workbench:
@@ -18,6 +22,7 @@ class Workbench:
         self.makers, self.report = makers, report
         self.recordings: dict[str, Recording] = {}
         self.entries: dict[str, Entry] = {}
+        self.points: list[Points] = []
         self._being_made: list[str] = []
 
     def recording(self, name: str, simulate: Callable[[], Recording]) -> Recording:
@@ -26,6 +31,18 @@ class Workbench:
             self.report(f"simulation {name}")
             self.recordings[name] = simulate()
         return self.recordings[name]
+
+    def keep(self, about: str, at: tuple[str, Sequence[float]], observed: Sequence[float], *, unit: str = "1",
+             formula: str = "", fitted: Fit | None = None, comparison: str = "", **fixed: float) -> None:
+        """Keep the points that the entry being made is held against: `observed` [n] `at` (argument, values [n]).
+
+        `fitted` is the fit of `formula` to them, `comparison` the name of the entry's rivals for them, `fixed` what its
+        other arguments are.
+        """
+        argument, values = at
+        places, found = (tuple(np.asarray(numbers, dtype=float).tolist()) for numbers in (values, observed))
+        self.points.append(Points(self._being_made[-1], about, unit, argument, places, found, fixed, formula,
+                                  dict(fitted.values) if fitted else {}, comparison))
 
     def entry(self, name: str) -> Entry:
         """Another entry of this derivation, which is made first where it is not there yet.

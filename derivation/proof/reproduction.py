@@ -1,10 +1,12 @@
 """Does the committed record follow from the code? Compare it, number by number, with one derived anew."""
 
+import dataclasses
 import json
 import math
 import re
 from collections.abc import Iterator
 
+from derivation.record.points import Behind
 from derivation.record.record import Record, dumps
 
 # Equal code gives equal numbers to rounding; processors differ in the last bits of exp and tanh, which simulations of
@@ -22,6 +24,12 @@ def differences(ours: Record, theirs: Record) -> list[str]:
     """Where two records differ, as 'path: ours, theirs'; empty when they agree. Versions are not compared."""
     first, second = (json.loads(dumps(one)) for one in (ours, theirs))
     return [text for key in first if key not in NOT_COMPARED for text in _differences(first[key], second[key], key)]
+
+
+def differences_behind(ours: Behind, theirs: Behind) -> list[str]:
+    """Where the points behind two records differ, likewise; that they are of other numbers the records say."""
+    first, second = (json.loads(json.dumps(dataclasses.asdict(one))) for one in (ours, theirs))
+    return [text for key in ("points", "reductions") for text in _differences(first[key], second[key], key)]
 
 
 def _differences(ours, theirs, path: str) -> Iterator[str]:

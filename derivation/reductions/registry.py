@@ -4,10 +4,11 @@ A reduction is a function of biophysical parameters with its protocol, what it n
 model and the range in which it stays within 5 % of it; see derivation/reductions/.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter
+from derivation.record.points import Reduced
 from derivation.reductions import (
     calcium_curve,
     coupling,
@@ -59,6 +60,25 @@ def rows(names: list[str] | None = None) -> list[dict]:
     return found
 
 
+def reduced() -> Iterator[Reduced]:
+    """The same of all constants, for the file beside the record."""
+    for row in rows():
+        if row["basis"] == "reduced":
+            yield Reduced(row["name"], row["value"], row["unit"], row["basis"], row["meaning"], row["model"],
+                          row["protocol"], row["neglected"], row["compared"], row["error"], _within(row["valid"]),
+                          row["equation"], tuple(row["sources"]), tuple(row["assumes"]))
+        else:
+            yield Reduced(row["name"], row["value"], row["unit"], row["basis"], row["meaning"], "", "", row["reason"],
+                          "", None, "", "", (), ())
+
+
+def _within(valid: Mapping) -> str:
+    """The range within 5 % in words."""
+    unit = "" if valid["unit"] == "1" else f" {valid['unit']}"
+    return (f"{valid['quantity']} from {valid['low']:.3g} to {valid['high']:.3g}{unit}"
+            + f" ({valid['note']})" * bool(valid["note"]))
+
+
 def _reduced(name: str, one: Reduction) -> dict:
     held = one.held()
     return {"name": name, "value": one.value(None), "unit": one.unit, "basis": "reduced", "meaning": one.meaning,
@@ -80,10 +100,7 @@ def text(found: list[dict]) -> list[str]:
         if row["basis"] != "reduced":
             lines += [f"{shown}{'-':>7}  {row['basis']}: {row['meaning']}", f"    {row['reason']}"]
             continue
-        valid = row["valid"]
-        unit = "" if valid["unit"] == "1" else f" {valid['unit']}"
-        lines += [f"{shown}{100 * row['error']:6.2g}%  {valid['quantity']} from {valid['low']:.3g} to "
-                  f"{valid['high']:.3g}{unit}" + f" ({valid['note']})" * bool(valid["note"]),
+        lines += [f"{shown}{100 * row['error']:6.2g}%  {_within(row['valid'])}",
                   f"    {row['meaning']} ({row['equation']}; {row['model']}; {', '.join(row['sources'])})",
                   f"    protocol: {row['protocol']}; error of: {row['compared']}",
                   f"    neglected: {row['neglected']}"]
