@@ -10,6 +10,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
+import jaxtyping
+import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
@@ -30,3 +32,11 @@ LONG = ("test_readme.py", "test_docs.py", "test_figures.py", "test_real_data.py"
 def pytest_collection_modifyitems(items):
     """Files of a minute or more come first, so that of two processes none is left alone with one of them at the end."""
     items.sort(key=lambda item: item.path.name not in LONG)
+
+
+@pytest.fixture
+def shapes_unchecked():
+    """Checking shapes in all calls of thousands of segments takes most of the time."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -120,20 +120,21 @@ class Comparison:
 
     def _same_kind(self, found: list, expected: list, t: int, what: str) -> None:
         if found != expected:
-            raise self._error(t, what)
+            raise self.differs(t, what)
 
     def _note(self, far: Tensor, t: int, what: str) -> None:
         if far.device.type != "cpu":
             self.waiting.append((far, t, what))
         elif far:
-            raise self._error(t, what)
+            raise self.differs(t, what)
 
     def finish(self) -> None:
         """Look at what CUDA has found meanwhile."""
         if self.waiting and bool(torch.stack([far for far, _, _ in self.waiting]).any()):
-            raise self._error(*next((t, what) for far, t, what in self.waiting if far))
+            raise self.differs(*next((t, what) for far, t, what in self.waiting if far))
 
-    def _error(self, t: int, what: str) -> UserError:
+    def differs(self, t: int, what: str) -> UserError:
+        """What is raised where the replay of segment t differs."""
         return UserError(DIFFERS.format(algorithm=self.algorithm, t=t + 1, what=what))
 
 

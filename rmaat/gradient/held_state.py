@@ -1,9 +1,13 @@
 """What a step keeps between its calls, outside its arguments: a replay starts from what that was at the forward pass.
 
 Found through the step itself: the modules, functions and objects that it can reach by its closure, its arguments'
-defaults, its attributes and the global names in its code. Of them are kept: buffers and other tensors that need no
-gradient, plain numbers and texts, and generators of random numbers. What is kept elsewhere (a list that grows, a file,
-an iterator) is not seen here; where it matters, the replay differs and is refused.
+defaults, its attributes and the global names in its code. Of them are kept: buffers and other tensors that are no
+leaves with a gradient, plain numbers and texts, and generators of random numbers. What is kept elsewhere (a list that
+grows, a file, an iterator) is not seen here; where it matters, the replay differs and is refused.
+
+A tensor that a step puts there with its graph, to read it in the next segment, is memory that nobody handed over:
+plain backpropagation goes through it, a replay cannot. Such slots are `attached`; a replay finds in them a tensor that
+needs a gradient, and `refusals.check_named` sees whether the step reads it.
 """
 
 import functools
@@ -49,6 +53,9 @@ class _Item:
     def __init__(self, place: MutableMapping, name: Hashable, *, moves: bool = False, copied: bool = True):
         self.place, self.name, self.moves, self.copied = place, name, moves, copied
 
+    def __str__(self) -> str:
+        return f"under the name {self.name!r}"
+
     def read(self) -> object:
         return self.place.get(self.name)
 
@@ -78,6 +85,9 @@ class _Cell:
 
     def __init__(self, cell: types.CellType):
         self.cell = cell
+
+    def __str__(self) -> str:
+        return "in a variable around it"
 
     def read(self) -> object:
         return self.cell.cell_contents
@@ -192,7 +202,7 @@ def _of_a_user(what: object) -> bool:
 
 
 def _kept_as_it_is(value: object) -> bool:
-    return isinstance(value, PLAIN) or (isinstance(value, Tensor) and not value.requires_grad)
+    return isinstance(value, PLAIN) or (isinstance(value, Tensor) and (not value.requires_grad or not value.is_leaf))
 
 
 def _inside(cell: types.CellType) -> object:
@@ -262,6 +272,7 @@ class HeldState:
         survey = _Survey(step, *beside)
         self.modules, self.slots = survey.modules, survey.slots
         self.frozen = [(p, p._version) for p in survey.frozen]
+        self.attached: set[int] = set()  # slots in which the step puts tensors with their graph
 
     def now(self, before: Sequence[Kept] | None = None) -> list[Kept]:
         """The present values, by slot; those of `before` where nothing changed since."""
@@ -284,19 +295,41 @@ class HeldState:
                                 f"{tuple(parameter.shape)}, and a replay would change it again; make it a buffer "
                                 "(register_buffer), which is put back for the replay")
 
+    def look_for_graphs(self, began: int) -> bool:
+        """Whether a run with a graph, from torch's sequence number `began` on, has put a tensor with its graph into a
+        slot that was not known to take one."""
+        found = {k for k, slot in enumerate(self.slots) for value in [slot.read()] if isinstance(value, Tensor)
+                 and value.grad_fn is not None and value.grad_fn._sequence_nr() >= began}
+        new = not found <= self.attached
+        self.attached |= found
+        return new
+
+    def carried(self) -> dict[object, str]:
+        """Of the tensors that stand in such slots with their graph: its last operation, and where they stand."""
+        return {value.grad_fn: str(self.slots[k]) for k in self.attached for value in [self.slots[k].read()]
+                if isinstance(value, Tensor) and value.grad_fn is not None}
+
     @contextmanager
     def as_at(self, then: Sequence[Kept]) -> Iterator[None]:
         """As it was then. What is written here is forgotten, as the forward pass has written it already."""
         present, copies = [slot.read() for slot in self.slots], {}
         try:
-            for slot, value, kept in zip(self.slots, present, then, strict=True):
-                if not kept.still(value, slot.moves):
+            for k, (slot, value, kept) in enumerate(zip(self.slots, present, then, strict=True)):
+                if k in self.attached and isinstance(kept.value, Tensor) and kept.value.is_floating_point():
+                    slot.write(_with_graph(kept.restored(copies)))
+                elif not kept.still(value, slot.moves):
                     slot.write(kept.restored(copies))
             yield
         finally:
             for slot, value in zip(self.slots, present, strict=True):
                 if not _same(slot.read(), value):
                     slot.write(value)
+
+
+def _with_graph(value: Tensor) -> Tensor:
+    """The same numbers, at the end of a graph of one operation."""
+    with torch.enable_grad():
+        return value.detach().requires_grad_().clone()
 
 
 def _same(one: object, other: object) -> bool:

@@ -1,7 +1,7 @@
 """What a step may do that a replay would silently get wrong: seen here, and refused."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from numbers import Number
 
@@ -41,18 +41,23 @@ def check_independent(parameters: Sequence[Tensor]) -> None:
                 todo.append(node)
 
 
-def check_named(outputs: Iterable[Tensor], leaves: Iterable[Tensor], parameters: Sequence[Tensor], *, began: int
-                ) -> None:
+def check_named(outputs: Iterable[Tensor], leaves: Iterable[Tensor], parameters: Sequence[Tensor], *, began: int,
+                carried: Mapping[object, str]) -> None:
     """A tensor that the step uses and `parameters` lacks would get no gradient.
 
     began: torch's sequence number when the segment began; what has a lower one was computed outside the step, and its
-    graph can be gone through only once.
+    graph can be gone through only once. carried: last operation of tensors that the step kept of the segment before
+    with their graph, and where it kept them.
     """
     known = {id(x) for x in (*leaves, *parameters)}
     seen = {x.grad_fn for x in parameters} | {None}  # not beyond parameters that are computed themselves
     todo = [y.grad_fn for y in outputs if y.grad_fn not in seen]
     while todo:
         node = todo.pop()
+        if node in carried:
+            raise UserError(f"amrb: the step keeps a tensor of one segment with its graph, {carried[node]}, and "
+                            "reads it in the next; a replay has no graph from one to the next. Hand it through "
+                            "`memory`, or keep x.detach()")
         leaf = getattr(node, "variable", None)
         if leaf is not None and id(leaf) not in known:
             raise UserError(f"amrb: the step uses a tensor of shape {tuple(leaf.shape)} that needs a gradient "

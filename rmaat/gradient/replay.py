@@ -131,6 +131,7 @@ class Graph:
         self.memory = [self._leaf(x, t > 0 or x.requires_grad) for x in memory]
         self.segment = [self._leaf(x, x.requires_grad) for x in segment]
         forget_computed()
+        carried = run.held.carried()
         began = torch.autograd._get_sequence_nr()
         with torch.enable_grad():
             # views: torch's flop counter hangs hooks on a module's inputs, which autograd.grad does not take on leaves
@@ -138,8 +139,19 @@ class Graph:
                                for tensors in (self.memory, self.segment))
             (self.out, self.out_shape), (self.after, self.after_shape) = run.call(t, memory, segment)
         forget_computed()
-        if t in run.to_check:
-            check_named((*self.out, *self.after), (*self.memory, *self.segment), run.parameters, began=began)
+        self.told = run.held.look_for_graphs(began)
+        if t in run.to_check or run.held.attached:
+            check_named((*self.out, *self.after), (*self.memory, *self.segment), run.parameters, began=began,
+                        carried=carried)
+
+    def check_carried(self, t: int, memory: Sequence[Tensor], segment: Sequence[Tensor]) -> None:
+        """Where this was the first to show that the step keeps tensors with their graph: whether it had read one.
+
+        The segment is run once more for that; the others are looked at as they are replayed.
+        """
+        if self.told and t:
+            with self.run.surroundings[t]:
+                Graph(self.run, t, memory, segment)
 
     @staticmethod
     def _leaf(x: Tensor, needs_gradient: bool) -> Tensor:
@@ -211,6 +223,7 @@ class Replay(torch.autograd.Function):
         """A segment that keeps its graph, so that it is not run twice."""
         torch.clear_autocast_cache()  # the casts made so far have no graph, or that of another segment
         graph = Graph(run, t, memory, run.segments[t])
+        graph.check_carried(t, memory, run.segments[t])
         torch.clear_autocast_cache()  # and these belong to this graph alone
         return graph
 
@@ -248,9 +261,11 @@ class Replay(torch.autograd.Function):
             if graph is None:
                 memory = waiting if t == 0 else [run.store.get(x, device) for x, device
                                                  in zip(waiting, run.devices[t], strict=True)]
+                segment = [given[k] for k in run.places[t]]
                 with run.surroundings[t]:
-                    graph = Graph(run, t, memory, [given[k] for k in run.places[t]])
-                del memory
+                    graph = Graph(run, t, memory, segment)
+                graph.check_carried(t, memory, segment)
+                del memory, segment
                 exact = not any(enabled for enabled, _ in run.surroundings[t].autocast.values())
                 comparison.outputs(graph.out, run.seen_out[t], t=t, what="out_t", exact=exact)
                 if entered is None:

@@ -4,6 +4,7 @@
 it. `REFUSED`: what cannot be put back, in a segment that stands anywhere.
 """
 
+import contextlib
 import itertools
 import os
 import random
@@ -254,6 +255,48 @@ def test_a_replay_that_differs_is_refused_wherever_it_stands(tmp_path, source, s
         outs, memory = algorithm(step, range(T), ones(2), [w])
         with pytest.raises(UserError, match=rf"replay of segment {at + 1} gives another (memory|out_t)"):
             (memory + sum(outs)).sum().backward()
+
+
+class Remembers(Weighed):
+    """Reads, at some segments, what the segment before left in an attribute."""
+
+    def __init__(self, at=(), kept=lambda m: m):
+        super().__init__()
+        self.at, self.kept, self.last, self.t = set(at), kept, None, 0
+
+    def forward(self, x, m):
+        if self.last is not None and self.t in self.at:
+            m = m + .3 * self.last
+        m = torch.sin(self.w * m + x)
+        self.last, self.t = self.kept(m), self.t + 1
+        return self.w * m, m
+
+
+@pytest.mark.parametrize("segments", [2, 5])
+@pytest.mark.parametrize("algorithm", REPLAYS)
+def test_a_tensor_kept_with_its_graph_is_refused_where_it_is_read(algorithm, segments):
+    for at in range(1, segments):
+        step = Remembers(at=[at])
+        with pytest.raises(UserError, match="under the name 'last', and reads it") if "amrb" in algorithm else \
+                contextlib.nullcontext():
+            outs, memory = REPLAYS[algorithm](step, [.1] * segments, ones(2), list(step.parameters()))
+            (memory + sum(outs)).sum().backward()
+
+
+@pytest.mark.parametrize("step", [Remembers, partial(Remembers, at=range(9), kept=torch.Tensor.detach)],
+                         ids=["never read", "detached"])
+@pytest.mark.parametrize("algorithm", REPLAYS)
+def test_a_tensor_kept_to_be_shown_or_without_a_graph_is_right(algorithm, step):
+    grads = []
+    for one in (bptt, REPLAYS[algorithm]):
+        torch.manual_seed(0)
+        model = step()
+        for _ in range(2):  # the second time, the attribute holds the end of the first
+            model.t = 0
+            outs, memory = one(model, [.1] * 5, ones(2), list(model.parameters()))
+            (memory + sum(outs)).sum().backward()
+        grads.append(model.w.grad)
+    torch.testing.assert_close(*grads, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize(("size", "place"), [(3, 1), (1024, 1000), (5000, 4321), (100_003, 77_777)])
