@@ -8,7 +8,7 @@ FASHION := /usr/share/datasets/fashion-mnist
 AXE     := $(VENV)/axe/axe.min.js
 AXE_IS  := axe-core@4.14.1
 
-.PHONY: demo report browser test quick faults lint check trace-check docs docs-index doctor data clean
+.PHONY: demo report browser screenshots test quick faults lint check trace-check docs docs-index doctor data clean
 
 demo: $(SETUP)
 	$(PY) -m figures.demo
@@ -42,6 +42,10 @@ check: $(SETUP)
 trace-check: $(SETUP)
 	$(PY) -m rmaat trace --check
 	$(PY) -m derivation perturb
+
+# The pictures of docs/report.md, of a page of the demo's kind.
+screenshots: browser report
+	$(PY) docs/make_screenshots.py runs/report.html
 
 # The documentation site, its tutorials executed; it needs no network. EXECUTE=0 leaves the tutorials as they are stored.
 docs: $(SETUP)

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from derivation.record import ensemble, record
 from derivation.record.record import Record
 from figures import style
 from figures.sources import Sources
@@ -15,17 +16,20 @@ COLOURS, DASHES, MARKERS = (style.ORANGE, style.GREEN, style.RED, style.SKY, sty
 
 def draw(sources: Sources):
     found, source = sources.ensemble, sources.record
+    entries = {name: source.entry(name) for name in ("retention", "relative_position")}  # what is drawn
+    shown = record.make(entries, source.versions)
+    drawn = [ensemble.changed(shown, one, "a draw") for one in found.draws]
+    published = {name: ensemble.changed(shown, one, name) for name, one in found.published.items()}
     figure, axes = style.subplots(1, 2, width=10.0, height=5.4)
     looks = [(colour, dash) for dash, colour in itertools.product(DASHES, COLOURS)]
     segment, distance = np.arange(1, NUM_SEGMENTS + 1), np.arange(SHOWN + 1)
     for axis, place, curve in ((axes[0], segment, schedule), (axes[1], distance, kernel)):
-        drawn = np.array([curve(found.sample(source, str(number))) for number in range(len(found.draws))])
-        low, middle, high = np.quantile(drawn, BAND, axis=0)
+        low, middle, high = np.quantile(np.array(list(map(curve, drawn))), BAND, axis=0)
         axis.fill_between(place, low, high, color="0.85", lw=0, label=f"95 % of {len(drawn)} draws")
         axis.plot(place, middle, color="0.5", ls="--", label="their median")
-        for k, name in enumerate(found.published):
+        for k, (name, its) in enumerate(published.items()):
             colour, dash = looks[k % len(looks)]
-            axis.plot(place, curve(found.sample(source, name)), marker=MARKERS[k % len(MARKERS)], ms=5, mfc="none",
+            axis.plot(place, curve(its), marker=MARKERS[k % len(MARKERS)], ms=5, mfc="none",
                       color=colour, ls=dash, lw=1.3, label=f"set {name}")
         axis.plot(place, curve(source), color=style.BLACK, lw=2.2, zorder=1.9, label="the record")
     axes[0].set(xlabel="segment t", ylabel="share of the capacity RF(t, T)", xticks=segment, ylim=(0, None),

@@ -1,5 +1,9 @@
 """The program `python -m rmaat`: train, evaluate, trace, inspect, list tasks and configs, benchmark."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +11,7 @@ import typer
 
 from foundation.cli import print_json, program, run
 from foundation.errors import DamagedFileError, UserError
+from foundation.offers import offered
 from rmaat.benchmark import verbs as benchmark_verbs
 from rmaat.training import data_verbs
 from rmaat.training.studies import verbs as study_verbs
@@ -19,6 +24,7 @@ app = program(
     "  python -m rmaat train fashion_small --out runs/fashion --resume\n"
     "  python -m rmaat study quick --out runs/quick --jobs 2\n"
     "  python -m rmaat compare runs/quick\n"
+    "  python -m rmaat report runs/quick --out report.html\n"
     "  python -m rmaat evaluate runs/recall\n"
     "  python -m rmaat trace runs/recall --tensor retention\n"
     "  python -m rmaat inspect runs/recall\n"
@@ -48,6 +54,12 @@ def _experiment(config: str, settings: list[str] | None, seed: int | None, varia
     return find_experiment(config, changes, variant=variant)
 
 
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def report(context: typer.Context) -> None:
+    """Write one offline HTML page of runs; 'report --help' says more."""
+    offered("report")(context.args, "rmaat report")
+
+
 @app.command()
 def train(
     config: Annotated[str, typer.Argument(help="A name from 'configs', or file.py:NAME of your own.")],
@@ -61,6 +73,8 @@ def train(
     device: Device = "auto",
     log: Annotated[list[str] | None, typer.Option("--log", metavar="KIND", help=(
         "Also write the metrics as csv or tensorboard; may be repeated."))] = None,
+    watch: Annotated[bool, typer.Option("--watch", help=(
+        "Also write DIR.html, the run's report, again every few seconds; open it, it loads itself anew."))] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would run and write nothing.")] = False,
     json: Json = False,
 ) -> None:
@@ -95,14 +109,23 @@ def train(
     keep_freed_memory()
     options = {"data": data, "record": None if record is None and sample is None else source, "resume": resume,
                "device": device, "control": control, "logs": log or ()}
-    if seeds is not None:
-        _train_seeds(experiment, out, seeds, options, json=json)
-        leave()
-        return
-    result = run_training(experiment, out, **options)
-    if result is not None:  # under torchrun one process speaks for all
-        print_json(result.to_json()) if json else print(result)
+    with _watched(out, watch):
+        if seeds is not None:
+            _train_seeds(experiment, out, seeds, options, json=json)
+        elif (result := run_training(experiment, out, **options)) is not None:  # under torchrun one speaks for all
+            print_json(result.to_json()) if json else print(result)
     leave()
+
+
+@contextmanager
+def _watched(folder: Path, asked: bool) -> Iterator[None]:
+    """While it trains, another process keeps a page of `folder`, where that was asked for."""
+    if not asked or os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    with offered("watch")(folder) as page:
+        print(f"report: {page}, written again every few seconds", file=sys.stderr, flush=True)
+        yield
 
 
 def _train_seeds(experiment, out: Path, text: str, options: dict, *, json: bool) -> None:
@@ -130,9 +153,6 @@ def _record(file: Path | None, sample: str | None):
 
 def _warn(model, record) -> None:
     """On stderr: where the network would use the record outside its ranges of validity."""
-    import os
-    import sys
-
     from rmaat.trace.report import warnings
 
     if model.network != "rmaat":  # it takes nothing from the record

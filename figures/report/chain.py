@@ -1,20 +1,15 @@
-"""The part on the chain: parameter, constant, tensor; and sliders that the page moves by the closed forms itself."""
+"""The chain, as a graph: sources, parameters, what reductions make of them, constants of the record, tensors."""
 
-import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from derivation import whatif
-from derivation.record import closed_form
-from derivation.record.entry import Entry, Record
+from derivation.record.entry import Record
 from rmaat.model.config import ModelConfig
 from rmaat.trace.matrix import Matrix, matrix
 
-SPAN = 0.3  # of a parameter's value, to both sides, that a slider goes
-MARKS = (0.8, 0.9, 1.1, 1.25)  # of the value: where the page shows what `whatif` gives
-CURVES = {"retention": ("t", "segment t", 1, 8, {"T": 8.0}),
-          "relative_position": ("distance", "distance (places = tokens)", 0, 12, {})}
-_JAVASCRIPT = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+KINDS = {"source": "Sources", "parameter": "Parameters", "reduced": "Reduced from a model", "constant": "Closed forms",
+         "tensor": "Tensors of the network"}
+NO_PAPER = ("assumed", "convention")
 
 
 @dataclass(frozen=True)
@@ -30,6 +25,50 @@ class Link:
     through: tuple[str, ...]
     moves: Mapping[str, float]
 
+    @property
+    def sources(self) -> list[str]:
+        """Keys of the bibliography."""
+        return self.source.split(", ")
+
+    @property
+    def moved(self) -> dict[str, float]:
+        """What it moves at all."""
+        return {name: share for name, share in self.moves.items() if share}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A place of the chain. `group` is the model of a parameter, `entry` the record's of a constant or a tensor."""
+
+    key: str
+    kind: str
+    name: str
+    group: str = ""
+    assumed: bool = False
+    link: Link | None = None
+    entry: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name within its group."""
+        return self.name.removeprefix(f"{self.group}.")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes by kind, and edges as pairs of keys, from where a number comes to where it goes."""
+
+    nodes: Sequence[Node]
+    edges: Sequence[tuple[str, str]]
+
+    def of(self, kind: str) -> dict[str, list[Node]]:
+        """The nodes of a kind, by group."""
+        groups: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            if node.kind == kind:
+                groups.setdefault(node.group, []).append(node)
+        return groups
+
 
 def links(record: Record, effects: Matrix) -> list[Link]:
     """Every parameter, those first of which a closed form is made."""
@@ -44,69 +83,46 @@ def effects_of(config: ModelConfig, record: Record) -> Matrix:
     return matrix(config, record)
 
 
-def javascript(text: str) -> str:
-    """A closed form as an expression of JavaScript in `v`, an object with its names. Raises `DamagedFileError`."""
-    return _written(closed_form.parse(text))
+def graph(record: Record, effects: Matrix, found: Sequence[Link]) -> Graph:
+    """The whole chain of a record and a network."""
+    edges = list(_edges(record, effects, found))
+    used = dict.fromkeys(place for edge in edges for place in edge)
+    behind = {name for link in found for name in link.through}
+    described = {("parameter", link.name): link for link in found if link.name not in behind}
+    described |= {("reduced", link.name): link for link in found if link.name in behind}
+    nodes = []
+    last = {"assumed here", *effects.unread}  # of their column: no paper, and what this network does not read
+    places = sorted(used, key=lambda place: (list(KINDS).index(place[0]), place[1] in last))
+    for number, (kind, name) in enumerate(places):
+        link = described.get((kind, name))
+        group = name.rpartition(".")[0] or "macro" if kind == "parameter" else ""
+        assumed = link.basis in NO_PAPER if link else name == "assumed here"
+        nodes.append(Node(f"n{number}", kind, name, group, assumed, link, effects.entries.get(name, name)
+                          if kind in ("constant", "tensor") else None))
+    key = {(node.kind, node.name): node.key for node in nodes}
+    return Graph(nodes, [(key[start], key[end]) for start, end in edges])
 
 
-def _written(node: ast.expr) -> str:
-    match node:
-        case ast.BinOp(left, ast.Pow(), right):
-            return f"Math.pow({_written(left)},{_written(right)})"
-        case ast.BinOp(left, op, right):
-            return f"({_written(left)}{_JAVASCRIPT[type(op)]}{_written(right)})"
-        case ast.UnaryOp(ast.USub(), operand):
-            return f"(-{_written(operand)})"
-        case ast.UnaryOp(_, operand):
-            return _written(operand)
-        case ast.Call(ast.Name(name), [argument], []):
-            return f"Math.{name}({_written(argument)})"
-        case ast.Name(name):
-            return f'v["{name}"]'
-        case ast.Constant(value):
-            return repr(float(value))
-    raise AssertionError(f"the parser let {type(node).__name__} through")
+Place = tuple[str, str]  # kind, name
 
 
-def forms(record: Record) -> Iterator[tuple[str, Entry]]:
-    """The entries that the page moves: those with a curve, whose constants all have a formula."""
-    for name in CURVES:
-        entry = record.entries.get(name)
-        if entry is not None and entry.constants and all(one.formula for one in entry.constants.values()):
-            yield name, entry
-
-
-def sliders(record: Record) -> dict:
-    """What the page's script needs, as JSON values: parameters with marks, the curves as they are in the record."""
-    found = {}
-    for name, entry in forms(record):
-        argument, words, low, high, fixed = CURVES[name]
-        used = set().union(*(closed_form.names(one.formula) for one in entry.constants.values()))
-        direct = [use for use in entry.parameters if use.through is None and use.name in used]
-        found[name] = {
-            "argument": argument, "words": words, "low": low, "high": high, "fixed": fixed,
-            "constants": entry.values(),
-            "parameters": [{"name": use.name, "value": use.value, "unit": "" if use.unit == "1" else use.unit,
-                            "meaning": use.meaning, "low": use.value * (1 - SPAN), "high": use.value * (1 + SPAN),
-                            "marks": _marks(record, name, use)} for use in direct]}
-    return found
-
-
-def _marks(record: Record, entry: str, use) -> list[dict]:
-    """What `whatif` gives for the entry's constants at some values of a parameter."""
-    unit = "" if use.unit == "1" else f" {use.unit}"
-    marks = []
-    for share in MARKS:
-        value = use.value * share
-        after = whatif(f"{use.name}={value!r}{unit}", record=record).after
-        marks.append({"value": value, "constants": after.entry(entry).values()})
-    return marks
-
-
-def functions(record: Record) -> str:
-    """The closed forms as JavaScript: FORMS[entry] = {form, constants}. Made of parsed names and numbers alone."""
-    lines = []
-    for name, entry in forms(record):
-        constants = ",".join(f'"{key}":v=>{javascript(one.formula)}' for key, one in entry.constants.items())
-        lines.append(f'"{name}":{{form:v=>{javascript(entry.formula)},constants:{{{constants}}}}}')
-    return "const FORMS={" + ",\n".join(lines) + "};"
+def _edges(record: Record, effects: Matrix, found: Sequence[Link]) -> Iterator[tuple[Place, Place]]:
+    behind = {name for link in found for name in link.through}
+    constants, tensors = effects.columns[:effects.num_constants], effects.columns[effects.num_constants:]
+    for link in found:
+        here = ("reduced" if link.name in behind else "parameter", link.name)
+        if here[0] == "parameter":
+            for source in link.sources:
+                yield ("source", source), here
+        for name in link.through:
+            yield here, ("reduced", name)
+        if not link.through:
+            yield from ((here, ("constant", name)) for name in link.moved if name in constants)
+    for name, entry in record.entries.items():
+        ends = [column for column in constants if effects.entries[column] == name] or [name]
+        for end in ends:
+            if not any(end in link.moved for link in found):
+                yield from ((("source", source), ("constant", end)) for source in entry.sources)
+            for tensor in tensors:
+                if effects.entries[tensor] == name:
+                    yield ("constant", end), ("tensor", tensor)

@@ -29,15 +29,23 @@ class Gathered:
     unreadable: Sequence[Unreadable]
 
 
-def gather(places: Iterable[str | Path], told: Callable[[int, int], None] = lambda done, of: None) -> Gathered:
+def gather(places: Iterable[str | Path], told: Callable[[int, int], None] = lambda done, of: None, *,
+           waiting: bool = False) -> Gathered:
     """All runs at `places`, folders at any depth and files of studies, in the order of their names.
 
     `told` hears how many of the folders are done. A damaged run stops nothing: it stands in `unreadable`. Raises
-    `UserError` for a place that is not there.
+    `UserError` for a place without a run; while `waiting` for the first, that is told in `unreadable`, too.
     """
     found: dict[tuple, Summary] = {}
     unreadable: list[Unreadable] = []
-    parts = [part for place in places for part in _parts(Path(place))]
+    parts: list[Path] = []
+    for place in map(Path, places):
+        try:
+            parts += _parts(place)
+        except UserError:
+            if not waiting:
+                raise
+            unreadable.append(Unreadable(plain(str(place)), "no run has begun here yet"))
     for done, part in enumerate(parts):
         told(done, len(parts))
         try:

@@ -1,24 +1,29 @@
 """The page: what was gathered, drawn and derived, put into the template; written whole or not at all."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from astro_sim.show.citations import bibliography
 from derivation.record import ensemble
 from derivation.record import record as records
 from derivation.record.entry import Record
+from derivation.reductions.registry import REDUCTIONS
+from derivation.simulation.cache import kept_in
 from figures import fig_phase_plane, fig_retention, fig_stp_ltp, fig_uncertainty, style
-from figures.report import chain
+from figures.report import chain, sliders
 from figures.report.gathering import Gathered, gather, plain
+from figures.report.mathml import mathml
 from figures.report.pictures import Picture, picture
 from figures.report.training import training
 from figures.sources import Sources
 from foundation.checkout import commit
 from foundation.errors import ResourceError, UserError
-from foundation.files import write_text
+from foundation.files import cache_folder, write_text
 from rmaat.benchmark.report import Table
 from rmaat.tasks.describe import describe
 from rmaat.tasks.registry import TASKS
@@ -28,6 +33,7 @@ from rmaat.training.variants import DEFAULT
 
 HERE = Path(__file__).parent
 MOST_BYTES = 15_000_000  # what mail lets through
+SCRIPTS = ("numbers.js", "sliders.js", "graph.js", "script.js")  # in the order that they stand in the page
 CONFIG = "recall"  # the network whose tensors end the chain
 SIMULATED = {  # figure: (its module, what it shows, the command that records it)
     "stp_ltp": (fig_stp_ltp, "Short- and long-term state of the macro model over the cycles",
@@ -43,13 +49,21 @@ Told = Callable[[int, int], None]
 
 
 def report(places: Iterable[str | Path], out: str | Path, *, record: Record | None = None, against: str = DEFAULT,
-           simulate: bool = True, told: Told = lambda done, of: None) -> Path:
+           simulate: bool = True, told: Told = lambda done, of: None,
+           drawn: Mapping[str, object] | None = None) -> Path:
     """Write the page of the runs at `places` to `out`, and return it.
 
-    `record` is the committed one by default; without `simulate` nothing is simulated. Raises `UserError` for a place
+    `record` is the committed one by default; without `simulate` nothing is simulated; `told` hears how many folders are
+    read; `drawn` is what `unchanging` made of the record, where that was done before. Raises `UserError` for a place
     without any run, `ResourceError` where the page would be larger than 15 MB.
     """
-    text = page(gather(places, told), record or records.load(), against=against, simulate=simulate)
+    found = gather(places, told)
+    drawn = unchanging(record or records.load(), simulate=simulate) if drawn is None else drawn
+    return write(page(found, drawn, against=against), out)
+
+
+def write(text: str, out: str | Path) -> Path:
+    """Put a page in its place, whole. Raises `ResourceError` for one that mail would not take."""
     size = len(text.encode())
     if size > MOST_BYTES:
         raise ResourceError(f"the page would have {size:,} bytes, {MOST_BYTES:,} are allowed; give fewer runs")
@@ -57,22 +71,47 @@ def report(places: Iterable[str | Path], out: str | Path, *, record: Record | No
     return Path(out)
 
 
-def page(found: Gathered, record: Record, *, against: str = DEFAULT, simulate: bool = True) -> str:
-    """The HTML. Equal runs, record and program give equal bytes."""
+def page(found: Gathered, drawn: Mapping[str, object], *, against: str = DEFAULT, every: float | None = None) -> str:
+    """The HTML of runs; `drawn` is what `unchanging` made. Equal runs, record and program give equal bytes.
+
+    `every`: seconds after which the page loads itself anew, for one that is written again and again.
+    """
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"number": number, "cell": cell}
-    effects = chain.effects_of(CONFIGS[CONFIG]().model, record)
-    moves = chain.links(record, effects)
-    sliders = chain.sliders(record)
-    simulated, missing = _simulated(record) if simulate else ({}, {})
+    environment.filters |= {"number": number, "cell": cell, "mathml": mathml, "breakable": breakable,
+                            "embedded": embedded}
     return environment.get_template("page.html.j2").render(
-        parts=PARTS, record=record, commit=commit(), links=moves, effects=effects, sliders=sliders,
-        columns=_columns(effects), simulated=simulated, missing=missing, commands=SIMULATED, simulate=simulate,
-        uncertainty=_uncertainty(record), training=training(found.runs, against), unreadable=found.unreadable,
-        data=[about(run) for run in _tasks(found.runs)], runs=found.runs,
-        style=_source("style.css"), functions=_script(chain.functions(record)), script=_source("script.js"),
-        values=embedded({"sliders": sliders, "moves": {link.name: link.moves for link in moves}}))
+        parts=PARTS, every=every, training=training(found.runs, against), unreadable=found.unreadable,
+        data=[about(run) for run in _tasks(found.runs)], runs=found.runs, **drawn)
+
+
+def unchanging(record: Record, *, simulate: bool = True,
+               told: Callable[[float, str], None] = lambda share, words: None) -> Mapping[str, object]:
+    """All that the page shows of the record, whatever the runs are: what the template is given under these names.
+
+    `told` hears how much is done, and what is being done.
+    """
+    told(0.0, "simulate")
+    with kept_in(cache_folder()):
+        simulated, missing = _simulated(record) if simulate else ({}, {})
+    told(0.4, "derive")
+    uncertainty = _uncertainty(record)
+    told(0.6, "move every parameter")
+    return {"record": record, "commit": commit(), "simulated": simulated, "missing": missing, "commands": SIMULATED,
+            "simulate": simulate, "uncertainty": uncertainty, "style": _source("style.css"), **_chain(record)}
+
+
+def _chain(record: Record) -> Mapping[str, object]:
+    """The part on the chain, and what the page's scripts need for it."""
+    effects = chain.effects_of(CONFIGS[CONFIG]().model, record)
+    links, moved = chain.links(record, effects), sliders.sliders(record)
+    graph, needed = chain.graph(record, effects, links), sliders.as_json(record, moved)
+    functions = _script("\n".join([sliders.functions(record), *map(_source, SCRIPTS)]))
+    return {"links": links, "graph": graph, "kinds": chain.KINDS, "no_paper": chain.NO_PAPER, "unread": effects.unread,
+            "moved": [name for name in effects.columns if any(name in link.moved for link in links)], "config": CONFIG,
+            "bibliography": bibliography(), "reductions": REDUCTIONS, "sliders": moved,
+            "groups": sliders.grouped(moved), "shares": sliders.SHARES, "curves": needed["curves"],
+            "script": functions, "needed": {"sliders": needed, "edges": graph.edges}}
 
 
 def _source(name: str) -> Markup:
@@ -95,15 +134,14 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.6g}"
 
 
+def breakable(name: str) -> Markup:
+    """A name with places where a narrow column may break it."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[._])", name))
+
+
 def cell(table: Table, value: object) -> str:
     """A cell of a table as the table shows it."""
     return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:,.{table.digits}f}"
-
-
-def _columns(effects) -> list[Mapping]:
-    """Constants and tensors: name, entry, and whether this network reads it."""
-    return [{"name": name, "entry": effects.entries[name], "tensor": place >= effects.num_constants,
-             "read": name not in effects.unread} for place, name in enumerate(effects.columns)]
 
 
 def _simulated(record: Record) -> tuple[dict[str, Picture], dict[str, str]]:

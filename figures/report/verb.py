@@ -1,4 +1,4 @@
-"""`python -m figures report`: the page from the command line."""
+"""`python -m figures report`, and `rmaat report`: the page from the command line."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from foundation import cli
+from foundation.errors import UserError
 from foundation.files import check_writable
 
 HELP = """Write one offline HTML page: the chain, the derivation, what was trained, and how to get it again.
@@ -16,8 +17,10 @@ RUNS are folders of runs or studies, at any depth, and JSON files of studies; wi
   python -m figures report runs/recall --out report.html
   python -m figures report runs/mine results/lra/quick.json --out report.html --against rmt
   python -m figures report --no-simulation --out record.html
+  python -m figures report runs/recall --follow --out report.html    again and again, until the run is finished
 """
 app = cli.program(HELP, verbs=False)
+DRAWN = 0.6  # of the work: what does not depend on the runs
 
 
 @app.command(name="report", help=HELP)
@@ -27,18 +30,35 @@ def report(
     record_file: Annotated[Path | None, typer.Option("--record", help="a record; the committed one by default")] = None,
     against: Annotated[str, typer.Option("--against", help="the network that differences are taken from")] = "rmaat",
     simulation: Annotated[bool, typer.Option(help="simulate for the pictures of the second part")] = True,
+    follow: Annotated[bool, typer.Option("--follow", help=(
+        "write the page again and again until its runs are finished; the open page loads itself anew"))] = False,
+    every: Annotated[float, typer.Option("--every", help="with --follow: seconds between two looks")] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="print the page's path and size as JSON")] = False,
     version: cli.Version = False,
 ):
+    if follow and not runs:
+        raise UserError("--follow: there is nothing to follow; name the folder of a run")
+    if not 1 <= every <= 86_400:
+        raise UserError(f"--every: {every:g} is not allowed; give seconds from 1 to 86400")
     check_writable(out)
     from derivation.record import record
-    from figures.report import page
+    from figures.report import live, page
 
     loaded = record.load(record_file)
-    with cli.Progress("runs", 1) as bar:
-        def told(done: int, of: int) -> None:
-            bar.update(done / max(of, 1), f"{done} of {of}")
+    with cli.Progress("report", 1) as bar:
+        drawn = page.unchanging(loaded, simulate=simulation, told=lambda share, words: bar.update(DRAWN * share, words))
 
-        page.report(runs or (), out, record=loaded, against=against, simulate=simulation, told=told)
+        def told(done: int, of: int) -> None:
+            bar.update(DRAWN + (1 - DRAWN) * done / max(of, 1), f"run {done} of {of}")
+
+        if not follow:
+            page.report(runs or (), out, drawn=drawn, against=against, told=told)
+    if follow:
+        live.follow(runs, out, drawn, every=every, against=against)
     size = out.stat().st_size
     return cli.print_json({"page": str(out), "bytes": size}) if as_json else print(f"{out}: {size:,} bytes")
+
+
+def called(arguments: list[str], name: str) -> None:
+    """Run the command from another program's line, under the name that was called there."""
+    typer.main.get_command(app).main(arguments, prog_name=name, standalone_mode=False)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import re
 import shutil
@@ -11,13 +12,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from derivation import load_record, whatif
 from derivation.record import closed_form
-from figures.report import chain, page
+from derivation.record import record as records
+from figures.report import chain, page, sliders
 from figures.report.gathering import LONGEST, gather, plain
+from figures.report.mathml import mathml
 from figures.report.training import command
 from foundation.errors import ResourceError, UserError
 from foundation.files import write_manifest
@@ -27,7 +30,8 @@ from rmaat.training.studies.summary import Summary, write_summaries
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "</script><script>alert(1)</script>\"'&{{7*7}}$x^$\x07\u202e"
-VOID = {"meta", "img", "input", "link", "br", "hr"}
+VOID = {"meta", "img", "input", "link", "br", "hr", "wbr"}
+ASKED_FOR = ("graupner_brunel.tau", "li_rinzel.ip3", "astrocyte_network.F_linear", "li_rinzel.O_2")
 
 
 class Reader(HTMLParser):
@@ -102,7 +106,7 @@ def record():
 
 @pytest.fixture(scope="module")
 def text(places, record):
-    return page.page(gather(places), record, simulate=False)
+    return page.page(gather(places), page.unchanging(record, simulate=False))
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +150,7 @@ def test_every_picture_says_what_it_shows_with_its_numbers(read):
 
 @pytest.mark.slow
 def test_names_that_are_code_stay_names(read, text):
-    assert len(read.of("script")) == 2 and read.of("b") == []
+    assert [one for one in read.of("script") if one.get("type") != "application/json"] == [{}] and read.of("b") == []
     assert "</script><script>alert" not in text and "49" not in read.words("h3") and "\x07" not in text
     assert "alert(1)" in read.words("h3", "td", "p"), "it is shown, as what it is"
     assert "y" * 100 not in text and "z" * 100 not in text
@@ -167,13 +171,13 @@ def test_equal_inputs_give_equal_bytes(places, record, text, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_a_page_that_is_too_large_leaves_the_old_one(record, tmp_path, monkeypatch):
+def test_a_page_that_is_too_large_leaves_the_old_one(tmp_path, monkeypatch):
     out = tmp_path / "report.html"
     out.write_text("old")
     monkeypatch.setattr(page, "page", lambda *given, **options: "x" * 100)
     monkeypatch.setattr(page, "MOST_BYTES", 99)
     with pytest.raises(ResourceError, match="100 bytes, 99 are allowed"):
-        page.report([], out, record=record)
+        page.report([], out, drawn={})
     assert out.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
@@ -204,6 +208,45 @@ def test_a_run_that_is_met_twice_stands_once(tmp_path):
     write_summaries(tmp_path / "b.json", "b", [early, run(4)])
     found = gather([tmp_path / "b.json", tmp_path / "a.json"])
     assert [(one.seed, one.step) for one in found.runs] == [(3, 30), (4, 30)] and not found.unreadable
+
+
+# ---------------------------------------------------------------------------------------------- the chain
+
+
+@pytest.fixture(scope="module")
+def drawn(record):
+    effects = chain.effects_of(find_experiment("recall").model, record)
+    links = chain.links(record, effects)
+    return effects, links, chain.graph(record, effects, links)
+
+
+def test_the_ways_of_the_chain_lead_where_the_derivatives_say(drawn):
+    effects, _, graph = drawn
+    names = {node.key: node.name for node in graph.nodes}
+    for node in (node for node in graph.nodes if node.link):
+        reached = {node.key}
+        for _ in chain.KINDS:
+            reached |= {end for start, end in graph.edges if start in reached}
+        ends = {names[key] for key in reached} & set(effects.columns)
+        assert ends == set(node.link.moved), node.name
+
+
+def test_every_place_of_the_chain_has_a_source_or_is_called_assumed(drawn):
+    _, links, graph = drawn
+    kinds = {node.key: node.kind for node in graph.nodes}
+    assert {node.name for node in graph.nodes if node.link} == {link.name for link in links}
+    for node in graph.nodes:
+        before = {kinds[start] for start, end in graph.edges if end == node.key}
+        assert before or node.kind == "source", f"{node.name} comes from nowhere"
+        if node.link and node.link.basis == "assumed":
+            assert node.assumed
+
+
+def test_a_closed_form_is_set_as_mathematics():
+    shown = mathml("-a*(b-(c+d))/exp(-tau_s**2)+sqrt(q)")
+    words = re.sub("<[^>]+>", "", shown)
+    assert words == "−a·(b−(c+d))e−τs2+q" and "<msqrt>" in shown and "<mfrac>" in shown
+    assert "<" not in re.sub("</?m[a-z]+>", "", shown)
 
 
 # ---------------------------------------------------------------------------------------------- again
@@ -237,35 +280,82 @@ def in_node(code):
     return json.loads(done.stdout)
 
 
+@pytest.fixture(scope="module")
+def moved(record):
+    return sliders.sliders(record)
+
+
 @pytest.mark.slow
-def test_the_sliders_come_to_the_numbers_of_whatif(record):
-    about = chain.sliders(record)
-    assert about.keys() == {"retention", "relative_position"}
-    code = f"{chain.functions(record)}\n{(ROOT / 'figures/report/script.js').read_text()}\n" + f"""
-        const about = {json.dumps(about)}, found = [];
-        for (const [name, form] of Object.entries(about))
-        for (const one of form.parameters) for (const m of one.marks) {{
-            const all = Object.fromEntries(form.parameters.map(p => [p.name, p.value]));
-            const constants = constantsOf(name, {{...all, [one.name]: m.value}});
-            found.push([name, one.name, m.value, constants, pointsOf(name, form, constants)]);
-        }}
+def test_the_sliders_come_to_the_numbers_of_whatif(record, moved):
+    """At every mark; where a closed form has the parameter, between them and beyond, too."""
+    about = sliders.as_json(record, moved)
+    assert about["curves"].keys() == {"retention", "relative_position"}
+    chosen = [one for place, one in enumerate(moved) if one.exact or one.name in ASKED_FOR or place % 5 == 0]
+    assert {one.name for one in chosen} >= {*ASKED_FOR, "tau_cycle", "gamma_l", "tau_pl", "a", "ell", "gamma_s"}
+    asked = [(one.name, value) for one in chosen for value in
+             [*(mark.value for mark in one.marks), *((one.value * 0.7123, one.value * 1.27) if one.exact else ())]]
+    found = by_the_page(record, about, [{name: value} for name, value in asked])
+    for (name, value), curves in zip(asked, found, strict=True):
+        use = next(use for entry in record.entries.values() for use in entry.parameters if use.name == name)
+        own = {key: record.entry(key) for key in about["curves"]}
+        after = whatif({name: f"{value!r} {use.unit if use.unit != '1' else ''}".strip()},
+                       record=records.make(own, record.versions)).after
+        for curve, (constants, points) in curves.items():
+            entry, how = after.entry(curve), about["curves"][curve]
+            assert constants == pytest.approx(entry.values(), rel=1e-6)
+            for x, y in points:
+                assert y == pytest.approx(entry.evaluate(**how["fixed"], **{how["argument"]: x}), rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "share"), [("li_rinzel.ip3", 1.04), ("li_rinzel.O_2", 0.87),
+                                             ("graupner_brunel.tau", 1.13), ("astrocyte_network.F_linear", 0.93)])
+def test_between_the_marks_a_slider_is_near_whatif(record, moved, name, share):
+    use = next(use for entry in record.entries.values() for use in entry.parameters if use.name == name)
+    value = use.value * share
+    (found,) = by_the_page(record, sliders.as_json(record, moved), [{name: value}])
+    after = whatif({name: f"{value!r} {use.unit}"}).after
+    for curve, (constants, _) in found.items():  # five marks over 40 %: off by some 1e-4
+        assert constants == pytest.approx(after.entry(curve).values(), rel=1e-3)
+
+
+def test_a_slider_ends_where_there_is_no_value_any_more(moved):
+    ended = next(one for one in moved if one.name == "li_rinzel.d5")
+    assert ended.at(0.8) is None and ended.ends[0] == ended.at(0.9).value
+    with pytest.raises(UserError, match="no value"):
+        whatif({"li_rinzel.d5": f"{ended.value * 0.8!r} umolar"})
+
+
+def by_the_page(record, about, settings):
+    """Constants and points of every curve under some values of parameters each, as the page's script has them."""
+    code = f"{sliders.functions(record)}\n{(ROOT / 'figures/report/numbers.js').read_text()}\n" + f"""
+        const about = {json.dumps(about)}, found = {json.dumps(settings)}.map(moved => {{
+            const values = parametersOf(about, moved);
+            return Object.fromEntries(Object.entries(about.curves).map(([name, curve]) => {{
+                const constants = constantsOf(name, values);
+                return [name, [constants, pointsOf(name, curve, constants)]];
+            }}));
+        }});
         console.log(JSON.stringify(found));"""
-    found = in_node(code)
-    assert len(found) == len(chain.MARKS) * 6  # tau_cycle, gamma_l, tau_pl; a, ell, gamma_s
-    for name, parameter, value, constants, points in found:
-        use = next(one for one in record.entry(name).parameters if one.name == parameter)
-        entry = whatif({parameter: f"{value!r} {use.unit if use.unit != '1' else ''}".strip()}).after.entry(name)
-        assert constants == pytest.approx(entry.values(), rel=1e-6)
-        fixed = about[name]["fixed"]
-        for x, y in points:
-            assert y == pytest.approx(entry.evaluate(**fixed, **{about[name]["argument"]: x}), rel=1e-6)
+    return in_node(code)
+
+
+@given(st.lists(st.floats(-3, 3), min_size=5, max_size=5), st.floats(0.01, 0.99), st.integers(0, 3))
+@settings(max_examples=20)
+def test_between_two_marks_a_curve_stays_between_their_values(logs, share, place):
+    at, values = [0.8, 0.9, 1.0, 1.1, 1.2], [math.exp(one) for one in logs]
+    x = at[place] + share * (at[place + 1] - at[place])
+    found = in_node(f"const FORMS={{}};{(ROOT / 'figures/report/numbers.js').read_text()}\n"
+                    f"console.log(interpolated({at}, {values}, {x!r}))")
+    low, high = sorted(values[place:place + 2])
+    assert low * (1 - 1e-12) <= found <= high * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("form", ["-2**2", "2**-1", "2**3**2", "(-a)**2", "a-(b-1)", "a/(b/3)", "+a--b", "1/3",
                                   "exp(-a)*log(b)/tanh(a)", "sqrt(a*a+b)-1e-3"])
 def test_a_form_means_the_same_in_javascript(form):
     values = {"a": 0.7, "b": 2.3}
-    found = in_node(f"const v={json.dumps(values)}; console.log(JSON.stringify({chain.javascript(form)}))")
+    found = in_node(f"const v={json.dumps(values)}; console.log(JSON.stringify({sliders.javascript(form)}))")
     assert found == pytest.approx(closed_form.evaluate(form, values), rel=1e-12)
 
 
