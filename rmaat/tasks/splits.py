@@ -164,7 +164,13 @@ def _order(samples: int, seed: int, epoch: int | str) -> np.ndarray:
 
 
 def evaluation_batches(split: Split, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
-    """All samples (or the first `limit`) once, in order; the last batch may be smaller."""
+    """All samples (or the first `limit`) once; the last batch may be smaller.
+
+    In order, or samples of like length together where the split says how long they are: padding costs time.
+    """
     samples = len(split) if limit is None else min(limit, len(split))
+    order = np.arange(samples)
+    if hasattr(split, "all_lengths"):
+        order = np.argsort(all_lengths(split)[:samples], kind="stable")
     for start in range(0, samples, batch_size):
-        yield split.batch(np.arange(start, min(start + batch_size, samples)))
+        yield split.batch(np.sort(order[start:start + batch_size]))

@@ -85,6 +85,16 @@ def test_evaluation_sees_all_samples_once_in_order():
     assert sum(len(batch.labels) for batch in evaluation_batches(split, 3, limit=5)) == 5
 
 
+def test_evaluation_sees_ragged_samples_once_with_those_of_like_length():
+    lengths = [5, 1, 3, 5, 2, 4, 1]
+    split = RaggedSplit.join([bytes([k + 1] * n) for k, n in enumerate(lengths)], [0, 1] * 3 + [0])
+    batches = list(evaluation_batches(split, 3))
+    assert [batch.tokens[:, 0].tolist() for batch in batches] == [[2, 5, 7], [1, 3, 6], [4]]
+    assert [batch.tokens.shape[1] for batch in batches] == [2, 5, 5]
+    limited = list(evaluation_batches(split, 2, limit=3))  # the first three, whatever their lengths
+    assert sorted(int(x) for batch in limited for x in batch.tokens[:, 0]) == [1, 2, 3]
+
+
 def test_ragged_samples_are_padded_to_the_longest_of_the_batch():
     split = RaggedSplit.join([b"\1\2\3", b"\4", b"\5\6"], [0, 1, 2])
     batch = split.batch(np.array([1, 2]))
