@@ -80,7 +80,7 @@ def check_data(split: Split, name: str, task: Task) -> Split:
     where = f"task {task.name}, {name} split"
     if len(split) < 1:
         raise UserError(f"{where}: it holds no sample")
-    labels = np.asarray(split.all_labels())
+    labels = np.array(split.all_labels())  # a copy: torch warns of what cannot be written
     if task.per_token and labels.ndim == 1 and len(labels) and labels.dtype == np.int64:
         pass  # one for each token that is asked for
     elif labels.shape != (len(split),) or labels.dtype != np.int64:
