@@ -120,6 +120,18 @@ def _release(path: Path) -> None:
                 path.unlink()
 
 
+def remove_left(path: str | os.PathLike) -> None:
+    """Remove a lock file that nobody holds: what is left where a process was killed after its last work was done."""
+    path = Path(path)
+    with contextlib.suppress(OSError, UserError, ResourceError):
+        if not path.exists():
+            return
+        with _alone_with(path) as handle:
+            found = _read(os.pread(handle, MOST_BYTES, 0))
+            if found is None or _is_over(found):
+                path.unlink()
+
+
 @contextlib.contextmanager
 def _alone_with(path: Path) -> Iterator[int]:
     """The file open, and no other process in here with it; for an instant each."""

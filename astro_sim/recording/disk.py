@@ -9,11 +9,12 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from foundation.errors import DamagedFileError
+from astro_sim.recording import foreign
+from foundation.errors import DamagedFileError, ResourceError, UserError
 from foundation.files import sha256_file
 from foundation.reading import opened, shown
 
@@ -119,6 +120,7 @@ class Writing:
         digest = sha256_file(self.path)
         with open(self.path, "ab") as stream:
             stream.write(SEAL % digest.encode())
+        foreign.wrote(self.path, digest)
 
 
 @contextlib.contextmanager
@@ -136,8 +138,8 @@ def created(path: str | os.PathLike) -> Iterator["h5py.File"]:
         writing.close()
 
 
-def is_sealed(path: str | os.PathLike) -> bool:
-    """Whether a file has a seal; one without may be of an older version or of another program.
+def sealed_hash(path: str | os.PathLike) -> str | None:
+    """The hash of a file that has a seal; one without may be of an older version or of another program.
 
     Raises `DamagedFileError` where the seal is not that of the file, `UserError` for what is no regular file.
     """
@@ -147,10 +149,21 @@ def is_sealed(path: str | os.PathLike) -> bool:
         end = stream.read()
         found = list(_SEALED.finditer(end))
         if not found and SEAL.partition(b"%s")[0] not in end:
-            return False
+            return None
         if not found or found[-1].end() != len(end) or _digest(stream, size - LENGTH) != found[-1][1].decode():
             raise DamagedFileError(f"{shown(path)} does not match its SHA-256: damaged or altered; simulate again")
-    return True
+    return found[-1][1].decode()
+
+
+def look_at_all(paths: Iterable[Path]) -> None:
+    """Try out, at once, those that are sealed, so that reading each of them costs less; says nothing of the others."""
+    sealed = []
+    for path in paths:
+        with contextlib.suppress(UserError):
+            if digest := sealed_hash(path):
+                sealed.append((path, digest))
+    with contextlib.suppress(ResourceError):  # of one that does not fit into the memory
+        foreign.try_out_all(sealed)
 
 
 def _digest(stream: io.BufferedReader, size: int) -> str:

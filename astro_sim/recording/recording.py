@@ -187,9 +187,8 @@ class Recording:
 
 
 def _verified(path: Path) -> Recording:
-    """The recording in a file whose hashes agree: that of the whole file, before HDF5 sees it, and those inside."""
-    if not disk.is_sealed(path):
-        foreign.try_out(path)
+    """The recording in a file whose hashes agree, that of the whole file before HDF5 sees it, and those inside."""
+    foreign.try_out(path, disk.sealed_hash(path))
     try:
         attributes, content = netcdf.read(path)
         recording = None if content is None else Recording(*content)

@@ -16,7 +16,7 @@ from astro_sim.recording.recording import Recording
 from astro_sim.run.simulation import run
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import canonical_json, remove_leftovers, sha256_bytes, sha256_file
-from foundation.lock import LOCK, locked
+from foundation.lock import LOCK, locked, remove_left
 from foundation.notes import Note, note
 from foundation.reading import is_file
 
@@ -46,14 +46,17 @@ def simulate(model, protocol=None, **settings) -> Recording:
     if folder is None:
         return run(plan)
     path = folder / f"{key(plan)}.nc"
+    lock = path.with_suffix(LOCK)
     found = _read(path, plan)
     if found is None:
-        with locked(path.with_suffix(LOCK), "simulation", wait=True):
+        with locked(lock, "simulation", wait=True):
             remove_leftovers(folder, f".{path.name}.")
             found = _read(path, plan)  # another process may have made it meanwhile
             if found is None:
                 found = run(plan)
                 _keep(found, path)
+    else:
+        remove_left(lock)
     return found
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from foundation.errors import UserError
-from foundation.files import cache_folder, replacing
-from foundation.lock import LOCK, locked
+from foundation.files import cache_folder, remove_leftovers, replacing
+from foundation.lock import LOCK, locked, remove_left
 from foundation.notes import Note, note
 from foundation.sealed import hash_of
 
@@ -46,6 +46,7 @@ def kept(name: str, parameters: object, make: Callable[[], Mapping[str, np.ndarr
     """
     arrays = stored(name, parameters)
     if arrays is not None:
+        tidy(name, parameters)
         return arrays
     with making(name, parameters):
         arrays = stored(name, parameters, again=True)
@@ -61,9 +62,20 @@ def making(name: str, parameters: object) -> Iterator[None]:
 
     Where the cache cannot be written to, nobody waits and each makes its own. Look again what is `stored` once inside.
     """
-    path = cache_path(name, parameters)
-    with locked(path.with_name(f".{path.name}{LOCK}"), f"making {name}", wait=True):
+    path = _lock(name, parameters)
+    with locked(path, f"making {name}", wait=True):
+        remove_leftovers(path.parent, f".{Path(name).name}-")
         yield
+
+
+def tidy(name: str, parameters: object) -> None:
+    """Remove the lock of a process that was killed after it had made everything."""
+    remove_left(_lock(name, parameters))
+
+
+def _lock(name: str, parameters: object) -> Path:
+    path = cache_path(name, parameters)
+    return path.with_name(f".{path.name}{LOCK}")
 
 
 def stored(name: str, parameters: object, *, again: bool = False) -> dict[str, np.ndarray] | None:

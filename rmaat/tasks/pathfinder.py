@@ -17,7 +17,7 @@ from foundation.errors import UserError, unknown
 from foundation.files import sha256_bytes
 from rmaat.tasks import pathfinder_files
 from rmaat.tasks import pathfinder_scenes as scenes
-from rmaat.tasks.cache import making, store, stored
+from rmaat.tasks.cache import making, store, stored, tidy
 from rmaat.tasks.checks import check_positive, check_seed, check_split
 from rmaat.tasks.task import Batch, Split, Task
 from rmaat.tasks.workers import in_programs
@@ -114,6 +114,8 @@ def generated(task: Pathfinder, name: str, workers: int | None = None) -> Chunke
     if any(chunk is None for chunk in chunks):
         with making(folder, keys):
             _make_missing(chunks, jobs, keys, name=name, folder=folder, workers=workers)
+    else:
+        tidy(folder, keys)
     return ChunkedSplit(tuple(chunk["images"] for chunk in chunks),
                         np.concatenate([chunk["labels"] for chunk in chunks]).astype(np.int64))
 

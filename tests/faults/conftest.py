@@ -175,6 +175,7 @@ def within():
     return limit
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session, items):
     session.config.stash[SHARERS] = max(1, sum(item.get_closest_marker("minutes") is not None for item in items))
 

@@ -1,6 +1,9 @@
 """Recordings: a disk that is full, files that are bent, and files that are whole and say what cannot be."""
 
+import hashlib
 import json
+import os
+import signal
 import struct
 from dataclasses import replace
 
@@ -8,7 +11,7 @@ import numpy as np
 import pytest
 
 from astro_sim import simulate
-from astro_sim.recording import disk, foreign
+from astro_sim.recording import disk, foreign, netcdf
 from astro_sim.recording.recording import Recording
 from astro_sim.run.streaming import simulate_to_file
 from foundation.errors import DamagedFileError, ResourceError, UserError
@@ -95,16 +98,23 @@ def bent_heap(data):
 
 
 @pytest.mark.fault("A2")
-@pytest.mark.parametrize("sealed", [True, False])
-def test_a_file_that_hdf5_would_not_come_to_an_end_with(forked, tmp_path, made, sealed):
+@pytest.mark.parametrize("seal", [lambda data, seal: data + seal, lambda data, seal: data,
+                                  lambda data, seal: resealed(data)], ids=["of the whole file", "none", "right"])
+def test_a_file_that_hdf5_would_not_come_to_an_end_with(forked, tmp_path, made, monkeypatch, seal):
     """A recording whose HDF5 heap holds an object of 2^64-16 bytes, for which HDF5 loops for ever.
 
-    The hash of the whole file is looked at before HDF5 is; a file without one is first read by another process with
-    limits on time and memory. Exit 3.
+    The hash of the whole file is looked at before HDF5 is. What another process has written is first read by a copy of
+    this one with limits on time and memory, even where its hash is right. Exit 3.
     """
+    monkeypatch.setattr(foreign, "SECONDS", 0)
     data = made.save(tmp_path / "a.nc").read_bytes()
-    (tmp_path / "a.nc").write_bytes(bent_heap(data) if sealed else bent_heap(data[:-disk.LENGTH]))
+    (tmp_path / "a.nc").write_bytes(seal(bent_heap(data[:-disk.LENGTH]), data[-disk.LENGTH:]))
     forked("astro_sim", "analyse", "a.nc", seconds=20).refused(3, "a.nc", "simulate again")
+
+
+def resealed(data):
+    """With the right hash behind it, as nobody but a forger writes it."""
+    return data + disk.SEAL % hashlib.sha256(data).hexdigest().encode()
 
 
 def test_every_flip_is_noticed(tmp_path, made):
@@ -113,8 +123,8 @@ def test_every_flip_is_noticed(tmp_path, made):
     for at in random.choice(len(data) - disk.LENGTH, 100, replace=False):
         path.write_bytes(data[:at] + bytes([data[at] ^ (1 << random.integers(8))]) + data[at + 1:])
         with pytest.raises(DamagedFileError, match="SHA-256"):
-            disk.is_sealed(path)
-    assert disk.is_sealed(tmp_path / "a.nc")
+            disk.sealed_hash(path)
+    assert disk.sealed_hash(tmp_path / "a.nc") == hashlib.sha256(data[:-disk.LENGTH]).hexdigest()
 
 
 @pytest.mark.fault("C11")
@@ -205,17 +215,83 @@ def test_a_recording_does_not_lead_out_of_its_file(tmp_path, made):
             Recording.load(tmp_path / f"{name}.nc")
 
 
-def test_a_process_that_reads_in_our_place_is_stopped(tmp_path, made, monkeypatch):
+@pytest.mark.parametrize(("read", "says"), [
+    ("spin", "does not come to an end"), ("crash", "or crashes"), ("swallow", "MemoryError"),
+    ("tell", "ValueError: no"), ("leave", "SystemExit")])
+def test_a_process_that_reads_in_our_place_is_stopped(tmp_path, made, monkeypatch, read, says):
     path = made.save(tmp_path / "a.nc")
-    monkeypatch.setattr(foreign, "PROGRAM", "while True: pass")
-    monkeypatch.setattr(foreign, "SECONDS", 1)
-    monkeypatch.setattr(foreign, "PROGRAM", "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1))\n"
-                                            "while True: pass")
-    with pytest.raises(DamagedFileError, match="does not come to an end"):
-        foreign.try_out(path)
+    monkeypatch.setattr(foreign, "SECONDS", 0)
+    monkeypatch.setattr(netcdf, "read", globals()[read])
+    with pytest.raises(DamagedFileError, match=says):
+        foreign.try_out(path, None)
+
+
+@pytest.mark.slow
+def test_a_new_python_reads_where_a_system_cannot_copy_a_process(tmp_path, made, monkeypatch):
+    path = made.save(tmp_path / "a.nc")
+    monkeypatch.setattr(foreign, "COPIES", False)
+    foreign.try_out(path, None)
+    path.write_bytes(path.read_bytes()[:-disk.LENGTH - 500])
+    with pytest.raises(DamagedFileError, match="OSError: Unable to"):
+        foreign.try_out(path, None)
     monkeypatch.setattr(foreign, "PROGRAM", "import os; os.kill(os.getpid(), 11)")
     with pytest.raises(DamagedFileError, match="or crashes"):
-        foreign.try_out(path)
+        foreign.try_out(path, None)
+
+
+def test_many_files_are_tried_out_at_once_whatever_one_of_them_does(tmp_path, made, monkeypatch):
+    monkeypatch.setattr(foreign, "_known", set())
+    data = made.save(tmp_path / "a.nc").read_bytes()
+    for name in "bcdef":
+        (tmp_path / f"{name}.nc").write_bytes(data)
+    (tmp_path / "g.nc").write_bytes(resealed(b"no recording"))
+    with monkeypatch.context() as patch:
+        patch.setattr(netcdf, "read", lambda path, read=netcdf.read: crash(path) if path.stem in "ce" else read(path))
+        disk.look_at_all([tmp_path / f"{name}.nc" for name in "abcdefgh"])
+    tried = []
+    monkeypatch.setattr(foreign, "_copy_says", lambda jobs: [tried.append(path.stem) or foreign.READ
+                                                             for path, *limits in jobs])
+    for name in "abcdefg":
+        foreign.try_out(tmp_path / f"{name}.nc", disk.sealed_hash(tmp_path / f"{name}.nc"))
+    assert tried == ["c", "e", "g"]
+
+
+def spin(path):
+    while True:
+        pass
+
+
+def crash(path):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def swallow(path):
+    bytearray(8 << 30)
+
+
+def tell(path):
+    raise ValueError("no")
+
+
+def leave(path):
+    raise SystemExit
+
+
+def test_a_file_is_tried_out_once_and_one_of_our_own_never(tmp_path, made, monkeypatch):
+    tried = []
+    monkeypatch.setattr(foreign, "_known", set())
+    monkeypatch.setattr(foreign, "_copy_says", lambda jobs: [tried.append(path.name) or foreign.READ
+                                                             for path, *limits in jobs])
+    own = made.save(tmp_path / "own.nc")
+    Recording.load(own)
+    (tmp_path / "other.nc").write_bytes(own.read_bytes())
+    for _ in range(2):
+        Recording.load(tmp_path / "other.nc")
+    assert tried == ["other.nc"]
+    (tmp_path / "other.nc").write_bytes(resealed(own.read_bytes()[:-disk.LENGTH]))
+    os.utime(tmp_path / "other.nc", ns=(1, 1))
+    Recording.load(tmp_path / "other.nc")
+    assert tried == ["other.nc"] * 2, "written anew"
 
 
 def test_what_a_meta_says_is_read_by_its_equations_or_refused(tmp_path, made):
