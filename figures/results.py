@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from foundation import trailer
 from foundation.errors import DamagedFileError
 from foundation.reading import read_text
 
@@ -33,7 +34,9 @@ def facts(path: Path) -> dict[str, str]:
 
 
 def _text(path: Path) -> str:
-    return read_text(path, "page", MAX_BYTES, advice=f"make it with 'python -m rmaat benchmark all --out {path}'")
+    made = f"python -m rmaat benchmark all --out {path}"
+    text = read_text(path, "page", MAX_BYTES, advice=f"make it with '{made}'")
+    return trailer.verified_page(text, path, what_to_do=f"make it anew with '{made}'")[0]
 
 
 def _value(cell: str) -> Cell:

@@ -28,6 +28,8 @@ def write(path: str | os.PathLike, kind: str, body: Mapping[str, object], *, sch
 
 def with_hash(kind: str, body: Mapping[str, object], *, schema: int = 1) -> dict:
     """What `write` puts into the file."""
+    if taken := {"kind", "schema", HASH} & body.keys():
+        raise ValueError(f"{', '.join(sorted(taken))}: stands for something else in such a file")
     whole = {"kind": kind, "schema": schema, **body}
     return {**whole, HASH: hash_of(whole)}
 

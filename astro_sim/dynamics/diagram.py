@@ -9,7 +9,7 @@ import numpy as np
 
 from astro_sim.dynamics import diagram_words
 from astro_sim.dynamics.am_fm import Encoding, modulation
-from astro_sim.dynamics.diagram_file import KIND
+from astro_sim.dynamics.diagram_file import FORMAT, KIND
 from foundation import sealed
 from foundation.errors import UserError, choose
 from foundation.files import replacing
@@ -149,7 +149,7 @@ class Diagram:
         for name in ("hopf", "folds", "oscillation_folds"):
             data[name] = (name, np.array(getattr(self, name), float), {"units": self.units[self.input]})
         described = {name: json.dumps(getattr(self, name)) for name in ("branches", "searched", "long_names")}
-        return xr.Dataset(data, attrs={"model": self.model, "parameter_set": self.parameter_set, "input": self.input,
+        return xr.Dataset(data, attrs={"format": FORMAT, "model": self.model, "parameter_set": self.parameter_set, "input": self.input,
                                        "variable": self.variable, **described})
 
     def _unit(self, dimension: str, name: str) -> str:

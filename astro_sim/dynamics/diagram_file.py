@@ -4,11 +4,12 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import get_origin, get_type_hints
 
-from foundation import sealed
+from foundation import sealed, trailer
 from foundation.errors import DamagedFileError, UserError
 from foundation.reading import is_file, read_json, shown
 
 KIND = "bifurcation diagram"
+FORMAT = f"astro_sim {KIND} 1"  # of NetCDF
 MAX_BYTES = 100_000_000  # a hundred times what a fine scan writes
 
 
@@ -20,6 +21,8 @@ def read(path: Path, kind: type) -> dict:
     """
     if not is_file(path):
         raise UserError(f"diagram {shown(path)}: no such file; make one with 'astro-sim scan ... --out {shown(path)}'")
+    if path.suffix == ".nc":
+        return _without_json(path)
     body = read_json(path, "diagram", MAX_BYTES)
     if isinstance(body, dict) and sealed.HASH in body:
         body = sealed.verified(body, path, KIND, what_to_do="scan again")
@@ -35,3 +38,10 @@ def read(path: Path, kind: type) -> dict:
         if hints[name] == list[dict] and not all(isinstance(row, dict) for row in value):
             raise DamagedFileError(f"diagram {path}: {name} holds something that is no row")
     return body
+
+
+def _without_json(path: Path) -> dict:
+    """NetCDF is for other programs: whether it is whole is said, and what to read instead."""
+    whole = trailer.sealed_hash(path, "diagram", what_to_do="scan again")
+    raise UserError(f"diagram {shown(path)}: NetCDF{', as it was written,' if whole else ''} is for other programs, as "
+                    "xarray.open_dataset; save .json as well to read it here")

@@ -5,25 +5,18 @@ failure is kept, what follows is thrown away, and the error is raised once the f
 """
 
 import contextlib
-import hashlib
 import io
 import os
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astro_sim.recording import foreign
-from foundation.errors import DamagedFileError, ResourceError, UserError
-from foundation.files import sha256_file
-from foundation.reading import opened, shown
+from foundation import trailer
+from foundation.errors import ResourceError, UserError
 
 if TYPE_CHECKING:
     import h5py
-
-SEAL = b"\nastro_sim sha256 %s\n"  # behind what HDF5 reads: the SHA-256 of all before it
-_SEALED = re.compile(re.escape(SEAL).replace(b"%s", b"([0-9a-f]{64})"))
-LENGTH = len(SEAL % bytes(64))
 
 
 class Disk(io.RawIOBase):
@@ -117,10 +110,7 @@ class Writing:
         """Close it and put its hash behind it. Raises the `OSError` of a write that failed."""
         self.close()
         self.check()
-        digest = sha256_file(self.path)
-        with open(self.path, "ab") as stream:
-            stream.write(SEAL % digest.encode())
-        foreign.wrote(self.path, digest)
+        foreign.wrote(self.path, trailer.seal(self.path))
 
 
 @contextlib.contextmanager
@@ -139,20 +129,11 @@ def created(path: str | os.PathLike) -> Iterator["h5py.File"]:
 
 
 def sealed_hash(path: str | os.PathLike) -> str | None:
-    """The hash of a file that has a seal; one without may be of an older version or of another program.
+    """The hash of a recording that has a seal; one without may be of an older version or of another program.
 
     Raises `DamagedFileError` where the seal is not that of the file, `UserError` for what is no regular file.
     """
-    with opened(path, "recording") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        stream.seek(max(0, size - 2 * LENGTH))
-        end = stream.read()
-        found = list(_SEALED.finditer(end))
-        if not found and SEAL.partition(b"%s")[0] not in end:
-            return None
-        if not found or found[-1].end() != len(end) or _digest(stream, size - LENGTH) != found[-1][1].decode():
-            raise DamagedFileError(f"{shown(path)} does not match its SHA-256: damaged or altered; simulate again")
-    return found[-1][1].decode()
+    return trailer.sealed_hash(path, "recording", what_to_do="simulate again")
 
 
 def look_at_all(paths: Iterable[Path]) -> None:
@@ -164,12 +145,3 @@ def look_at_all(paths: Iterable[Path]) -> None:
                 sealed.append((path, digest))
     with contextlib.suppress(ResourceError):  # of one that does not fit into the memory
         foreign.try_out_all(sealed)
-
-
-def _digest(stream: io.BufferedReader, size: int) -> str:
-    digest = hashlib.sha256()
-    stream.seek(0)
-    while size > 0 and (block := stream.read(min(size, 1 << 20))):
-        digest.update(block)
-        size -= len(block)
-    return digest.hexdigest()

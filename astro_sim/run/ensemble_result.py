@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+FORMAT = "astro_sim ensemble 1"
 STATISTICS = ("count", "rate_hertz", "interval_s", "amplitude", "width_s")
 
 
@@ -59,7 +60,8 @@ class Ensemble:
 
         both = {f"{name}_{kind}": replace(series, long_name=f"{series.long_name}, {kind} over {len(self.seeds)} seeds")
                 for kind, parts in (("mean", self.mean), ("spread", self.spread)) for name, series in parts.items()}
-        return dataset(self.time, both, attributes={"model": self.model, "seeds": " ".join(map(str, self.seeds))})
+        return dataset(self.time, both, attributes={
+            "format": FORMAT, "model": self.model, "seeds": " ".join(map(str, self.seeds))})
 
     def table(self) -> Table:
         """Each variable's mean and spread at the end; below, the events."""

@@ -1,16 +1,16 @@
 """The index of a sweep's folder, a CSV that a person reads: which file holds which values, and what failed."""
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
 from astro_sim.run.varied import flat, number, unit_of
+from foundation import sealed_table
 from foundation.errors import DamagedFileError
 from foundation.files import write_text
-from foundation.reading import content_of, is_file, read_text
+from foundation.reading import is_file, read_text
 
 MOST_BYTES = 1 << 28
+KIND, TO_DO = "index", "remove it, and run the sweep again"
 HEADS = ("file", "what became of it")
 
 
@@ -28,11 +28,7 @@ def write_index(path: Path, points: Mapping[str, Mapping], became: Mapping[str, 
     for name, point in points.items():
         rows[f"{name}.nc"] = {HEADS[0]: f"{name}.nc", HEADS[1]: became[name], **_told(point)}
     heads = list(dict.fromkeys([*HEADS, *(head for row in rows.values() for head in row)]))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, heads, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows.values())
-    write_text(path, text.getvalue())
+    write_text(path, sealed_table.text_of(KIND, heads, rows.values()))
     return path
 
 
@@ -47,12 +43,11 @@ def _told(point: Mapping) -> dict[str, str]:
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
-    """The rows of an index by file. Errors: `DamagedFileError` for a file that is no index."""
+    """The rows of an index by file. Errors: `DamagedFileError` for one that was altered, and for a file that is none.
+    """
     if not is_file(path):
         return {}
-    with content_of(f"the index of a sweep, {path}", "remove it, and run the sweep again"):
-        reader = csv.DictReader(io.StringIO(read_text(path, "index", MOST_BYTES), newline=""))
-        if tuple(reader.fieldnames or ())[:2] != HEADS:
-            raise DamagedFileError(f"{path} is not the index of a sweep (its first column is not '{HEADS[0]}'); remove "
-                                   "it, and run the sweep again")
-        return {row[HEADS[0]]: {head: text for head, text in row.items() if text and head} for row in reader}
+    heads, rows, _ = sealed_table.read(read_text(path, "index", MOST_BYTES), path, what_to_do=TO_DO)
+    if tuple(heads[:2]) != HEADS:
+        raise DamagedFileError(f"{path} is not the index of a sweep (its first column is not '{HEADS[0]}'); {TO_DO}")
+    return {row[HEADS[0]]: {head: text for head, text in row.items() if text and head} for row in rows}

@@ -13,7 +13,6 @@ backend is part of the hash: the backends round differently, and a recording say
 
 import contextlib
 import itertools
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +25,9 @@ from astro_sim.recording.disk import look_at_all
 from astro_sim.run.outcome import Outcome
 from astro_sim.run.sweep_index import index_path, write_index
 from astro_sim.run.sweep_work import finished, load_brian2, whole, work_of
+from foundation import sealed
 from foundation.errors import UserError, unknown
-from foundation.files import canonical_json, remove_leftovers, sha256_bytes, write_text
+from foundation.files import canonical_json, remove_leftovers, sha256_bytes
 from foundation.lock import LOCK, locked
 from foundation.reading import is_file
 
@@ -134,8 +134,8 @@ def _worked_off(missing: Mapping[str, Mapping], folder: Path, executor: Executor
 
     def note(name: str, error: Exception) -> None:
         failed[name] = f"{type(error).__name__}: {error}"
-        write_text(folder / f"{name}.error.json",
-                   json.dumps({"error": failed[name], "meta": prepare(**missing[name]).meta()}, indent=1))
+        sealed.write(folder / f"{name}.error.json", "point that failed",
+                     {"error": failed[name], "meta": prepare(**missing[name]).meta()})
 
     bar = stack.enter_context(Progress("sweep", max(1, len(missing)), quiet=quiet))
     try:

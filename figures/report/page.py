@@ -21,6 +21,7 @@ from figures.report.mathml import mathml
 from figures.report.pictures import Picture, picture
 from figures.report.training import training
 from figures.sources import Sources
+from foundation import trailer
 from foundation.checkout import commit
 from foundation.errors import ResourceError, UserError
 from foundation.files import cache_folder, write_text
@@ -64,6 +65,7 @@ def report(places: Iterable[str | Path], out: str | Path, *, record: Record | No
 
 def write(text: str, out: str | Path) -> Path:
     """Put a page in its place, whole. Raises `ResourceError` for one that mail would not take."""
+    text = trailer.page("report", text)
     size = len(text.encode())
     if size > MOST_BYTES:
         raise ResourceError(f"the page would have {size:,} bytes, {MOST_BYTES:,} are allowed; give fewer runs")

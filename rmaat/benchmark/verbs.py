@@ -72,6 +72,7 @@ def _show(bench: "Bench", title: str, parts: Iterator, *, out: Path | None, json
     """Print tables as they come and the targets at the end; write the page if asked."""
     import datetime
 
+    from foundation import trailer
     from foundation.checkout import commit
     from foundation.files import check_writable, write_text
     from rmaat.benchmark.report import Table, as_json, as_markdown, target_table
@@ -92,7 +93,7 @@ def _show(bench: "Bench", title: str, parts: Iterator, *, out: Path | None, json
     elif targets:
         print(f"\n{target_table(targets).text()}")
     if out is not None:
-        write_text(out, as_markdown(title, head, tables, targets=targets))
+        write_text(out, trailer.page("benchmark", as_markdown(title, head, tables, targets=targets)))
 
 
 @app.command()

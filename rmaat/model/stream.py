@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from foundation import sealed
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import canonical_json, replacing, sha256_bytes
 from foundation.reading import is_file
@@ -18,6 +19,7 @@ from rmaat.model.memory import RETENTION
 from rmaat.model.readout import READOUT
 from rmaat.model.segments import Segment, check_documents, check_tokens, check_vocabulary, last_tokens
 
+KIND, OLDER = "stream", {"config", "num_segments", "sha256"}  # what older files have, without a hash of it
 STATE = ("memory", "pending", "before", "total", "segment")
 FREE = ("num_segments", "dropout", "gradient", "replay", "keep_last", "budget_bytes", "memory_store")  # may differ
 
@@ -168,7 +170,7 @@ class Stream:
         tensors = {name: tensor.cpu().contiguous() for name, tensor in self.state().items()}
         about = {"config": self._shape(), "num_segments": self.num_segments, "sha256": _digest(tensors)}
         with replacing(path) as temporary:
-            save_file(tensors, temporary, metadata={"stream": canonical_json(about)})
+            save_file(tensors, temporary, metadata={"stream": canonical_json(sealed.with_hash(KIND, about))})
 
     def load(self, path: str | os.PathLike) -> "Stream":
         """Go on from a file of `save`. The weights are not in it: give the model that it was saved with.
@@ -206,6 +208,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             about = json.loads((file.metadata() or {})["stream"])
+        if about.keys() != OLDER:
+            about = sealed.verified(about, path, KIND, what_to_do="save the stream again")
         if about["sha256"] != _digest(tensors) or not isinstance(about["config"], dict):
             raise ValueError("content does not match its SHA-256")
         return tensors, {"config": about["config"], "num_segments": about["num_segments"]}

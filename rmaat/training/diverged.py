@@ -59,7 +59,8 @@ def keep(trainer: "Trainer", loss: float, norm: float) -> Path:
         "step": trainer.step + 1, "loss": str(loss), "gradient_norm": str(norm),
         "learning_rate": config.rate(trainer.step), "seed": config.seed,
         "torch_seeds": [World(rank, size).seed(config.seed, trainer.step) for rank in range(size)],
-        "config": trainer.run.config, "record": trainer.run.record.hash, "sha256": sha256_file(folder / TENSORS)})
+        "config": trainer.run.config, "record": trainer.run.record.hash, "file": TENSORS,
+        "sha256": sha256_file(folder / TENSORS)})
     return folder / TOLD
 
 

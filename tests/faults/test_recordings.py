@@ -14,6 +14,7 @@ from astro_sim import simulate
 from astro_sim.recording import disk, foreign, netcdf
 from astro_sim.recording.recording import Recording
 from astro_sim.run.streaming import simulate_to_file
+from foundation import trailer
 from foundation.errors import DamagedFileError, ResourceError, UserError
 
 CELL = ("astro_sim", "run", "li_rinzel", "--duration", "100s", "--dt", "2ms")  # 800 kB
@@ -108,23 +109,23 @@ def test_a_file_that_hdf5_would_not_come_to_an_end_with(forked, tmp_path, made, 
     """
     monkeypatch.setattr(foreign, "SECONDS", 0)
     data = made.save(tmp_path / "a.nc").read_bytes()
-    (tmp_path / "a.nc").write_bytes(seal(bent_heap(data[:-disk.LENGTH]), data[-disk.LENGTH:]))
+    (tmp_path / "a.nc").write_bytes(seal(bent_heap(data[:-trailer.LENGTH]), data[-trailer.LENGTH:]))
     forked("astro_sim", "analyse", "a.nc", seconds=20).refused(3, "a.nc", "simulate again")
 
 
 def resealed(data):
     """With the right hash behind it, as nobody but a forger writes it."""
-    return data + disk.SEAL % hashlib.sha256(data).hexdigest().encode()
+    return data + trailer.BINARY % hashlib.sha256(data).hexdigest().encode()
 
 
 def test_every_flip_is_noticed(tmp_path, made):
     data, path = made.save(tmp_path / "a.nc").read_bytes(), tmp_path / "flipped.nc"
     random = np.random.default_rng(5)
-    for at in random.choice(len(data) - disk.LENGTH, 100, replace=False):
+    for at in random.choice(len(data) - trailer.LENGTH, 100, replace=False):
         path.write_bytes(data[:at] + bytes([data[at] ^ (1 << random.integers(8))]) + data[at + 1:])
         with pytest.raises(DamagedFileError, match="SHA-256"):
             disk.sealed_hash(path)
-    assert disk.sealed_hash(tmp_path / "a.nc") == hashlib.sha256(data[:-disk.LENGTH]).hexdigest()
+    assert disk.sealed_hash(tmp_path / "a.nc") == hashlib.sha256(data[:-trailer.LENGTH]).hexdigest()
 
 
 @pytest.mark.fault("C11")
@@ -134,7 +135,7 @@ def test_a_file_of_an_older_version_is_read(tmp_path, made):
     It is read all the same; what it holds is verified by the hashes inside.
     """
     data = made.save(tmp_path / "a.nc").read_bytes()
-    (tmp_path / "old.nc").write_bytes(data[:-disk.LENGTH])
+    (tmp_path / "old.nc").write_bytes(data[:-trailer.LENGTH])
     assert Recording.load(tmp_path / "old.nc").content_hash == made.content_hash
 
 
@@ -231,7 +232,7 @@ def test_a_new_python_reads_where_a_system_cannot_copy_a_process(tmp_path, made,
     path = made.save(tmp_path / "a.nc")
     monkeypatch.setattr(foreign, "COPIES", False)
     foreign.try_out(path, None)
-    path.write_bytes(path.read_bytes()[:-disk.LENGTH - 500])
+    path.write_bytes(path.read_bytes()[:-trailer.LENGTH - 500])
     with pytest.raises(DamagedFileError, match="OSError: Unable to"):
         foreign.try_out(path, None)
     monkeypatch.setattr(foreign, "PROGRAM", "import os; os.kill(os.getpid(), 11)")
@@ -288,7 +289,7 @@ def test_a_file_is_tried_out_once_and_one_of_our_own_never(tmp_path, made, monke
     for _ in range(2):
         Recording.load(tmp_path / "other.nc")
     assert tried == ["other.nc"]
-    (tmp_path / "other.nc").write_bytes(resealed(own.read_bytes()[:-disk.LENGTH]))
+    (tmp_path / "other.nc").write_bytes(resealed(own.read_bytes()[:-trailer.LENGTH]))
     os.utime(tmp_path / "other.nc", ns=(1, 1))
     Recording.load(tmp_path / "other.nc")
     assert tried == ["other.nc"] * 2, "written anew"

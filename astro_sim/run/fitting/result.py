@@ -1,6 +1,5 @@
 """What a fit to data gave: values with intervals, how closely the data are followed, a picture."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ import numpy as np
 from astro_sim.recording.labels import beside, label, pretty_unit, with_unit
 from astro_sim.recording.recording import Recording
 from astro_sim.run.fitting.target import Courses, Target
+from foundation import sealed
 from foundation.errors import UserError
-from foundation.files import write_text
 from foundation.fitting.least_squares import aicc
 from foundation.shapes import Array, Float
 from foundation.table import Table
@@ -90,8 +89,9 @@ class DataFit:
                 "warnings": list(self.warnings)}
 
     def save(self, path: str | Path) -> Path:
-        """Write it as JSON, whole or not at all."""
-        write_text(path, json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n")
+        """Write it as JSON with its hash, whole or not at all; `foundation.sealed.read(path, "fit")` verifies it."""
+        told = self.as_dict()
+        sealed.write(path, "fit", {"recording": told.pop("hash"), **told})
         return Path(path)
 
     def plot(self, ax: "Axes | list[Axes] | None" = None) -> "Figure":

@@ -1,14 +1,16 @@
 """The verb benchmark: what a step costs."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from astro_sim.show.verbs.options import Force, Json, check_out
+from foundation import sealed
 from foundation.cli import print_json
 from foundation.errors import UserError
+
+KIND = "benchmark"
 
 
 def run_benchmark(
@@ -24,7 +26,6 @@ def run_benchmark(
 ) -> None:
     """Cost of a step by network size, and simulate against bare Brian2 and LSODA; after a check of the results."""
     from astro_sim.benchmark import report
-    from foundation.files import write_text
 
     if out is not None:
         check_out(out, force)
@@ -33,7 +34,7 @@ def run_benchmark(
 
         rows = daily.everyday()
         if out is not None:
-            write_text(out, json.dumps(rows, indent=1, allow_nan=False) + "\n")
+            sealed.write(out, KIND, {"everyday": rows})
         return print_json({"everyday": rows}) if as_json else print(daily.text(rows))
     try:
         numbers = [int(part) for part in sizes.split(",")]
@@ -41,5 +42,5 @@ def run_benchmark(
         raise UserError(f"--sizes: '{sizes}' are not whole numbers; write e.g. --sizes 100,1000") from error
     measured = report.benchmark(numbers, repetitions=repetitions, backends=backend.split(","), progress=not as_json)
     if out is not None:
-        write_text(out, json.dumps(measured, indent=1, allow_nan=False) + "\n")
+        sealed.write(out, KIND, measured)
     return print_json(measured) if as_json else print(report.text(measured))

@@ -1,16 +1,14 @@
 """What runs say together: accuracy with intervals over seeds, differences, costs, beside the published numbers."""
 
-import csv
-import io
-import json
 import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from foundation import sealed, sealed_table, trailer
 from foundation.errors import UserError
-from foundation.files import write_text
+from foundation.files import replacing, write_text
 from rmaat.benchmark.report import Table
 from rmaat.training.studies.groups import Group, group
 from rmaat.training.studies.summary import collect
@@ -19,6 +17,8 @@ from rmaat.training.variants import DEFAULT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+KIND = "comparison"
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,11 +44,8 @@ class Comparison:
 
     def csv(self) -> str:
         """The rows as comma-separated values."""
-        rows, stream = self.rows(), io.StringIO()
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        return stream.getvalue()
+        rows = self.rows()
+        return sealed_table.text_of(KIND, list(rows[0]), rows)
 
     def to_json(self) -> dict:
         """The rows and the runs behind them, without their curves."""
@@ -67,13 +64,14 @@ class Comparison:
     def write(self, folder: str | Path) -> list[Path]:
         """compare.md, compare.csv, compare.json and the pictures, into a folder."""
         folder = Path(folder)
-        write_text(folder / "compare.md", self.markdown())
+        write_text(folder / "compare.md", trailer.page(KIND, self.markdown()))
         write_text(folder / "compare.csv", self.csv())
-        write_text(folder / "compare.json", json.dumps(self.to_json(), indent=1) + "\n")
+        sealed.write(folder / "compare.json", KIND, self.to_json())
         paths = [folder / f"compare.{ending}" for ending in ("md", "csv", "json")]
         for name, figure in self.figures().items():
             paths.append(folder / f"{name}.png")
-            figure.savefig(paths[-1], dpi=150)
+            with replacing(paths[-1]) as temporary:
+                figure.savefig(temporary, format="png", dpi=150)
         return paths
 
     def __str__(self) -> str:
