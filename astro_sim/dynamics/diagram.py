@@ -149,8 +149,8 @@ class Diagram:
         for name in ("hopf", "folds", "oscillation_folds"):
             data[name] = (name, np.array(getattr(self, name), float), {"units": self.units[self.input]})
         described = {name: json.dumps(getattr(self, name)) for name in ("branches", "searched", "long_names")}
-        return xr.Dataset(data, attrs={"format": FORMAT, "model": self.model, "parameter_set": self.parameter_set, "input": self.input,
-                                       "variable": self.variable, **described})
+        return xr.Dataset(data, attrs={"format": FORMAT, "model": self.model, "parameter_set": self.parameter_set,
+                                       "input": self.input, "variable": self.variable, **described})
 
     def _unit(self, dimension: str, name: str) -> str:
         if name in ("low", "high"):

@@ -7,17 +7,16 @@ failure is kept, what follows is thrown away, and the error is raised once the f
 import contextlib
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astro_sim.recording import foreign
 from foundation import trailer
-from foundation.errors import ResourceError, UserError
 
 if TYPE_CHECKING:
     import h5py
 
+harmless: set[tuple | None] = set()  # the sealed files that this process wrote, or has tried out
 
 class Disk(io.RawIOBase):
     """A file for h5py's driver `fileobj`; `failed` is the first error of writing, which HDF5 does not see."""
@@ -110,7 +109,7 @@ class Writing:
         """Close it and put its hash behind it. Raises the `OSError` of a write that failed."""
         self.close()
         self.check()
-        foreign.wrote(self.path, trailer.seal(self.path))
+        harmless.add(unknown(self.path, trailer.seal(self.path)))
 
 
 @contextlib.contextmanager
@@ -136,12 +135,8 @@ def sealed_hash(path: str | os.PathLike) -> str | None:
     return trailer.sealed_hash(path, "recording", what_to_do="simulate again")
 
 
-def look_at_all(paths: Iterable[Path]) -> None:
-    """Try out, at once, those that are sealed, so that reading each of them costs less; says nothing of the others."""
-    sealed = []
-    for path in paths:
-        with contextlib.suppress(UserError):
-            if digest := sealed_hash(path):
-                sealed.append((path, digest))
-    with contextlib.suppress(ResourceError):  # of one that does not fit into the memory
-        foreign.try_out_all(sealed)
+def unknown(path: Path, digest: str) -> tuple | None:
+    """What the sealed file at `path` is, to be put into `harmless`; None where it stands there already."""
+    about = path.stat()
+    what = digest, about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns  # its name may change
+    return None if what in harmless else what

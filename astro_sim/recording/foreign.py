@@ -5,6 +5,7 @@ nothing was altered, not who wrote it. The other process has limits on CPU time 
 end, so does this one. Where the system can copy a process, it is a copy of this one, which costs milliseconds.
 """
 
+import contextlib
 import faulthandler
 import os
 import select
@@ -15,7 +16,8 @@ import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from foundation.errors import DamagedFileError, ResourceError
+from astro_sim.recording import disk
+from foundation.errors import DamagedFileError, ResourceError, UserError
 from foundation.machine import size_text, usable_memory
 from foundation.reading import shown
 
@@ -26,21 +28,14 @@ PROGRAM = "from astro_sim.recording.foreign import main; main()"
 COPIES = sys.platform == "linux"  # elsewhere libraries do not expect it
 READ = "read"
 
-_known: set[tuple] = set()  # what a file is: those that this process wrote, and those that were tried out
-
-
-def wrote(path: str | os.PathLike, digest: str) -> None:
-    """Let the sealed file at `path`, which this process has written, pass; its name may change."""
-    _known.add(_what(Path(path), digest))
-
-
-def try_out(path: Path, digest: str | None) -> None:
+def try_out(path: Path) -> None:
     """Raises `DamagedFileError` where another process cannot read the recording `path`, or not within its limits.
 
-    digest: the hash of a sealed file, which is tried out once in this process.
+    A sealed one is tried out once; one whose seal is wrong is damaged before anything looks at it.
     """
-    known = digest and _what(path, digest)
-    if known in _known:
+    digest = disk.sealed_hash(path)
+    what = digest and disk.unknown(path, digest)
+    if digest and not what:
         return
     limits = _limits(path)
     said = (_copy_says([(path, *limits)]) if COPIES else [_program_says(path, *limits)]) or [""]
@@ -48,16 +43,20 @@ def try_out(path: Path, digest: str | None) -> None:
         why = said[0] or f"HDF5 does not come to an end with it in {limits[0]} s, or crashes"
         raise DamagedFileError(f"{shown(path)}: cannot be read as a recording ({why}); it is truncated, altered or "
                                "foreign: simulate again")
-    if known:
-        _known.add(known)
+    if what:
+        disk.harmless.add(what)
 
 
-def try_out_all(sealed: Iterable[tuple[Path, str]]) -> None:
-    """Try many files out at once, each with its hash, which costs one copy; a bad one is left to whoever reads it."""
-    left = [(known, path) for path, digest in sealed if (known := _what(path, digest)) not in _known]
+def try_out_all(paths: Iterable[Path]) -> None:
+    """Try out those that are sealed at once, which costs one copy; a bad one is left to whoever reads it."""
+    left = []
+    for path in paths:
+        with contextlib.suppress(UserError):
+            if (digest := disk.sealed_hash(path)) and (what := disk.unknown(path, digest)):
+                left.append((what, (path, *_limits(path))))
     while left and COPIES:
-        said = _copy_says([(path, *_limits(path)) for _, path in left])
-        _known.update(known for (known, _), text in zip(left, said, strict=False) if text == READ)
+        said = _copy_says([job for _, job in left])
+        disk.harmless.update(what for (what, _), text in zip(left, said, strict=False) if text == READ)
         left = left[len(said) + 1:]  # the one that ended the copy is not tried again
 
 
@@ -67,11 +66,6 @@ def _limits(path: Path) -> tuple[int, int]:
     if size > usable_memory():
         raise ResourceError(f"{shown(path)}: has {size_text(size)}, which do not fit into the memory")
     return SECONDS + size // BYTES_A_SECOND, MEMORY + 8 * size
-
-
-def _what(path: Path, digest: str) -> tuple:
-    found = path.stat()
-    return digest, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _copy_says(jobs: Sequence[tuple[Path, int, int]]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astro_sim.recording import disk, foreign, frames, netcdf, soundness
+from astro_sim.recording import foreign, frames, netcdf, soundness
 from astro_sim.recording.labels import pretty_unit
 from astro_sim.recording.netcdf import FORMAT
 from astro_sim.recording.series import Assignment, Events, Series, spread
@@ -188,7 +188,7 @@ class Recording:
 
 def _verified(path: Path) -> Recording:
     """The recording in a file whose hashes agree, that of the whole file before HDF5 sees it, and those inside."""
-    foreign.try_out(path, disk.sealed_hash(path))
+    foreign.try_out(path)
     try:
         attributes, content = netcdf.read(path)
         recording = None if content is None else Recording(*content)

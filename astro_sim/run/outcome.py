@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astro_sim.parameter import Amount
-from astro_sim.recording.disk import look_at_all
+from astro_sim.recording.foreign import try_out_all
 from astro_sim.recording.labels import label
 from astro_sim.recording.recording import Recording
 from astro_sim.run.varied import flat, number, unit_of
@@ -50,7 +50,7 @@ class Outcome:
     def recordings(self) -> Iterator[tuple[str, Recording]]:
         """Name and recording of every point that has one, in the order of `points`; each loaded when its turn comes."""
         files = self._files()
-        look_at_all(files.values())
+        try_out_all(files.values())
         return ((name, Recording.load(files[name])) for name in self.points if name in files)
 
     def table(self) -> Table:

@@ -17,8 +17,7 @@ from xarray.core import indexing
 
 from astro_sim.analysis.named import Measure, named
 from astro_sim.parameter import Amount
-from astro_sim.recording.disk import look_at_all, sealed_hash
-from astro_sim.recording.foreign import try_out
+from astro_sim.recording.foreign import try_out, try_out_all
 from astro_sim.recording.recording import Recording
 from astro_sim.run.varied import Axis, Layout
 from foundation.errors import DamagedFileError, UserError
@@ -67,7 +66,7 @@ def _numbers(file: Path, name: str, rows: Sequence) -> Float[Array, "time elemen
 @functools.lru_cache(maxsize=1 << 16)
 def _looked_at(file: Path, changed: int, size: int) -> None:
     """Raises `DamagedFileError` for a file that HDF5 should not see; once for each content."""
-    try_out(file, sealed_hash(file))
+    try_out(file)
 
 
 def _opened(file: Path) -> Any:
@@ -108,7 +107,7 @@ def _checked(files: Mapping[str, Path]) -> Recording:
     """The first recording; all others have its times, elements and variables."""
     if not files:
         raise UserError("sweep: no point was recorded, so there is nothing to put side by side")
-    look_at_all(files.values())
+    try_out_all(files.values())
     first = Recording.load(next(iter(files.values())))
     wanted = {name: series.values.shape for name, series in first.variables.items()}
     for file in files.values():

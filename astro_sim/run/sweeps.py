@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from astro_sim.plan import prepare
-from astro_sim.recording.disk import look_at_all
+from astro_sim.recording.foreign import try_out_all
 from astro_sim.run.outcome import Outcome
 from astro_sim.run.sweep_index import index_path, write_index
 from astro_sim.run.sweep_work import finished, load_brian2, whole, work_of
@@ -110,7 +110,7 @@ def sweep(points: Sequence[Mapping], folder: str | Path, *, executor: Executor |
     with contextlib.ExitStack() as stack:
         stack.enter_context(locked(folder / f".{index.name}{LOCK}", "sweep"))
         remove_leftovers(folder)
-        look_at_all(path for name in mine if is_file(path := folder / f"{name}.nc"))
+        try_out_all(path for name in mine if is_file(path := folder / f"{name}.nc"))
         kept = [name for name in mine if whole(folder / f"{name}.nc")]
         missing = {name: point for name, point in mine.items() if name not in kept}
         done, failed = _worked_off(missing, folder, executor, workers=workers, quiet=not progress, stack=stack,

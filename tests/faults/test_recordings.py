@@ -219,41 +219,43 @@ def test_a_recording_does_not_lead_out_of_its_file(tmp_path, made):
 @pytest.mark.parametrize(("read", "says"), [
     ("spin", "does not come to an end"), ("crash", "or crashes"), ("swallow", "MemoryError"),
     ("tell", "ValueError: no"), ("leave", "SystemExit")])
-def test_a_process_that_reads_in_our_place_is_stopped(tmp_path, made, monkeypatch, read, says):
-    path = made.save(tmp_path / "a.nc")
+def test_a_process_that_reads_in_our_place_is_stopped(tmp_path, monkeypatch, read, says):
+    path = tmp_path / "a.nc"
+    path.write_bytes(resealed(b"of somebody else"))
     monkeypatch.setattr(foreign, "SECONDS", 0)
     monkeypatch.setattr(netcdf, "read", globals()[read])
     with pytest.raises(DamagedFileError, match=says):
-        foreign.try_out(path, None)
+        foreign.try_out(path)
 
 
 @pytest.mark.slow
 def test_a_new_python_reads_where_a_system_cannot_copy_a_process(tmp_path, made, monkeypatch):
     path = made.save(tmp_path / "a.nc")
     monkeypatch.setattr(foreign, "COPIES", False)
-    foreign.try_out(path, None)
-    path.write_bytes(path.read_bytes()[:-trailer.LENGTH - 500])
+    path.write_bytes(path.read_bytes()[:-trailer.LENGTH])
+    foreign.try_out(path)
+    path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(DamagedFileError, match="OSError: Unable to"):
-        foreign.try_out(path, None)
+        foreign.try_out(path)
     monkeypatch.setattr(foreign, "PROGRAM", "import os; os.kill(os.getpid(), 11)")
     with pytest.raises(DamagedFileError, match="or crashes"):
-        foreign.try_out(path, None)
+        foreign.try_out(path)
 
 
 def test_many_files_are_tried_out_at_once_whatever_one_of_them_does(tmp_path, made, monkeypatch):
-    monkeypatch.setattr(foreign, "_known", set())
+    monkeypatch.setattr(disk, "harmless", set())
     data = made.save(tmp_path / "a.nc").read_bytes()
     for name in "bcdef":
         (tmp_path / f"{name}.nc").write_bytes(data)
     (tmp_path / "g.nc").write_bytes(resealed(b"no recording"))
     with monkeypatch.context() as patch:
         patch.setattr(netcdf, "read", lambda path, read=netcdf.read: crash(path) if path.stem in "ce" else read(path))
-        disk.look_at_all([tmp_path / f"{name}.nc" for name in "abcdefgh"])
+        foreign.try_out_all([tmp_path / f"{name}.nc" for name in "abcdefgh"])
     tried = []
     monkeypatch.setattr(foreign, "_copy_says", lambda jobs: [tried.append(path.stem) or foreign.READ
                                                              for path, *limits in jobs])
     for name in "abcdefg":
-        foreign.try_out(tmp_path / f"{name}.nc", disk.sealed_hash(tmp_path / f"{name}.nc"))
+        foreign.try_out(tmp_path / f"{name}.nc")
     assert tried == ["c", "e", "g"]
 
 
@@ -280,7 +282,7 @@ def leave(path):
 
 def test_a_file_is_tried_out_once_and_one_of_our_own_never(tmp_path, made, monkeypatch):
     tried = []
-    monkeypatch.setattr(foreign, "_known", set())
+    monkeypatch.setattr(disk, "harmless", set())
     monkeypatch.setattr(foreign, "_copy_says", lambda jobs: [tried.append(path.name) or foreign.READ
                                                              for path, *limits in jobs])
     own = made.save(tmp_path / "own.nc")
