@@ -22,7 +22,7 @@ SCHEMA = 1
 def text_of(kind: str, heads: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     """A table as text: `rows` under `heads`, "" where a row lacks one."""
     rows = list(rows)
-    digest = sha256_bytes(_csv(heads, rows).encode("utf-8"))
+    digest = sha256_bytes(f"{kind} {SCHEMA}\n{_csv(heads, rows)}".encode())
     return _csv([*heads, HEAD.format(kind=kind, schema=SCHEMA, digest=digest)], rows)
 
 
@@ -50,6 +50,6 @@ def read(text: str, path: str | os.PathLike, *, what_to_do: str) -> tuple[list[s
         if found:
             kept = heads[:-1]
             rows = [{head: row[head] for head in kept} for row in rows]
-        if (not found and heads and _BENT.search(heads[-1])) or (found and text_of(found[1], kept, rows) != text):
+        if (not found and any(map(_BENT.search, heads))) or (found and text_of(found[1], kept, rows) != text):
             raise DamagedFileError(f"{shown(path)} does not match its SHA-256: altered; {what_to_do}")
     return kept, rows, found[1] if found else None

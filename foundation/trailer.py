@@ -58,7 +58,8 @@ def _digest(stream: io.BufferedReader, size: int) -> str:
 
 def page(kind: str, text: str) -> str:
     """Markdown or HTML with its hash as a comment in the last line."""
-    return text + COMMENT.format(kind=kind, schema=SCHEMA, digest=sha256_bytes(text.encode("utf-8")))
+    digest = sha256_bytes(f"{kind} {SCHEMA}\n{text}".encode())
+    return text + COMMENT.format(kind=kind, schema=SCHEMA, digest=digest)
 
 
 def verified_page(text: str, path: str | os.PathLike, *, what_to_do: str) -> tuple[str, str | None]:

@@ -35,7 +35,7 @@ HANGS = 600  # seconds: ends what waits
 
 LOADED = {"astro_sim": ("brian2", "h5py", "xarray", "astro_sim.run.streaming", "astro_sim.analysis.summary"),
           "derivation": ("derivation.record.record",),
-          "rmaat": ("rmaat.trace.inspection", "rmaat.training.trainer")}  # before `forked` copies this process
+          "rmaat": ("rmaat.trace.inspection", "rmaat.training.trainer", "torch._dynamo")}  # the last: by its optimizers
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ TRAIN = ["rmaat", "train", "recall", "--out", "run", "--device", "cpu", "--resum
 def load(name):
     """What copies of this process need."""
     if name == "rmaat":
+        import torch._dynamo  # noqa: F401  by torch's optimizers
+
         import rmaat.training.trainer  # noqa: F401
         return
     import astro_sim.dynamics.scanning

@@ -102,6 +102,8 @@ def test_a_training_that_is_killed(tmp_path, rounds):
 
     Checkpoints, metrics and result are those of a run that was never killed, bit for bit; nothing is left over.
     """
+    import torch._dynamo  # noqa: F401  by torch's optimizers
+
     import rmaat.training.trainer  # noqa: F401
 
     (codes, whole), generator = ended([training(tmp_path / "whole")]), random.Random()
@@ -131,6 +133,8 @@ def test_two_processes_that_are_killed(tmp_path, rounds):
 
     The other one ends, with exit code 4 where it lost contact; the result is that of a training that was never killed.
     """
+    import torch._dynamo  # noqa: F401  by torch's optimizers
+
     import rmaat.training.trainer  # noqa: F401
 
     generator, kills = random.Random(), 0
