@@ -69,6 +69,7 @@ BY_THEMSELVES = {
     "foundation/files.py": "syncs what it has just written, and its folder",
     "foundation/lock.py": "opens without waiting, and reads so many bytes",
     "foundation/machine.py": "the system's own files", "foundation/process.py": "the system's own files",
+    "foundation/trailer.py": "appends to a file that has just been made",
     "foundation/streams.py": "the null device", "rmaat/resources.py": "the null device",
     "foundation/outside.py": "its own load_file, which runs a user's program as its name says",
     "astro_sim/brian/backend.py": "source that Brian2 has just written",
