@@ -65,11 +65,10 @@ def report(places: Iterable[str | Path], out: str | Path, *, record: Record | No
 
 def write(text: str, out: str | Path) -> Path:
     """Put a page in its place, whole. Raises `ResourceError` for one that mail would not take."""
-    text = trailer.page("report", text)
     size = len(text.encode())
     if size > MOST_BYTES:
         raise ResourceError(f"the page would have {size:,} bytes, {MOST_BYTES:,} are allowed; give fewer runs")
-    write_text(out, text)
+    write_text(out, trailer.page("report", text))
     return Path(out)
 
 

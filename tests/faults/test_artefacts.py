@@ -43,7 +43,8 @@ def simulated(folder, patch):
         cache.simulate("li_rinzel", **common)
     bad = {"model": "li_rinzel", **common, "dt": "5 s", "duration": "60 s"}
     sweep([*grid({"K_P": ["0.05 umolar", "0.1 umolar"]}, model="li_rinzel", **common), bad], folder / "sweep")
-    together = Ensemble("li_rinzel", (1, 2), ("a", "b"), recording.time, recording.variables, recording.variables, {}, {})
+    both = recording.variables
+    together = Ensemble("li_rinzel", (1, 2), ("a", "b"), recording.time, both, both, {}, {})
     patch.setattr("astro_sim.run.ensembles.ensemble", lambda *given, **named: together)
     run_seeds("li_rinzel", None, folder / "seeds", seeds="1+2", events=(), force=False, as_json=True)
     rows = [{"input": x / 7, "C": x / 3, "stable": x < 2, "branch": 1} for x in range(4)]
@@ -55,12 +56,13 @@ def simulated(folder, patch):
 
 
 def derived(folder):
-    """A record and its ensemble."""
-    from derivation.record import ensemble, record
+    """A record, its ensemble and its points."""
+    from derivation.record import ensemble, points, record
 
     record.save(record.load(), folder / "record.json")
     known = ensemble.load(ensemble.path_beside(None))
     ensemble.save(replace(known, draws=known.draws[:3]), folder / "record.ensemble.json")
+    points.save(points.load(points.path_beside(None)), folder / "record.points.json")
 
 
 def trained(folder, monkeypatch):
@@ -97,8 +99,7 @@ def trained(folder, monkeypatch):
     monkeypatch.setattr(Trainer, "advance", bent)
     with pytest.raises(UserError, match="diverged"):
         go(8)
-    monkeypatch.setattr(page, "page", lambda *given, **named: "<!DOCTYPE html>\n<html></html>\n")
-    page.report([folder / "run"], folder / "report.html")
+    page.write("<!DOCTYPE html>\n<html></html>\n", folder / "report.html")
     verbs._show(Bench(batch=1), "Benchmark", iter(()), out=folder / "benchmark.md", json=False)
     model = RMAAT(ModelConfig(vocab_size=8, num_classes=2, segment_length=3, num_segments=2, width=8, layers=1)).eval()
     stream = Stream(model, 2, 2)
@@ -126,7 +127,7 @@ def readers(folder):
     from astro_sim.dynamics.diagram import Diagram
     from astro_sim.recording.recording import Recording
     from astro_sim.run.sweep_index import write_index
-    from derivation.record import ensemble, record
+    from derivation.record import ensemble, points, record
     from rmaat.tasks import cache
     from rmaat.training import checkpoint, diverged, run_folder
     from rmaat.training.metrics import read_metrics
@@ -157,6 +158,7 @@ def readers(folder):
         "sim/sweep/*.error.json": lambda path: sealed.read(path, "point that failed"),
         "sim/diagram.json": Diagram.load, "sim/fit.json": lambda path: sealed.read(path, "fit"),
         "derived/record.json": record.load, "derived/record.ensemble.json": ensemble.load,
+        "derived/record.points.json": points.load,
         f"run/{steps[0].name}": before, "run/checkpoint.before.json": before, "run/checkpoint*": run,
         "run/metrics.jsonl": read_metrics, "finished/result.json": lambda path: run_folder.read_result(path.parent),
         "run/diverged.*": lambda path: diverged.load(path.parent), "run/*.json": run, "study.json": read_summaries,
