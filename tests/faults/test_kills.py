@@ -150,17 +150,19 @@ def test_two_processes_that_are_killed(tmp_path, rounds):
     print(f"{kills} kills of a training of two processes, {whole:.2f} CPU-seconds long")
 
 
+def sweep_over(folder):
+    """Four points, of which one fails."""
+    from astro_sim.run.sweeps import grid, sweep
+
+    common = {"model": "li_rinzel", "duration": "4 s", "dt": "10 ms", "method": "rk4", "backend": "numpy"}
+    bad = {**common, "dt": "5 s", "duration": "60 s"}
+    outcome = sweep([*grid({"K_P": ["0.05 umolar", "0.08 umolar", "0.1 umolar"]}, **common), bad], folder)
+    assert len(outcome.failed) == 1
+
+
 def sweeping(folder, most=None):
-    """A process that sweeps over four points, of which one fails."""
-    def life():
-        from astro_sim.run.sweeps import grid, sweep
-
-        common = {"model": "li_rinzel", "duration": "4 s", "dt": "10 ms", "method": "rk4", "backend": "numpy"}
-        bad = {**common, "dt": "5 s", "duration": "60 s"}
-        outcome = sweep([*grid({"K_P": ["0.05 umolar", "0.08 umolar", "0.1 umolar"]}, **common), bad], folder)
-        assert len(outcome.failed) == 1
-
-    return begin(life, most)
+    """A process that sweeps."""
+    return begin(lambda: sweep_over(folder), most)
 
 
 def recorded(folder):
@@ -180,11 +182,7 @@ def test_a_sweep_that_is_killed(tmp_path, rounds):
 
     What was recorded is kept; recordings, failures and index are those of a sweep that was never killed.
     """
-    import astro_sim.run.streaming
-    import astro_sim.run.sweeps  # noqa: F401
-    from astro_sim.run.sweep_work import load_brian2
-
-    load_brian2()
+    sweep_over(tmp_path / "warm")  # what it loads and compiles, copies have
     (codes, whole), generator = ended([sweeping(tmp_path / "whole")]), random.Random()
     assert codes == [0]
     expected, kills = recorded(tmp_path / "whole"), 0
