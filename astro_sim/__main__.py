@@ -23,6 +23,7 @@ Examples:
   python -m astro_sim analyse calcium.nc --events "C>0.3 uM"
   python -m astro_sim plot calcium.nc --out calcium.png
   python -m astro_sim export calcium.nc --to csv
+  python -m astro_sim report calcium.nc --out calcium.html
   python -m astro_sim scan li_rinzel --over ip3=0:1:200 --out diagram.json
   python -m astro_sim benchmark --sizes 100,1000
 """)
@@ -38,6 +39,7 @@ VERBS = {
     "analyse": recordings.analyse,
     "plot": recordings.plot,
     "export": recordings.export,
+    "report": recordings.report,
     "scan": dynamics.scan_model,
     "benchmark": benchmark.run_benchmark,
 }

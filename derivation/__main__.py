@@ -24,6 +24,7 @@ app = cli.program("""Derive the record: closed forms and fits of what the networ
   python -m derivation whatif --set "tau_pl=300 second" --set "O_2=0.25 1/umolar/second"
   python -m derivation reduce                     constants of the macro model: value, error, range, what is assumed
   python -m derivation sample --draws 50          records that the biology's uncertainty allows
+  python -m derivation report --out record.html   one page of it, with its fits as pictures
   python -m derivation perturb                    every parameter 10 % up and down, beside its derivative
 """)
 
@@ -226,6 +227,17 @@ def perturb(file: RecordFile = None, as_json: AsJson = False):
     if not as_json:
         unmoved = sum(not move.moved for move in moves)
         print(f"{len(moves) - unmoved} pairs move by what the derivative says, {unmoved} do not move, as it says")
+
+
+@app.command()
+def report(out: Annotated[Path, typer.Option("--out", help="the page")] = Path("record.html"),
+           file: RecordFile = None, as_json: AsJson = False):
+    """Write one offline page of the record: its chain, its fits with bands and rivals, what was neglected."""
+    from foundation.offers import offered
+
+    check_writable(out)
+    offered("record")(file, out)
+    cli.print_json({"page": str(out), "bytes": out.stat().st_size}) if as_json else print(out)
 
 
 def _print(loaded: record.Record, names: list[str], as_json: bool) -> None:

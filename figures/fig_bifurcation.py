@@ -20,7 +20,7 @@ def draw(sources: Sources) -> Figure:
         diagram = scan(f"li_rinzel:{name}", over="ip3", low="0 umolar", high="1 umolar", points=80)
         top, bottom = axes[:, column]
         diagram.plot(top)
-        _period(bottom, diagram)
+        period(bottom, diagram)
         top.set(xlabel="", ylim=(0, None))
     _enlarge(axes[0, 0])
     handles = named(*axes.ravel())
@@ -31,7 +31,8 @@ def draw(sources: Sources) -> Figure:
     return figure
 
 
-def _period(axis: Axes, diagram: Diagram) -> None:
+def period(axis: Axes, diagram: Diagram) -> None:
+    """The period of the oscillations over the input; blue where two states are stable."""
     for rows, look, color, label in ((diagram.oscillations, ".-", BLUE, "stable oscillation: period"),
                                      (diagram.unstable_oscillations, ":", GREEN, "")):
         for born in dict.fromkeys(row.get("born") for row in rows):

@@ -1,6 +1,6 @@
 """Courses of one astrocyte under three levels of glutamate: calcium, IP3, h, in the sets AM and FM."""
 
-from astro_sim.run.simulation import simulate
+from derivation.simulation.cache import simulate
 from figures import style
 from figures.sources import Sources
 

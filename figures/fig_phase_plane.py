@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from astro_sim import analysis
 from astro_sim.dynamics import phase_plane
 from astro_sim.recording.recording import Recording
-from astro_sim.run.simulation import simulate
+from derivation.simulation.cache import simulate
 from figures import style
 from figures.sources import Sources
 from foundation.errors import UserError

@@ -40,9 +40,10 @@ def calcium_period(oscillation: Recording) -> Parameter:
                      "LiRinzel1994, DePitta2009", "derived")
 
 
-def driven_cycles(cycle_seconds: float, gamma_l: float) -> Recording:
-    """The macro model with both layers driven in square cycles; the step divides the cycle, so its end is a sample."""
-    dt = cycle_seconds / STEPS_PER_CYCLE
+def driven_cycles(cycle_seconds: float, gamma_l: float, steps: int = STEPS_PER_CYCLE) -> Recording:
+    """The macro model with both layers driven in square cycles of so many steps, a multiple of 4: their ends are
+    samples."""
+    dt = cycle_seconds / steps
     drives = [cycles(layer, high=1, period=cycle_seconds, duty=DUTY, count=NUM_CYCLES) for layer in ("b_pre", "b_post")]
     return simulate("macro", drives, parameters={"gamma_l": repr(gamma_l)}, duration=cycle_seconds * NUM_CYCLES, dt=dt,
                     record_every=4 * dt, **STEPPED)
@@ -55,10 +56,10 @@ def driven_line(coupling: str) -> Recording:
                     parameters={"w_g": "0"}, duration="20 s", dt="5 ms", record_every="100 ms", **STEPPED)
 
 
-def driven_layout(layout: str) -> Recording:
+def driven_layout(layout: str, dt: str = "5 ms") -> Recording:
     """The macro model, 3 + 3 neurons, under constant drive, its nine processes laid out as `layout` says."""
     drives = [constant(layer, 1) for layer in ("b_pre", "b_post")]
-    return simulate("macro", drives, options={"layout": layout}, duration="20 s", dt="5 ms", record_every="100 ms",
+    return simulate("macro", drives, options={"layout": layout}, duration="20 s", dt=dt, record_every="100 ms",
                     **STEPPED)
 
 

@@ -94,6 +94,8 @@ def _named(label: str) -> tuple[str, str]:
 
 def as_csv(table: Sequence[Column]) -> str:
     """The table as CSV, its units in the head; shorter columns end in empty cells. No cell is a formula."""
+    if not table:
+        return ""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([_text(f"{one.name} ({one.unit})" if one.unit else one.name) for one in table])

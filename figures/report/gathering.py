@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundation.errors import UserError
@@ -11,6 +11,7 @@ from rmaat.training.evaluation import CONTROL
 from rmaat.training.studies.summary import Summary, read_summaries, summarise
 
 LONGEST = 60  # characters of a name
+RECORDING = ".nc"
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,16 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Gathered:
-    """Runs, a run that is met twice once; and what could not be read."""
+    """Runs, a run that is met twice once, and where their folders are; recordings; and what could not be read."""
 
     runs: Sequence[Summary]
     unreadable: Sequence[Unreadable]
+    folders: Mapping[tuple, Path] = field(default_factory=dict)
+    recordings: Sequence[Path] = ()
+
+    def folder(self, run: Summary) -> Path | None:
+        """Where the run's folder is; None where it was read from a file of summaries alone."""
+        return self.folders.get(key_of(run))
 
 
 def gather(places: Iterable[str | Path], told: Callable[[int, int], None] = lambda done, of: None, *,
@@ -37,15 +44,18 @@ def gather(places: Iterable[str | Path], told: Callable[[int, int], None] = lamb
     `UserError` for a place without a run; while `waiting` for the first, that is told in `unreadable`, too.
     """
     found: dict[tuple, Summary] = {}
+    folders: dict[tuple, Path] = {}
     unreadable: list[Unreadable] = []
     parts: list[Path] = []
-    for place in map(Path, places):
+    places = list(map(Path, places))
+    for place in (place for place in places if place.suffix != RECORDING):
         try:
             parts += _parts(place)
         except UserError:
             if not waiting:
                 raise
             unreadable.append(Unreadable(plain(str(place)), "no run has begun here yet"))
+    recordings = [place for place in places if place.suffix == RECORDING]
     for done, part in enumerate(parts):
         told(done, len(parts))
         try:
@@ -54,11 +64,18 @@ def gather(places: Iterable[str | Path], told: Callable[[int, int], None] = lamb
             unreadable.append(Unreadable(plain(str(part)), plain(str(error), most=600)))
             continue
         for run in map(tidy, runs):
-            key = (run.config_hash, run.record, canonical_json(dict(run.fingerprints)))
+            key = key_of(run)
             if key not in found or found[key].step <= run.step:
                 found[key] = run
+                if part.is_dir():
+                    folders[key] = part
     runs = sorted(found.values(), key=lambda run: (run.name, run.seed, run.config_hash, run.record))
-    return Gathered(runs, unreadable)
+    return Gathered(runs, unreadable, folders, recordings)
+
+
+def key_of(run: Summary) -> tuple:
+    """What makes two runs one: config, record and data."""
+    return run.config_hash, run.record, canonical_json(dict(run.fingerprints))
 
 
 def _parts(place: Path) -> Iterator[Path]:

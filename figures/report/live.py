@@ -32,7 +32,7 @@ def follow(places: Iterable[str | Path], out: str | Path, drawn: Mapping[str, ob
             looks = looks + 1 if finished(found) else 0
             pause(every)
     except KeyboardInterrupt:
-        write(page(gather(places, waiting=True), drawn, against=against), out)
+        write(page(gather(places, waiting=True), drawn, against=against, inside=False), out)
         raise
     return write(page(gather(places, waiting=True), drawn, against=against), out)
 

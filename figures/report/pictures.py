@@ -16,6 +16,7 @@ from figures.report.columns import Column, as_csv, columns
 
 MOST_SVG = 500_000  # bytes
 SHOWN = 12  # curves that a text names
+COLOUR_BAR = "<colorbar>"  # as matplotlib labels the axes of one
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,15 @@ class Picture:
     def csv(self) -> str:
         """The table as a file for a spreadsheet."""
         return as_csv(self.table)
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A picture that cannot be drawn, and why."""
+
+    title: str
+    why: str
+    command: str = ""
 
 
 @contextmanager
@@ -66,23 +76,43 @@ def picture(figure: Figure, title: str, *, caption: str = "", command: str = "",
 
 
 def alt_text(figure: Figure) -> str:
-    """What the panels show: their axes, and each named curve with its ends and its range."""
-    panels = [_panel(axes) for axes in figure.axes if axes.lines or axes.collections or axes.images]
+    """What the panels show: their axes, and each named curve or image with its ends and its range."""
+    panels = [_panel(axes) for axes in figure.axes
+              if axes.get_label() != COLOUR_BAR and (axes.lines or axes.collections or axes.images)]
     return " ".join(panel for panel in panels if panel) or "nothing is drawn."
 
 
 def _panel(axes: Axes) -> str:
     title = " ".join(axes.get_title().split())
-    named = [line for line in axes.lines if len(line.get_xdata()) and not line.get_label().startswith("_")]
+    lines = [line for line in axes.lines if len(line.get_xdata()) and line.get_transform() == axes.transData]
+    named = [line for line in lines if not line.get_label().startswith("_")]
     told = [f"{line.get_label()} {_course(np.asarray(line.get_ydata(), dtype=float))}" for line in named[:SHOWN]]
+    told += [f"{_named(image)} {_range(np.ma.filled(np.ma.asarray(image.get_array(), dtype=float), np.nan))}"
+             for image in axes.images]
     if not told:
-        values = [np.asarray(line.get_ydata(), dtype=float) for line in axes.lines]
+        values = [np.asarray(line.get_ydata(), dtype=float) for line in lines]
         values = np.concatenate(values) if values else np.array([])
         told = [_course(values)] if len(values) else []
     if len(named) > SHOWN:
         told.append(f"and {len(named) - SHOWN} more curves")
-    what = f"{axes.get_ylabel() or 'values'} against {axes.get_xlabel() or 'place'}"
+    what = f"{_words(axes, 'y') or 'values'} against {_words(axes, 'x') or 'place'}"
     return f"{title + ', ' if title else ''}{' '.join(what.split())}: {'; '.join(told) or 'see the caption'}."
+
+
+def _words(axes: Axes, way: str) -> str:
+    """What stands at an axis: the panel's own words, or those of one that it shares the axis with."""
+    sharing = (axes.get_shared_x_axes() if way == "x" else axes.get_shared_y_axes()).get_siblings(axes)
+    own, *shared = (getattr(one, f"get_{way}label")() for one in (axes, *sharing))
+    return own or max(shared, default="")
+
+
+def _named(image) -> str:
+    return image.colorbar.ax.get_ylabel() if image.colorbar else "the image"
+
+
+def _range(values: np.ndarray) -> str:
+    values = values[np.isfinite(values)]
+    return f"between {values.min():.4g} and {values.max():.4g}" if len(values) else "has no finite value"
 
 
 def _course(values: np.ndarray) -> str:

@@ -66,8 +66,10 @@ function folds() {
 
 for (const one of document.querySelectorAll(".scripted")) one.hidden = false;
 folds();
-sliders(document.getElementById("sliders"));
-chain(document.querySelector(".graph"));
+if (document.getElementById("sliders")) {  // the page of a recording has no chain
+  sliders(document.getElementById("sliders"));
+  chain(document.querySelector(".graph"));
+}
 copies();
 downloads();
 contents();

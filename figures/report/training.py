@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from figures import style
-from figures.report.gathering import plain
-from figures.report.pictures import Picture, as_it_is_written, picture
+from figures.report.costs import ablations, beside_the_published, costs
+from figures.report.gathering import Gathered, plain
+from figures.report.pictures import Missing, Picture, as_it_is_written, picture
+from figures.report.workings import workings
 from foundation.errors import UserError
 from rmaat.benchmark.report import Table
+from rmaat.training.checkpoint import exists
 from rmaat.training.configs import CONFIGS, find_experiment
 from rmaat.training.experiment import hash_of, to_json
 from rmaat.training.studies.compare import Comparison
@@ -20,6 +23,7 @@ from rmaat.training.variants import DEFAULT
 
 COLOURS = (style.BLACK, style.ORANGE, style.SKY, style.GREEN, style.RED, style.BLUE)
 DASHES = ("-", "--", ":", "-.")
+MOST_INSIDE = 3  # groups of which one run each is looked into
 MOST_CURVES = len(COLOURS) * len(DASHES)  # in one picture of losses
 
 
@@ -38,14 +42,19 @@ class Training:
 
     groups: Sequence[Group]
     tables: Mapping[str, Sequence[Table]]
-    pictures: Mapping[str, Sequence[Picture]]
+    pictures: Mapping[str, Sequence[Picture | Missing]]
     accuracy: Picture | None
+    published: Table | None
+    costs: Sequence[Picture | Missing]
     again: Sequence[Again]
 
 
-def training(runs: Sequence[Summary], against: str = DEFAULT) -> Training:
-    """Tables, pictures and commands of the runs; empty where there is none."""
-    groups = group(runs)
+def training(found: Gathered, against: str = DEFAULT, *, inside: bool = True) -> Training:
+    """Tables, pictures and commands of the runs; empty where there is none.
+
+    Without `inside` no checkpoint is read: for a page that is written every few seconds.
+    """
+    groups = group(found.runs)
     comparison = Comparison(groups, against)
     tables: dict[str, list[Table]] = {one.name: [] for one in groups}
     for one in groups:
@@ -53,19 +62,46 @@ def training(runs: Sequence[Summary], against: str = DEFAULT) -> Training:
     with as_it_is_written():
         drawn = comparison.figures() if groups else {}
         accuracy = drawn.pop("accuracy", None)
-        shown = {one.name: list(_pictures(one, drawn)) for one in groups}
-        total = None if accuracy is None else picture(accuracy, "Test accuracy of every network, with its interval")
+        shown = {one.name: list(_pictures(one, drawn, against)) for one in groups}
+        total = None if accuracy is None else picture(
+            accuracy, "Test accuracy of every network, with its interval", says=_accuracies(groups))
+    for one in groups[:MOST_INSIDE] if inside else ():
+        shown[one.name] += inside_of(one, found)
     again = [Again(run, entry.label, command(run)) for one in groups for entry in one.entries
              for _, run in sorted(entry.runs.items())]
-    return Training(groups, tables, shown, total, again)
+    return Training(groups, tables, shown, total, beside_the_published(groups), costs() if groups else (), again)
 
 
-def _pictures(one: Group, drawn: Mapping) -> Iterator[Picture]:
+def _accuracies(groups: Sequence[Group]) -> str:
+    told = []
+    for one in groups:
+        for entry in (entry for entry in one.entries if entry.accuracy):
+            half = "" if entry.accuracy.half is None else f" ± {100 * entry.accuracy.half:.2f}"
+            told.append(f"{one.name}, {plain(entry.label)}: {100 * entry.accuracy.mean:.2f}{half} % over "
+                        f"{entry.accuracy.n} seeds")
+    return "; ".join(told) + "."
+
+
+def _pictures(one: Group, drawn: Mapping, against: str) -> Iterator[Picture]:
     curves = drawn.get(f"curves_{one.name.replace(' ', '_')}")
     if curves is not None:
         yield picture(curves, f"Validation accuracy, {one.name}")
     if any(run.training for entry in one.entries for run in entry.runs.values()):
         yield picture(losses(one), f"Training loss, {one.name}")
+    missed = ablations(one, against)
+    if missed is not None:
+        yield missed
+
+
+def inside_of(one: Group, found: Gathered) -> list[Picture | Missing]:
+    """What the first run of the group does inside that is a folder here, with a checkpoint."""
+    for entry in one.entries:
+        for seed, run in sorted(entry.runs.items()):
+            folder = found.folder(run)
+            if folder is not None and exists(folder):
+                return workings(folder, f"{one.name}, {entry.label}, seed {seed}")
+    return [Missing(f"Inside of {one.name}", "none of its runs is a folder with a checkpoint here; a file of summaries "
+                    "has no weights")]
 
 
 def losses(one: Group):

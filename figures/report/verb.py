@@ -46,7 +46,8 @@ def report(
 
     loaded = record.load(record_file)
     with cli.Progress("report", 1) as bar:
-        drawn = page.unchanging(loaded, simulate=simulation, told=lambda share, words: bar.update(DRAWN * share, words))
+        drawn = page.unchanging(loaded, simulate=simulation, record_file=record_file,
+                                told=lambda share, words: bar.update(DRAWN * share, words))
 
         def told(done: int, of: int) -> None:
             bar.update(DRAWN + (1 - DRAWN) * done / max(of, 1), f"run {done} of {of}")

@@ -25,9 +25,12 @@ def place_of(task: Task, data: Path | None = None) -> dict[str, str]:
         "state": "there", "where": str(place)}
 
 
-def look(task: Task, split: Split, *, samples: int) -> dict:
-    """Counts, lengths, classes, duplicates, checksum and `samples` drawn samples of a split, as JSON values."""
-    indices = spread(split, LOOKED_AT)
+def look(task: Task, split: Split, *, samples: int, most: int = LOOKED_AT) -> dict:
+    """Counts, lengths, classes, duplicates, checksum and `samples` drawn samples of a split, as JSON values.
+
+    Of lengths and duplicates at most so many samples are looked at.
+    """
+    indices = spread(split, most)
     lengths = np.concatenate([split.batch(part).lengths.numpy() for part in _portions(indices)])
     labels, keys = split.all_labels(), keys_of(split, indices)
     drawn = np.sort(np.random.default_rng(0).choice(len(split), min(samples, len(split)), replace=False))

@@ -76,11 +76,9 @@ def inspect(model: RMAAT, tokens: Int[Tensor, "rows length"], lengths: Int[Tenso
     if model.output.per_token:
         raise UserError(f"inspect reads one answer a sample, this network gives one a token (output = "
                         f"{model.config.output}); evaluate it beside its memory reset instead")
-    exact = RMAAT(model.config, model.biology)
-    exact.load_state_dict(model.state_dict())
-    exact = exact.double().eval()
+    exact = exact_copy(model)
     segments = exact.cut(tokens, lengths)
-    memories, inputs, loss = _forward(exact, segments, tokens, lengths=lengths, labels=labels)
+    memories, inputs, loss = passed(exact, segments, tokens, lengths=lengths, labels=labels)
     gradients = torch.autograd.grad(loss, memories + inputs, allow_unused=True)
     sizes = [0. if gradient is None else float(gradient.norm()) for gradient in gradients]
     rows, product = [], 1.
@@ -127,8 +125,15 @@ def _product(biology: Biology, num_segments: int) -> float:
     return float(biology.retention(num_segments).prod())
 
 
-def _forward(model: RMAAT, segments: list, tokens: Tensor, *, lengths: Tensor,
-             labels: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+def exact_copy(model: RMAAT) -> RMAAT:
+    """The same network in float64, in evaluation mode."""
+    exact = RMAAT(model.config, model.biology)
+    exact.load_state_dict(model.state_dict())
+    return exact.double().eval()
+
+
+def passed(model: RMAAT, segments: list, tokens: Tensor, *, lengths: Tensor,
+           labels: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
     """Memory after each segment, embeddings of each, and the loss, in one graph."""
     inputs: list[Tensor] = []
     handle = model.embedding.register_forward_hook(lambda module, given, out: inputs.append(out))

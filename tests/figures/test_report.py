@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from derivation import load_record, whatif
 from derivation.record import closed_form
 from derivation.record import record as records
+from derivation.record.points import behind_record
 from figures.report import chain, page, sliders
 from figures.report.gathering import LONGEST, gather, plain
 from figures.report.mathml import mathml
+from figures.report.simulation import SHOWN
 from figures.report.training import command
 from foundation import trailer
 from foundation.errors import ResourceError, UserError
@@ -383,6 +385,8 @@ def test_the_commands_of_the_documentation_make_the_page(tmp_path):
                               cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
         assert done.returncode == 0, f"{line}\n{done.stderr[-2000:]}"
     read = Reader((tmp_path / "report.html").read_text("utf-8"))
-    assert len(read.of("img")) == len(page.SIMULATED) + 4  # the uncertainty, accuracies, curves, loss
-    assert "could not be drawn" not in read.words("strong")
+    # of the record: simulations, fits, the uncertainty; of the run: accuracies, curves, loss, its inside, costs, data
+    fits = len(behind_record(load_record()).points)
+    assert len(read.of("img")) == len(SHOWN) + fits + 1 + 3 + 2 + 2 + 1
+    assert "not drawn" not in read.words("strong")
     assert "--set train.steps=20" in read.words("code"), "it says how to get the run again"

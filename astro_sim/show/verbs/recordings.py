@@ -1,4 +1,4 @@
-"""The verbs analyse, plot and export: what a recording says, in words, as a picture, in formats of others."""
+"""The verbs analyse, plot, export and report: what a recording says, in words, pictures, and formats of others."""
 
 import sys
 import warnings
@@ -94,3 +94,18 @@ def export(
     check_out(target, force)
     written = Recording.load(file).export(target, kind)
     return print_json({"out": list(map(str, written))}) if as_json else print("\n".join(map(str, written)))
+
+
+def report(
+    file: RecordingFile,
+    out: Annotated[Path | None, typer.Option(help="The page to write; by default beside the recording.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """A recording as one offline page: its courses and events as pictures with their numbers, and what it says."""
+    from foundation.offers import offered
+
+    target = file.with_suffix(".html") if out is None else out
+    check_out(target, force)
+    offered("recording")(file, target)
+    return print_json({"out": str(target), "bytes": target.stat().st_size}) if as_json else print(target)

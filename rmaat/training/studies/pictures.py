@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#CC79A7", "#999999")  # Okabe and Ito's
 DASHES = ("-", "--", ":", "-.")
 AXES = {"step": "step", "tokens": "tokens seen", "cpu_seconds": "CPU-seconds"}
+CONTROLS = (":", "--", "-.", (0, (1, 4)))  # of the lines that need no network
 POINTS = 100  # of a mean curve
 
 
@@ -82,8 +83,8 @@ def _curves(group: Group, figure_class: type) -> "Figure":
             style = {"color": COLOURS[number % len(COLOURS)],
                      "ls": DASHES[number // len(COLOURS) % len(DASHES)]}
             _curve(axes, entry, name, style)
-        if "majority" in dict(group.controls):
-            axes.axhline(100 * dict(group.controls)["majority"], color="#999999", ls=":", lw=1)
+        for number, (control, share) in enumerate(group.controls):
+            axes.axhline(100 * share, color="#999999", ls=CONTROLS[number % len(CONTROLS)], lw=1, label=plain(control))
         axes.set_xlabel(AXES[name])
         axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 5))
         axes.spines[["top", "right"]].set_visible(False)
