@@ -13,6 +13,7 @@ from astro_sim.dynamics.diagram_file import FORMAT, KIND
 from foundation import sealed
 from foundation.errors import UserError, choose
 from foundation.files import replacing
+from foundation.reading import content_of, shown
 from foundation.table import Table
 
 if TYPE_CHECKING:
@@ -132,7 +133,10 @@ class Diagram:
         """Read the JSON that `save` wrote. Errors: `DamagedFileError` for a file that holds no diagram."""
         from astro_sim.dynamics.diagram_file import read
 
-        return cls(**read(Path(path), cls))
+        with content_of(f"diagram {shown(path)}", "scan again"):
+            found = cls(**read(Path(path), cls))
+            str(found), found.to_xarray()  # what its rows lack shows here, and not where it is used
+        return found
 
     def to_xarray(self) -> "xarray.Dataset":
         """A Dataset: a dimension each for equilibria, oscillations, special points, ranges, Hopf points and folds.

@@ -114,6 +114,8 @@ def _unstable_text(diagram: "Diagram") -> list[str]:
 
 def _searched_text(diagram: "Diagram") -> list[str]:
     searched, units = diagram.searched, diagram.units
+    if not searched:  # a diagram of an older version
+        return []
     box = ", ".join(f"{name} {low:.3g} to {with_unit(high, units[name], 3)}"
                     for name, (low, high) in searched["box"].items())
     lines = [f"  followed: every equilibrium that Newton's method finds from {searched['starts']} places at each of "

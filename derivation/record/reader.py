@@ -5,6 +5,7 @@ Standard library only; nothing is executed, formulas are parsed and checked.
 
 import math
 import re
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from foundation.basis import BASES
 from foundation.errors import DamagedFileError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+LONGEST = 40  # letters of a value in an error
 WEIGHTS_SUM = 1e-9  # rounding of a handful of weights
 
 
@@ -140,11 +142,11 @@ class Reader:
 
 
 def _number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _shown(value, kind) -> str:
-    return repr(value) if kind in (float, int) else type(value).__name__
+    return repr(value)[:LONGEST] if kind in (float, int) else type(value).__name__
 
 
 _PLAIN = {

@@ -4,7 +4,9 @@ Whatever is read, the error is the project's own, nothing hangs, nothing fills t
 test elsewhere, or in CORPUS.
 """
 
+import contextlib
 import copy
+import io
 import json
 import random
 import warnings
@@ -12,6 +14,7 @@ import warnings
 import numpy as np
 import pytest
 
+from foundation import trailer
 from foundation.errors import UserError
 
 SECONDS = 5  # of CPU time for one reading
@@ -88,15 +91,25 @@ def recording():
 
 
 def everything_of(path):
-    """All that is done with a recording: loading, its plan, its summary, its words, its tables."""
+    """All that is done with a recording: loading, its plan, its summary, its words, its tables, its sources."""
     from astro_sim.analysis.summary import summarise, text
     from astro_sim.plan import plan_of
     from astro_sim.recording.recording import Recording
+    from astro_sim.run.fitting.tables import read_table
+    from astro_sim.show import citations
 
     found = Recording.load(path)
-    str(found), found.to_pandas()
-    text(summarise(found))
-    plan_of(found.meta)
+    tried = [lambda: str(found), found.to_pandas, found.to_xarray, found._repr_html_, lambda: text(summarise(found)),
+             lambda: plan_of(found.meta), lambda: read_table(found), lambda: citations.bibtex(found),
+             lambda: found.export(path.with_suffix(".csv"))]
+    refused = []
+    for one in tried:  # each says for itself what it cannot do with it
+        try:
+            one()
+        except UserError as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
 
 
 def test_what_once_failed(within, tmp_path, recording):
@@ -131,6 +144,137 @@ def test_recordings_with_another_meta_and_the_right_hashes(within, rounds, tmp_p
         except Exception:
             continue  # such a file cannot be made
         understood(within, lambda: everything_of(tmp_path / "a.nc"), bent)
+
+
+WORDS = [bytes(8), b"\xff" * 8, (2**64 - 16).to_bytes(8, "little"), (2**31).to_bytes(8, "little"), b"\1" + bytes(7)]
+
+
+@pytest.mark.minutes
+def test_recordings_of_bytes_that_nobody_wrote_with_the_right_hash(within, rounds, tmp_path, recording):
+    """The file's own structures are bent, the hash of the whole is right: HDF5 may hang, crash or fill the memory."""
+    whole = recording.save(tmp_path / "a.nc").read_bytes()[:-trailer.LENGTH]
+    for n in rounds(8):
+        draw = random.Random(n)
+        data = bytearray(whole)
+        for _ in range(draw.randint(1, 3)):
+            at = draw.randrange(len(data) - 8)
+            word = draw.choice([*WORDS, draw.randbytes(1), draw.randbytes(4)])
+            data[at:at + len(word)] = word
+        write_sealed(tmp_path / "b.nc", data)
+        understood(within, lambda: everything_of(tmp_path / "b.nc"), (n, "bytes"))
+
+
+@pytest.mark.minutes
+def test_recordings_of_another_structure_with_the_right_hash(within, rounds, tmp_path, recording):
+    """Arrays, attributes and dimensions are others than a recording has, as any program could write them."""
+    whole = recording.save(tmp_path / "a.nc").read_bytes()[:-trailer.LENGTH]
+    for n in rounds(8):
+        draw = random.Random(n)
+        (tmp_path / "b.nc").write_bytes(whole)
+        edits = [edit(tmp_path / "b.nc", draw) for _ in range(draw.randint(1, 3))]
+        write_sealed(tmp_path / "b.nc", (tmp_path / "b.nc").read_bytes())
+        understood(within, lambda: everything_of(tmp_path / "b.nc"), (n, edits))
+
+
+def write_sealed(path, data):
+    """With the right hash behind it; written by nobody whom `foreign` knows."""
+    path.write_bytes(data)
+    trailer.seal(path)
+
+
+def edit(path, draw):
+    """Change something in an HDF5 file; what."""
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        name, what = draw.choice(sorted(file)), draw.choice(["remove", "replace", "attribute", "forget", "group"])
+        attribute = draw.choice(sorted(file[name].attrs) or ["units"])
+        place, attribute = (file, draw.choice(sorted(file.attrs))) if draw.random() < .3 else (file[name], attribute)
+        value = draw.choice([0, -1, "x", b"\xff", [1, 2], np.zeros((2, 2)), "", 1e308, np.nan, ["a", "b"],
+                             h5py.Empty("f"), "x" * 5000, "{}", np.bool_(True)])
+        made = draw.choice([
+            {"data": 0.0}, {"data": np.zeros((101, 1, 2))}, {"data": np.zeros((101, 1), "i1")}, {"data": "text"},
+            {"data": np.zeros((0, 0))}, {"data": ["a"] * 101}, {"data": np.zeros(101, [("a", "f8"), ("b", "i4")])},
+            {"data": np.full((101, 1), np.nan)}, {"data": np.zeros((101, 1), "c16")}, {"data": h5py.Empty("f")},
+            {"shape": (10**9, 1), "dtype": "f8", "chunks": (1000, 1)}, {"data": np.zeros((101, 1), ">f2")},
+            {"data": np.zeros((101, 1)), "compression": "gzip"}, {"data": np.zeros((101, 3))}])
+        if what in ("remove", "replace", "group"):
+            del file[name]
+        if what == "replace":
+            file.create_dataset(name, **made)
+        if what == "group":
+            file.create_group(name)
+        with contextlib.suppress(Exception):  # what HDF5 does not write
+            if what == "attribute":
+                place.attrs[attribute] = value
+            if what == "forget":
+                del place.attrs[attribute]
+    return what, name, attribute
+
+
+@pytest.mark.minutes
+def test_json_with_the_right_hash(within, rounds, tmp_path):
+    """Files of studies, ensembles, points, diagrams and changes, and what is done with what they say."""
+    from dataclasses import asdict
+
+    from astro_sim.dynamics.diagram import Diagram
+    from derivation.record import ensemble, points, record
+    from figures.report.gathering import gather
+    from foundation import sealed
+    from rmaat.training import changes, run_folder
+    from rmaat.training.configs import find_experiment
+    from rmaat.training.experiment import to_json
+    from rmaat.training.studies.compare import compare
+    from rmaat.training.studies.summary import read_summaries
+
+    known, path = record.load(), tmp_path / "a.json"
+    rows = [{"accuracy": .5, "loss": .7, "samples": 5, "split": "test", "correct": 2}]
+    run = {"experiment": to_json(find_experiment("recall", [])), "config_hash": "c" * 64, "record": known.hash,
+           "environment": {"device": "cpu", "threads": 1}, "fingerprints": {"test": "a"}, "step": 7, "rows": rows,
+           "costs": {"parameters": 7, "peak_bytes": 8, "tokens_per_second": 9., "tokens": 7, "seconds": 1.},
+           "validation": [{"step": 5, "loss": .7, "accuracy": .5}], "training": [{"step": 5, "loss": .7,
+                                                                                  "accuracy": .5}], "files": {}}
+    found = [{"input": x / 7, "C": x / 3, "stable": x < 2, "branch": 1} for x in range(4)]
+    diagram = Diagram("own", "p", "ip3", "C", {"ip3": "umolar", "C": "umolar"}, found, [.25], [1 / 9], [],
+                      long_names={})
+
+    def look_at_diagram():
+        found = Diagram.load(path)
+        for one in (lambda: str(found), found.to_xarray, found._repr_html_):
+            with contextlib.suppress(UserError):
+                one()
+
+    def look_at_runs():
+        gather([path])
+        read_summaries(path)
+        found = compare(path)
+        str(found), found.csv(), found.markdown()
+
+    kinds = {
+        "study": ({"kind": "summaries of runs", "schema": 1, "name": "x", "command": "", "runs": [run]}, look_at_runs),
+        "ensemble": (json.loads(ensemble.path_beside(None).read_text("utf-8")), lambda: [
+            ensemble.load(path).sample(known, which) for which in ("0", "1")]),
+        "points": (json.loads(points.path_beside(None).read_text("utf-8")), lambda: points.load(path)),
+        "diagram": ({"kind": "bifurcation diagram", "schema": 1, **asdict(diagram)}, look_at_diagram),
+        "result": ({"schema": 2, "accuracy": .5, "rows": rows}, lambda: run_folder.read_result(tmp_path)),
+        "changes": ({"kind": "changes", "schema": 1, "changes": [{"step": 5, "fields": {"train.steps": [3, 5]}}]},
+                    lambda: changes.histories(run["experiment"], changes.read(tmp_path))),
+    }
+    names = {"result": run_folder.RESULT, "changes": changes.CHANGES}
+    for n in rounds(24):
+        draw = random.Random(n)
+        kind = draw.choice(sorted(kinds))
+        body, look = kinds[kind]
+        bent = mutated({key: value for key, value in body.items() if key != "hash"}, draw)
+        if not isinstance(bent, dict):
+            continue
+        try:
+            text = json.dumps({**bent, "hash": sealed.hash_of(bent)})
+            (tmp_path / names.get(kind, "a.json")).write_text(text, "utf-8")
+        except ValueError:
+            continue
+        with contextlib.redirect_stderr(io.StringIO()):
+            understood(within, look, (n, kind, text[:1500]))
 
 
 @pytest.mark.minutes
@@ -207,8 +351,6 @@ def test_protocols(within, rounds):
 
 @pytest.mark.minutes
 def test_tables(within, rounds, tmp_path):
-    import io
-
     from astro_sim.parameter import read_columns
 
     stream = io.BytesIO()

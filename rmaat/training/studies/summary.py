@@ -19,6 +19,7 @@ from rmaat.training import run_folder
 from rmaat.training.evaluation import CONTROL
 from rmaat.training.metrics import METRICS, read_metrics
 from rmaat.training.run_folder import RESULT
+from rmaat.training.studies import soundness
 from rmaat.training.variants import DEFAULT, VARIANTS
 
 KIND, SCHEMA = "summaries of runs", 1
@@ -161,11 +162,13 @@ def read_summaries(path: str | Path) -> list[Summary]:
         raise UserError(f"{path} holds no summaries of runs; give a run's or study's folder, or the JSON file of one")
     if body["schema"] > SCHEMA:
         raise UserError(f"{path} has schema {body['schema']}; this version reads up to {SCHEMA}")
-    if body.pop("hash", None) != sealed.hash_of(body):
-        raise DamagedFileError(f"{path} does not match its own hash: altered")
     with content_of(str(path)):
-        return [Summary(**run) for run in body["runs"]]
-
+        if body.pop("hash", None) != sealed.hash_of(body):
+            raise DamagedFileError(f"{path} does not match its own hash: altered")
+        runs = [Summary(**run) for run in body["runs"]]
+    for run in runs:
+        soundness.check(run, str(path))
+    return runs
 
 
 def collect(places: Iterable[str | Path]) -> list[Summary]:
