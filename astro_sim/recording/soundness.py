@@ -72,9 +72,11 @@ def _check_texts(texts: tuple, fail: Any) -> None:
 
 def _check_meta(meta: Any, fail: Any) -> None:
     """The kinds of what is there; what a use of it needs besides, it looks for itself."""
-    def kinds(part: str, found: Any, wanted: Mapping[str, Any]) -> None:
+    def kinds(part: str, found: Any, wanted: Mapping[str, Any], *, all_there: bool = False) -> None:
         if not isinstance(found, dict):
             raise fail(part, "is no object")
+        if all_there and not wanted.keys() <= found.keys():
+            raise fail(f"{part}.{min(wanted.keys() - found.keys())}", "is missing")
         for key, kind in wanted.items():
             if key in found and not _is(found[key], kind):
                 raise fail(f"{part}.{key}", f"is {str(found[key])[:40]!r}, of another kind than it should be")
@@ -87,7 +89,7 @@ def _check_meta(meta: Any, fail: Any) -> None:
     kinds("meta.declared", meta.get("declared", {}), DECLARED)
     kinds("meta.equations", meta.get("equations", {}), dict.fromkeys(meta.get("equations", {}), str))
     for name, told in meta.get("parameters", {}).items():
-        kinds(f"meta.parameters.{name[:40]}", told, PARAMETER)
+        kinds(f"meta.parameters.{name[:40]}", told, PARAMETER, all_there=True)
     for part in meta.get("protocol", ()):
         kinds("meta.protocol", part, {"kind": str, "input": str})
     if meta.get("partial") and not ("reached_s" in meta and "duration_s" in meta.get("solver", {})):

@@ -8,6 +8,7 @@ from pathlib import Path
 from astro_sim.model import Model
 from astro_sim.plan import find_model
 from astro_sim.recording.recording import Recording
+from foundation.reading import content_of
 
 BIBLIOGRAPHY = Path(__file__).parents[1] / "models" / "references.bib"
 NO_SOURCES = ("assumed here", "set by the user")  # what a parameter says that no paper stands behind
@@ -56,11 +57,13 @@ def _of_recording(meta: dict) -> Iterable[str]:
     """Sources of its numbers, and of its equations where they are those of one of our models."""
     from astro_sim.models import MODELS
 
-    model = MODELS.get(meta["model"])
+    with content_of("the recording's own account", "simulate again"):
+        model = MODELS.get(meta["model"])
+        numbers = [*meta["parameters"].values(), *(one for one in meta["initial"].values() if isinstance(one, dict))]
+        sources = ["".join(number["source"]) for number in numbers]  # a text, or no recording of ours
     ours = {part.name: part.text for part in (*model.populations, *model.connections)} if model else {}
-    same = bool(ours) and meta["equations"].items() <= ours.items()
-    numbers = [*meta["parameters"].values(), *(value for value in meta["initial"].values() if isinstance(value, dict))]
-    return [*(model.sources if same else ()), *(number["source"] for number in numbers)]
+    same = bool(ours) and meta.get("equations", {"": ""}).items() <= ours.items()
+    return [*(model.sources if same else ()), *sources]
 
 
 @functools.cache
