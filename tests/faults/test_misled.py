@@ -33,3 +33,13 @@ def test_one_class_and_samples_in_two_splits(forked, tmp_path):
     notes = [line for line in ended.err.splitlines() if line.startswith("note: ")]
     assert sorted(line for line in notes if "task files" in line) == sorted(NOTES), ended.err
     assert "DataNote" not in ended.err and "Warning" not in ended.err, "a line for people, not Python's of a source"
+
+
+@pytest.mark.slow
+def test_they_are_said_in_a_study_too(program, tmp_path):
+    """Its runs are processes of their own; what they note reaches whoever started the study."""
+    table(tmp_path / "own.csv")
+    (tmp_path / "odd.toml").write_text('configs = ["files"]\nseeds = [0]\nvariants = ["rmaat"]\n', "utf-8")
+    ended = program("rmaat", "study", "odd.toml", "--data", "files=own.csv", "--out", "runs", "--device", "cpu", *SET)
+    notes = [line for line in ended.ok("1 of 1 done").err.splitlines() if line.startswith("note: task files")]
+    assert sorted(notes) == sorted(NOTES), ended.err
