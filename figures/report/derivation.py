@@ -13,7 +13,7 @@ from figures.report.pictures import Picture, picture
 from figures.sources import Sources
 from rmaat.benchmark.report import Table
 
-COLUMNS = ("constant", "value", "unit", "basis", "what it is", "reduced from", "error, %", "within 5 %", "neglected")
+COLUMNS = ("constant", "value", "basis", "what it is, and of which model", "error, %", "within 5 %", "neglected")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ def derivation(record: Record, behind: Behind | None) -> Derivation:
 
 def reductions(behind: Behind) -> Table:
     """The constants of the macro model: value, error against the full model, range, and what was neglected."""
-    rows = [(one.name, f"{one.value:.5g}", "" if one.unit == "1" else pretty_unit(one.unit), one.basis, one.meaning,
-             f"{one.model} ({one.equation})" if one.model else "",
+    rows = [(one.name, f"{one.value:.5g} {'' if one.unit == '1' else pretty_unit(one.unit)}".rstrip(), one.basis,
+             one.meaning + (f"; {one.model} ({one.equation})" if one.model else ""),
              "" if one.error is None else f"{100 * one.error:.2g}", one.valid,
              one.neglected + (f"; assumed in it: {', '.join(one.assumes)}" if one.assumes else ""))
             for one in behind.reductions]

@@ -58,7 +58,8 @@ def draw(name: str, entry: Entry, points: Points) -> Picture:
         _profile(panel, fitted, constants, number)
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     command = f"python -m derivation show {name}"
-    return picture(figure, f"{name}: {points.about}", caption=_caption(points, exact=fitted is not None and not count),
+    title = f"{name}: {points.about}" + (f" ({points.comparison})" if points.comparison else "")
+    return picture(figure, title, caption=_caption(points, exact=fitted is not None and not count),
                    command=command, table=_table(points, x, y, at), says=_says(points, at, y, comparison=comparison))
 
 
