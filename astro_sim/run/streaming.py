@@ -27,6 +27,7 @@ from astro_sim.run.ode.run import gave_up, ticking
 from astro_sim.run.ode.solve import GaveUpError
 from astro_sim.run.report import summary
 from astro_sim.run.simulation import Interrupted, ran, too_large_a_step
+from foundation import stopping
 from foundation.errors import UserError
 from foundation.files import replacing
 from foundation.shapes import Array, Float
@@ -107,12 +108,15 @@ def _solved(plan: Plan, sink: "Sink", progress: bool) -> tuple[Recording, UserEr
     with ticking(plan, progress) as tick:
         try:
             for raw in solved_records(plan, tick):
-                sink.take(raw)
+                with stopping.StopRequest() as stop:  # a piece is written whole, all its variables
+                    sink.take(raw)
+                if stop.asked:
+                    raise KeyboardInterrupt
                 if sink.broken:
                     break
         except KeyboardInterrupt:
             stopped = True
-            if sink.file is None:
+            if sink.file is None or sink.halfway:
                 raise
         except GaveUpError as why:
             problem = gave_up(plan, why)
@@ -128,6 +132,7 @@ class Sink:
         self.plan, self.path, self.rows = plan, path, rows
         self.extents: dict[str, Extent] = {}
         self.writing = self.first = None
+        self.halfway = False  # a piece is being written, and not all variables have it
         self.broken = False  # no need to run on: the result cannot be right
 
     def attach(self, built: "Built") -> None:
@@ -153,6 +158,7 @@ class Sink:
         time = next(iter(raw.values())).time
         if len(time) == 0:
             return
+        self.halfway = True
         values = {name: found for population, given in raw.items()
                   for name, found in labelled(self.plan, population, given).items()}
         for name, found in values.items():
@@ -165,6 +171,7 @@ class Sink:
             self._append("time", time)
             for name, found in values.items():
                 self._append(name, found)
+        self.halfway = False
 
     def _open(self, piece: Recording) -> None:
         """Write the first piece with labels and places, then keep the file open for the rest."""

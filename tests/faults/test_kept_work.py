@@ -97,6 +97,8 @@ STOPPED = {
     "run, error control": (RUN, stopping("astro_sim.run.ode.run.records", 1), "", ""),
     "run, stream": ([*RUN, "--method", "rk4", "--backend", "numpy", "--stream"], in_brian2,
                     "what was recorded until then is in", "a.partial.nc"),
+    "run, a piece": ([*RUN, "--stream"], stopping("astro_sim.run.streaming.Sink._open", 1),
+                     "what was recorded until then is in", "a.partial.nc"),
     "sweep": (["astro_sim", "sweep", "li_rinzel", "--vary", "K_P=0.05 umolar,0.1 umolar", "--duration", "1 s", "--dt",
                "10 ms", "--out", "sweep"], stopping("astro_sim.run.sweep_work.run_point"),
               "1 of 2 points are not simulated yet", "sweep/index.csv"),
