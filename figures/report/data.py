@@ -85,6 +85,8 @@ def _histograms(name: str, task: Task, split: Split, found: Mapping) -> Picture:
     heights, edges = np.histogram(lengths, bins=count, range=(low - 0.5, high + 0.5))
     left.bar((edges[1:] + edges[:-1]) / 2, heights, width=np.diff(edges), color=style.SKY)
     left.set(xlabel="length (tokens)", ylabel="samples", title=f"{len(lengths):,} samples")
+    left.xaxis.get_major_locator().set_params(integer=True)
+    left.set_xlim(low - 3, high + 3)
     classes = found["classes"]
     right.bar(range(len(classes)), list(classes.values()), color=style.ORANGE)
     right.set(xlabel="class", ylabel="samples", title=f"{len(classes)} classes" if classes else "labels are of tokens")

@@ -12,7 +12,7 @@ from figures.report.pictures import Picture, picture
 from rmaat.tasks.listops_trees import CLOSE, OPERATOR_0, VOCABULARY
 from rmaat.tasks.task import Batch, Task
 
-ACROSS, MOST = 48, 480  # tokens in a row of a text, and of all rows
+ACROSS, NUMBERS, MOST = 48, 24, 480  # letters in a row of a text, numbers in one, and all that is shown of it
 NAMED = 14  # operators of a tree that are named
 WORDS = {number: "]" if word == "X" else word.lstrip("[") for word, number in VOCABULARY.items()}
 
@@ -90,30 +90,31 @@ def levels(tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _text(tokens: list[str], share: np.ndarray) -> Figure:
     """A window of tokens in rows, about the one that matters most; above it the whole sequence."""
-    start = max(0, min(len(tokens) - MOST, int(share.argmax()) // ACROSS * ACROSS - MOST // 2)) // ACROSS * ACROSS
+    across = ACROSS if max(map(len, tokens)) == 1 else NUMBERS
+    start = max(0, min(len(tokens) - MOST, int(share.argmax()) // across * across - MOST // 2)) // across * across
     window = slice(start, start + MOST)
     count = min(MOST, len(tokens) - start)
-    rows = -(-count // ACROSS)
+    rows = -(-count // across)
     figure = style.plt.figure(figsize=(11.0, 2.4 + 0.27 * rows))
     whole, sheet = figure.subplots(2, 1, height_ratios=(1.5, 0.27 * rows + 0.3))
     whole.vlines(np.arange(1, len(tokens) + 1), 0, share, color=style.BLUE, lw=max(0.3, min(2.0, 400 / len(tokens))))
     whole.set(xlabel="place in the sequence (tokens)", ylabel="share of\nthe largest", ylim=(0, 1.05),
               xlim=(0, len(tokens) + 1))
-    cells = np.full(rows * ACROSS, np.nan)
+    cells = np.full(rows * across, np.nan)
     cells[:count] = share[window]
-    image = sheet.imshow(cells.reshape(rows, ACROSS), cmap=style.HEAT, vmin=0, vmax=1, aspect="auto",
+    image = sheet.imshow(cells.reshape(rows, across), cmap=style.HEAT, vmin=0, vmax=1, aspect="auto",
                          interpolation="nearest")
-    _letters(sheet, tokens[window], share[window])
-    sheet.set(xticks=[], yticks=range(rows), yticklabels=[str(start + 1 + k * ACROSS) for k in range(rows)],
+    _letters(sheet, tokens[window], share[window], across=across)
+    sheet.set(xticks=[], yticks=range(rows), yticklabels=[str(start + 1 + k * across) for k in range(rows)],
               ylabel="place of the first", title=f"tokens {start + 1} to {start + count} of {len(tokens)}")
     sheet.tick_params(axis="y", labelsize=7, length=0)
     figure.colorbar(image, ax=[whole, sheet], label="share of the largest")
     return figure
 
 
-def _letters(axes: Axes, words: list[str], share: np.ndarray) -> None:
+def _letters(axes: Axes, words: list[str], share: np.ndarray, *, across: int) -> None:
     for place, (word, part) in enumerate(zip(words, share, strict=True)):
-        axes.text(place % ACROSS, place // ACROSS, word, ha="center", va="center", fontsize=7,
+        axes.text(place % across, place // across, word, ha="center", va="center", fontsize=7,
                   color="k" if part > 0.5 else "w", clip_on=True)
 
 
