@@ -13,22 +13,24 @@ from figures.report.page import page, write
 from foundation.cli import PROGRESS
 from rmaat.training.variants import DEFAULT
 
-LEAST_SECONDS = 1.0  # between two looks
+FOLLOWER = [sys.executable, "-m", "figures", "report"]  # what `watched` starts
 LOOKS_AT_THE_END = 2  # a study is between two runs for a moment: what is finished twice in a row is finished
 
 
 def follow(places: Iterable[str | Path], out: str | Path, drawn: Mapping[str, object], *, every: float = 5.0,
-           against: str = DEFAULT, pause: Callable[[float], None] = time.sleep) -> Path:
+           against: str = DEFAULT, pause: Callable[[float], None] = time.sleep,
+           told: Callable[[Path], None] = lambda page: None) -> Path:
     """Write the page of the runs at `places` to `out` every so many seconds, and once more when they are finished.
 
     `drawn` is what `page.unchanging` made. A place may still be empty. The open page loads itself anew, the last one
-    does not, also where this is stopped by Ctrl-C or a signal; then the interruption goes on.
+    does not, also where this is stopped by Ctrl-C or a signal; then the interruption goes on. `told` hears of every
+    page that was written.
     """
     places, looks = list(places), 0
     try:
         while looks < LOOKS_AT_THE_END:
             found = gather(places, waiting=True)
-            write(page(found, drawn, against=against, every=every), out)
+            told(write(page(found, drawn, against=against, every=every), out))
             looks = looks + 1 if finished(found) else 0
             pause(every)
     except KeyboardInterrupt:
@@ -47,8 +49,8 @@ def watched(folder: str | Path) -> Iterator[Path]:
     """Inside, another process follows the runs in `folder`; yields its page, DIR.html, whole when this is left."""
     out = Path(f"{folder}.html")
     before = _written(out)
-    line = [sys.executable, "-m", "figures", "report", str(folder), "--follow", "--out", str(out)]
-    other = subprocess.Popen(line, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1", PROGRESS: "0"})
+    other = subprocess.Popen([*FOLLOWER, str(folder), "--follow", "--out", str(out)], stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1", PROGRESS: "0"})
     try:
         yield out
         while other.poll() is None and _written(out) == before:  # it still draws what does not depend on the runs

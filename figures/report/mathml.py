@@ -15,7 +15,7 @@ ATOM = 4  # binds stronger than any sign
 FORMULAS_SHOWN = 300  # letters; a longer form is a list of terms that nobody reads as a formula
 
 
-def mathml(text: str) -> Markup:
+def as_mathml(text: str) -> Markup:
     """The form as an element `math`; a very long one as code. Raises `DamagedFileError` for what is no closed form."""
     tree = closed_form.parse(text)
     if len(text) > FORMULAS_SHOWN:

@@ -13,11 +13,11 @@ from derivation.record import points
 from derivation.record import record as records
 from derivation.record.entry import Record
 from derivation.reductions.registry import REDUCTIONS
-from figures.report import chain, sliders
+from figures.report import chain, marks, sliders
 from figures.report.data import data
 from figures.report.derivation import derivation
 from figures.report.gathering import Gathered, gather
-from figures.report.mathml import mathml
+from figures.report.mathml import as_mathml
 from figures.report.recordings import recorded
 from figures.report.simulation import Simulation, simulation
 from figures.report.training import training
@@ -72,7 +72,7 @@ def page(found: Gathered, drawn: Mapping[str, object], *, against: str = DEFAULT
     count = len(found.runs)
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True,
                                      lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    environment.filters |= {"number": number, "cell": cell, "mathml": mathml, "breakable": breakable,
+    environment.filters |= {"number": number, "cell": cell, "mathml": as_mathml, "breakable": breakable,
                             "embedded": embedded}
     return environment.get_template("page.html.j2").render(
         parts=[(name, dict(PARTS)[name]) for name in parts], every=every,
@@ -106,13 +106,13 @@ def unchanging(record: Record, *, simulate: bool = True, record_file: str | Path
 def _chain(record: Record) -> Mapping[str, object]:
     """The part on the chain, and what the page's scripts need for it."""
     effects = chain.effects_of(CONFIGS[CONFIG]().model, record)
-    links, moved = chain.links(record, effects), sliders.sliders(record)
+    links, moved = chain.links(record, effects), sliders.sliders_of(record)
     graph, needed = chain.graph(record, effects, links), sliders.as_json(record, moved)
     functions = _script("\n".join([sliders.functions(record), *map(_source, SCRIPTS)]))
     return {"links": links, "graph": graph, "kinds": chain.KINDS, "no_paper": chain.NO_PAPER, "unread": effects.unread,
             "moved": [name for name in effects.columns if any(name in link.moved for link in links)], "config": CONFIG,
             "bibliography": bibliography(), "reductions": REDUCTIONS, "sliders": moved,
-            "groups": sliders.grouped(moved), "shares": sliders.SHARES, "curves": needed["curves"],
+            "groups": sliders.grouped(moved), "shares": marks.SHARES, "curves": needed["curves"],
             "script": functions, "needed": {"sliders": needed, "edges": graph.edges}}
 
 

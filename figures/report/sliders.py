@@ -1,31 +1,18 @@
-"""The sliders: what the page's script moves by the closed forms itself, and what `whatif` gives at their marks."""
+"""The sliders: what the page's script moves by the closed forms itself."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from derivation import whatif
 from derivation.record import closed_form
 from derivation.record import record as records
 from derivation.record.entry import Entry, ParameterUse, Record
-from foundation.errors import UserError
+from figures.report.marks import Mark, marks_of
 
 SPAN = 0.3  # of a parameter's value, to both sides, that a slider of a closed form goes
-DOWN, UP = (0.9, 0.8), (1.1, 1.2)  # of the value, from the middle outwards: where the page has what `whatif` gives
-SHARES = (*DOWN[::-1], *UP)
 CURVES = {"retention": ("t", "segment t", 1, 8, {"T": 8.0}),
           "relative_position": ("distance", "distance (places = tokens)", 0, 12, {})}
 _JAVASCRIPT = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-
-
-@dataclass(frozen=True)
-class Mark:
-    """What `whatif` gives at a value of a parameter: the constants that stand between, and those of the entries."""
-
-    value: float
-    share: float  # of the record's value
-    through: Mapping[str, float]
-    constants: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +51,7 @@ def forms(record: Record) -> Iterator[tuple[str, Entry]]:
             yield name, entry
 
 
-def sliders(record: Record) -> list[Slider]:
+def sliders_of(record: Record) -> list[Slider]:
     """A slider for each parameter above zero behind the curves: those of the closed forms first."""
     moved = records.make(dict(forms(record)), record.versions)  # what does not move it need not be computed
     uses: dict[str, ParameterUse] = {}
@@ -72,9 +59,9 @@ def sliders(record: Record) -> list[Slider]:
     for use in (use for _, entry in forms(record) for use in entry.parameters):
         uses.setdefault(use.name, use)
         through.setdefault(use.name, set()).update(() if use.through is None else (use.through,))
-    found = [Slider(name, "closed forms" if not through[name] else name.partition(".")[0], use.value, use.unit,
-                    use.meaning, not through[name], tuple(_marks(moved, use, through[name])))
-             for name, use in uses.items() if use.value > 0]
+    known = marks_of(moved, {name: (use, frozenset(through[name])) for name, use in uses.items() if use.value > 0})
+    found = [Slider(name, "closed forms" if not through[name] else name.partition(".")[0], uses[name].value,
+                    uses[name].unit, uses[name].meaning, not through[name], own) for name, own in known.items()]
     return sorted(found, key=lambda one: (not one.exact, one.group, one.name))
 
 
@@ -84,28 +71,6 @@ def grouped(found: list[Slider]) -> dict[str, list[Slider]]:
     for one in found:
         groups.setdefault(one.group, []).append(one)
     return groups
-
-
-def _marks(record: Record, use: ParameterUse, through: set[str]) -> list[Mark]:
-    """From the lowest to the highest; to each side as far as there is a value."""
-    marks = [_mark(record, use, through, 1.0)]
-    for side in (DOWN, UP):
-        for share in side:
-            try:
-                marks.append(_mark(record, use, through, share))
-            except UserError:
-                break
-    return sorted(marks, key=lambda mark: mark.value)
-
-
-def _mark(record: Record, use: ParameterUse, through: set[str], share: float) -> Mark:
-    value = use.value * share
-    after = record if share == 1 else whatif({use.name: f"{value!r} {use.unit if use.unit != '1' else ''}".strip()},
-                                             record=record).after
-    reached = {one.name: one.value for entry in after.entries.values() for one in entry.parameters
-               if one.name in through}
-    return Mark(value, share, dict(sorted(reached.items())),
-                {name: entry.values() for name, entry in after.entries.items()})
 
 
 def as_json(record: Record, found: list[Slider]) -> dict:

@@ -1,5 +1,6 @@
 """`python -m figures report`, and `rmaat report`: the page from the command line."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ RUNS are folders of runs or studies, at any depth, and JSON files of studies; wi
   python -m figures report runs/recall --follow --out report.html    again and again, until the run is finished
 """
 app = cli.program(HELP, verbs=False)
-DRAWN = 0.6  # of the work: what does not depend on the runs
+READ = 0.3  # of the work: the runs are read
 
 
 @app.command(name="report", help=HELP)
@@ -42,19 +43,18 @@ def report(
         raise UserError(f"--every: {every:g} is not allowed; give seconds from 1 to 86400")
     check_writable(out)
     from derivation.record import record
-    from figures.report import live, page
+    from figures.report import gathering, live, page
 
     loaded = record.load(record_file)
     with cli.Progress("report", 1) as bar:
+        found = None if follow else gathering.gather(
+            runs or (), lambda done, of: bar.update(READ * done / of, f"run {done} of {of}"))
         drawn = page.unchanging(loaded, simulate=simulation, record_file=record_file,
-                                told=lambda share, words: bar.update(DRAWN * share, words))
-
-        def told(done: int, of: int) -> None:
-            bar.update(DRAWN + (1 - DRAWN) * done / max(of, 1), f"run {done} of {of}")
-
-        if not follow:
-            page.report(runs or (), out, drawn=drawn, against=against, told=told)
-    if follow:
+                                told=lambda share, words: bar.update(READ + (1 - READ) * share, words))
+        if found is not None:
+            page.write(page.page(found, drawn, against=against), out)
+    if found is None:
+        print(f"{out} follows its runs, every {every:g} s; open it in a browser", file=sys.stderr, flush=True)
         live.follow(runs, out, drawn, every=every, against=against)
     size = out.stat().st_size
     return cli.print_json({"page": str(out), "bytes": size}) if as_json else print(f"{out}: {size:,} bytes")

@@ -21,7 +21,7 @@ from derivation.record import record as records
 from derivation.record.points import behind_record
 from figures.report import chain, page, sliders
 from figures.report.gathering import LONGEST, gather, plain
-from figures.report.mathml import mathml
+from figures.report.mathml import as_mathml
 from figures.report.simulation import SHOWN
 from figures.report.training import command
 from foundation import trailer
@@ -247,7 +247,7 @@ def test_every_place_of_the_chain_has_a_source_or_is_called_assumed(drawn):
 
 
 def test_a_closed_form_is_set_as_mathematics():
-    shown = mathml("-a*(b-(c+d))/exp(-tau_s**2)+sqrt(q)")
+    shown = as_mathml("-a*(b-(c+d))/exp(-tau_s**2)+sqrt(q)")
     words = re.sub("<[^>]+>", "", shown)
     assert words == "−a·(b−(c+d))e−τs2+q" and "<msqrt>" in shown and "<mfrac>" in shown
     assert "<" not in re.sub("</?m[a-z]+>", "", shown)
@@ -286,7 +286,7 @@ def in_node(code):
 
 @pytest.fixture(scope="module")
 def moved(record):
-    return sliders.sliders(record)
+    return sliders.sliders_of(record)
 
 
 @pytest.mark.slow
