@@ -50,8 +50,14 @@ function contents() {
     let now = null;
     for (const id of links.keys())
       if (document.getElementById(id).getBoundingClientRect().top < innerHeight / 3) now = id;
-    for (const [id, a] of links)
-      if (id === now) a.setAttribute("aria-current", "true"); else a.removeAttribute("aria-current");
+    for (const [id, a] of links) {
+      if (id !== now) a.removeAttribute("aria-current");
+      else if (!a.hasAttribute("aria-current")) {
+        a.setAttribute("aria-current", "true");
+        const row = a.closest("ol"), left = a.getBoundingClientRect().left - row.getBoundingClientRect().left;
+        row.scrollLeft += left - 16;  // on a small screen the row of links moves along
+      }
+    }
   };
   addEventListener("scroll", follow, {passive: true});
   follow();

@@ -27,7 +27,12 @@ def said(monkeypatch):
     def page(found, drawn, *, against, every=None):
         return json.dumps([[run.step for run in found.runs], [one.why for one in found.unreadable], every])
 
+    def write(text, out):
+        Path(out).write_text(text)
+        return out
+
     monkeypatch.setattr(live, "page", page)
+    monkeypatch.setattr(live, "write", write)
 
 
 def test_it_follows_from_an_empty_folder_to_the_last_result(said, tmp_path):

@@ -379,7 +379,7 @@ def test_help_loads_nothing_heavy():
 def test_the_commands_of_the_documentation_make_the_page(tmp_path):
     lines = [line for block in re.findall(r"^```bash\n(.*?)^```", (ROOT / "docs/report.md").read_text("utf-8"),
                                           re.MULTILINE | re.DOTALL) for line in block.splitlines()]
-    assert len(lines) == 2
+    assert len(lines) == 4
     for line in lines:
         done = subprocess.run(["bash", "-ec", re.sub("^python", sys.executable, line)], capture_output=True, text=True,
                               cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
@@ -390,3 +390,6 @@ def test_the_commands_of_the_documentation_make_the_page(tmp_path):
     assert len(read.of("img")) == len(SHOWN) + fits + 1 + 3 + 2 + 2 + 1
     assert "not drawn" not in read.words("strong")
     assert "--set train.steps=20" in read.words("code"), "it says how to get the run again"
+    for name in ("runs/watched.html", "live.html"):
+        followed = Reader((tmp_path / name).read_text("utf-8"))
+        assert "Test accuracy" in followed.words("p") and not followed.of("noscript"), "the last page, of the whole run"
