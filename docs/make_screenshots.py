@@ -17,6 +17,7 @@ from selenium import webdriver
 
 PICTURES = Path(__file__).parent / "pictures"
 COLOURS = 128  # of a picture: the page has few
+PATIENCE = 3600  # seconds: ends what hangs, not what is slow
 CHOSEN, MOVED = "retention.retention", "li_rinzel.ip3"
 
 
@@ -37,7 +38,9 @@ def browser(width: int = 1280, height: int = 900) -> Iterator[webdriver.Chrome]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
     try:
-        driver.set_script_timeout(600)
+        driver.set_script_timeout(PATIENCE)
+        driver.set_page_load_timeout(PATIENCE)
+        driver.command_executor.client_config.timeout = PATIENCE
         driver.execute_cdp_cmd("Network.enable", {})
         driver.execute_cdp_cmd("Network.emulateNetworkConditions", {"offline": True, "latency": 0,
                                                                     "downloadThroughput": 0, "uploadThroughput": 0})
@@ -83,7 +86,7 @@ def main(page: Path) -> None:
         paths.append(take(driver, "sliders", "#move", rise=60))
         look(driver, dark=True)
         resize(driver, 390, 844)
-        paths.append(take(driver, "narrow", "#training", rise=60))
+        paths.append(take(driver, "narrow", "#move", rise=60))
     for path in paths:
         print(f"{os.path.relpath(path)}: {path.stat().st_size:,} bytes")
 
