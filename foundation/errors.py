@@ -5,13 +5,21 @@ import errno
 from collections.abc import Iterable
 
 SHOWN = 100  # letters of what was given
+LONGEST = 10_000  # letters of an error
 EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO)
 
 
 class UserError(Exception):
-    """Bad input. The message says what was given, what is allowed and what to do."""
+    """Bad input. The message says what was given, what is allowed and what to do.
+
+    Of a very long one, as where a file's content is repeated in it, the middle is left out.
+    """
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        said = super().__str__()
+        return said if len(said) <= LONGEST else f"{said[:LONGEST // 2]}...{said[-LONGEST // 2:]}"
 
 
 class DamagedFileError(UserError):

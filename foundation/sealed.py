@@ -21,6 +21,14 @@ def hash_of(body: object) -> str:
     return sha256_bytes(canonical_json(body).encode())
 
 
+def matches(digest: object, body: object) -> bool:
+    """Whether a hash that was read is that of the body; a body that is no JSON of ours, as with NaN, has none."""
+    try:
+        return digest == hash_of(body)
+    except (ValueError, RecursionError):
+        return False
+
+
 def write(path: str | os.PathLike, kind: str, body: Mapping[str, object], *, schema: int = 1) -> None:
     """Write `body` whole or not at all; `kind` is what the file is, "changes"."""
     write_text(path, json.dumps(with_hash(kind, body, schema=schema), indent=1, allow_nan=False) + "\n")
@@ -52,11 +60,7 @@ def verified(body: object, path: str | os.PathLike, kind: str, *, schema: int = 
              what_to_do: str = "restore it") -> dict:
     """The body of what was read from `path`. Raises as `read`."""
     body = dict(body) if isinstance(body, dict) else {}
-    try:
-        whole = body.pop(HASH, None) == hash_of(body)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFileError(f"{path}: unreadable ({error}); {what_to_do}") from error
-    if not whole:
+    if not matches(body.pop(HASH, None), body):
         raise DamagedFileError(f"{path} does not match its own hash: altered; {what_to_do}")
     if body.pop("kind", None) != kind or type(body.get("schema")) is not int:
         raise DamagedFileError(f"{path}: no file of {kind}; {what_to_do}")

@@ -37,12 +37,7 @@ def _json(path: Path) -> str | None:
     body = read_json(path, "file", MOST_BYTES)
     if not isinstance(body, dict) or sealed.HASH not in body:
         return None
-    found = body.pop(sealed.HASH)
-    try:
-        whole = found == sealed.hash_of(body)
-    except ValueError:  # NaN
-        whole = False
-    if not whole:
+    if not sealed.matches(body.pop(sealed.HASH), body):
         raise DamagedFileError(f"{shown(path)} does not match its own hash: altered; {TO_DO}")
     file = body.get("file")
     if isinstance(file, str) and "sha256" in body and Path(file).name == file and (

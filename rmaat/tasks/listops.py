@@ -135,7 +135,7 @@ def _parse(line: str, where: str, max_length: int) -> tuple[bytes, int]:
     try:
         tokens = bytes(generator.VOCABULARY[word] for word in words)
     except KeyError as error:
-        raise UserError(f"{where}: token {error.args[0]!r} is not in the vocabulary: "
+        raise UserError(f"{where}: token '{error.args[0][:40]}' is not in the vocabulary: "
                         f"{' '.join(generator.VOCABULARY).replace('X', ']')}") from None
     if len(tokens) > max_length:
         raise UserError(f"{where}: {len(tokens)} tokens, the task takes {max_length}; set task.max_length")

@@ -43,7 +43,7 @@ def mutated(value, draw, most=3):
         holder, key = draw.choice(places)
         what = draw.random()
         if what < .6:
-            holder[key] = draw.choice(STRANGE)
+            holder[key] = copy.deepcopy(draw.choice(STRANGE))  # they may be changed next
         elif what < .75:
             del holder[key]
         elif what < .9:
@@ -53,9 +53,9 @@ def mutated(value, draw, most=3):
             except (KeyError, IndexError):
                 continue
         elif isinstance(holder, dict):
-            holder[draw.choice(["x", "", "y" * 300, "é"])] = draw.choice(STRANGE)
+            holder[draw.choice(["x", "", "y" * 300, "é"])] = copy.deepcopy(draw.choice(STRANGE))
         else:
-            holder.insert(0, draw.choice(STRANGE))
+            holder.insert(0, copy.deepcopy(draw.choice(STRANGE)))
     return value
 
 
@@ -123,6 +123,16 @@ def test_what_once_failed(within, tmp_path, recording):
         holder[path[-1]] = value
         Recording(recording.time, recording.variables, meta).save(tmp_path / "a.nc")
         understood(within, lambda: everything_of(tmp_path / "a.nc"), name)
+
+
+def test_a_text_that_is_no_tree_is_not_repeated_whole(tmp_path):
+    """A file of ListOps whose token has 100,000 letters."""
+    from rmaat.tasks import listops
+
+    (tmp_path / "basic_train.tsv").write_text(f"Source\tTarget\n( ( {'[' * 100_000} 1 ) ] )\t2\n", "utf-8")
+    with pytest.raises(UserError, match="is not in the vocabulary") as raised:
+        listops.read_official(tmp_path, "train", 100)
+    assert len(str(raised.value)) < 1_000
 
 
 @pytest.mark.minutes
