@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from rmaat.tasks.documents import PairSplit
-from rmaat.tasks.linear import TRAINED_ON, Row, accuracy_of, histograms, majority, pixels
+from rmaat.tasks.linear import TRAINED_ON, Row, accuracy_of, first_tokens, histograms, majority, pixels
 from rmaat.tasks.splits import spread
 from rmaat.tasks.task import Split, Task
 from rmaat.tasks.words import TfIdf, area
@@ -18,9 +18,9 @@ VALUES_TRAINED_ON = 1 << 26  # grey values: 65,536 images of 32 x 32
 def control_rows(task: Task, split: str, segment: int, *, data: Path | None = None) -> list[Row]:
     """The rows of `split` that need no network.
 
-    The majority; logistic regression on the histogram of tokens, of the last segment and of all; where tokens are
-    pixels, on these, likewise; of two documents, on the cosine of their words' tf-idf vectors. Where labels are of
-    tokens, their frequencies alone.
+    The majority; where the first token tells much, the commonest label after each; logistic regression on the histogram
+    of tokens, of the last segment and of all; where tokens are pixels, on these, likewise; of two documents, on the
+    cosine of their words' tf-idf vectors. Where labels are of tokens, their frequencies alone.
     """
     test, train = task.split(split, data), task.split("train", data)
     label, share = majority(test.all_labels())
@@ -29,6 +29,8 @@ def control_rows(task: Task, split: str, segment: int, *, data: Path | None = No
         bits = frequency_bits(train.all_labels(), test.all_labels(), task.num_classes)
         return [Row("frequencies", share, len(test), f"always label {label}; {bits:.4f} bits per token by the "
                                                      "frequencies of the training labels")]
+    if task.opening:
+        rows.append(_opening_row(task, train, test))
     rows += _histogram_rows(task, train, test, segment)
     if task.pixels:
         rows += _pixel_rows(task, train, test, segment)
@@ -41,6 +43,15 @@ def frequency_bits(train: np.ndarray, test: np.ndarray, classes: int) -> float:
     """Bits for each label of `test`, told by how often each is among those of `train` (and once more)."""
     counts = np.bincount(train, minlength=classes) + 1.
     return float(-np.log2(counts[test] / counts.sum()).mean())
+
+
+def _opening_row(task: Task, train: Split, test: Split) -> Row:
+    learned, all_of_test = spread(train, TRAINED_ON), np.arange(len(test))
+    first, asked = first_tokens(train, learned), first_tokens(test, all_of_test)
+    counts = np.zeros((task.vocab_size, task.num_classes), np.int64)
+    np.add.at(counts, (first, train.all_labels()[learned]), 1)
+    return Row("first token", float((counts.argmax(1)[asked] == test.all_labels()).mean()), len(test),
+               f"{task.opening}: the commonest label after it in {len(learned)} samples")
 
 
 def _histogram_rows(task: Task, train: Split, test: Split, segment: int) -> list[Row]:

@@ -88,3 +88,9 @@ def pixels(split: Split, indices: np.ndarray, places: slice) -> Iterator[Float[T
     """Grey values at `places` of the samples at `indices`, which are all of one length, in portions."""
     for start in range(0, len(indices), PORTION):
         yield split.batch(indices[start:start + PORTION]).tokens[:, places].float()
+
+
+def first_tokens(split: Split, indices: np.ndarray) -> np.ndarray:
+    """The first token of each sample at `indices`, int64 [n]."""
+    return np.concatenate([split.batch(indices[start:start + PORTION]).tokens[:, 0].numpy()
+                           for start in range(0, len(indices), PORTION)])

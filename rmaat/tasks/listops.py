@@ -39,6 +39,7 @@ class ListOps(Task):
     vocab_size: ClassVar[int] = 1 + len(generator.VOCABULARY)
     num_classes: ClassVar[int] = 10
     kept: ClassVar[bool] = True
+    opening: ClassVar[str] = "the root's operator"
 
     train: int = 96_000
     validation: int = 2_000

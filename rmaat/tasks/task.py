@@ -66,6 +66,7 @@ class Task(ABC):
     causal: ClassVar[bool] = False  # the labels stand in the tokens that follow, which the network must not see
     documents: ClassVar[int] = 1    # sequences of a sample; 2: a pair to be compared
     pixels: ClassVar[bool] = False  # tokens are grey values in fixed places: a linear classifier is a fair control
+    opening: ClassVar[str] = ""  # what the first token is, where it alone tells much: it gets a control row
 
     kept: ClassVar[bool] = False    # all samples of a task that makes them are in memory at once
 

@@ -12,6 +12,7 @@ from rmaat.tasks.checks import DataNote
 from rmaat.tasks.controls import control_rows
 from rmaat.tasks.documents import PairSplit
 from rmaat.tasks.linear import accuracy_of, histograms
+from rmaat.tasks.listops import ListOps
 from rmaat.tasks.overlap import keys_of, note_what_is_odd
 from rmaat.tasks.recall import Recall
 from rmaat.tasks.retrieval import Retrieval
@@ -63,6 +64,21 @@ def test_recall_is_told_by_counting_but_not_from_the_last_segment():
     rows = {row.name: row.accuracy for row in control_rows(Recall(num_segments=3, segment=8, train=2_000, test=500),
                                                            "test", 8)}
     assert rows["histogram, all tokens"] > .99 and rows["histogram, last segment"] < .2
+
+
+def test_the_root_of_a_tree_tells_much_of_its_value():
+    """MAX is mostly 9 and MIN mostly 0: a row that says what carrying one token to the end is worth."""
+    task = ListOps(train=400, validation=10, test=150, min_length=10, max_length=60, max_depth=4, max_arguments=4)
+    train, test = task.split("train"), task.split("test")
+    labels = {}
+    for k in range(400):
+        labels.setdefault(int(train.sample(k)[0]), []).append(int(train.labels[k]))
+    commonest = {token: min(set(seen), key=lambda x, seen=seen: (-seen.count(x), x)) for token, seen in labels.items()}
+    expected = np.mean([commonest[int(test.sample(k)[0])] == test.labels[k] for k in range(150)])
+    row = next(row for row in control_rows(task, "test", 20) if row.name == "first token")
+    assert row.accuracy == pytest.approx(expected) and row.accuracy > .3
+    assert row.note == "the root's operator: the commonest label after it in 400 samples"
+    assert "first token" not in {row.name for row in control_rows(Words(), "test", 6)}
 
 
 class Pairs(Task):
