@@ -68,7 +68,7 @@ def test_recall_is_told_by_counting_but_not_from_the_last_segment():
 
 def test_the_root_of_a_tree_tells_much_of_its_value():
     """MAX is mostly 9 and MIN mostly 0: a row that says what carrying one token to the end is worth."""
-    task = ListOps(train=400, validation=10, test=150, min_length=10, max_length=60, max_depth=4, max_arguments=4)
+    task = ListOps(train=400, validation=10, test=150, min_length=40, max_length=200, max_depth=6, max_arguments=8)
     train, test = task.split("train"), task.split("test")
     labels = {}
     for k in range(400):
@@ -76,7 +76,7 @@ def test_the_root_of_a_tree_tells_much_of_its_value():
     commonest = {token: min(set(seen), key=lambda x, seen=seen: (-seen.count(x), x)) for token, seen in labels.items()}
     expected = np.mean([commonest[int(test.sample(k)[0])] == test.labels[k] for k in range(150)])
     row = next(row for row in control_rows(task, "test", 20) if row.name == "first token")
-    assert row.accuracy == pytest.approx(expected) and row.accuracy > .3
+    assert row.accuracy == pytest.approx(expected) and row.accuracy > .25  # chance is .17
     assert row.note == "the root's operator: the commonest label after it in 400 samples"
     assert "first token" not in {row.name for row in control_rows(Words(), "test", 6)}
 
