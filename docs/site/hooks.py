@@ -15,7 +15,9 @@ from mkdocs.structure.files import File
 ROOT = notebooks.ROOT
 FLOORS = ("foundation", "astro_sim", "derivation", "rmaat", "figures")
 OUTSIDE = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md",
-           "results/speed_cpu.md": "results/speed_cpu.md", "results/compile_cpu.md": "results/compile_cpu.md"}
+           "results/speed_cpu.md": "results/speed_cpu.md", "results/compile_cpu.md": "results/compile_cpu.md",
+           "results/steps_cpu.md": "results/steps_cpu.md", "results/lra.md": "results/lra/tables/compare.md"}
+PICTURES = ROOT / "results/lra/tables"
 LINK = re.compile(r"\]\((?:\.\./)?(results/[\w.]+|docs/[\w./#-]+|CONTRIBUTING\.md|CHANGELOG\.md)\)")
 SOURCE = re.compile(r"\[([^]]+)\]\((?:\.\./)*(?:examples|derivation|astro_sim|rmaat|figures|tests|README)[\w./-]*\)")
 
@@ -49,6 +51,7 @@ def on_files(files, config):
         text, pictures = _tutorial(path)
         made[f"tutorials/{path.stem}.md"] = text
         made |= {f"tutorials/{name}": data for name, data in pictures.items()}
+    made |= {f"results/{path.name}": path.read_bytes() for path in PICTURES.glob("*.png")}
     for name, content in made.items():
         files.append(File.generated(config, name, content=content))
     return files

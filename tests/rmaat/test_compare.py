@@ -193,7 +193,8 @@ def test_a_comparison_from_folders_is_that_from_their_summaries(tmp_path):
     rows = list(csv.DictReader(io.StringIO((tmp_path / "tables" / "compare.csv").read_text())))
     assert [float(row["accuracy"]) for row in rows] == [row["accuracy"] for row in found.rows()]
     assert json.loads((tmp_path / "tables" / "compare.json").read_text())["rows"] == found.rows()
-    assert str(found).splitlines()[2] in (tmp_path / "tables" / "compare.md").read_text()
+    page = (tmp_path / "tables" / "compare.md").read_text()
+    assert str(found).splitlines()[2] in page and "](accuracy.png)" in page and "](curves_recall.png)" in page
     result = tmp_path / "runs" / "rmt" / "1" / "result.json"
     result.write_text(result.read_text().replace('"accuracy": 0', '"accuracy": 1', 1))
     assert len(collect([tmp_path / "runs"])) == 3  # the altered one is named and left out

@@ -72,6 +72,8 @@ class Comparison:
             paths.append(folder / f"{name}.png")
             with replacing(paths[-1]) as temporary:
                 figure.savefig(temporary, format="png", dpi=150)
+        shown = [f"![{path.stem.replace('_', ' ')}, as in the tables above]({path.name})" for path in paths[3:]]
+        write_text(folder / "compare.md", trailer.page(KIND, "\n\n".join([self.markdown().rstrip(), *shown]) + "\n"))
         return paths
 
     def __str__(self) -> str:
