@@ -1,5 +1,6 @@
 """Pictures of a comparison: accuracies with intervals, and learning curves with bands. Loads matplotlib."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#D55E00", "#0072B2", "#C
 DASHES = ("-", "--", ":", "-.")
 AXES = {"step": "step", "tokens": "tokens seen", "cpu_seconds": "CPU-seconds"}
 CONTROLS = (":", "--", "-.", (0, (1, 4)))  # of the lines that need no network
+NARROW = 34  # characters of a line beside the panels
 POINTS = 100  # of a mean curve
 
 
@@ -59,14 +61,14 @@ def _accuracies(comparison: "Comparison", figure_class: type) -> "Figure":
                 axes.plot(100 * paper, place, "D", ms=6, mfc="none", mec=COLOURS[4])
         if "majority" in dict(group.controls):
             axes.axvline(100 * dict(group.controls)["majority"], color="#999999", ls=":", lw=1)
-        axes.set_yticks(range(len(entries)), [plain(f"{entry.label} ({len(entry.accuracies)})") for entry in entries],
-                        fontsize=8)
+        axes.set_yticks(range(len(entries)), [textwrap.fill(plain(f"{entry.label} ({len(entry.accuracies)})"), NARROW)
+                                              for entry in entries], fontsize=8)
         axes.set(title=plain(group.name), ylim=(-.6, len(entries) - .4))
         low, high = axes.get_xlim()
-        axes.set_xlim(max(low, 0), min(high, 100))
+        axes.set_xlim(max(low, 0), min(high, 101))  # a mark at 100 is drawn whole
         axes.spines[["top", "right"]].set_visible(False)
-    panels[-1].set_xlabel("test accuracy (%): mean and 95 % interval over (n) seeds, | one seed; ◇ published, "
-                          "dotted: majority", fontsize=8)
+    figure.supxlabel("test accuracy (%): mean and 95 % interval over (n) seeds, | one seed; ◇ published, "
+                     "dotted: majority", fontsize=8)
     return figure
 
 
@@ -92,7 +94,7 @@ def _curves(group: Group, figure_class: type) -> "Figure":
     figure.suptitle(plain(f"{group.name}: mean over seeds; band: 95 % interval from three seeds on, both values of "
                           "two"), fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
 
 
