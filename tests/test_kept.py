@@ -281,9 +281,15 @@ def ends(body, shell="{}", **options):
     """Exit code and standard error of a program of one verb, in a line of bash."""
     command = shell.format(f"{sys.executable} -c \"$BODY\"")
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, text=True, capture_output=True,
-                          check=False, **options,
+                          check=False, preexec_fn=heed_signals, **options,
                           env=os.environ | {"BODY": PROGRAM.format(body=body), "PYTHONUNBUFFERED": ""})
     return done.returncode, done.stderr
+
+
+def heed_signals():
+    """Also where the tests themselves run under nohup, or in the background of a script."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 MUCH = "[print('x' * 99) for _ in range(9999)]"

@@ -301,8 +301,8 @@ def test_a_resumed_run_takes_all_its_data_from_the_folder_that_it_began_with(tmp
     begin(config, tmp_path / "run", data=tmp_path)
     result = train(config, tmp_path / "run", device="cpu", resume=True, control=True, quiet=True)
     assert {row.name: row.samples for row in result.evaluation.rows} == dict.fromkeys(
-        ("model", "model, memory reset", "trained with memory reset", "majority", "histogram, last segment",
-         "histogram, all tokens"), 3)
+        ("model", "model, memory reset", "trained with memory reset", "majority", "first token",
+         "histogram, last segment", "histogram, all tokens"), 3)
 
 
 @pytest.mark.slow

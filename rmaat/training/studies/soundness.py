@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 NUMBER = (int, float)
 LARGEST = 1e300  # of a number
-LONGEST = 10_000  # letters of a text
+LONGEST = 10_000  # letters of a text: a name of 5,000 is shown in short, not refused
 EXPERIMENT = {"name": str, "task": Mapping, "model": Mapping, "train": Mapping}
 SIZES = {"model": ("segment_length", "num_segments"), "train": ("seed", "steps", "batch_size")}
 PARTS = {"experiment": Mapping, "config_hash": str, "record": str, "environment": Mapping, "fingerprints": Mapping,
