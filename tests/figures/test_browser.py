@@ -323,8 +323,8 @@ def test_in_print_every_part_begins_a_page_and_no_picture_is_cut(driver, shots):
 
 
 @pytest.mark.slow
-def test_a_page_that_is_written_again_loads_itself_anew_and_stays_where_it_was(window, places, drawn, tmp_path):
-    live = tmp_path / "live.html"
+def test_a_page_that_is_written_again_loads_itself_anew_and_stays_where_it_was(driver, places, drawn, tmp_path):
+    window, live = driver, tmp_path / "live.html"
     found = gather(places[:1])
     page.write(page.page(found, drawn, every=1), live)
     window.get(live.as_uri())

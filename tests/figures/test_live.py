@@ -24,7 +24,7 @@ DONE = dataclasses.replace(RUN, step=500, rows=[{"name": "model", "accuracy": 0.
 @pytest.fixture
 def said(monkeypatch):
     """A page is what it knows of its runs, and whether it loads itself anew."""
-    def page(found, drawn, *, against, every=None):
+    def page(found, drawn, *, against, every=None, inside=True):
         return json.dumps([[run.step for run in found.runs], [one.why for one in found.unreadable], every])
 
     def write(text, out):
