@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,8 @@ def test_a_signal_ends_it_with_its_own_code(tmp_path):
     line = [*live.FOLLOWER, str(tmp_path / "runs"), "--follow", "--every", "1", "--no-simulation", "--out", str(out)]
     with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, cwd=ROOT) as one:
         assert any("follows its runs" in line for line in one.stderr)
+        while not out.exists() and one.poll() is None:
+            time.sleep(0.05)
         one.send_signal(signal.SIGTERM)
         one.wait()
     assert one.returncode == 128 + signal.SIGTERM
