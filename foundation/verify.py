@@ -79,7 +79,7 @@ def files_of(places: list[Path]) -> Iterator[Path]:
 
 def main() -> int:
     """Print a line for each file that carries a hash; the exit code."""
-    altered = 0
+    altered, unread = 0, 0
     if len(sys.argv) < 2:
         print("error: name files or folders: python -m foundation.verify PATH...", file=sys.stderr)
         return 2
@@ -91,9 +91,9 @@ def main() -> int:
             altered += 1
             print(f"ALTERED  {error}")
         except UserError as error:
+            unread = error.exit_code  # the others may be altered all the same
             print(f"error: {error}", file=sys.stderr)
-            return error.exit_code
-    return 3 if altered else 0
+    return 3 if altered else unread
 
 
 if __name__ == "__main__":

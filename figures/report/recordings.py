@@ -1,5 +1,6 @@
 """Pictures of a recording: its courses with units and events, element against time where there are many, its words."""
 
+import shlex
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ def courses(recording: Recording, names: Sequence[str], path: Path) -> Picture:
     """A panel for each of some variables; `path` is where the recording lies."""
     figure, table = drawn(recording, names)
     return picture(figure, f"{plain(path.name)}: {', '.join(map(plain, names))}", table=table or None,
-                   command=f"python -m astro_sim plot {path} --out courses.png", says=told(recording, names))
+                   says=told(recording, names),
+                   command=shlex.join(["python", "-m", "astro_sim", "plot", str(path), "--out", "courses.png"]))
 
 
 def told(recording: Recording, names: Sequence[str]) -> str:
@@ -149,4 +151,4 @@ def raster(recording: Recording, path: Path) -> Picture:
     table = [column for name, one in kinds.items() for column in (
         Column(f"{name}: time", "s", one.times), Column(f"{name}: element", "", one.elements))]
     return picture(figure, f"{plain(path.name)}: events", table=table, says=plain(words, most=2000) + ".",
-                   command=f"python -m astro_sim analyse {path}")
+                   command=shlex.join(["python", "-m", "astro_sim", "analyse", str(path)]))

@@ -4,6 +4,7 @@ On the CPU, on samples that are the same for everybody; a run whose checkpoint o
 """
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def workings(folder: Path, label: str) -> list[Picture | Missing]:
     except UserError as error:
         return [Missing(f"Inside of {name}", plain(str(error), most=400))]
     with as_it_is_written():
-        return [memory_picture(*found, name=f"{name}, step {step}", command=f"python -m rmaat inspect --run {folder}"),
+        command = shlex.join(["python", "-m", "rmaat", "inspect", str(folder)])
+        return [memory_picture(*found, name=f"{name}, step {step}", command=command),
                 saliency.draw(run.experiment.task, one, tokens.saliency.numpy(), name=name,
                               first=getattr(split, "first", 0))]
 

@@ -39,7 +39,7 @@ class Table:
     note: str = ""
 
     def text(self) -> str:
-        """Markdown, its columns in line so that it reads on a terminal too."""
+        """Markdown, its columns in line so that it reads on a terminal too; what steers one is replaced."""
         cells = [list(self.columns), *([self._shown(cell) for cell in row] for row in self.rows)]
         widths = [max(len(row[k]) for row in cells) for k in range(len(self.columns))]
         numbers = [all(not isinstance(row[k], str) for row in self.rows) for k in range(len(self.columns))]
@@ -51,7 +51,8 @@ class Table:
         rule = "|" + "|".join("-" * (width + 1) + (":" if number else "-")
                               for width, number in zip(widths, numbers, strict=True)) + "|"
         told = [self.title, "", line(cells[0]), rule, *map(line, cells[1:])]
-        return "\n".join([*told, "", self.note] if self.note else told)
+        whole = "\n".join([*told, "", self.note] if self.note else told)
+        return "".join(mark if mark.isprintable() or mark == "\n" else "\N{REPLACEMENT CHARACTER}" for mark in whole)
 
     def _shown(self, cell: Cell) -> str:
         if isinstance(cell, str):

@@ -139,7 +139,7 @@ class Graph:
                                for tensors in (self.memory, self.segment))
             (self.out, self.out_shape), (self.after, self.after_shape) = run.call(t, memory, segment)
         forget_computed()
-        self.told = run.held.look_for_graphs(began)
+        self.newly_attached = run.held.look_for_graphs(began)
         if t in run.to_check or run.held.attached:
             check_named((*self.out, *self.after), (*self.memory, *self.segment), run.parameters, began=began,
                         carried=carried)
@@ -149,7 +149,7 @@ class Graph:
 
         The segment is run once more for that; the others are looked at as they are replayed.
         """
-        if self.told and t:
+        if self.newly_attached and t:
             with self.run.surroundings[t]:
                 Graph(self.run, t, memory, segment)
 

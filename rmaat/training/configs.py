@@ -31,7 +31,7 @@ def recall_small() -> Experiment:
 
 
 def listops() -> Experiment:
-    """ListOps with the benchmark's sizes: 96,000 trees of up to 2000 tokens, once through. Two hours of a core."""
+    """ListOps with the benchmark's sizes: 96,000 trees of up to 2000 tokens, once through. Hours on a CPU."""
     train = TrainConfig(steps=6_000, batch_size=16, bucket_batches=32, warmup=50, evaluate_every=500,
                         evaluate_samples=2_000, checkpoint_every=100)
     return experiment("listops", ListOps(), train, segment_length=250, width=64, layers=2, heads=4,

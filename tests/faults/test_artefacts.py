@@ -226,6 +226,11 @@ def test_what_verify_says(made, capsys, monkeypatch):
         path.write_bytes(data)
     monkeypatch.setattr("sys.argv", ["verify", str(made / "nothing.json")])
     assert verify.main() == 2
+    monkeypatch.setattr("sys.argv", ["verify", str(made / "nothing.json"), str(made / "sim/fit.json")])
+    data = (made / "sim/fit.json").read_bytes()
+    (made / "sim/fit.json").write_bytes(data.replace(b"1", b"2", 1))
+    assert verify.main() == 3, "what cannot be read hides nothing"
+    (made / "sim/fit.json").write_bytes(data)
     monkeypatch.setattr("sys.argv", ["verify"])
     assert verify.main() == 2
 

@@ -32,8 +32,7 @@ from rmaat.training.experiment import hash_of, to_json
 from rmaat.training.studies.summary import Summary, write_summaries
 
 ROOT = Path(__file__).parents[2]
-# letters that no terminal shows are refused where a summary is read
-HOSTILE = "</script><script>alert(1)</script>\"'&{{7*7}}$x^$"
+HOSTILE = "</script><script>alert(1)</script>\"'&{{7*7}}$x^$\x07\u202e"
 VOID = {"meta", "img", "input", "link", "br", "hr", "wbr"}
 ASKED_FOR = ("graupner_brunel.tau", "li_rinzel.ip3", "astrocyte_network.F_linear", "li_rinzel.O_2")
 

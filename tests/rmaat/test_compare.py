@@ -198,3 +198,23 @@ def test_a_comparison_from_folders_is_that_from_their_summaries(tmp_path):
     result = tmp_path / "runs" / "rmt" / "1" / "result.json"
     result.write_text(result.read_text().replace('"accuracy": 0', '"accuracy": 1', 1))
     assert len(collect([tmp_path / "runs"])) == 3  # the altered one is named and left out
+
+
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a\x1b[31m\u202eb", "n\0l", "y" * 5000, "a$b"])
+def test_a_name_in_a_summary_leads_out_of_no_folder_and_steers_no_terminal(tmp_path, name):
+    run = summary(curve=[(5, 50, 1., .4), (9, 90, 2., .5)])
+    run = dataclasses.replace(run, experiment=run.experiment | {"name": name, "task": run.experiment["task"]
+                                                                | {"name": name}})
+    write_summaries(tmp_path / "a.json", "study", [run])
+    found, out = compare(tmp_path / "a.json"), tmp_path / "deep" / "down"
+    written = found.write(out)
+    assert all(path.parent == out for path in written) and len(set(written)) == 5
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"a.json", *(path.name for path in written)}
+    assert all(mark.isprintable() or mark == "\n" for mark in str(found))
+
+
+def test_a_text_that_cannot_be_written_is_refused(tmp_path):
+    run = summary()
+    write_summaries(tmp_path / "a.json", "study", [dataclasses.replace(run, environment={"device": "\ud800"})])
+    with pytest.raises(DamagedFileError, match="a text of 1 letters that cannot be shown"):
+        read_summaries(tmp_path / "a.json")

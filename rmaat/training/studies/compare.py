@@ -64,16 +64,18 @@ class Comparison:
     def write(self, folder: str | Path) -> list[Path]:
         """compare.md, compare.csv, compare.json and the pictures, into a folder."""
         folder = Path(folder)
-        write_text(folder / "compare.md", trailer.page(KIND, self.markdown()))
         write_text(folder / "compare.csv", self.csv())
         sealed.write(folder / "compare.json", KIND, self.to_json())
         paths = [folder / f"compare.{ending}" for ending in ("md", "csv", "json")]
-        for name, figure in self.figures().items():
-            paths.append(folder / f"{name}.png")
-            with replacing(paths[-1]) as temporary:
-                figure.savefig(temporary, format="png", dpi=150)
-        shown = [f"![{path.stem.replace('_', ' ')}, as in the tables above]({path.name})" for path in paths[3:]]
-        write_text(folder / "compare.md", trailer.page(KIND, "\n\n".join([self.markdown().rstrip(), *shown]) + "\n"))
+        told = [self.markdown().rstrip()]
+        try:
+            for name, figure in self.figures().items():
+                paths.append(folder / f"{name}.png")
+                with replacing(paths[-1]) as temporary:
+                    figure.savefig(temporary, format="png", dpi=150)
+                told.append(f"![{name.replace('_', ' ')}, as in the tables above]({name}.png)")
+        finally:  # without matplotlib the tables are written all the same
+            write_text(folder / "compare.md", trailer.page(KIND, "\n\n".join(told) + "\n"))
         return paths
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """Pictures of a comparison: accuracies with intervals, and learning curves with bands. Loads matplotlib."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ DASHES = ("-", "--", ":", "-.")
 AXES = {"step": "step", "tokens": "tokens seen", "cpu_seconds": "CPU-seconds"}
 CONTROLS = (":", "--", "-.", (0, (1, 4)))  # of the lines that need no network
 NARROW = 34  # characters of a line beside the panels
+LONGEST_NAME = 80  # letters of a file's name
 POINTS = 100  # of a mean curve
 
 
@@ -37,8 +39,14 @@ def figures(comparison: "Comparison") -> "dict[str, Figure]":
         drawn["accuracy"] = _accuracies(comparison, Figure)
     for group in comparison.groups:
         if any(run.validation for entry in group.entries for run in entry.runs.values()):
-            drawn[f"curves_{group.name.replace(' ', '_')}"] = _curves(group, Figure)
+            drawn[_file_name(f"curves_{group.name}", drawn)] = _curves(group, Figure)
     return drawn
+
+
+def _file_name(words: str, taken: Mapping[str, object]) -> str:
+    """A name for a file in the folder that was asked for: no name of a config leads out of it."""
+    name = re.sub(r"[^\w+-]", "_", words)[:LONGEST_NAME]
+    return name if name not in taken else f"{name}_{len(taken)}"
 
 
 def _accuracies(comparison: "Comparison", figure_class: type) -> "Figure":

@@ -44,16 +44,25 @@ def check(run: "Summary", where: str) -> None:
 
 
 def _bounded(value: object, where: str) -> None:
-    """Every number finite, every text of a length that can be shown."""
+    """Every number finite, every text one that can be written, and of a length that can be shown."""
     if isinstance(value, Mapping):
         for key, part in value.items():
             _bounded(key, where)
             _bounded(part, where)
     elif isinstance(value, str):
-        if len(value) > LONGEST or not value.isprintable():
+        if len(value) > LONGEST or not _is_text(value):
             raise DamagedFileError(f"{where}: a text of {len(value)} letters that cannot be shown; no study gives that")
     elif isinstance(value, Sequence):
         for part in value:
             _bounded(part, where)
     elif isinstance(value, NUMBER) and not abs(value) <= LARGEST:
         raise DamagedFileError(f"{where}: the number {str(value)[:20]}; no study gives that")
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written: half of a pair of surrogates cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
