@@ -9,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "licences.md"
+# what an extra pins that the set-up does not install
+ELSEWHERE = {"tensorboard": "Apache-2.0 (its package says; not installed with the rest)"}
 HEAD = """# Licences
 
 The project is under the [MIT licence](https://opensource.org/license/mit). It contains nothing of the packages below;
@@ -31,7 +33,7 @@ def licence_of(name: str) -> str:
     try:
         about = importlib.metadata.metadata(name)
     except importlib.metadata.PackageNotFoundError:
-        return "not installed here"
+        return ELSEWHERE.get(name, "not installed here")
     if about.get("License-Expression"):
         return about["License-Expression"]
     listed = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier") or () if line.startswith("License ::")]

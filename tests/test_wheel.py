@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("foundation", "astro_sim", "derivation", "rmaat", "figures")
 DATA = {"astro_sim/models/references.bib", "derivation/records/rmaat.json", "derivation/records/rmaat.ensemble.json",
         "derivation/records/rmaat.points.json",
-        "figures/report/script.js", "figures/report/style.css"} | {
-    str(path.relative_to(ROOT)) for path in (ROOT / "figures/report").glob("*.j2")}
+        "figures/report/style.css"} | {
+    str(path.relative_to(ROOT)) for kind in ("*.j2", "*.js") for path in (ROOT / "figures/report").glob(kind)}
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("build")

@@ -1,6 +1,5 @@
 """The benchmark of everyday work: what it compares is the same cell, and misses are said."""
 
-import json
 import sys
 
 import numpy as np
@@ -9,7 +8,8 @@ import pytest
 from astro_sim import simulate
 from astro_sim.__main__ import app
 from astro_sim.benchmark import everyday
-from foundation import cli
+from astro_sim.show.verbs.benchmark import KIND
+from foundation import cli, sealed
 
 ROW = {"what": "one cell", "seconds": 0.01, "measured": 4.0, "target": 3.0, "met": False, "command": "simulate(...)"}
 
@@ -37,7 +37,7 @@ def test_the_verb(monkeypatch, capsys, tmp_path):
             cli.run(app)
         assert not end.value.code
     printed = capsys.readouterr().out
-    assert json.loads(out.read_text("utf-8")) == [ROW] and "MISSED" in printed
+    assert sealed.read(out, KIND)["everyday"] == [ROW] and "MISSED" in printed
 
 
 @pytest.mark.slow
