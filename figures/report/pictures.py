@@ -64,6 +64,7 @@ def picture(figure: Figure, title: str, *, caption: str = "", command: str = "",
     """
     alt = f"{title}: {says or alt_text(figure)}"
     drawn = tuple(columns(figure) if table is None else table)
+    _lay_out(figure)
     stream = io.BytesIO()
     figure.savefig(stream, format="svg", metadata={"Date": None})
     kind, data = "svg+xml", stream.getvalue()
@@ -73,6 +74,13 @@ def picture(figure: Figure, title: str, *, caption: str = "", command: str = "",
         kind, data = "png", stream.getvalue()
     style.plt.close(figure)
     return Picture(f"data:image/{kind};base64,{base64.b64encode(data).decode()}", alt, title, caption, command, drawn)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Place the panels once; savefig would draw all of the figure once more for it, each time."""
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def alt_text(figure: Figure) -> str:
