@@ -76,18 +76,19 @@ def beside_the_published(groups: Sequence[Group]) -> Table | None:
             smaller |= any(not _exact(one) for one, _ in found)
         rows.append([f"{plain(label)}, these runs", *cells, ""])
     note = "mean ± half of the 95 % interval over (n) seeds; a published number is one run without an interval"
-    note += "; * samples of another size than the benchmark's: not the same task" if smaller else ""
+    note += "; * other sizes than the benchmark's: not the same task" if smaller else ""
     return Table("Long Range Arena, accuracy in %", ("network", *PUBLISHED, "mean"), rows, note=note)
 
 
 def _exact(one: Group) -> bool:
-    return published(one.task["name"], DEFAULT, one.tokens) is not None
+    return published(one.task, DEFAULT, one.tokens) is not None
 
 
 def _cell(one: Group, entry: Entry) -> str:
     found = entry.accuracy
     half = "" if found.half is None else f" ± {100 * found.half:.2f}"
-    return f"{100 * found.mean:.2f}{half} ({found.n}){'' if _exact(one) else f' * {one.tokens:,} tokens'}"
+    learned = f", {one.task['train']:,} samples to learn from" if "train" in one.task else ""
+    return f"{100 * found.mean:.2f}{half} ({found.n}){'' if _exact(one) else f' * {one.tokens:,} tokens{learned}'}"
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -31,7 +31,7 @@ def _interval(name: str, found: Interval | None) -> dict:
 
 def published_for(group: Group, entry: Entry) -> float | None:
     """The published share of correct labels, where there is one."""
-    share = published.published(group.task["name"], entry.variant, group.tokens)
+    share = published.published(group.task, entry.variant, group.tokens)
     return None if share is None else share / 100
 
 
