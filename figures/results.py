@@ -8,7 +8,7 @@ from foundation.errors import DamagedFileError
 from foundation.reading import read_text
 
 RESULTS = Path(__file__).parents[1] / "results"
-SPEED = RESULTS / "speed_cpu.md"
+SPEED, STEPS = RESULTS / "speed_cpu.md", RESULTS / "steps_cpu.md"
 MAX_BYTES = 10_000_000
 Cell = float | str
 

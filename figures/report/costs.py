@@ -1,7 +1,8 @@
 """What training costs by algorithm, from the committed measurements; and this project's numbers beside the published.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from figures import fig_algorithms, style
 from figures.report.gathering import plain
 from figures.report.pictures import Missing, Picture, picture
-from figures.results import SPEED, facts, table
+from figures.results import SPEED, STEPS, facts, table
 from foundation.errors import UserError
 from rmaat.benchmark.report import Table
 from rmaat.training.studies.groups import Entry, Group
@@ -17,40 +18,48 @@ from rmaat.training.studies.published import PUBLISHED, SOURCE, published
 from rmaat.training.studies.statistics import Interval, paired
 from rmaat.training.variants import ABLATIONS, DEFAULT
 
-COMMAND = "python -m rmaat benchmark all --out results/speed_cpu.md"
-RATES = {"rmaat amrb": (style.BLUE, "D"), "rmaat bptt": (style.RED, "o"), "rmt": (style.GREEN, "^"),
-         "rlt": (style.ORANGE, "s")}
+COMMAND = "python -m rmaat benchmark {} --out results/{}"
+RATES = {"amrb": (style.BLUE, "D", "RMAAT, AMRB"), "bptt": (style.RED, "o", "RMAAT, BPTT"),
+         "checkpointed": (style.SKY, "^", "RMAAT, torch.utils.checkpoint"), "rmt": (style.GREEN, "v", "RMT"),
+         "rlt": (style.ORANGE, "s", "RLT"), "gru": (style.BLACK, "x", "GRU")}
 PAPERS = {"transformer": "Transformer", "rmt": "RMT", "rlt": "RLT", "rmaat_paper": "RMAAT"}
 
 
 def costs() -> list[Picture | Missing]:
     """Peak bytes and time of a step by algorithm, and tokens a second against the number of segments."""
+    return [_measured("What a training step costs by gradient algorithm", SPEED, "all",
+                      lambda: fig_algorithms.draw(None)),
+            _measured("Training, tokens a second", STEPS, "steps --no-bounds",
+                      lambda: throughput(table(STEPS, "Tokens a second of whole training steps")))]
+
+
+def _measured(title: str, path: Path, verb: str, draw: Callable[[], Figure]) -> Picture | Missing:
+    """A picture of one of the committed measurements, or why there is none."""
+    command = COMMAND.format(verb, path.name)
     try:
-        made = facts(SPEED)
-        where = f"{made['device']}, {made['threads']} thread, {made['date']}"
-        return [picture(fig_algorithms.draw(None), "What a training step costs by gradient algorithm",
-                        caption=f"Measured, and committed in results/: {where}.", command=COMMAND),
-                picture(throughput(table(SPEED, "Training, tokens a second")), "Training, tokens a second",
-                        caption=f"Forward and backward pass of equal architectures, batch 1: {where}.",
-                        command=COMMAND)]
+        made = facts(path)
+        return picture(draw(), title, caption=f"Measured, and committed in results/: {made['device']}, "
+                       f"{made['threads']} thread, {made['date']}.", command=command)
     except UserError as error:
-        return [Missing("What a training step costs", plain(str(error), most=400), COMMAND)]
+        return Missing(title, plain(str(error), most=400), command)
 
 
 def throughput(rows: Sequence[dict]) -> Figure:
-    """Tokens a second against T, a panel for each length of a segment."""
+    """Tokens a second of whole steps against T, a panel for each length of a segment; nothing where none was run."""
     lengths = sorted({row["segment"] for row in rows})
     figure, panels = style.subplots(1, len(lengths), width=11.0, height=3.6, sharey=True, squeeze=False)
     for length, axes in zip(lengths, panels[0], strict=True):
         of = [row for row in rows if row["segment"] == length]
+        for name, (colour, marker, label) in RATES.items():
+            run = [row for row in of if isinstance(row[name], float)]
+            axes.plot([row["T"] for row in run], [row[name] for row in run], marker=marker, ms=5, mfc="none",
+                      color=colour, label=label)
         counts = [int(row["T"]) for row in of]
-        for name, (colour, marker) in RATES.items():
-            axes.plot(counts, [row[name] for row in of], marker=marker, ms=5, mfc="none", color=colour, label=name)
         axes.set(xlabel="number of segments T", xscale="log", title=f"segments of {length:.0f}")
         axes.set_xticks(counts, map(str, counts), minor=False)
         axes.minorticks_off()
     panels[0][0].set_ylabel("speed (tokens a second)")
-    panels[0][0].set_ylim(0, 1.05 * max(row[name] for row in rows for name in RATES))
+    panels[0][0].set_ylim(bottom=0)
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(RATES))
     return figure
 

@@ -17,7 +17,7 @@ from derivation.record.entry import Entry
 from derivation.record.points import Points, behind_record
 from derivation.record.record import load
 from figures import style
-from figures.report import costs, fits, recordings, saliency, workings
+from figures.report import costs, fits, pictures, recordings, saliency, workings
 from figures.report.data import data
 from figures.report.derivation import reductions
 from figures.report.gathering import Gathered, Unreadable
@@ -229,16 +229,24 @@ def test_the_band_of_a_curve_is_students_interval():
 
 
 def test_throughput_is_drawn_as_results_have_it():
-    from figures.results import SPEED, table
+    from figures.results import STEPS, table
 
-    rows = table(SPEED, "Training, tokens a second")
+    rows = table(STEPS, "Tokens a second of whole training steps")
+    assert "-" in [row["gru"] for row in rows], "too long for it to be run: no point, and no zero"
     figure = costs.throughput(rows)
-    for axes in figure.axes:
-        of = [row for row in rows if axes.get_title() == f"segments of {row['segment']:.0f}"]
-        for line in axes.lines:
-            np.testing.assert_array_equal(line.get_xdata(), [row["T"] for row in of])
-            np.testing.assert_array_equal(line.get_ydata(), [row[line.get_label()] for row in of])
+    drawn = {(float(axes.get_title().split()[-1]), line.get_label(), x): y for axes in figure.axes
+             for line in axes.lines for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)}
+    assert drawn == {(row["segment"], label, row["T"]): row[name] for row in rows
+                     for name, (_, _, label) in costs.RATES.items() if row[name] != "-"}
     style.plt.close(figure)
+
+
+@pytest.mark.parametrize("name", ["SPEED", "STEPS"])
+def test_costs_that_were_not_measured_are_said_to_be_missing(monkeypatch, tmp_path, name):
+    monkeypatch.setattr(costs, name, tmp_path / "gone.md")
+    found = sorted(costs.costs(), key=lambda one: isinstance(one, pictures.Missing))
+    assert [type(one) for one in found] == [pictures.Picture, pictures.Missing]
+    assert found[1].command.startswith("python -m rmaat benchmark ") and "gone.md" in found[1].why
 
 
 def test_published_numbers_stand_beside_ours_only_of_the_same_task():
