@@ -58,6 +58,10 @@ class PairSplit:
         """Labels of all samples, int64 [samples]."""
         return self.labels
 
+    def all_lengths(self) -> np.ndarray:
+        """Tokens of the longer document of all samples, int64 [samples]: both are padded to it."""
+        return np.diff(self.offsets)[self.pairs].max(1)
+
 
 class Store:
     """Documents cut to `max_length` bytes, each kept once however often it occurs."""

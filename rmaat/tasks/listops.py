@@ -3,27 +3,31 @@
 Sequences of 501 to 1999 tokens, 10 classes. Labels 0 and 9 are about 17 % each, so the majority row is not 10 %.
 """
 
-import io
 import os
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from foundation import reading
 from foundation.cli import Progress
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks import listops_trees as generator
 from rmaat.tasks.cache import kept
 from rmaat.tasks.checks import check_positive, check_seed, check_split
-from rmaat.tasks.splits import RaggedSplit
+from rmaat.tasks.documents import lines_of
+from rmaat.tasks.splits import FIELDS, RaggedSplit
 from rmaat.tasks.task import SPLITS, Split, Task
+from rmaat.tasks.trees import Tree, checksum_text, find_tree
 
 OFFICIAL = {"train": "basic_train.tsv", "validation": "basic_val.tsv", "test": "basic_test.tsv"}
-OFFICIAL_FOLDERS = (".", "listops-1000", "lra_release/listops-1000", "lra_release/lra_release/listops-1000")
+FOLDERS = ("listops-1000", "lra_release/listops-1000", "lra_release/lra_release/listops-1000")
+ARCHIVES = ("lra_release*", "lra_release.gz", "listops*")
+MISSING = (f"{', '.join(OFFICIAL.values())} (lra_release/lra_release/listops-1000 of the Long Range Arena release); "
+           "without --data the task generates its trees")
 HEADER = "Source\tTarget"
-FIELDS = ("tokens", "offsets", "labels")  # of a split, in the cache
 PARALLEL_FROM = 2_000  # starting workers takes longer than making fewer samples
 
 
@@ -64,6 +68,10 @@ class ListOps(Task):
         """Of generated trees."""
         return self.min_length + 1, self.max_length - 1
 
+    def place(self, data: Path | None = None) -> Path | None:
+        """The folder or the archive; None where the trees are generated. Raises `UserError` where there is none."""
+        return None if data is None else official(Path(data)).path
+
     def split(self, name: str, data: Path | None = None) -> Split:
         """Generated and kept in the cache, or read from the official files under `data`."""
         check_split(name)
@@ -95,41 +103,65 @@ def _made(shape: generator.Shape, seed: int, sizes: dict[str, int], *, workers: 
 # ---------------------------------------------------------------------------------------------- official files
 
 
+def official(data: Path) -> Tree:
+    """Where the released files are: `data`, a folder below it, or an archive. Raises `UserError` where there are none.
+    """
+    def is_layout(folder: Path) -> bool:
+        return any((folder / name).is_file() for name in OFFICIAL.values())
+
+    return find_tree(data, folders=FOLDERS, archives=ARCHIVES, is_layout=is_layout, missing=MISSING)
+
+
 def read_official(data: Path, name: str, max_length: int) -> RaggedSplit:
-    """The released split `name` under `data`, which may be the release's root or its listops-1000 folder.
+    """The released split `name` under `data`, as `official` finds it; kept in the cache once it has been read.
 
     Raises `UserError` when a file is missing or holds a token out of the vocabulary, `DamagedFileError` when a line
     is cut or a label is none. Both parentheses are dropped and `]` reads as X, as in the release's own reader.
     """
-    path = next((found for folder in OFFICIAL_FOLDERS if (found := data / folder / OFFICIAL[name]).is_file()), None)
-    if path is None:
-        raise UserError(f"no {OFFICIAL[name]} in {data}; the folder should hold {', '.join(OFFICIAL.values())} "
-                        "(lra_release/lra_release/listops-1000 of the Long Range Arena release); "
-                        "without --data the task generates its trees")
+    tree = official(data)
+    arrays = kept("listops-official", [1, tree.stamp(), max_length], lambda: _read(tree, max_length))
+    if f"{name}.labels" not in arrays:
+        raise UserError(f"no {OFFICIAL[name]} in {tree.path}; it should hold {MISSING}")
+    return RaggedSplit(*(arrays[f"{name}.{field}"] for field in FIELDS),
+                       sources={str(tree.path): checksum_text(arrays)})
+
+
+def _read(tree: Tree, max_length: int) -> dict[str, np.ndarray]:
+    """All splits that are there, with the checksum of what was read."""
+    wanted = re.compile(rf"(?:^|/)({'|'.join(map(re.escape, OFFICIAL.values()))})$")
+    arrays, digests = {}, []
+    splits = {file: name for name, file in OFFICIAL.items()}
+    for name, read, digest in tree.hashed(wanted):
+        where = tree.where(name)
+        split = RaggedSplit.join(*_parsed(lines_of(read, where), where, max_length))
+        arrays |= {f"{splits[wanted.search(name)[1]]}.{field}": getattr(split, field) for field in FIELDS}
+        digests.append((name, digest()))
+    return arrays | {"sha256": tree.checksum(digests)}
+
+
+def _parsed(lines: Iterator[bytes], where: str, max_length: int) -> tuple[list[bytes], list[int]]:
+    """Sequences and labels of a file's lines."""
     sequences, labels = [], []
     try:
-        with (reading.opened(path, "samples") as file,
-              io.TextIOWrapper(file, encoding="utf-8-sig", newline="\n") as lines):
-            if (header := next(lines, "").strip()) != HEADER:
-                raise DamagedFileError(f"{path}, line 1: {header[:40]!r} is not the header {HEADER!r}")
-            for number, line in enumerate(lines, start=2):
-                if not line.strip():
-                    continue
-                tokens, label = _parse(line, f"{path}, line {number}", max_length)
+        if (header := next(lines, b"").decode("utf-8-sig").strip()) != HEADER:
+            raise DamagedFileError(f"{where}, line 1: {header[:40]!r} is not the header {HEADER!r}")
+        for number, line in enumerate(lines, start=2):
+            if line.strip():
+                tokens, label = _parse(line.decode(), f"{where}, line {number}", max_length)
                 sequences.append(tokens)
                 labels.append(label)
     except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{path}: not a text file") from error
+        raise DamagedFileError(f"{where}: not a text file") from error
     if not sequences:
-        raise DamagedFileError(f"{path}: no samples after the header; the file is cut")
-    return RaggedSplit.join(sequences, labels)
+        raise DamagedFileError(f"{where}: no samples after the header; the file is cut")
+    return sequences, labels
 
 
 _STRIP = str.maketrans({"(": None, ")": None, "]": "X"})
 
 
 def _parse(line: str, where: str, max_length: int) -> tuple[bytes, int]:
-    source, tab, target = line.rstrip("\r\n").partition("\t")
+    source, tab, target = line.partition("\t")
     if not tab or len(target) != 1 or target not in "0123456789":
         raise DamagedFileError(f"{where}: expected an expression, a tab and a label 0-9, found {line[-30:].strip()!r}")
     words = source.translate(_STRIP).split()

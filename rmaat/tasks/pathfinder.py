@@ -70,8 +70,8 @@ class Pathfinder(Task):
         return self.max_length, self.max_length
 
     def place(self, data: Path | None = None) -> Path | None:
-        """The folder with `imgs` and `metadata`; None where the images are generated."""
-        return None if data is None else pathfinder_files.place(Path(data), self.side, self.difficulty)
+        """The folder with `imgs` and `metadata`, or the archive; None where the images are generated."""
+        return None if data is None else pathfinder_files.place(Path(data), self.side, self.difficulty).path
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """Generated and kept in the cache, or read from the official images under `data`, drawn by `seed`."""

@@ -1,24 +1,31 @@
 """Pathfinder's official images: `curv_contour_length_14/imgs/<i>/sample_<j>.png`, `metadata/<i>.npy`, which are text.
 
-Images are opened when a batch asks for them: 200,000 of them need neither memory nor a wait at the start.
+All images of a difficulty are read once, from the folder or from the archive that they came in, and kept in the cache.
 """
 
+import io
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from foundation.cli import Progress
 from foundation.errors import DamagedFileError, UserError
+from foundation.files import sha256_bytes
 from foundation.notes import Note, note
+from rmaat.tasks.cache import kept
 from rmaat.tasks.task import SPLITS, Batch
+from rmaat.tasks.trees import Tree, checksum_text, find_tree
 
 FOLDERS = {"easy": "curv_baseline", "intermediate": "curv_contour_length_9", "hard": "curv_contour_length_14"}
-INNER = ("{name}", "pathfinder{side}/{name}", "lra_release/pathfinder{side}/{name}",
-         "lra_release/lra_release/pathfinder{side}/{name}")
-MAX_METADATA, MAX_IMAGE = 1 << 26, 1 << 20  # bytes of a file; the official ones have some 10 kB and 1 to 10 kB
+ABOVE = ("", "pathfinder{side}", "lra_release/pathfinder{side}", "lra_release/lra_release/pathfinder{side}")
+MAX_FILE, MAX_IMAGE = 1 << 26, 1 << 20  # bytes; the official images have 1 to 10 kB, lists of them some 50 kB
+OFFICIAL = 200_000  # images of a difficulty
 _PLACE, _FILE = re.compile(r"imgs/\d{1,9}", re.ASCII), re.compile(r"sample_\d{1,9}\.png", re.ASCII)
+_SIDE = re.compile(r"(?:^|/)pathfinder(\d+)/", re.ASCII)
 
 
 class SkippedImages(Note):
@@ -26,119 +33,135 @@ class SkippedImages(Note):
 
 
 @dataclass(frozen=True)
-class ImageFiles:
-    """Images by their files, opened when they are asked for."""
+class ChosenImages:
+    """Some rows of all images, uint8 [images, side * side], which lie on the disk; `sources` as of `ArraySplit`."""
 
-    files: tuple[Path, ...]
+    images: np.ndarray
+    rows: np.ndarray    # int64 [samples]
     labels: np.ndarray  # int64 [samples]
-    side: int
+    sources: Mapping[str, str]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, indices: np.ndarray) -> Batch:
-        """Samples by index. Raises `DamagedFileError` for an image that cannot be read or has another size."""
-        rows = [read_image(self.files[index], self.side) for index in np.asarray(indices).tolist()]
-        tokens = torch.from_numpy(np.stack(rows).astype(np.int64))
-        return Batch(tokens, torch.full((len(rows),), self.side ** 2), torch.from_numpy(self.labels[indices]))
+        """Samples by index, all of one length."""
+        tokens = torch.from_numpy(self.images[self.rows[indices]].astype(np.int64))
+        return Batch(tokens, torch.full((len(tokens),), tokens.shape[1]), torch.from_numpy(self.labels[indices]))
+
+    def key(self, index: int) -> bytes:
+        """What tells one sample from another."""
+        return self.images[self.rows[index]].tobytes()
 
     def all_labels(self) -> np.ndarray:
         """Labels of all samples, int64 [samples]."""
         return self.labels
 
 
-def official(data: Path, name: str, *, side: int, difficulty: str, seed: int, at_most: int) -> ImageFiles:
+def official(data: Path, name: str, *, side: int, difficulty: str, seed: int, at_most: int) -> ChosenImages:
     """Split `name` of the official images under `data`: in an order drawn by `seed` the last tenth is the test split,
     the tenth before it the validation split; of each the first `at_most`.
 
     Long Range Arena took 80, 10 and 10 % of them, too, in the order of a data set builder that the files do not show.
     Raises `UserError` for a missing file, `DamagedFileError` for one that is not what it should be.
     """
-    folder = place(data, side, difficulty)
-    files, labels = _listed(folder)
-    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(files))
-    tenth = len(files) // 10
+    tree = place(data, side, difficulty)
+    arrays = kept(f"pathfinder/official-{side}-{difficulty}", [1, tree.stamp(), side, difficulty],
+                  lambda: _read(tree, side, difficulty))
+    _say_empty(tree, arrays)
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(arrays["labels"]))
+    tenth = len(order) // 10
     if tenth < 1:
-        raise UserError(f"{folder}: {len(files)} images; at least 10 are needed for three splits")
+        raise UserError(f"{tree.path}: {len(order)} images; at least 10 are needed for three splits")
     bounds = dict(zip(SPLITS, ((0, -2 * tenth), (-2 * tenth, -tenth), (-tenth, None)), strict=True))
     chosen = order[slice(*bounds[name])][:at_most]
-    return ImageFiles(tuple(files[k] for k in chosen), np.asarray(labels, np.int64)[chosen], side)
+    return ChosenImages(arrays["images"], chosen, arrays["labels"].astype(np.int64)[chosen],
+                        {str(tree.path): checksum_text(arrays)})
 
 
-def place(data: Path, side: int, difficulty: str) -> Path:
-    """The folder of a difficulty under `data`, which may be of any level above it. Raises `UserError` if none is."""
-    for inner in INNER:
-        folder = data / inner.format(name=FOLDERS[difficulty], side=side)
-        if (folder / "metadata").is_dir():
-            return folder
-    if data.is_file():
-        raise UserError(f"{data} is a file; unpack it and give the folder that it makes with --data")
-    raise UserError(f"no {FOLDERS[difficulty]}/metadata in {data}; the folder should be pathfinder{side} of the Long "
-                    f"Range Arena release (lra_release/lra_release/pathfinder{side}), or one above it; without --data "
-                    "the task generates its images")
+def place(data: Path, side: int, difficulty: str) -> Tree:
+    """The folder of a difficulty under `data`, which may be of any level above it, or an archive. Raises `UserError`
+    where there is none.
+    """
+    name = FOLDERS[difficulty]
+    return find_tree(data, folders=[f"{above.format(side=side)}/{name}".lstrip("/") for above in ABOVE],
+                     archives=(f"pathfinder{side}*", "lra_release*", "lra_release.gz"),
+                     is_layout=lambda folder: folder.name == name and (folder / "metadata").is_dir(), missing=(
+                         f"{name}/metadata (pathfinder{side} of the Long Range Arena release, "
+                         f"lra_release/lra_release/pathfinder{side}); without --data the task generates its images"))
 
 
-def _listed(folder: Path) -> tuple[list[Path], list[int]]:
-    """All images that are not empty, in the order of the metadata's numbers, with their labels."""
-    tables = sorted((path for path in (folder / "metadata").iterdir() if re.fullmatch(r"\d{1,9}\.npy", path.name)),
-                    key=lambda path: int(path.stem))
-    if not tables:
-        raise UserError(f"{folder / 'metadata'}: no file like 0.npy; the folder is not whole")
-    files, labels, empty = [], [], []
-    for table in tables:
-        for number, line in enumerate(_text(table).split("\n"), start=1):
-            if not line.strip():
+def _read(tree: Tree, side: int, difficulty: str) -> dict[str, np.ndarray]:
+    """All images that are not empty, uint8 [images, side * side], in the order of the metadata's numbers; labels; the
+    checksum of what was read; how many are empty, and which is the first.
+    """
+    inner = r"(imgs/\d{1,9}/sample_\d{1,9}\.png|metadata/\d{1,9}\.npy)$"
+    wanted = re.compile(("^" if tree.is_folder else rf"(?:^|/){FOLDERS[difficulty]}/") + inner, re.ASCII)
+    images, tables, digests = {}, {}, []
+    with Progress(f"pathfinder: reading {tree.path.name}", OFFICIAL) as progress:
+        for name, content in tree.files(wanted, at_most=MAX_FILE):
+            if not tree.is_folder and (found := _SIDE.search(name)) and int(found[1]) != side:
                 continue
-            path, label = _entry(line.split(), folder, f"{table}, line {number}")
-            if path.stat().st_size:
-                files.append(path)
-                labels.append(label)
+            short = wanted.search(name)[1]
+            digests.append((name, sha256_bytes(content)))
+            if short.startswith("imgs/"):
+                images[short] = read_image(content, side, tree.where(name)) if content else None
+                progress.update(min(len(images), OFFICIAL))
             else:
-                empty.append(path)
-    if empty:
-        note(SkippedImages, f"{folder}: {len(empty)} empty image(s) left out, the first is {empty[0].name} in "
-                            f"imgs/{empty[0].parent.name}; the release has one, sample_172.png in curv_baseline/imgs/0")
-    return files, labels
+                tables[int(short.split("/")[1].split(".")[0])] = (tree.where(name), content)
+    if not tables:
+        raise UserError(f"{tree.path}: no {FOLDERS[difficulty]}/metadata/0.npy of pathfinder{side} in it")
+    listed = [one for _, (where, content) in sorted(tables.items()) for one in _entries(content, where)]
+    lacking = next(((where, name) for name, _, where in listed if name not in images), None)
+    if lacking:
+        raise UserError(f"{lacking[0]}: {lacking[1]} is missing; {tree.path} is not whole")
+    empty = [name for name, _, _ in listed if images[name] is None]
+    there = [(name, label) for name, label, _ in listed if images[name] is not None]
+    pixels = np.empty((len(there), side * side), np.uint8)
+    for row, (name, _) in enumerate(there):
+        pixels[row] = images[name]
+    return {"images": pixels, "labels": np.array([label for _, label in there], np.uint8),
+            "sha256": tree.checksum(digests), "empty": np.array([len(empty)], np.int64),
+            "first_empty": np.frombuffer((empty[0] if empty else "-").encode(), np.uint8)}
 
 
-def _text(path: Path) -> str:
-    if not path.is_file():
-        raise DamagedFileError(f"{path}: not a regular file")
-    if (size := path.stat().st_size) > MAX_METADATA:
-        raise DamagedFileError(f"{path}: {size:,} bytes; the list of a folder's images is shorter")
+def _say_empty(tree: Tree, arrays: Mapping[str, np.ndarray]) -> None:
+    if count := int(arrays["empty"][0]):
+        first = Path(arrays["first_empty"].tobytes().decode())
+        note(SkippedImages, f"{tree.path}: {count} empty image(s) left out, the first is {first.name} in "
+                            f"{first.parent}; the release has one, sample_172.png in curv_baseline/imgs/0")
+
+
+def _entries(content: bytes, where: str) -> list[tuple[str, int, str]]:
+    """Image, label and place of each line of a list: folder, file, number, label, and more that is not read."""
     try:
-        return path.read_bytes().decode("utf-8")
+        lines = content.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{path}: not the text that the release has in its .npy files") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+        raise DamagedFileError(f"{where}: not the text that the release has in its .npy files") from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        if len(fields) < 4 or fields[3] not in ("0", "1") or not (
+                _PLACE.fullmatch(fields[0]) and _FILE.fullmatch(fields[1])):
+            raise DamagedFileError(f"{where}, line {number}: expected imgs/<number> sample_<number>.png <number> "
+                                   f"<0 or 1>, found {' '.join(fields)[:60]!r}")
+        found.append((f"{fields[0]}/{fields[1]}", int(fields[3]), f"{where}, line {number}"))
+    return found
 
 
-def _entry(fields: list[str], folder: Path, where: str) -> tuple[Path, int]:
-    """Image and label of a line: folder, file, number, label, and more that is not read."""
-    if len(fields) < 4 or fields[3] not in ("0", "1") or not (
-            _PLACE.fullmatch(fields[0]) and _FILE.fullmatch(fields[1])):
-        raise DamagedFileError(f"{where}: expected imgs/<number> sample_<number>.png <number> <0 or 1>, found "
-                               f"{' '.join(fields)[:60]!r}")
-    path = folder / fields[0] / fields[1]
-    if not path.is_file():
-        raise UserError(f"{where}: {path} is missing; the folder is not whole")
-    return path, int(fields[3])
-
-
-def read_image(path: Path, side: int) -> np.ndarray:
-    """Grey values uint8 [side * side] of a PNG file. Raises `DamagedFileError` for any other one."""
-    import io
-
+def read_image(content: bytes, side: int, where: str) -> np.ndarray:
+    """Grey values uint8 [side * side] of a PNG file's bytes. Raises `DamagedFileError` for any other one."""
     from PIL import Image, UnidentifiedImageError
 
+    if len(content) > MAX_IMAGE:
+        raise DamagedFileError(f"{where}: no whole PNG image ({len(content):,} bytes, at most {MAX_IMAGE:,} are read)")
     try:
-        if not path.is_file() or path.stat().st_size > MAX_IMAGE:
-            raise DamagedFileError(f"{path}: not a file of an image of {side} x {side} pixels")
-        with Image.open(io.BytesIO(path.read_bytes()), formats=["PNG"]) as image:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             if image.size != (side, side):
-                raise DamagedFileError(f"{path}: {image.size[0]} x {image.size[1]} pixels where {side} x {side} are "
+                raise DamagedFileError(f"{where}: {image.size[0]} x {image.size[1]} pixels where {side} x {side} are "
                                        "expected; task.side says which")
             return np.asarray(image.convert("L")).reshape(-1)
     except (UnidentifiedImageError, SyntaxError, ValueError, EOFError, OSError, Image.DecompressionBombError) as error:
-        raise DamagedFileError(f"{path}: no whole PNG image ({error})") from error
+        raise DamagedFileError(f"{where}: no whole PNG image ({error})") from error

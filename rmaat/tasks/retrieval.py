@@ -4,7 +4,6 @@ Two documents of up to 4,000 bytes pass through one network. Read as released: `
 without a header and without quoting, in a folder or an archive.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,18 +75,12 @@ class Retrieval(Task):
         store, arrays, digests = Store(self.max_length), {}, []
         pattern = re.compile(rf"(?:^|/){self.stem}\.({'|'.join(NAMES.values())})\.tsv$")
         splits = {file: name for name, file in NAMES.items()}
-        for name, read in tree.streams(pattern):
-            digest, where = hashlib.sha256(), f"{tree.path}: {name}"
-
-            def counted(at_most: int, read=read, digest=digest) -> bytes:
-                content = read(at_most)
-                digest.update(content)
-                return content
-
-            pairs, labels = read_pairs(lines_of(counted, where), store, where)
+        for name, read, digest in tree.hashed(pattern):
+            where = tree.where(name)
+            pairs, labels = read_pairs(lines_of(read, where), store, where)
             arrays |= {f"{splits[pattern.search(name)[1]]}.{field}": array
                        for field, array in (("pairs", pairs), ("labels", labels))}
-            digests.append((name, digest.hexdigest()))
+            digests.append((name, digest()))
         lack = [file for name, file in NAMES.items() if f"{name}.labels" not in arrays]
         if lack:
             raise UserError(f"no {self.stem}.{lack[0]}.tsv in {tree.path}; it should hold {self.missing}")

@@ -70,6 +70,22 @@ class Tree:
             for name, read in reader(lambda name: bool(wanted.search(name)) and not _is_hidden(name)):
                 yield name, self._worded(read)
 
+    def hashed(self, wanted: re.Pattern[str]) -> Iterator[tuple[str, Read, Callable[[], str]]]:
+        """As `streams`, with a function that gives the SHA-256, in hexadecimal, of what has been read of the file."""
+        for name, read in self.streams(wanted):
+            digest = hashlib.sha256()
+
+            def counted(at_most: int, read=read, digest=digest) -> bytes:
+                content = read(at_most)
+                digest.update(content)
+                return content
+
+            yield name, counted, digest.hexdigest
+
+    def where(self, name: str) -> str:
+        """What a message calls a file of it."""
+        return str(self.path / name) if self.is_folder else f"{self.path}: {name}"
+
     def _worded(self, read: Read) -> Read:
         def worded(at_most: int) -> bytes:
             with self._words():

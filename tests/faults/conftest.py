@@ -134,6 +134,8 @@ def forked(tmp_path):
 
 def _in_the_child(written, cwd, *, memory, file_size, seconds):
     """Limits, and files in the place of what pytest captures; memory: bytes above what is there."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)  # the threads of this process's products are not in its copy
     for number, path in enumerate(written, 1):
         handle = os.open(path, os.O_WRONLY | os.O_CREAT)
         os.dup2(handle, number)

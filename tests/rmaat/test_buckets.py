@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation.errors import UserError
+from rmaat.tasks.documents import PairSplit
 from rmaat.tasks.splits import ArraySplit, RaggedSplit, all_lengths, training_indices
 from rmaat.training import opening
 from rmaat.training.configs import listops_small
@@ -82,6 +83,10 @@ def test_who_does_not_say_lengths_is_asked_for_them():
     ragged = RaggedSplit.join([b"abc", b"d", b"efgh"], [0, 1, 0])
     assert all_lengths(ragged).tolist() == [3, 1, 4] and all_lengths(ragged.part(1, 3)).tolist() == [1, 4]
     assert all_lengths(ArraySplit(np.zeros((2, 5), np.uint8), np.zeros(2, np.int64))).tolist() == [5, 5]
+    offsets, pairs = np.array([0, 3, 4, 9]), np.array([[0, 1], [1, 1], [2, 0]])
+    two = PairSplit(np.zeros(9, np.uint8), offsets, pairs, np.array([0, 1, 0]))
+    assert all_lengths(two).tolist() == [3, 1, 5] and all_lengths(two.part(1, 3)).tolist() == [1, 5]
+    assert [two.batch(np.array([k])).tokens.shape[1] for k in range(3)] == [3, 1, 5]
     with pytest.raises(UserError, match=r"train\.bucket_batches = 0: must be at least 1"):
         change(listops_small(), ["train.bucket_batches=0"])
 

@@ -1,6 +1,9 @@
 """ListOps: the distribution of TASKS 1.1, an evaluator of the tests' own, the released files, the cache."""
 
+import hashlib
+import shutil
 import statistics
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -195,8 +198,30 @@ def test_the_release_may_be_given_by_its_root(tmp_path):
 
 
 def test_a_missing_file_is_named_with_what_the_folder_should_hold(tmp_path):
+    with pytest.raises(UserError, match=r"no basic_train\.tsv, basic_val\.tsv, .*listops-1000.*: looked in"):
+        ListOps().split("validation", tmp_path)
+    write_official(tmp_path, LINES)
     with pytest.raises(UserError, match=r"no basic_val\.tsv in .*should hold basic_train\.tsv, basic_val\.tsv"):
         ListOps().split("validation", tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["tar.gz", "tar.xz", "zip"])
+def test_an_archive_is_read_as_it_is_and_its_hash_told(tmp_path, ending):
+    folder = tmp_path / "new" / "lra_release" / "lra_release"
+    for name, count in (("train", 3), ("val", 2), ("test", 1)):
+        write_official(folder / "listops-1000", LINES[:count], name=f"basic_{name}.tsv")
+        write_official(folder / "tsv_data", ["other"], name=f"basic_{name}.tsv.txt")
+    kind = {"tar.gz": "gztar", "tar.xz": "xztar", "zip": "zip"}[ending]
+    made = Path(shutil.make_archive(str(tmp_path / "lra_release"), kind, tmp_path / "new"))
+    for data in (made, tmp_path):
+        splits = [ListOps().split(name, data) for name in ("train", "validation", "test")]
+        assert [len(split) for split in splits] == [3, 2, 1]
+        assert [split.sources for split in splits] == 3 * [{str(made): hashlib.sha256(made.read_bytes()).hexdigest()}]
+    whole = ListOps().split("train", tmp_path / "new")
+    assert whole.sample(0).tobytes() == splits[0].sample(0).tobytes() and whole.sources != splits[0].sources
+    made.write_bytes(made.read_bytes()[:-200])
+    with pytest.raises(DamagedFileError, match="damaged or cut"):
+        ListOps().split("train", made)
 
 
 @pytest.mark.parametrize(("line", "kind", "message"), [

@@ -1,10 +1,13 @@
 """Pathfinder: the same images as a naive twin of the published generator, distributions, workers, cache, files."""
 
+import hashlib
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy import ndimage
 
@@ -159,7 +162,7 @@ def test_official_images_are_read_in_row_order_and_split_by_the_seed(tmp_path, i
 def test_the_place_is_the_folder_of_the_difficulty_and_its_pixels_have_control_rows(tmp_path):
     folder = write_release(tmp_path / "pathfinder32")
     assert Pathfinder().place() is None and Pathfinder().place(tmp_path) == Pathfinder().place(folder.parent) == folder
-    with pytest.raises(UserError, match="no curv_baseline/metadata"):
+    with pytest.raises(UserError, match=r"no curv_baseline/metadata \(pathfinder32"):
         Pathfinder(difficulty="easy").place(tmp_path)
     rows = {row.name: row for row in control_rows(Pathfinder(), "test", 250, data=tmp_path)}
     assert rows["linear, last segment (24 places)"].samples == 3  # 1,024 are four segments and 24
@@ -175,10 +178,10 @@ def test_the_empty_image_of_the_release_is_left_out_and_said(tmp_path):
 
 
 def test_missing_folders_and_files_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"no curv_contour_length_14/metadata in .*pathfinder32 of the Long"):
+    with pytest.raises(UserError, match=r"no curv_contour_length_14/metadata \(pathfinder32 of the Long.*looked in"):
         Pathfinder().split("test", tmp_path)
     (tmp_path / "lra_release.gz").write_bytes(b"")
-    with pytest.raises(UserError, match="is a file; unpack it"):
+    with pytest.raises(DamagedFileError, match=r"lra_release\.gz: damaged or cut"):
         Pathfinder().split("test", tmp_path / "lra_release.gz")
     folder = write_release(tmp_path)
     (folder / "imgs" / "1" / "sample_4.png").unlink()
@@ -207,15 +210,32 @@ def test_damaged_images_have_exit_code_three(tmp_path, damage):
     folder = write_release(tmp_path, images=10)
     path = folder / "imgs" / "0" / "sample_3.png"
     path.write_bytes(damage(path.read_bytes()))
-    splits = [Pathfinder().split(name, tmp_path) for name in ("train", "validation", "test")]
-    with pytest.raises(DamagedFileError, match=r"sample_3\.png"):
-        for split in splits:
-            split.batch(np.arange(len(split)))
+    with pytest.raises(DamagedFileError, match=r"imgs/0/sample_3\.png: no whole PNG image"):
+        Pathfinder().split("test", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["gztar", "zip"])
+def test_an_archive_gives_the_same_splits_as_its_folder(tmp_path, kind):
+    release = tmp_path / "new" / "lra_release" / "lra_release"
+    for side, images in ((64, 12), (32, 30)):
+        write_release(release / f"pathfinder{side}", side=side, images=images)
+    write_release(release / "pathfinder32", images=11, name="curv_baseline")
+    made = Path(shutil.make_archive(str(tmp_path / "lra_release"), kind, tmp_path / "new"))
+    for task in (Pathfinder(), Pathfinder(side=64), Pathfinder(difficulty="easy")):
+        for name in ("train", "test"):
+            packed, whole = task.split(name, made), task.split(name, tmp_path / "new")
+            every = np.arange(len(whole))
+            assert len(packed) == len(whole) and torch.equal(packed.batch(every).tokens, whole.batch(every).tokens)
+            assert torch.equal(packed.batch(every).labels, whole.batch(every).labels)
+            assert packed.sources == {str(made): hashlib.sha256(made.read_bytes()).hexdigest()}
+            assert packed.key(0) == whole.key(0) == packed.batch(every).tokens[0].numpy().astype(np.uint8).tobytes()
+    with pytest.raises(UserError, match=r"no curv_contour_length_9/metadata/0\.npy of pathfinder32 in it"):
+        Pathfinder(difficulty="intermediate").split("test", made)
 
 
 def test_images_of_another_size_are_named_with_the_dial(tmp_path):
     write_release(tmp_path, side=64)
     with pytest.raises(DamagedFileError, match=r"64 x 64 pixels where 32 x 32 are expected; task\.side"):
-        Pathfinder().split("test", tmp_path).batch(np.arange(3))
+        Pathfinder().split("test", tmp_path)
     assert Pathfinder(side=64).split("test", tmp_path).batch(np.arange(2)).tokens.shape == (2, 4_096)
     assert set(CONTOURS) == {"easy", "intermediate", "hard"}
