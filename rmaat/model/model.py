@@ -84,8 +84,9 @@ class RMAAT(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.retention = config.retention_class(self.biology, config.num_segments)
         self.output = OUTPUT[config.output]
-        self.head = self.output.head(width, HEAD[config.head].size(width, config.num_memory_tokens),
-                                     config.num_classes, config.documents)
+        read = HEAD[config.head].size(width, config.num_memory_tokens,
+                                      READOUT[config.readout].vectors(config.num_segments))
+        self.head = self.output.head(width, read, config.num_classes, config.documents)
         self.gradient = GRADIENT[config.gradient]
         self.budget = None
         if config.gradient == "amrb":
@@ -222,7 +223,7 @@ class RMAAT(nn.Module):
         """Logits of what the segments gave and of the memory after the last one."""
         features = None
         if self.reads_features:
-            features = READOUT[self.config.readout](outs, lengths, self.config.segment_length)
+            features = READOUT[self.config.readout](outs, lengths, self.config.segment_length, self.config.num_segments)
         tokens = memory[:, :self.config.num_memory_tokens]
         return self.head(HEAD[self.config.head](features, tokens, self.norm))
 

@@ -13,11 +13,11 @@ class Both:
 
     features = memory = True
 
-    def size(self, width: int, num_memory_tokens: int) -> int:
-        """How many numbers it reads of a sample."""
-        return width * (self.features + self.memory * num_memory_tokens)
+    def size(self, width: int, num_memory_tokens: int, vectors: int) -> int:
+        """How many numbers it reads of a sample, for which a readout gives `vectors` of features."""
+        return width * (self.features * vectors + self.memory * num_memory_tokens)
 
-    def __call__(self, features: Float[Tensor, "batch width"] | None, memory: Float[Tensor, "batch tokens width"],
+    def __call__(self, features: Float[Tensor, "batch features"] | None, memory: Float[Tensor, "batch tokens width"],
                  norm: Callable) -> Float[Tensor, "batch read"]:
         """What it reads: the features, which are normed already, and the memory through `norm`."""
         return torch.cat([features, norm(memory).flatten(1)], 1)

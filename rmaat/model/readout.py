@@ -1,15 +1,17 @@
 """What the classifier reads of the segments' features.
 
 A readout gathers the features of one segment, `gather(features, mask)`, to one vector a sample; names the segments
-whose vectors it reads, `segments(lengths, segment_length)` as numbers t = 1..T; and reads them,
-`readout(outs, lengths, segment_length)`: outs are the vectors, [batch, width] each, and None where they are not read.
-`running` says that earlier segments count too: `join(so_far, out)` is the vector of all of them.
+whose vectors it reads, `segments(lengths, segment_length)` as numbers t = 1..T; and reads them, `readout(outs,
+lengths, segment_length, num_segments)`: outs are the vectors, [batch, width] each, and None where they are not read.
+It gives `vectors(num_segments)` of them side by side. `running` says that earlier segments count too: `join(so_far,
+out)` is what a stream keeps of all of them.
 """
 
 from collections.abc import Sequence
 from functools import reduce
 
 import torch
+from torch import nn
 
 from foundation.shapes import Bool, Float, Int, Tensor
 
@@ -26,6 +28,10 @@ class Last:
 
     running = False
 
+    def vectors(self, num_segments: int) -> int:
+        """How many vectors the classifier is given."""
+        return 1
+
     def gather(self, features: Float[Tensor, "batch places width"],
                mask: Bool[Tensor, "batch places"] | None) -> Float[Tensor, "batch width"]:
         """The sum over a segment's valid tokens."""
@@ -36,7 +42,7 @@ class Last:
         return set((ends(lengths, segment_length) + 1).tolist())
 
     def __call__(self, outs: Sequence[Tensor | None], lengths: Int[Tensor, "batch"],
-                 segment_length: int) -> Float[Tensor, "batch width"]:
+                 segment_length: int, num_segments: int) -> Float[Tensor, "batch width"]:
         index = ends(lengths, segment_length)
         read = [t for t, out in enumerate(outs) if out is not None]
         if len(read) == 1:
@@ -61,7 +67,7 @@ class Pooled(Last):
         return so_far + out
 
     def __call__(self, outs: Sequence[Tensor], lengths: Int[Tensor, "batch"],
-                 segment_length: int) -> Float[Tensor, "batch width"]:
+                 segment_length: int, num_segments: int) -> Float[Tensor, "batch width"]:
         return reduce(self.join, outs) / lengths[:, None]  # in order, as a stream adds them
 
 
@@ -78,8 +84,33 @@ class Largest(Pooled):
         return torch.maximum(so_far, out)
 
     def __call__(self, outs: Sequence[Tensor], lengths: Int[Tensor, "batch"],
-                 segment_length: int) -> Float[Tensor, "batch width"]:
+                 segment_length: int, num_segments: int) -> Float[Tensor, "batch width"]:
         return reduce(self.join, outs)
 
 
-READOUT = {"last": Last(), "pooled": Pooled(), "largest": Largest()}
+class BySegment(Pooled):
+    """Mean features of each segment, side by side, 0 for segments that are not there: the classifier knows what stood
+    where. For images; weights of its own for each segment.
+    """
+
+    def vectors(self, num_segments: int) -> int:
+        """One for each segment."""
+        return num_segments
+
+    def gather(self, features: Float[Tensor, "batch places width"],
+               mask: Bool[Tensor, "batch places"] | None) -> Float[Tensor, "batch width"]:
+        """The mean over a segment's valid tokens; 0 where there is none."""
+        count = features.shape[1] if mask is None else mask.sum(1, keepdim=True).clamp(min=1)
+        return super().gather(features, mask) / count
+
+    def join(self, so_far: Float[Tensor, "batch before"], out: Float[Tensor, "batch width"]) -> Tensor:
+        """The segments so far, side by side."""
+        return torch.cat([so_far, out], 1)
+
+    def __call__(self, outs: Sequence[Tensor], lengths: Int[Tensor, "batch"],
+                 segment_length: int, num_segments: int) -> Float[Tensor, "batch all"]:
+        found = torch.cat(list(outs), 1)
+        return nn.functional.pad(found, (0, num_segments * outs[-1].shape[1] - found.shape[1]))
+
+
+READOUT = {"last": Last(), "pooled": Pooled(), "largest": Largest(), "by_segment": BySegment()}

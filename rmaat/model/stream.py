@@ -31,7 +31,7 @@ class Stream:
     time. A segment waits in the state until the token after it comes, so that an answer is that of
     `model(tokens so far)`, bit for bit, whatever the portions; dropout must be off (`model.eval()`), and no graph is
     kept. The state is the memory [batch, M, width], at most one segment of tokens, the segment's number and, for the
-    readouts `pooled` and `largest`, one vector [batch, width].
+    readouts `pooled` and `largest`, one vector [batch, width]; for `by_segment` one of each segment so far, up to T.
 
     Rules that know T (accumulate, multiply) need `num_segments` = T, and end there; with schedule = sample this is each
     sequence's own T, and the answer that of the model once T segments are fed. With T unknown the rules leaky,
@@ -55,7 +55,13 @@ class Stream:
             free = sorted(name for name, kind in RETENTION.items() if not kind.needs_num_segments)
             raise UserError(f"retention = {config.retention!r} needs the number of segments, which a stream does not "
                             f"know; give stream(num_segments=T), or train with one of: {', '.join(free)}")
-        self.model, self.num_segments, self.readout = model, num_segments, READOUT[config.readout]
+        self.readout = READOUT[config.readout]
+        if self.readout.vectors(config.num_segments) > 1:  # the classifier has weights for so many
+            if num_segments not in (None, config.num_segments):
+                raise UserError(f"num_segments = {num_segments}: with readout = {config.readout} the classifier is one "
+                                f"of {config.num_segments} segments; leave it out, or train with another readout")
+            num_segments = config.num_segments
+        self.model, self.num_segments = model, num_segments
         if num_segments not in (None, config.num_segments):  # the same weights under a rule of another T
             self.model = copy.copy(model)
             self.model._modules = dict(model._modules)
@@ -146,12 +152,15 @@ class Stream:
         size = self.model.config.segment_length
         if set(state) != set(STATE):
             raise UserError(f"a stream's state has {', '.join(STATE)}; given are {', '.join(sorted(state))}")
-        for name in ("memory", "total", "before"):
-            ours, given = getattr(self, name), state[name]
-            if ours.shape != given.shape or ours.dtype != given.dtype:
-                raise UserError(f"state {name}: {tuple(given.shape)} {given.dtype}, this stream has "
-                                f"{tuple(ours.shape)} {ours.dtype}; restore into a stream of the same model and batch")
         pending, segment = state["pending"], int(state["segment"])
+        kept = min(max(segment - 1, 1), self.readout.vectors(self.model.config.num_segments))
+        shapes = {"memory": self.memory.shape, "before": self.before.shape,
+                  "total": (len(self.memory), kept * self.model.config.width)}
+        for name, shape in shapes.items():
+            ours, given = getattr(self, name), state[name]
+            if tuple(shape) != tuple(given.shape) or ours.dtype != given.dtype:
+                raise UserError(f"state {name}: {tuple(given.shape)} {given.dtype}, this stream has "
+                                f"{tuple(shape)} {ours.dtype}; restore into a stream of the same model and batch")
         if pending.dtype != torch.int64 or pending.ndim != 2 or len(pending) != len(self.memory) \
                 or pending.shape[1] > size or segment < 1 or segment > (self.num_segments or segment):
             raise UserError(f"state pending {tuple(pending.shape)} in segment {segment}: at most {size} tokens for "

@@ -86,8 +86,22 @@ def test_readout_against_its_definition(readout):
     lengths, outs = torch.tensor([13, 6, 5]), torch.randn(3, 3, 4, dtype=torch.float64)
     expected = {"last": [outs[2, 0] / 3, outs[1, 1] / 1, outs[0, 2] / 5],
                 "pooled": [outs[:, 0].sum(0) / 13, outs[:, 1].sum(0) / 6, outs[:, 2].sum(0) / 5],
-                "largest": [outs[:, b].max(0).values for b in range(3)]}[readout]
-    torch.testing.assert_close(READOUT[readout](list(outs), lengths, 5), torch.stack(expected), **EXACT)
+                "largest": [outs[:, b].max(0).values for b in range(3)],
+                "by_segment": [torch.cat([*outs[:, b], torch.zeros(4)]) for b in range(3)]}[readout]
+    torch.testing.assert_close(READOUT[readout](list(outs), lengths, 5, 4), torch.stack(expected), **EXACT)
+    assert READOUT[readout].vectors(4) * 4 == len(expected[0])
+
+
+def test_what_stood_in_which_segment_is_told_by_segment_alone():
+    """Two samples with the same segments in another order, without retention: the mean is one, by segment it is not."""
+    tokens = torch.arange(20).reshape(4, 5)
+    both = torch.stack([tokens.flatten(), tokens.flip(0).flatten()])
+    for readout, apart in (("pooled", False), ("by_segment", True)):
+        model = build(readout=readout, head="features", retention="reset")
+        first, second = model(both)
+        assert torch.allclose(first, second, rtol=0, atol=1e-12 if first.dtype == torch.float64 else 1e-5) is not apart
+    short = model(both[:, :7])
+    torch.testing.assert_close(short, model(both, torch.tensor([7, 7])), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(("tokens", "lengths", "message"), [

@@ -76,6 +76,20 @@ def test_a_saved_state_goes_on_as_if_nothing_had_happened(readout, fed, tmp_path
     assert not torch.equal(before["memory"], stream.state()["memory"])
 
 
+def test_a_classifier_of_so_many_segments_streams_so_many(tmp_path):
+    model = build(readout="by_segment", retention="reset")
+    stream = model.stream(2)
+    stream.feed(tokens_of(20))
+    with pytest.raises(UserError, match="20 tokens and 1 more do not fit num_segments = 4"):
+        stream.feed(tokens_of(1))
+    with pytest.raises(UserError, match=r"num_segments = 9: with readout = by_segment the classifier is one of 4"):
+        model.stream(2, 9)
+    state = stream.state()
+    assert state["total"].shape == (2, 3 * 8)
+    with pytest.raises(UserError, match=r"state total: \(2, 8\) .*, this stream has \(2, 24\)"):
+        model.stream(2).restore(state | {"total": state["total"][:, :8]})
+
+
 @pytest.mark.parametrize("retention", RETENTION)
 def test_a_saved_file_goes_on_bit_for_bit(retention, tmp_path):
     model, tokens = build(retention=retention, readout="pooled"), tokens_of(18)
