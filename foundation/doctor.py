@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from foundation.imports import EXTRAS, RUN_WITH, broken, pip_line
+from foundation.program import end_with
 
 ROOT = Path(__file__).parents[1]
 ASKED_FOR = ("tensorboard",)  # extras that "all" leaves out
@@ -92,4 +93,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

@@ -6,11 +6,14 @@ A program exits with 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. Stan
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 OTHERS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+ONE_WISH = 0.1  # seconds: `timeout` and queues of jobs signal a process and then its group, and mean it once
 _received: list[int] = []  # the first signal that this process was asked to stop with
 _gentle: list[Callable[[], None]] = []  # how what runs now would be stopped
+_wished = float("-inf")  # when the last wish came, by a clock that nobody sets
 
 
 def exit_code() -> int:
@@ -24,6 +27,8 @@ def as_ctrl_c() -> Iterator[None]:
     _received.clear()
 
     def stop(number, frame) -> None:
+        if not _is_new():
+            return
         _received.append(number)
         if not _gentle:
             raise KeyboardInterrupt
@@ -58,10 +63,22 @@ class StopRequest:
         self._restored.close()
 
     def _ask(self, number, frame) -> None:
+        if not _is_new():
+            return
         _received.append(number)
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+
+
+def _is_new() -> bool:
+    """Whether a signal is a wish of its own, not the last one once more."""
+    global _wished
+    before, now = _wished, time.monotonic()
+    if now - before < ONE_WISH:
+        return False
+    _wished = now
+    return True
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from foundation import chain, sealed, sealed_table, trailer
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import MANIFEST, sha256_file, verify_manifest
+from foundation.program import end_with
 from foundation.reading import read_bytes, read_json, read_text, shown
 
 MOST_BYTES = 100_000_000
@@ -97,4 +98,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main)

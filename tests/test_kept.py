@@ -325,7 +325,7 @@ def test_whoever_is_stopped_says_by_what(body, code):
 def test_nohup_is_heeded_and_a_second_signal_stops_at_once():
     assert ends("os.kill(os.getpid(), signal.SIGHUP); print('goes on', file=sys.stderr)",
                 "trap '' HUP; {}") == (0, "goes on\n")
-    body = ("from foundation.stopping import StopRequest\n    with StopRequest() as stop:\n"
+    body = ("from foundation import stopping\n    stopping.ONE_WISH = 0\n    with stopping.StopRequest() as stop:\n"
             "        os.kill(os.getpid(), signal.SIGTERM)\n"
             "        while not stop.asked: pass\n"
             "        print('finishes', file=sys.stderr)\n"

@@ -1,8 +1,10 @@
 """Work that is kept, and exit codes that say what became of it."""
 
 import os
+import random
 import re
 import signal
+import subprocess
 import sys
 import types
 import typing
@@ -11,8 +13,11 @@ from pathlib import Path
 import pytest
 import typer
 
-from foundation import cli
+from foundation import process
+from foundation import stopping as signals
 
+ROOT = Path(__file__).parents[2]
+HANGS = 600  # seconds
 TINY = ["task.num_segments=2", "task.segment=3", "task.train=7", "task.validation=3", "task.test=5",
         "model.segment_length=3", "model.width=8", "model.layers=1", "model.num_memory_tokens=2", "train.batch_size=3",
         "train.evaluate_every=4", "train.checkpoint_every=2", "train.steps=6", "train.warmup=2"]
@@ -22,10 +27,11 @@ TRAIN = ["rmaat", "train", "recall", "--out", "run", "--device", "cpu", "--resum
 
 def load(name):
     """What copies of this process need."""
-    if name == "rmaat":
+    if name in ("rmaat", "figures"):
         import torch._dynamo  # noqa: F401  by torch's optimizers
 
         import rmaat.training.trainer  # noqa: F401
+    if name == "rmaat":
         return
     import astro_sim.dynamics.scanning
     import astro_sim.run.streaming
@@ -33,6 +39,9 @@ def load(name):
     from astro_sim.run.sweep_work import load_brian2
 
     load_brian2()
+    if name == "figures":
+        import figures.report.alone
+        import figures.report.verb  # noqa: F401
     if name == "derivation":
         import derivation.entries.registry
         import derivation.regenerate  # noqa: F401
@@ -43,19 +52,23 @@ def program_with(words, change):
     def life():
         import importlib
 
-        app = importlib.import_module(f"{words[0]}.__main__").app
+        main = importlib.import_module(f"{words[0]}.__main__").main
         sys.argv = [f"/{words[0]}/__main__.py", *words[1:]]
         change()
-        cli.run(app)
+        main()
 
     return life
 
 
-def stopping(where, when=2, times=1):
-    """Send this process SIGTERM, so many times, in the call number `when` of a function."""
+def stopping(where, when=2, times=1, one_wish=0.):
+    """Send this process SIGTERM, so many times, in the call number `when` of a function.
+
+    one_wish: seconds within which signals are one wish.
+    """
     def change():
         import importlib
 
+        signals.ONE_WISH = one_wish
         module, _, name = where.rpartition(".")
         try:
             home = importlib.import_module(module)
@@ -106,6 +119,12 @@ STOPPED = {
              stopping("astro_sim.dynamics.scanning._branches", 1), "", ""),
     "derive": (["derivation", "derive", "--out", "record.json", "--cache", "cache"],
                stopping("derivation.simulation.cache.run", 1), "simulations that were done are kept in cache", ""),
+    "report": (["figures", "report", "--no-simulation", "--out", "page.html"],
+               stopping("figures.report.page.page", 1), "", ""),
+    "report, simulating": (["figures", "report", "--out", "page.html"],
+                           stopping("figures.report.simulation.simulate", 1), "", ""),
+    "report of the record": (["derivation", "report", "--out", "page.html"],
+                             stopping("figures.report.alone.page", 1), "", ""),
 }
 
 
@@ -113,7 +132,7 @@ STOPPED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("verb", STOPPED)
 def test_sigterm(forked, tmp_path, verb):
-    """SIGTERM comes, as from a queue of jobs, while a program trains, simulates, sweeps, scans or derives.
+    """SIGTERM comes, as from a queue of jobs, while a program trains, simulates, sweeps, scans, derives or reports.
 
     The same as Ctrl-C: the step is finished, what is there is kept and named, nothing half-written stays; exit 143
     (Ctrl-C: 130, SIGHUP: 129).
@@ -125,6 +144,51 @@ def test_sigterm(forked, tmp_path, verb):
     assert said in ended.err, ended.err
     assert not kept or (tmp_path / kept).exists()
     assert not [path for path in tmp_path.rglob(".*") if path.suffix in (".part", ".lock")]
+
+
+ANY_MOMENT = {
+    **{verb: STOPPED[verb][0] for verb in ("train", "run", "sweep", "derive", "report", "report of the record")},
+    "scan": ["astro_sim", "scan", "li_rinzel", "--over", "ip3=0:1:20", "--out", "scan.json"],
+    "plot": ["astro_sim", "plot", "known.nc", "--out", "known.png"],
+    "export": ["astro_sim", "export", "known.nc", "--out", "known.csv"],
+    "report of a recording": ["astro_sim", "report", "known.nc", "--out", "page.html"],
+    "evaluate": ["rmaat", "evaluate", "known", "--device", "cpu"],
+    "compare": ["rmaat", "compare", "known", "--out", "compared"],
+    "whatif": ["derivation", "whatif", "--set", "tau_pl=300 second", "--out", "what.json"],
+    "figures": ["figures", "retention", "--out", "drawn"],
+}
+MOST_SECONDS = 3.0  # of CPU time, in which a verb is stopped: all but `derive` have ended by then
+
+
+@pytest.mark.minutes
+@pytest.mark.slow
+def test_sigterm_at_any_moment(forked, tmp_path, rounds):
+    """Of any verb, wherever it is: 143 or the end, no half-written file, and the same line works afterwards."""
+    load("derivation")
+    load("figures")
+    forked(*["known" if word == "run" else word for word in TRAIN]).ok()
+    forked(*["known.nc" if word == "a.nc" else word for word in RUN]).ok()
+
+    def after(seconds):
+        def change():
+            signal.signal(signal.SIGPROF, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+
+        return change
+
+    for n in rounds(3):
+        draw = random.Random(n)
+        verb = draw.choice(sorted(ANY_MOMENT))
+        words, moment = ANY_MOMENT[verb], draw.uniform(.001, 1) ** 2 * MOST_SECONDS
+        ended = forked(function=program_with(words, after(moment)))
+        said = f"round {n}: {verb} after {moment:.3f} s: {ended}"
+        assert ended.code in (0, 143, -signal.SIGTERM) and "Traceback" not in ended.err, said
+        assert "Exception ignored" not in ended.err, said
+        left = [path for path in tmp_path.rglob(".*") if path.suffix in (".part", ".lock")]
+        assert not left or ended.code < 0, f"{said}: {left}"
+        if words[:2] != ["derivation", "derive"]:
+            again = forked(*words)
+            assert again.code == 0 or "already exists" in again.err, f"{said}: {again}"
 
 
 @pytest.mark.fault("C2")
@@ -139,6 +203,67 @@ def test_sigterm_twice(forked, tmp_path):
     assert ended.code == 143 and "stopped after" not in ended.err and "Traceback" not in ended.err, ended
     assert max((tmp_path / "run").glob("*.safetensors")).name == "checkpoint-00000002.safetensors"
     forked(*TRAIN).ok("at step 2 of 6")
+
+
+@pytest.mark.slow
+def test_sigterm_to_a_process_and_to_its_group(forked, tmp_path):
+    """As `timeout` sends it: two signals, and one wish."""
+    load("rmaat")
+    change = stopping("rmaat.training.steps.Trainer.advance", 4, times=2, one_wish=600.)
+    ended = forked(function=program_with(TRAIN, change))
+    assert ended.code == 143 and "stopped after step 4 of 6" in ended.err, ended
+
+
+STUCK = '''
+import os, signal, sys
+from dataclasses import dataclass
+from rmaat.tasks.task import Task
+from rmaat.training.experiment import TrainConfig, experiment
+
+@dataclass(frozen=True)
+class Stuck(Task):
+    """Data that are never made, whoever asks for an end."""
+    vocab_size = 2
+    num_classes = 2
+    max_length: int = 4
+
+    def split(self, name, data=None):
+        print("begun", os.getpid(), file=sys.stderr, flush=True)
+        while True:
+            try:
+                signal.pause()
+            except KeyboardInterrupt:
+                print("asked", file=sys.stderr, flush=True)
+
+def small():
+    return experiment("stuck", Stuck(), TrainConfig(steps=4, batch_size=2), segment_length=2)
+'''
+
+
+@pytest.mark.slow
+def test_sigterm_twice_of_a_study(tmp_path):
+    """Its processes are ended, whatever they do."""
+    (tmp_path / "stuck.py").write_text(STUCK, "utf-8")
+    (tmp_path / "stuck.toml").write_text('configs = ["stuck.py:small"]\nseeds = [0, 1]\n', "utf-8")
+    program = "from foundation import stopping; from rmaat.__main__ import main; stopping.ONE_WISH = 0; main()"
+    with subprocess.Popen([sys.executable, "-c", program, "study", "stuck.toml", "--out", "runs", "--device", "cpu"],
+                          cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE,
+                          text=True) as study:
+        lines = iter(study.stderr.readline, "")
+        worker = next(int(line.split()[1]) for line in lines if line.startswith("begun "))
+        assert process.started(worker)
+        study.send_signal(signal.SIGTERM)
+        os.kill(worker, signal.SIGTERM)  # as a queue does, which sends it to all; the study alone decides
+        assert "asked\n" in lines
+        study.send_signal(signal.SIGTERM)
+        try:
+            assert study.wait(timeout=HANGS) == 143
+        finally:
+            study.kill()
+            said = "".join(lines)
+    assert "Traceback" not in said and "asked" not in said, said
+    assert process.started(worker) is None
+    assert not [path for path in tmp_path.rglob(".*") if path.suffix in (".part", ".lock")]
 
 
 @pytest.mark.fault("C3")

@@ -10,7 +10,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from pathlib import Path
 
+from foundation.files import remove_leftovers
+from foundation.lock import LOCK, remove_left
+from foundation.stopping import StopRequest
 from rmaat.training.studies.worker import BUSY, FAILED, STOPPED, Job, Outcome, begin, work
 
 DIED = "its process died: killed, or out of memory; the same command goes on with it"
@@ -26,30 +30,33 @@ class Crew:
     def __init__(self, points: Mapping[str, Job], *, jobs: int, threads: int,
                  told: Callable[[str, Outcome], None]):
         self.waiting, self.jobs, self.threads, self.told = deque(points.items()), jobs, threads, told
+        self.folders = [job.folder for job in points.values()]
         self.lock, self.stopping = threading.Lock(), threading.Event()
         self.running: dict[int, int] = {}  # slot -> pid of the process that has a point
+        self.executors: list[ProcessPoolExecutor] = []
+        self.ended = False  # by a second signal
         self.outcomes: dict[str, Outcome] = {}
         self.elsewhere: set[str] = set()
 
     def run(self, seconds: float | None = None) -> dict[str, Outcome]:
-        """All outcomes by name; after `seconds` the runs are stopped at a checkpoint. On Ctrl-C as well, then raises
-        `KeyboardInterrupt`."""
+        """All outcomes by name; after `seconds` the runs are stopped at a checkpoint.
+
+        On Ctrl-C, SIGTERM or SIGHUP as well, then raises `KeyboardInterrupt`; after a second one at once.
+        """
         until = None if seconds is None else time.monotonic() + seconds
         slots = [threading.Thread(target=self._slot, args=(number,)) for number in range(self.jobs)]
-        for slot in slots:
-            slot.start()
-        interrupted = False
-        while any(slot.is_alive() for slot in slots):
-            try:
-                next(slot for slot in slots if slot.is_alive()).join(.2)
-                if until is not None and time.monotonic() > until:
-                    self.stop()
-            except StopIteration:
-                break
-            except KeyboardInterrupt:
-                interrupted = True
-                self.stop()
-        if interrupted:
+        try:
+            with StopRequest() as request:
+                for slot in slots:
+                    slot.start()
+                while alive := [slot for slot in slots if slot.is_alive()]:
+                    alive[0].join(.2)
+                    if request.asked or (until is not None and time.monotonic() > until):
+                        self.stop()
+        except BaseException:
+            self.end()
+            raise
+        if request.asked:
             raise KeyboardInterrupt
         return self.outcomes
 
@@ -61,6 +68,20 @@ class Crew:
             self.stopping.set()
             for pid in self.running.values():
                 _interrupt(pid)
+
+    def end(self) -> None:
+        """Kill every process: the last checkpoints are whole, and the same command goes on from there."""
+        with self.lock:
+            self.ended = True
+            self.stopping.set()
+            left = [process for executor in self.executors for process in (executor._processes or {}).values()]
+        for process in left:
+            process.kill()
+        for process in left:
+            process.join()
+        for folder in self.folders:
+            remove_leftovers(folder)
+            remove_left(Path(folder) / LOCK)
 
     def _slot(self, number: int) -> None:
         """One process and its points, one after the other."""
@@ -80,12 +101,19 @@ class Crew:
                 executor.shutdown()
 
     def _process(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=begin,
+        made = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=begin,
                                    initargs=(self.threads,))
+        with self.lock:
+            self.executors.append(made)
+        return made
 
     def _outcome(self, number: int, executor: ProcessPoolExecutor, job: Job) -> Outcome:
         try:
-            pid = executor.submit(os.getpid).result()
+            with self.lock:
+                if self.stopping.is_set():
+                    return Outcome(STOPPED)
+                asked = executor.submit(os.getpid)
+            pid = asked.result()
             with self.lock:
                 if self.stopping.is_set():
                     return Outcome(STOPPED)

@@ -76,7 +76,7 @@ def study(given: str | Study, out: str | Path, *, jobs: int = 1, threads: int = 
     `shard` is `"2/3"`: the second of three parts, which share no run. After `budget`, seconds or a text as `"90 min"`,
     the runs stop at a checkpoint. A run that fails does not stop the others; `failed` lists it. The summaries of all
     runs stand in `out/<name>.json` then. Raises `UserError` for what is wrong with the study before anything is
-    trained, and `KeyboardInterrupt` when stopped.
+    trained, and `KeyboardInterrupt` when stopped: after a checkpoint of each run, or at once after a second signal.
     """
     for name, value in (("jobs", jobs), ("threads", threads)):
         if type(value) is not int or value < 1:
@@ -101,7 +101,8 @@ def study(given: str | Study, out: str | Path, *, jobs: int = 1, threads: int = 
     try:
         crew.run(seconds)
     finally:
-        _keep(plan, out, command)
+        if not crew.ended:  # at once is without the summaries, which the same command writes
+            _keep(plan, out, command)
     return StudyResult(plan, out, outcomes)
 
 

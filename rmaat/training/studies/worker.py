@@ -14,6 +14,7 @@ from pathlib import Path
 from foundation import notes
 from foundation.errors import ResourceError, UserError
 from foundation.lock import LOCK, holder
+from foundation.stopping import OTHERS
 from rmaat.training.experiment import Experiment
 
 DONE, STOPPED, BUSY, FAILED = "done", "stopped", "busy", "failed"
@@ -88,9 +89,15 @@ def work(job: Job) -> Outcome:
 
 @contextlib.contextmanager
 def _ctrl_c() -> Iterator[None]:
-    """Inside, SIGINT is Ctrl-C; between two points nothing is there that it could stop."""
+    """Inside, SIGINT is Ctrl-C; between two points nothing is there that it could stop.
+
+    Other signals are left to the study, which passes them on as SIGINT: a queue of jobs sends SIGTERM to every process,
+    and two of them would stop a run at once, in the middle of its step.
+    """
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in OTHERS}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number, handler in {**before, signal.SIGINT: signal.SIG_IGN}.items():
+            signal.signal(number, handler)
