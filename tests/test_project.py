@@ -66,8 +66,7 @@ def test_what_is_not_imported_is_required():
 
 def test_constraints_pin_every_requirement():
     pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines()}
-    missing = {name for name in required() if name.lower() not in pinned}
-    assert missing <= {"distributed"}, "a test of it is skipped where it is missing, as in CI"
+    assert {name for name in required() if name.lower() not in pinned} == set()
 
 
 def test_doctor_looks_for_what_is_required():

@@ -2,11 +2,14 @@
 
 import ast
 import contextlib
+import importlib.metadata
 import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("foundation", "astro_sim", "derivation", "rmaat", "figures")
@@ -88,15 +91,38 @@ def test_a_canary_in_every_place_where_a_pickle_could_be(tmp_path, monkeypatch):
     assert Path("canary").exists(), "it would have been seen"
 
 
+def installed():
+    """Names of all that the project's requirements bring in here, as the packages say."""
+    found, left = set(), {("astro-rmaat", "all")}
+    while left:
+        name, extra = left.pop()
+        for text in importlib.metadata.requires(name) or ():
+            wanted = Requirement(text)
+            if wanted.marker is None or wanted.marker.evaluate({"extra": extra}):
+                new = {(canonicalize_name(wanted.name), each) for each in ("", *wanted.extras)}
+                left |= new - found
+                found |= new
+    return {name for name, _ in found} - {"astro-rmaat"}
+
+
 @pytest.mark.fault("F5")
 def test_what_is_installed_is_known():
-    """A package comes in whose version or licence nobody looked at.
+    """A package comes in whose version, licence or file nobody looked at.
 
-    `constraints.txt` pins every package that is installed; `docs/licences.md` has the licence of each.
+    `constraints.txt` pins every package that is installed; `docs/licences.md` has the licence of each. CI takes only
+    the files whose SHA-256 stands in `.ci/requirements.txt`.
     """
     spec = importlib.util.spec_from_file_location("make_licences", ROOT / "docs" / "make_licences.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    pins = module.pinned()
     rows = dict(re.findall(r"^\| ([\w.-]+) \| ([^ ]+) \| [^|]+ \|$", module.PAGE.read_text("utf-8"), re.MULTILINE))
     rows.pop("package", None)
-    assert rows == module.pinned()
+    assert rows == pins
+    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    assert installed() <= pins.keys()
+    listed = [line for line in (ROOT / ".ci" / "requirements.txt").read_text("utf-8").splitlines() if line[:1] != "#"]
+    locked = [re.fullmatch(r"([a-z0-9-]+)==([^\s+]+)(?:\+cpu)? --hash=sha256:[0-9a-f]{64}", line) for line in listed]
+    assert all(locked), listed
+    assert {line[1]: line[2] for line in locked} == {
+        name: version for name, version in pins.items() if name not in module.ELSEWHERE}
