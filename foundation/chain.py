@@ -65,7 +65,7 @@ def read(path: str | os.PathLike, kind: str) -> Chained | None:
     not what was written, `UserError` for a file of another kind or of a later version.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):  # a path that no system takes is none either, which Path.exists raises for
         return None
     try:
         *texts, tail = read_bytes(path, kind, MOST_BYTES).split(b"\n")

@@ -6,6 +6,7 @@ Standard library only.
 """
 
 import json
+import os.path
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from foundation import chain, sealed, sealed_table, trailer
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import MANIFEST, sha256_file, verify_manifest
 from foundation.program import end_with
-from foundation.reading import read_bytes, read_json, read_text, shown
+from foundation.reading import opened, read_bytes, read_json, read_text, shown
 
 MOST_BYTES = 100_000_000
 TO_DO = "make it anew"
@@ -28,7 +29,10 @@ def verify(path: Path) -> str | None:
     kinds = {".json": _json, ".jsonl": _lines, ".csv": _table, ".md": _page, ".html": _page, ".nc": _hdf5,
              ".nwb": _hdf5}
     look = kinds.get(path.suffix)
-    return look(path) if look else None
+    if look is None:
+        with opened(path, "file"):  # what is not there is not whole
+            return None
+    return look(path)
 
 
 def _json(path: Path) -> str | None:
@@ -72,7 +76,7 @@ def _hdf5(path: Path) -> str | None:
 def files_of(places: list[Path]) -> Iterator[Path]:
     """Files, and all files in folders; names that begin with a dot are nobody's."""
     for place in places:
-        if place.is_dir():
+        if os.path.isdir(place):
             yield from sorted(path for path in place.rglob("*") if path.is_file() and not path.name.startswith("."))
         else:
             yield place

@@ -1,12 +1,14 @@
 """The runs that a report shows: read from folders and from summaries; those that cannot be read, with the reason."""
 
 import dataclasses
+import os.path
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from foundation.errors import UserError
 from foundation.files import MANIFEST, canonical_json
+from foundation.reading import is_file, shown
 from rmaat.training.evaluation import CONTROL
 from rmaat.training.studies.summary import Summary, read_summaries, summarise
 
@@ -80,13 +82,13 @@ def key_of(run: Summary) -> tuple:
 
 def _parts(place: Path) -> Iterator[Path]:
     """A file of summaries itself; of a folder, every folder of a run."""
-    if place.is_file():
+    if is_file(place):
         yield place
         return
-    folders = [path.parent for path in sorted(place.rglob(MANIFEST))] if place.is_dir() else []
+    folders = [path.parent for path in sorted(place.rglob(MANIFEST))] if os.path.isdir(place) else []
     if not folders:
-        raise UserError(f"{place} {'holds no run' if place.exists() else 'is not there'}; give folders of runs or "
-                        "studies, or JSON files of theirs")
+        what = "holds no run" if os.path.exists(place) else "is not there"
+        raise UserError(f"{shown(place)} {what}; give folders of runs or studies, or JSON files of theirs")
     for folder in folders:
         if folder.name != CONTROL or not (folder.parent / MANIFEST).exists():  # a control belongs to the run around it
             yield folder

@@ -1,24 +1,30 @@
 """Kills spread over the whole life of what writes: what comes out is that of a life without, and nothing is left over.
 
 A life is a copy of this process, which has loaded what it needs. The kernel ends it once it has used so much CPU time,
-drawn evenly over that of a whole life, so that it does not matter how busy the machine is: by a timer's signal that has
-no handler, which is to a process what SIGKILL is. Then another goes on from what it left, until one comes to its end.
+drawn evenly over that of a whole life, so that it does not matter how busy the machine is. Every other life ends by
+SIGKILL, which is what a limit on CPU time ends with, in whole seconds; the rest end by a timer's signal that has no
+handler, which is to a process the same, and costs no time. Then another goes on from what it left, until one comes to
+its end.
 """
 
 import itertools
+import math
 import os
 import random
+import resource
 import signal
 import socket
 
 import pytest
 
 MOST_KILLS = 12  # of one chain of lives, so that it comes to an end
-KILLED = -signal.SIGPROF
+KILLED = {-signal.SIGKILL, -signal.SIGPROF}
+kinds = itertools.cycle([True, False])
 
 
 def begin(life, most=None):
     """A copy of this process that runs `life`, and is killed after `most` seconds of CPU time; its pid."""
+    by_sigkill = most is not None and next(kinds)
     pid = os.fork()
     if pid:
         return pid
@@ -27,7 +33,13 @@ def begin(life, most=None):
         for number in (1, 2):
             os.dup2(os.open(os.devnull, os.O_WRONLY), number)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_PROF, most or 0)
+        if by_sigkill:
+            whole = math.ceil(most)
+            while sum(os.times()[:2]) < whole - most:
+                pass  # so that `most` are left of whole seconds
+            resource.setrlimit(resource.RLIMIT_CPU, (whole, whole))
+        else:
+            signal.setitimer(signal.ITIMER_PROF, most or 0)
         life()
         code = 0
     except SystemExit as end:
@@ -48,7 +60,7 @@ def chain(generator, lives, whole, count=1):
         codes, _ = ended(lives(generator.uniform(0, whole) if kills < MOST_KILLS else None))
         if codes == [0] * count:
             return kills
-        assert KILLED in codes, f"ended by itself: {codes}"
+        assert KILLED & set(codes), f"ended by itself: {codes}"
     return None
 
 

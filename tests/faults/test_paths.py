@@ -58,6 +58,20 @@ def test_a_path_of_no_regular_file(forked, strange, words):
         forked(*(word.format(path) for word in words)).refused(2, says)
 
 
+@pytest.mark.parametrize("path", ["x/" * 3000, "a\0b", "nothing", "{}/pipe", "/dev/null"])
+def test_readers_of_many_files_refuse_what_is_none(strange, tmp_path, path):
+    """Folders of runs, and any file at all: what cannot be looked up is not there, and not whole."""
+    from figures.report.gathering import gather
+    from foundation.verify import files_of, verify
+    from rmaat.training.studies.summary import collect
+
+    path = Path(path.format(tmp_path))
+    for read in (lambda: gather([path]), lambda: collect([path]), lambda: [verify(one) for one in files_of([path])]):
+        with pytest.raises(UserError) as raised:
+            read()
+        assert len(str(raised.value)) < 500
+
+
 # calls that open a file to read it; each place that may do so by itself, and why
 READS = {"open", "io.open", "gzip.open", "bz2.open", "lzma.open", "tarfile.open", "zipfile.ZipFile", "np.load",
          "np.loadtxt", "np.genfromtxt", "np.fromfile", "h5py.File", "safe_open", "load_file", "xr.open_dataset",

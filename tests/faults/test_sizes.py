@@ -76,3 +76,10 @@ def test_cells_of_a_model_of_ones_own_are_counted_before_they_are_made():
     assert isinstance(cell, Population)
     with pytest.raises(ResourceError, match="1000000000 elements"):
         simulate(replace(known, name="many", populations=(cell,)), duration="1 s")
+
+
+def test_starts_of_a_fit_are_counted_before_they_are_drawn():
+    from astro_sim.run.fitting.data_fit import _starts
+
+    with pytest.raises(UserError, match="starts: 1000000000000 is not allowed; give 1 to 100,000"):
+        _starts([None], 10**12, seed=0)

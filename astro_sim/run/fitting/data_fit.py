@@ -40,6 +40,7 @@ from foundation.fitting.least_squares import check_data
 from foundation.notes import Note
 
 STARTS = 8  # for one that is free, and so many more for each other
+MOST_STARTS = 100_000  # each is simulated
 
 
 def fit(model: str | Model, data: Any, *, free: Mapping[str, Any], protocol: Protocol = None,
@@ -135,8 +136,8 @@ def _starts(free: Sequence[Free], count: int | None, seed: int) -> np.ndarray:
     from scipy.stats import qmc
 
     count = STARTS * len(free) if count is None else count
-    if count < 1:
-        raise UserError(f"starts: {count} is not allowed; give 1 or more")
+    if not 1 <= count <= MOST_STARTS:
+        raise UserError(f"starts: {count} is not allowed; give 1 to {MOST_STARTS:,}")
     spread = qmc.LatinHypercube(len(free), rng=np.random.default_rng(seed), scramble=len(free) > 1).random(count)
     given = [one.start for one in free]
     if any(start is not None for start in given):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from astro_sim.plan import Plan
     from astro_sim.recording.recording import Recording
 
-Limit = Annotated[str | None, typer.Option(help="Memory that may be used, e.g. '8 GB'; by default what is free.")]
+Limit = Annotated[str | None, typer.Option(help="What may be used, e.g. '8 GB'; by default what is free.")]
 
 
 def run_model(

@@ -5,6 +5,7 @@ A file of summaries is all that a comparison needs, so it can be committed where
 
 import dataclasses
 import json
+import os.path
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from statistics import median
 from foundation import sealed
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import MANIFEST, canonical_json, verify_manifest, write_text
-from foundation.reading import content_of, read_text
+from foundation.reading import content_of, is_file, read_text, shown
 from rmaat.training import run_folder
 from rmaat.training.evaluation import CONTROL
 from rmaat.training.metrics import METRICS, read_metrics
@@ -180,8 +181,8 @@ def collect(places: Iterable[str | Path]) -> list[Summary]:
     for place in map(Path, places):
         here = list(_at(place))
         if not here:
-            what = "holds no run" if place.exists() else "is not there"
-            raise UserError(f"{place} {what}; give folders of runs or studies, or JSON files of theirs")
+            what = "holds no run" if os.path.exists(place) else "is not there"
+            raise UserError(f"{shown(place)} {what}; give folders of runs or studies, or JSON files of theirs")
         for one in here:
             key = (one.config_hash, one.record, canonical_json(one.fingerprints))
             if key not in found or found[key].step <= one.step:
@@ -192,10 +193,10 @@ def collect(places: Iterable[str | Path]) -> list[Summary]:
 
 
 def _at(place: Path) -> Iterator[Summary]:
-    if place.is_file():
+    if is_file(place):
         yield from read_summaries(place)
         return
-    for manifest in sorted(place.rglob(MANIFEST)):
+    for manifest in sorted(place.rglob(MANIFEST)) if os.path.isdir(place) else ():
         folder = manifest.parent
         if folder.name == CONTROL and (folder.parent / MANIFEST).exists():
             continue  # it belongs to the run around it
