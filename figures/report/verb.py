@@ -61,5 +61,10 @@ def report(
 
 
 def called(arguments: list[str], name: str) -> None:
-    """Run the command from another program's line, under the name that was called there."""
-    typer.main.get_command(app).main(arguments, prog_name=name, standalone_mode=False)
+    """Run the command from another program's line, under the name that was called there.
+
+    It takes Ctrl-C and SIGTERM for itself and hands back an exit code, which is passed on.
+    """
+    code = typer.main.get_command(app).main(arguments, prog_name=name, standalone_mode=False)
+    if code:
+        raise typer.Exit(code)

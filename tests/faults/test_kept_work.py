@@ -146,6 +146,24 @@ def test_sigterm(forked, tmp_path, verb):
     assert not [path for path in tmp_path.rglob(".*") if path.suffix in (".part", ".lock")]
 
 
+REPORTING = """
+import os, signal, sys
+import figures.report.verb as verb
+from rmaat.__main__ import main
+verb.check_writable = lambda *given, **named: os.kill(os.getpid(), signal.SIGTERM)
+sys.argv = ["/rmaat/__main__.py", "report", "--no-simulation", "--out", "page.html"]
+main()
+"""
+
+
+@pytest.mark.slow
+def test_sigterm_of_a_verb_that_another_program_lends(program, tmp_path):
+    """`rmaat report` is the command of `figures`, whose exit code is passed on."""
+    ended = program(code=REPORTING)
+    assert ended.code == 143 and "Traceback" not in ended.err, ended
+    assert list(tmp_path.iterdir()) == []
+
+
 ANY_MOMENT = {
     **{verb: STOPPED[verb][0] for verb in ("train", "run", "sweep", "derive", "report", "report of the record")},
     "scan": ["astro_sim", "scan", "li_rinzel", "--over", "ip3=0:1:20", "--out", "scan.json"],
