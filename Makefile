@@ -75,19 +75,13 @@ $(AXE): $(SETUP)
 	rm $(@D)/axe-core-*.tgz
 	touch $@
 
-# CI takes only the files whose hashes are listed. There is no way round the list: what is served under another name or
-# with another content is what it is for. Python's own `ensurepip` brings pip; the project needs nothing to be built.
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
-LOCKED := .ci/requirements.txt
-$(SETUP): pyproject.toml constraints.txt $(LOCKED)
+# CI installs files by their hashes; people, what constraints.txt pins.
+$(SETUP): pyproject.toml constraints.txt .ci/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 ifdef CI
-	$(PIP) --require-hashes --only-binary :all: -r $(LOCKED) || { echo "CI installs only files whose hashes stand in \
-	$(LOCKED); see above which differs and find out why; where it is right, 'python .ci/lock.py' lists it anew" >&2; exit 1; }
-	$(PIP) --no-deps --no-build-isolation -e .
-	$(PY) -m pip check
+	.ci/install $(PY)
 else
-	$(PIP) -c constraints.txt -e ".[all]"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[all]"
 endif
 	touch $(SETUP)
 
