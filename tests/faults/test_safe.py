@@ -5,6 +5,7 @@ import contextlib
 import importlib.metadata
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,19 @@ def test_what_is_installed_is_known():
     assert all(locked), listed
     assert {line[1]: line[2] for line in locked} == {
         name: version for name, version in pins.items() if name not in module.ELSEWHERE}
+
+
+@pytest.mark.parametrize(("says", "code", "calls"), [
+    ("", 0, ["--require-hashes", "--no-deps", "check"]),
+    ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", 1, ["--require-hashes"]),
+    ("ERROR: No matching distribution found for torch==2.13.0", 0, ["--require-hashes", "constraints.txt", "check"]),
+])
+def test_ci_takes_no_file_with_another_content(tmp_path, says, code, calls):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/calls\n'
+                      f'case "$*" in *--require-hashes*) echo "{says}" >&2; test -z "{says}";; esac\n')
+    python.chmod(0o755)
+    done = subprocess.run([".ci/install", str(python)], cwd=ROOT, capture_output=True, text=True, check=False)
+    made = (tmp_path / "calls").read_text().splitlines()
+    assert (done.returncode, len(made)) == (code, len(calls)) and all(map(str.__contains__, made, calls))
+    assert says in done.stderr and ("WITHOUT HASHES" in done.stderr) == ("constraints.txt" in calls)
