@@ -114,7 +114,7 @@ def _curve(axes: "Axes", entry: Entry, name: str, style: Mapping) -> None:
         mean = values.mean(0)
         low, high = _band(values)
         axes.plot(x, 100 * mean, lw=1.4, label=None if drawn else label, **style)
-        axes.fill_between(x, 100 * low, 100 * high, color=style["color"], alpha=.15, lw=0)
+        axes.fill_between(x, 100 * low.clip(0, 1), 100 * high.clip(0, 1), color=style["color"], alpha=.15, lw=0)
         drawn = True
 
 
