@@ -16,7 +16,8 @@ ROOT = notebooks.ROOT
 FLOORS = ("foundation", "astro_sim", "derivation", "rmaat", "figures")
 OUTSIDE = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md",
            "results/speed_cpu.md": "results/speed_cpu.md", "results/compile_cpu.md": "results/compile_cpu.md",
-           "results/steps_cpu.md": "results/steps_cpu.md", "results/lra.md": "results/lra/tables/compare.md"}
+           "results/steps_cpu.md": "results/steps_cpu.md", "results/steps_bounds_cpu.md": "results/steps_bounds_cpu.md",
+           "results/lra.md": "results/lra/tables/compare.md"}
 PICTURES = ROOT / "results/lra/tables"
 LINK = re.compile(r"\]\((?:\.\./)?(results/[\w.]+|docs/[\w./#-]+|CONTRIBUTING\.md|CHANGELOG\.md)\)")
 SOURCE = re.compile(r"\[([^]]+)\]\((?:\.\./)*(?:examples|derivation|astro_sim|rmaat|figures|tests|README)[\w./-]*\)")
