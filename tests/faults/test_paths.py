@@ -103,7 +103,6 @@ BY_THEMSELVES = {
     "rmaat/tasks/fashion.py": "a stream that reading.py has opened",
     "rmaat/tasks/debian.py": "members of bytes that reading.py has read, one by one, never written as files",
     "rmaat/tasks/fetch.py": "members of bytes that reading.py has read; four names alone are written",
-    "rmaat/tasks/pathfinder_files.py": "bytes that trees.py has read",
     "rmaat/tasks/tables.py": "bytes that reading.py has read", "rmaat/training/logs.py": "appends to a file of its own",
     "figures/report/page.py": "the project's own style and script",
     "rmaat/tasks/trees.py": "archives, whose members are read one by one, never written, at most so many bytes each",

@@ -111,7 +111,7 @@ def test_benchmark(program, tmp_path):
     (["train", "recall", "--out", "{}/x", "--record", "{}/cut.json"], 3, "not JSON"),
     (["train", "recall", "--out", "{}/x", "--device", "tpu"], 2, "unknown device 'tpu'"),
     (["train", "fashion_smoke", "--out", "{}/x", "--data", "{}/none"], 2, "no train-images-idx3-ubyte.gz in"),
-    (["train", "listops_small", "--out", "{}/x", "--data", "{}/none"], 2, "no basic_train.tsv in"),
+    (["train", "listops_small", "--out", "{}/x", "--data", "{}/none"], 2, "no basic_train.tsv, basic_val.tsv, "),
     (["evaluate", "{}/none"], 2, "no run in"),
     (["trace", "{}/none"], 2, "no run in"),
     (["trace", "{}/none", "--set", "width=8"], 2, "a run brings its own record and config"),
