@@ -34,7 +34,7 @@ def marks_of(record: Record, behind: Behind) -> dict[str, tuple[Mark, ...]]:
 
     Taken from the cache where the same record and the same program made them; put there where it can be written.
     """
-    path = cache_folder() / f"marks-{_key(record)}.json"
+    path = place(record)
     with contextlib.suppress(UserError):  # none yet, or damaged: made anew
         found = sealed.read(path, KIND)["marks"]
         return {name: tuple(Mark(**one) for one in found[name]) for name in behind}
@@ -43,6 +43,11 @@ def marks_of(record: Record, behind: Behind) -> dict[str, tuple[Mark, ...]]:
         sealed.write(path, KIND, {"marks": {name: [dataclasses.asdict(one) for one in own]
                                             for name, own in made.items()}})
     return made
+
+
+def place(record: Record) -> Path:
+    """Where the marks of a record are kept."""
+    return cache_folder() / f"marks-{_key(record)}.json"
 
 
 def _key(record: Record) -> str:

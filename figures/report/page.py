@@ -1,5 +1,6 @@
 """The page: what was gathered, drawn and derived, put into the template; written whole or not at all."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ from foundation import trailer
 from foundation.checkout import commit
 from foundation.errors import ResourceError
 from foundation.files import write_text
+from foundation.workers import processes
 from rmaat.benchmark.report import Table
 from rmaat.training.configs import CONFIGS
 from rmaat.training.variants import DEFAULT
@@ -88,25 +90,32 @@ def bare(record: Record) -> dict[str, object]:
             "script": _script("\n".join(map(_source, SCRIPTS))), "needed": {}}
 
 
-def unchanging(record: Record, *, simulate: bool = True, record_file: str | Path | None = None,
+def unchanging(record: Record, *, simulate: bool = True, record_file: str | Path | None = None, workers: int = 1,
                told: Callable[[float, str], None] = lambda share, words: None) -> Mapping[str, object]:
     """All that the page shows of the record, whatever the runs are: what the template is given under these names.
 
     `record_file` is where the record was read from, the committed one's by default: beside it stand the points that it
-    follows. `told` hears how much is done, and what is being done.
+    follows. With two `workers` another process moves the parameters meanwhile, where that was not done before; it
+    begins as a new Python, so ask for it in a program that may be imported. `told` hears how much is done, and what is
+    being done.
     """
-    told(0.0, "simulate")
-    simulated = simulation(record, anew=simulate)
-    told(0.4, "derive")
-    derived = derivation(record, points.behind_record(record, record_file))
-    told(0.6, "move every parameter")
-    return bare(record) | {"simulation": simulated, "derivation": derived, **_chain(record)}
+    with contextlib.ExitStack() as stack:
+        beside = None
+        if workers > 1 and not sliders.are_known(record):
+            beside = stack.enter_context(processes(1)).submit(sliders.sliders_of, record)
+        told(0.0, "simulate")
+        simulated = simulation(record, anew=simulate)
+        told(0.4, "derive")
+        derived = derivation(record, points.behind_record(record, record_file))
+        told(0.6, "move every parameter")
+        moved = beside.result() if beside else sliders.sliders_of(record)
+    return bare(record) | {"simulation": simulated, "derivation": derived, **_chain(record, moved)}
 
 
-def _chain(record: Record) -> Mapping[str, object]:
+def _chain(record: Record, moved: list[sliders.Slider]) -> Mapping[str, object]:
     """The part on the chain, and what the page's scripts need for it."""
     effects = chain.effects_of(CONFIGS[CONFIG]().model, record)
-    links, moved = chain.links(record, effects), sliders.sliders_of(record)
+    links = chain.links(record, effects)
     graph, needed = chain.graph(record, effects, links), sliders.as_json(record, moved)
     functions = _script("\n".join([sliders.functions(record), *map(_source, SCRIPTS)]))
     return {"links": links, "graph": graph, "kinds": chain.KINDS, "no_paper": chain.NO_PAPER, "unread": effects.unread,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from derivation.record import closed_form
 from derivation.record import record as records
 from derivation.record.entry import Entry, ParameterUse, Record
+from figures.report import marks
 from figures.report.marks import Mark, marks_of
 
 SPAN = 0.3  # of a parameter's value, to both sides, that a slider of a closed form goes
@@ -51,9 +52,19 @@ def forms(record: Record) -> Iterator[tuple[str, Entry]]:
             yield name, entry
 
 
+def _moved(record: Record) -> Record:
+    """The part of it that the sliders move: what does not move it need not be computed."""
+    return records.make(dict(forms(record)), record.versions)
+
+
+def are_known(record: Record) -> bool:
+    """Whether its marks lie in the cache, so that the sliders are made in a moment."""
+    return marks.place(_moved(record)).exists()
+
+
 def sliders_of(record: Record) -> list[Slider]:
     """A slider for each parameter above zero behind the curves: those of the closed forms first."""
-    moved = records.make(dict(forms(record)), record.versions)  # what does not move it need not be computed
+    moved = _moved(record)
     uses: dict[str, ParameterUse] = {}
     through: dict[str, set[str]] = {}
     for use in (use for _, entry in forms(record) for use in entry.parameters):

@@ -1,5 +1,6 @@
 """`python -m figures report`, and `rmaat report`: the page from the command line."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +51,7 @@ def report(
         found = None if follow else gathering.gather(
             runs or (), lambda done, of: bar.update(READ * done / of, f"run {done} of {of}"))
         drawn = page.unchanging(loaded, simulate=simulation, record_file=record_file,
+                                workers=os.cpu_count() or 1,
                                 told=lambda share, words: bar.update(READ + (1 - READ) * share, words))
         if found is not None:
             page.write(page.page(found, drawn, against=against), out)
