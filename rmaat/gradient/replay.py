@@ -223,7 +223,6 @@ class Replay(torch.autograd.Function):
         """A segment that keeps its graph, so that it is not run twice."""
         torch.clear_autocast_cache()  # the casts made so far have no graph, or that of another segment
         graph = Graph(run, t, memory, run.segments[t])
-        graph.check_carried(t, memory, run.segments[t])
         torch.clear_autocast_cache()  # and these belong to this graph alone
         return graph
 
@@ -258,10 +257,15 @@ class Replay(torch.autograd.Function):
             waiting = states[len(states) - sizes[t]:]
             del states[len(states) - sizes[t]:]
             graph = run.kept.pop(t, None)
-            if graph is None:
+            kept = graph is not None
+            if not kept or graph.newly_attached:
                 memory = waiting if t == 0 else [run.store.get(x, device) for x, device
                                                  in zip(waiting, run.devices[t], strict=True)]
                 segment = [given[k] for k in run.places[t]]
+            if kept and graph.newly_attached:  # not in the forward pass: later segments would see what it changes
+                graph.check_carried(t, memory, segment)
+                del memory, segment
+            if not kept:
                 with run.surroundings[t]:
                     graph = Graph(run, t, memory, segment)
                 graph.check_carried(t, memory, segment)
