@@ -5,6 +5,7 @@ to pyproject.toml. pip says what it would install and from which files; nothing 
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,7 @@ def pinned() -> dict[str, str]:
 
 def normal(name: str) -> str:
     """A package's name as indices spell it."""
-    return "-".join(name.replace("_", "-").replace(".", "-").lower().split("-"))
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def main() -> None:

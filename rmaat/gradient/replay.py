@@ -262,14 +262,12 @@ class Replay(torch.autograd.Function):
                 memory = waiting if t == 0 else [run.store.get(x, device) for x, device
                                                  in zip(waiting, run.devices[t], strict=True)]
                 segment = [given[k] for k in run.places[t]]
-            if kept and graph.newly_attached:  # not in the forward pass: later segments would see what it changes
-                graph.check_carried(t, memory, segment)
+                if not kept:
+                    with run.surroundings[t]:
+                        graph = Graph(run, t, memory, segment)
+                graph.check_carried(t, memory, segment)  # of a kept one only now: later segments see what it changes
                 del memory, segment
             if not kept:
-                with run.surroundings[t]:
-                    graph = Graph(run, t, memory, segment)
-                graph.check_carried(t, memory, segment)
-                del memory, segment
                 exact = not any(enabled for enabled, _ in run.surroundings[t].autocast.values())
                 comparison.outputs(graph.out, run.seen_out[t], t=t, what="out_t", exact=exact)
                 if entered is None:

@@ -132,6 +132,7 @@ def test_what_is_installed_is_known():
 @pytest.mark.parametrize(("says", "code", "calls"), [
     ("", 0, ["--require-hashes", "--no-deps", "check"]),
     ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.", 1, ["--require-hashes"]),
+    ("ERROR: In --require-hashes mode, all requirements must have their versions pinned", 1, ["--require-hashes"]),
     ("ERROR: No matching distribution found for torch==2.13.0", 0, ["--require-hashes", "constraints.txt", "check"]),
 ])
 def test_ci_takes_no_file_with_another_content(tmp_path, says, code, calls):
