@@ -1,7 +1,7 @@
 """Accuracy on a split, and the control rows beside it: memory reset, majority, linear classifiers."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,8 +102,11 @@ def find_device(name: str) -> torch.device:
 
 @torch.no_grad()
 def score(model: nn.Module, split: Split, device: torch.device, *, limit: int | None = None,
-          batch_size: int = EVALUATION_BATCH) -> Score:
-    """Loss and accuracy of `model` on `split` (its first `limit` samples), without dropout."""
+          batch_size: int = EVALUATION_BATCH, unless: Callable[[], bool] = lambda: False) -> Score | None:
+    """Loss and accuracy of `model` on `split` (its first `limit` samples), without dropout.
+
+    None as soon as `unless()`, looked at after each batch, is true: nobody waits for it any more.
+    """
     training = model.training
     model.eval()
     loss, correct, asked, samples = 0., 0, 0, 0
@@ -113,8 +116,10 @@ def score(model: nn.Module, split: Split, device: torch.device, *, limit: int | 
         found = answers(logits, labels)
         loss, correct, asked = loss + found.loss.item(), correct + found.correct.item(), asked + found.asked
         samples += len(labels)
+        if left := unless():
+            break
     model.train(training)
-    return Score(loss / asked, correct / asked, samples)
+    return None if left else Score(loss / asked, correct / asked, samples)
 
 
 def with_memory_reset(model: nn.Module) -> nn.Module:

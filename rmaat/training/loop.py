@@ -31,7 +31,10 @@ def fit(trainer: Trainer, quiet: bool = False, logs: Sequence[str] = ()) -> None
         if trainer.kept is not None and not progress.quiet:
             print(f"keep_last = auto: {trainer.kept} of at most {run.experiment.model.num_segments} segments keep "
                   "their graph, what fits in half of the free memory; the others are replayed", file=sys.stderr)
-        while trainer.step < config.steps:
+        with world.together("stop") as told:
+            told["stop"] = _evaluate(trainer, metrics, stop)  # what the run was stopped before
+        stopping = told["stop"] > 0
+        while trainer.step < config.steps and not stopping:
             started, values = time.perf_counter(), {}
             if world.leads and peak == 0:
                 peak = measure(lambda values=values: values.update(trainer.advance(lambda: stop.asked)), trainer.device)
@@ -44,12 +47,12 @@ def fit(trainer: Trainer, quiet: bool = False, logs: Sequence[str] = ()) -> None
                               **metrics.totals.after(tokens))
                 progress.update(trainer.step, f"loss {values['loss']:.3f} accuracy {values['accuracy']:.1%} "
                                               f"{speed:,.0f} tokens/s peak {peak / 1e6:.0f} MB")
-            _evaluate_and_save(trainer, metrics, stopping)
-            if stopping and trainer.step < config.steps:
-                if world.leads:
-                    print(f"stopped after step {trainer.step} of {config.steps}; checkpoint in {run.folder}, "
-                          "go on with --resume", file=sys.stderr)
-                raise world.said_once(KeyboardInterrupt())
+            stopping = _evaluate_and_save(trainer, metrics, stop, stopping)
+        if stopping:
+            if world.leads:
+                print(f"stopped after step {trainer.step} of {config.steps}; checkpoint in {run.folder}, "
+                      "go on with --resume", file=sys.stderr)
+            raise world.said_once(KeyboardInterrupt())
 
 
 @contextlib.contextmanager
@@ -64,20 +67,40 @@ def _still_there(folder: Path) -> Iterator[None]:
                             "its last checkpoint with --resume and the place where it is now") from error
 
 
-def _evaluate_and_save(trainer: Trainer, metrics: Metrics | None, stopping: bool) -> None:
-    """What falls due after a step; the other processes wait for the one that leads."""
+def _evaluate_and_save(trainer: Trainer, metrics: Metrics | None, stop: StopRequest, stopping: bool) -> bool:
+    """What falls due after a step, by the process that leads. Returns whether the run is to stop.
+
+    An evaluation may take minutes. Where the run is asked to stop it is left out, or left, and the checkpoint saved
+    without it; a run that goes on from there begins with it.
+    """
     config, last = trainer.config, trainer.step == trainer.config.steps
-    evaluates = last or trainer.step % config.evaluate_every == 0
     saves = last or stopping or trainer.step % config.checkpoint_every == 0
-    if not evaluates and not saves:
-        return
-    with trainer.world.together():
-        if metrics and evaluates:
-            validation = score(trainer.model, trainer.splits["validation"], trainer.device,
-                               limit=config.evaluate_samples)
-            told = {"validation_bits": bits(validation.loss)} if trainer.model.output.per_token else {}
-            metrics.write(step=trainer.step, validation_loss=validation.loss, validation_accuracy=validation.accuracy,
-                          **told)
-        if metrics and saves:
-            metrics.sync()  # first: a checkpoint is never ahead of its metrics
-            trainer.save()
+    if not saves and not _evaluates(trainer):
+        return False
+    with trainer.world.together("stop") as told:
+        if metrics:
+            stopping = stopping or _evaluate(trainer, metrics, stop)
+            if saves or stopping:
+                metrics.sync()  # first: a checkpoint is never ahead of its metrics
+                trainer.save()
+        told["stop"] = stopping
+    return told["stop"] > 0
+
+
+def _evaluates(trainer: Trainer) -> bool:
+    """Whether the validation split follows the last step."""
+    step, config = trainer.step, trainer.config
+    return step > 0 and (step == config.steps or step % config.evaluate_every == 0)
+
+
+def _evaluate(trainer: Trainer, metrics: Metrics | None, stop: StopRequest) -> bool:
+    """Write a line for the validation split if it is due and not there. Returns whether a wish to stop came first."""
+    if metrics is None or not _evaluates(trainer) or metrics.evaluated == trainer.step:
+        return False
+    validation = score(trainer.model, trainer.splits["validation"], trainer.device,
+                       limit=trainer.config.evaluate_samples, unless=lambda: stop.asked)
+    if validation is None:
+        return True
+    told = {"validation_bits": bits(validation.loss)} if trainer.model.output.per_token else {}
+    metrics.write(step=trainer.step, validation_loss=validation.loss, validation_accuracy=validation.accuracy, **told)
+    return False

@@ -15,7 +15,8 @@ KIND = "metrics"
 class Metrics:
     """Lines of a run that goes on at `step`: later ones, written by a process that was killed, are dropped.
 
-    `logs` are names of `LOGS`, copies for other programs.
+    `logs` are names of `LOGS`, copies for other programs. `evaluated` is the step after which the last line on the
+    validation split was written, 0 before there is one.
 
     Raises `DamagedFileError` where the file was altered, or where lines before `step` are missing.
     """
@@ -23,12 +24,15 @@ class Metrics:
     def __init__(self, path: Path, step: int, logs: Sequence[str] = ()):
         lines = lines_until(path, step)
         self.totals = Totals(lines)
+        self.evaluated = max((line["step"] for line in lines if "validation_loss" in line), default=0)
         self._chain = chain.create(path, KIND, lines)
         self._logs = open_logs(logs, path.parent, lines)
 
     def write(self, **values) -> None:
         """Append one line of JSON."""
         self._chain.append(values)
+        if "validation_loss" in values:
+            self.evaluated = values["step"]
         for log in self._logs:
             log.add(values)
 

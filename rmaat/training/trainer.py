@@ -1,6 +1,7 @@
 """Training from end to end: `train` makes or resumes a run, fits it, and evaluates it beside its controls."""
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -70,7 +71,14 @@ def train(experiment: Experiment | str | Callable[[], Experiment], out: str | Pa
             if control:
                 fit(begin(experiment.control(), folder / CONTROL, data=data, record=trainer.run.record, **options),
                     quiet)
-        return _result(trainer, data=data, control=control, timing=timing) if world.leads else None
+        if not world.leads:
+            return None
+        try:
+            return _result(trainer, data=data, control=control, timing=timing)
+        except KeyboardInterrupt:
+            print(f"stopped while the test split was evaluated; all {trainer.step} steps are kept in {folder}, go on "
+                  "with --resume", file=sys.stderr)
+            raise
 
 
 def _be_alone(folder: Path, world: World, held: contextlib.ExitStack) -> None:

@@ -16,6 +16,7 @@ import typer
 from foundation import process
 from foundation import stopping as signals
 
+TIMES = {"hash", "seconds", "cpu_seconds", "tokens_per_second", "peak_bytes"}
 ROOT = Path(__file__).parents[2]
 HANGS = 600  # seconds
 TINY = ["task.num_segments=2", "task.segment=3", "task.train=7", "task.validation=3", "task.test=5",
@@ -230,6 +231,38 @@ def test_sigterm_to_a_process_and_to_its_group(forked, tmp_path):
     change = stopping("rmaat.training.steps.Trainer.advance", 4, times=2, one_wish=600.)
     ended = forked(function=program_with(TRAIN, change))
     assert ended.code == 143 and "stopped after step 4 of 6" in ended.err, ended
+
+
+EVALUATING = {  # where SIGTERM comes, in which call, and what is said
+    "validation": ("rmaat.training.evaluation.answers", 1, "stopped after step 4 of 6"),
+    "the last step": ("rmaat.training.steps.Trainer.advance", 6, "stopped after step 6 of 6"),
+    "the last validation": ("rmaat.training.evaluation.answers", 4, "stopped after step 6 of 6"),
+    "test": ("rmaat.training.evaluation.answers", 7, "go on with --resume"),
+    "controls": ("rmaat.training.trainer.control_rows", 1, "go on with --resume"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", EVALUATING)
+def test_sigterm_while_a_run_is_evaluated(forked, tmp_path, moment):
+    """An evaluation may take minutes: it is left at once, and made when the run goes on, with the same result."""
+    from rmaat.training.metrics import read_metrics
+
+    where, when, said = EVALUATING[moment]
+    words = [*TRAIN, "--set", "task.validation=300"]  # three batches
+    load("rmaat")
+    forked(*["whole" if word == "run" else word for word in words]).ok()
+    ended = forked(function=program_with(words, stopping(where, when)))
+    assert ended.code == 143 and "Traceback" not in ended.err and said in ended.err, ended
+    assert not (tmp_path / "run/result.json").exists()
+    before = [line["step"] for line in read_metrics(tmp_path / "run/metrics.jsonl") if "validation_loss" in line]
+    assert before == {"validation": [], "the last step": [4], "the last validation": [4]}.get(moment, [4, 6])
+    forked(*words).ok()
+    whole, found = ([{name: value for name, value in line.items() if name not in TIMES} for line in read_metrics(
+        tmp_path / folder / "metrics.jsonl")] for folder in ("whole", "run"))
+    assert found == whole and sum("validation_loss" in line for line in whole) == 2
+    last = "checkpoint-00000006.safetensors"
+    assert (tmp_path / "run" / last).read_bytes() == (tmp_path / "whole" / last).read_bytes()
 
 
 STUCK = '''

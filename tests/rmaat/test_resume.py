@@ -69,14 +69,14 @@ def six(finished, tmp_path):
 
 
 class StopAt(StopRequest):
-    """As if Ctrl-C had been pressed during the step after `steps` others."""
+    """As if Ctrl-C had been pressed after it was looked for `looks` times: once a step, and once a batch evaluated."""
 
-    steps = 0
+    looks = 0
 
     @property
     def asked(self):
-        StopAt.steps -= 1
-        return StopAt.steps < 0
+        StopAt.looks -= 1
+        return StopAt.looks < 0
 
     @asked.setter
     def asked(self, value):
@@ -101,7 +101,7 @@ def test_a_finished_run_is_extended_and_an_extension_is_as_exact_as_any_run(six,
     assert load_run(six).to_json() == result.to_json() and evaluate(six, device="cpu").rows == result.evaluation.rows
     assert changes.read(six) == [{"step": 6, "fields": {"train.steps": [6, 11]}}]
 
-    StopAt.steps = 2
+    StopAt.looks = 3  # steps 7 and 8, the evaluation after step 8
     with monkeypatch.context() as patch:
         patch.setattr("rmaat.training.loop.StopRequest", StopAt)
         with pytest.raises(KeyboardInterrupt):
