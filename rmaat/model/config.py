@@ -25,7 +25,7 @@ OF_GRU = ("vocab_size", "num_classes", "segment_length", "num_segments", "docume
           "output", "network")  # the fields that a GRU reads
 UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
 SIZES = {"vocab_size": 0, "num_classes": 0, "segment_length": 1, "num_segments": 1, "width": 1, "layers": 1, "heads": 1,
-         "num_memory_tokens": 0, "documents": 1, "feedforward": 1, "keep_last": 0,
+         "num_memory_tokens": 0, "documents": 1, "readout_parts": 1, "feedforward": 1, "keep_last": 0,
          "budget_bytes": 0}  # and the least of each
 CHOICES: Mapping[str, Mapping] = {
     **PARTS, "schedule": SCHEDULE, "mixing": MIXING, "readout": READOUT, "head": HEAD, "unread": UNREAD,
@@ -63,6 +63,7 @@ class ModelConfig:
     schedule: str = "config"  # sample: a shorter sample has the retention schedule of its own number of segments
     mixing: str = "none"
     readout: str = "last"
+    readout_parts: int = 1  # of a segment, that readout = by_segment reads side by side
     head: str = "both"
     unread: str = "pruned"
     output: str = "classes"
@@ -86,6 +87,9 @@ class ModelConfig:
         if self.width % self.heads:
             raise UserError(f"heads = {self.heads} does not divide width = {self.width}; "
                             "choose heads so that width is a multiple of it")
+        if self.segment_length % self.readout_parts:
+            raise UserError(f"readout_parts = {self.readout_parts} does not divide segment_length = "
+                            f"{self.segment_length}; choose it so that segment_length is a multiple of it")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise UserError(f"dropout = {self.dropout!r}: must be at least 0 and below 1")
         if self.documents > 1 and (self.documents > MOST_DOCUMENTS or self.output != "classes"):
@@ -162,10 +166,12 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
     if config.budget_bytes:
         yield "keep_last", f"budget_bytes = {config.budget_bytes} chooses it; leave one of them out", ()
     if config.output != "classes":
-        for name in ("readout", "head", "unread"):
+        for name in ("readout", "readout_parts", "head", "unread"):
             yield unread(name, "output", ["classes"])
+    if config.readout != "by_segment":
+        yield unread("readout_parts", "readout", ["by_segment"])
     if config.head == "memory":
-        for name in ("readout", "unread"):
+        for name in ("readout", "readout_parts", "unread"):
             yield unread(name, "head", ["both", "features"])
         if not config.num_memory_tokens:
             yield "head", "num_memory_tokens = 0 leaves it nothing to read; choose features", ()
@@ -186,10 +192,14 @@ def without_unread(config: ModelConfig, attention: str, **fields) -> ModelConfig
 
 
 def with_retention(config: ModelConfig, retention: str | type[Retention], **fields) -> ModelConfig:
-    """`config` with another retention rule and the fields given; a schedule that the rule does not read is left out."""
+    """`config` with another retention rule and the fields given; what these leave without effect is left out."""
     kind = RETENTION.get(retention, retention) if isinstance(retention, str) else retention
-    return replace(config, retention=retention, schedule=config.schedule if getattr(kind, "per_sample", True) else
-                   _default("schedule"), **fields)
+    unread = [] if getattr(kind, "per_sample", True) else ["schedule"]
+    if (fields.get("head") or config.head) == "memory":
+        unread += ["readout", "readout_parts", "unread"]
+    elif (fields.get("readout") or config.readout) != "by_segment":
+        unread += ["readout_parts"]
+    return replace(config, retention=retention, **{name: _default(name) for name in unread} | fields)
 
 
 def _default(name: str) -> object:
@@ -207,5 +217,6 @@ REASONS = {
     "num_segments": "the task's longest sequence in segments; a segment stands for one cycle",
     "width": "a size of the network", "layers": "a size of the network", "heads": "a size of the network",
     "num_memory_tokens": "a size of the network", "feedforward": "a size of the network, as transformers have it",
+    "readout_parts": "places that the classifier tells apart",
     "dropout": "regularisation", "keep_last": "memory against time: the gradient is the same",
     "budget_bytes": "memory against time: the gradient is the same"}

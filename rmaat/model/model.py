@@ -84,8 +84,8 @@ class RMAAT(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.retention = config.retention_class(self.biology, config.num_segments)
         self.output = OUTPUT[config.output]
-        read = HEAD[config.head].size(width, config.num_memory_tokens,
-                                      READOUT[config.readout].vectors(config.num_segments))
+        self.readout = READOUT[config.readout](config.segment_length, config.num_segments, config.readout_parts)
+        read = HEAD[config.head].size(width, config.num_memory_tokens, self.readout.vectors(config.num_segments))
         self.head = self.output.head(width, read, config.num_classes, config.documents)
         self.gradient = GRADIENT[config.gradient]
         self.budget = None
@@ -135,12 +135,12 @@ class RMAAT(nn.Module):
 
     def step(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
              prepared: Prepared | None = None,
-             ) -> tuple[Float[Tensor, "batch *places width"], Float[Tensor, "batch tokens width"]]:
+             ) -> tuple[Float[Tensor, "batch *places _"], Float[Tensor, "batch tokens width"]]:
         """One segment: (features of its tokens, memory after it); with output = classes what the readout gathers."""
         x, after = self._pass(segment, memory, wanted=ALL, prepared=prepared)
         features = self.norm(x[:, :segment.tokens.shape[1]])
         if not self.output.per_token:
-            return READOUT[self.config.readout].gather(features, segment.mask), after
+            return self.readout.gather(features, segment.mask), after
         return features if segment.mask is None else features * segment.mask[..., None], after
 
     def write(self, segment: Segment, memory: Float[Tensor, "batch tokens width"],
@@ -204,7 +204,7 @@ class RMAAT(nn.Module):
         read = {x.t for x in segments}
         if not self.output.per_token and not torch.compiler.is_exporting():  # exported: for samples of any length
             lengths = given.lengths if given.shortest < given.longest else torch.tensor([given.longest], device="cpu")
-            read = READOUT[self.config.readout].segments(lengths, self.config.segment_length)
+            read = self.readout.segments(lengths)
         read = read if self.reads_features else set()
         prepared = self.budget.hold(self.prepare) if self.budget else self.prepare()
         return [Work(self.run(x.t in read), x, prepared) for x in segments], read
@@ -221,9 +221,7 @@ class RMAAT(nn.Module):
     def answer(self, outs: Sequence[Tensor | None], lengths: Int[Tensor, "rows"],
                memory: Float[Tensor, "rows tokens width"]) -> Float[Tensor, "samples classes"]:
         """Logits of what the segments gave and of the memory after the last one."""
-        features = None
-        if self.reads_features:
-            features = READOUT[self.config.readout](outs, lengths, self.config.segment_length, self.config.num_segments)
+        features = self.readout(outs, lengths) if self.reads_features else None
         tokens = memory[:, :self.config.num_memory_tokens]
         return self.head(HEAD[self.config.head](features, tokens, self.norm))
 

@@ -16,7 +16,6 @@ from foundation.reading import is_file
 from foundation.reference import reference
 from foundation.shapes import Float, Integer, Tensor
 from rmaat.model.memory import RETENTION
-from rmaat.model.readout import READOUT
 from rmaat.model.segments import Segment, check_documents, check_tokens, check_vocabulary, last_tokens
 
 KIND, OLDER = "stream", {"config", "num_segments", "sha256"}  # what older files have, without a hash of it
@@ -55,8 +54,8 @@ class Stream:
             free = sorted(name for name, kind in RETENTION.items() if not kind.needs_num_segments)
             raise UserError(f"retention = {config.retention!r} needs the number of segments, which a stream does not "
                             f"know; give stream(num_segments=T), or train with one of: {', '.join(free)}")
-        self.readout = READOUT[config.readout]
-        if self.readout.vectors(config.num_segments) > 1:  # the classifier has weights for so many
+        self.readout = model.readout
+        if self.readout.vectors(1) != self.readout.vectors(2):  # the classifier has weights for so many
             if num_segments not in (None, config.num_segments):
                 raise UserError(f"num_segments = {num_segments}: with readout = {config.readout} the classifier is one "
                                 f"of {config.num_segments} segments; leave it out, or train with another readout")
@@ -153,7 +152,7 @@ class Stream:
         if set(state) != set(STATE):
             raise UserError(f"a stream's state has {', '.join(STATE)}; given are {', '.join(sorted(state))}")
         pending, segment = state["pending"], int(state["segment"])
-        kept = min(max(segment - 1, 1), self.readout.vectors(self.model.config.num_segments))
+        kept = self.readout.vectors(max(segment - 1, 1))
         shapes = {"memory": self.memory.shape, "before": self.before.shape,
                   "total": (len(self.memory), kept * self.model.config.width)}
         for name, shape in shapes.items():

@@ -50,7 +50,7 @@ def fashion_small() -> Experiment:
     train = TrainConfig(steps=1_700, batch_size=32, warmup=50, evaluate_every=170, evaluate_samples=1_000,
                         checkpoint_every=100)
     return experiment("fashion_small", Fashion(), train, segment_length=128, width=64, layers=2, heads=4,
-                      num_memory_tokens=8, mixing="window", readout="by_segment", head="features")
+                      num_memory_tokens=8, mixing="window", readout="by_segment", readout_parts=32, head="features")
 
 
 def fashion_smoke() -> Experiment:

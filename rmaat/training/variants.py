@@ -6,6 +6,7 @@ layers and heads stay; the differences are what the names stand for in Mia2026. 
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from types import FunctionType
 
@@ -47,8 +48,16 @@ def with_bptt(model: ModelConfig) -> ModelConfig:
 
 def one_segment(model: ModelConfig, **fields) -> ModelConfig:
     """The whole sequence at once, without memory tokens."""
-    return with_retention(with_bptt(without_mixing(model)), "none", segment_length=model.max_length, num_segments=1,
-                          num_memory_tokens=0, head=_without_memory(model), **fields)
+    plain = in_segments(with_bptt(without_mixing(model)), model.max_length, 1)
+    return with_retention(plain, "none", num_memory_tokens=0, head=_without_memory(model), **fields)
+
+
+def in_segments(model: ModelConfig, length: int, number: int) -> ModelConfig:
+    """The same with other segments; a classifier that tells places apart goes on telling as many apart."""
+    parts = 1
+    if model.readout == "by_segment":
+        parts = math.gcd(length, max(1, model.readout_parts * model.num_segments // number))
+    return dataclasses.replace(model, segment_length=length, num_segments=number, readout_parts=parts)
 
 
 def _without_memory(model: ModelConfig) -> str:
@@ -146,7 +155,7 @@ def segments(number: int) -> Change:
             raise UserError(f"variant segments_{number}: {model.max_length} tokens cannot be cut into {number} "
                             f"segments of one length; nearest are {nearest} segments of {length}: give --set "
                             f"model.segment_length={length}")
-        return dataclasses.replace(model, segment_length=length, num_segments=number)
+        return in_segments(model, length, number)
 
     changed.__doc__ = f"The longest sequence in {number} segment{'s' * (number > 1)}."
     return changed

@@ -88,8 +88,38 @@ def test_readout_against_its_definition(readout):
                 "pooled": [outs[:, 0].sum(0) / 13, outs[:, 1].sum(0) / 6, outs[:, 2].sum(0) / 5],
                 "largest": [outs[:, b].max(0).values for b in range(3)],
                 "by_segment": [torch.cat([*outs[:, b], torch.zeros(4)]) for b in range(3)]}[readout]
-    torch.testing.assert_close(READOUT[readout](list(outs), lengths, 5, 4), torch.stack(expected), **EXACT)
-    assert READOUT[readout].vectors(4) * 4 == len(expected[0])
+    kind = READOUT[readout](5, 4)
+    torch.testing.assert_close(kind(list(outs), lengths), torch.stack(expected), **EXACT)
+    assert kind.vectors(4) * 4 == len(expected[0])
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 6])
+def test_by_segment_gathers_the_mean_of_each_part_over_the_tokens_that_are_there(parts):
+    """Against a loop over places, in segments of 6 that are cut to 5, padded, and empty."""
+    torch.manual_seed(0)
+    features, lengths = torch.randn(4, 5, 3, dtype=torch.float64), torch.tensor([5, 4, 1, 0])
+    mask = torch.arange(5) < lengths[:, None]
+    kind = READOUT["by_segment"](6, 2, parts)
+
+    def mean(sample, part, length):
+        found = [features[sample, place] for place in range(length) if place // (6 // parts) == part]
+        return sum(found) / len(found) if found else torch.zeros(3)
+
+    expected = [torch.cat([mean(b, part, n) for part in range(parts)]) for b, n in enumerate(lengths.tolist())]
+    torch.testing.assert_close(kind.gather(features, mask), torch.stack(expected), **EXACT)
+    whole = [torch.cat([mean(b, part, 5) for part in range(parts)]) for b in range(4)]
+    torch.testing.assert_close(kind.gather(features, None), torch.stack(whole), **EXACT)
+    assert kind.vectors(2) == 2 * parts and kind([kind.gather(features, None)], lengths).shape == (4, 6 * parts)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"readout": "by_segment", "readout_parts": 4}, r"readout_parts = 4 does not divide segment_length = 5"),
+    ({"readout_parts": 5}, r"readout_parts = 5: readout = last reads no readout_parts"),
+    ({"readout": "by_segment", "readout_parts": 0}, r"readout_parts = 0: must be a whole number of at least 1"),
+    ({"readout": "by_segment", "readout_parts": 5, "head": "memory"}, "head = memory reads no readout")])
+def test_parts_that_cannot_be_or_that_nothing_reads_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        build(**options)
 
 
 def test_what_stood_in_which_segment_is_told_by_segment_alone():

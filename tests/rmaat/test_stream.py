@@ -76,8 +76,9 @@ def test_a_saved_state_goes_on_as_if_nothing_had_happened(readout, fed, tmp_path
     assert not torch.equal(before["memory"], stream.state()["memory"])
 
 
-def test_a_classifier_of_so_many_segments_streams_so_many(tmp_path):
-    model = build(readout="by_segment", retention="reset")
+@pytest.mark.parametrize("parts", [1, 5])
+def test_a_classifier_of_so_many_segments_streams_so_many(parts):
+    model = build(readout="by_segment", readout_parts=parts, retention="reset")
     stream = model.stream(2)
     stream.feed(tokens_of(20))
     with pytest.raises(UserError, match="20 tokens and 1 more do not fit num_segments = 4"):
@@ -85,9 +86,13 @@ def test_a_classifier_of_so_many_segments_streams_so_many(tmp_path):
     with pytest.raises(UserError, match=r"num_segments = 9: with readout = by_segment the classifier is one of 4"):
         model.stream(2, 9)
     state = stream.state()
-    assert state["total"].shape == (2, 3 * 8)
-    with pytest.raises(UserError, match=r"state total: \(2, 8\) .*, this stream has \(2, 24\)"):
+    assert state["total"].shape == (2, 3 * 8 * parts)
+    with pytest.raises(UserError, match=rf"state total: \(2, 8\) .*, this stream has \(2, {24 * parts}\)"):
         model.stream(2).restore(state | {"total": state["total"][:, :8]})
+    for length in (3, 5, 7, 16, 20):  # within a part, within a segment, at its end
+        stream = model.stream(2)
+        stream.feed(tokens_of(length))
+        assert torch.equal(stream.answer(), batch_forward(model, tokens_of(length)))
 
 
 @pytest.mark.parametrize("retention", RETENTION)
