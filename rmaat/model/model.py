@@ -10,7 +10,7 @@ from foundation.errors import UserError
 from foundation.shapes import Float, Int, Integer, Tensor
 from rmaat.attention.projection import ALL
 from rmaat.biology.biology import Biology
-from rmaat.biology.provenance import Analogy, Engineering, Start, declare
+from rmaat.biology.provenance import SIZE, Analogy, Engineering, Start, declare
 from rmaat.biology.recorded import fill_after_loading
 from rmaat.gradient.backprop import GRADIENT, amrb
 from rmaat.gradient.budget import Budget, Plan
@@ -58,7 +58,8 @@ class RMAAT(nn.Module):
                           "by config.gradient", "memory against time: every choice gives the same gradient"),
                          "budget": Engineering("by config.budget_bytes, or by the free memory",
                                                "memory against time: the same gradient")},
-                      **{f"config.{name}": Engineering(None, why) for name, why in REASONS.items()})
+                      **{f"config.{name}": Engineering(None, why) for name, why in REASONS.items()},
+                      **dict.fromkeys(("readout.segment_length", "readout.num_segments", "readout.parts"), SIZE))
     analogies = (Analogy("E5.6", "memory tokens: what the astrocytes' long-term processes hold between segments"),)
 
     @resource_errors("building the network")

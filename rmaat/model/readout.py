@@ -4,7 +4,8 @@ A readout is built as `kind(segment_length, num_segments, parts)`. It gathers th
 `gather(features, mask)`, to a vector a sample, or one of each of its `parts` side by side; names the segments that it
 reads, `segments(lengths)` as numbers t = 1..T; and reads them, `readout(outs, lengths)`: outs are what was gathered,
 [batch, vectors width] each, and None where it is not read. It gives `vectors(num_segments)` of them side by side.
-`running` says that earlier segments count too: `join(so_far, out)` is what a stream keeps of all of them.
+`running` says that earlier segments count too: `join(so_far, out)` is what a stream keeps of all of them. `apart` says
+that the classifier has weights of its own for each segment, and so takes num_segments of them at most.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ class Last:
     segment_length: int
     num_segments: int
     parts: int = 1
-    running = False
+    running = apart = False
 
     def vectors(self, num_segments: int) -> int:
         """How many vectors the classifier is given of so many segments."""
@@ -93,6 +94,8 @@ class BySegment(Pooled):
     """Mean features of each of the equal parts of each segment, side by side, 0 where no token is: the classifier
     knows what stood where. For images; weights of its own for each part of each segment.
     """
+
+    apart = True
 
     def vectors(self, num_segments: int) -> int:
         """One for each part of each segment."""

@@ -55,7 +55,7 @@ class Stream:
             raise UserError(f"retention = {config.retention!r} needs the number of segments, which a stream does not "
                             f"know; give stream(num_segments=T), or train with one of: {', '.join(free)}")
         self.readout = model.readout
-        if self.readout.vectors(1) != self.readout.vectors(2):  # the classifier has weights for so many
+        if self.readout.apart:
             if num_segments not in (None, config.num_segments):
                 raise UserError(f"num_segments = {num_segments}: with readout = {config.readout} the classifier is one "
                                 f"of {config.num_segments} segments; leave it out, or train with another readout")
