@@ -163,14 +163,18 @@ def _order(samples: int, seed: int, epoch: int | str) -> np.ndarray:
     return torch.randperm(samples, generator=generator).numpy()
 
 
-def evaluation_batches(split: Split, batch_size: int, limit: int | None = None) -> Iterator[Batch]:
-    """All samples (or the first `limit`) once; the last batch may be smaller.
+def evaluation_batches(split: Split, batch_size: int, chosen: np.ndarray | None = None) -> Iterator[Batch]:
+    """All samples, or those of the indices `chosen`, once; the last batch may be smaller.
 
     In order, or samples of like length together where the split says how long they are: padding costs time.
     """
-    samples = len(split) if limit is None else min(limit, len(split))
-    order = np.arange(samples)
+    order = np.arange(len(split)) if chosen is None else chosen
     if hasattr(split, "all_lengths"):
-        order = np.argsort(all_lengths(split)[:samples], kind="stable")
-    for start in range(0, samples, batch_size):
+        order = order[np.argsort(all_lengths(split)[order], kind="stable")]
+    for start in range(0, len(order), batch_size):
         yield split.batch(np.sort(order[start:start + batch_size]))
+
+
+def first(split: Split, most: int) -> np.ndarray:
+    """Indices int64 of the first samples, so many at most."""
+    return np.arange(min(most, len(split)))

@@ -14,7 +14,7 @@ from foundation.shapes import Int, Tensor
 from foundation.table import Table
 from rmaat.biology.biology import Biology
 from rmaat.model.model import RMAAT
-from rmaat.tasks.splits import evaluation_batches
+from rmaat.tasks.splits import evaluation_batches, first
 from rmaat.training.data import load_splits
 from rmaat.training.evaluation import load_model
 from rmaat.training.experiment import Experiment
@@ -116,7 +116,7 @@ def of_experiment(experiment: Experiment, record: records.Record, *, data: Path 
 def _on_validation(model: RMAAT, experiment: Experiment, *, data: Path | None, samples: int,
                    fingerprints: dict | None) -> Inspection:
     split = load_splits(experiment, data, ("validation",), fingerprints=fingerprints)["validation"]
-    tokens, lengths, labels = next(iter(evaluation_batches(split, samples, samples)))
+    tokens, lengths, labels = next(iter(evaluation_batches(split, samples, first(split, samples))))
     return inspect(model, tokens, lengths, labels=labels)
 
 

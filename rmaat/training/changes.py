@@ -16,7 +16,7 @@ from rmaat.training.experiment import TrainConfig, without_folders
 
 CHANGES = "changes.json"
 CHANGEABLE = ("train.steps", "train.learning_rate", "train.final_rate", "train.warmup", "train.clip",
-              "train.evaluate_every", "train.evaluate_samples", "train.checkpoint_every",
+              "train.evaluate_every", "train.evaluate_samples", "train.test_samples", "train.checkpoint_every",
               "model.gradient", "model.replay", "model.keep_last", "model.budget_bytes", "model.memory_store")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -14,7 +15,7 @@ from rmaat.biology.biology import Biology
 from rmaat.model.config import with_retention
 from rmaat.model.network import build
 from rmaat.tasks.controls import Row, control_rows
-from rmaat.tasks.splits import evaluation_batches
+from rmaat.tasks.splits import evaluation_batches, spread
 from rmaat.tasks.task import Split
 from rmaat.training import checkpoint, run_folder
 from rmaat.training.answers import answers, told
@@ -101,16 +102,16 @@ def find_device(name: str) -> torch.device:
 
 
 @torch.no_grad()
-def score(model: nn.Module, split: Split, device: torch.device, *, limit: int | None = None,
+def score(model: nn.Module, split: Split, device: torch.device, *, chosen: np.ndarray | None = None,
           batch_size: int = EVALUATION_BATCH, unless: Callable[[], bool] = lambda: False) -> Score | None:
-    """Loss and accuracy of `model` on `split` (its first `limit` samples), without dropout.
+    """Loss and accuracy of `model` on `split` (the samples of the indices `chosen`), without dropout.
 
     None as soon as `unless()`, looked at after each batch, is true: nobody waits for it any more.
     """
     training = model.training
     model.eval()
     loss, correct, asked, samples = 0., 0, 0, 0
-    for batch in evaluation_batches(split, batch_size, limit):
+    for batch in evaluation_batches(split, batch_size, chosen):
         tokens, lengths, labels = batch.to(device)
         logits = model(tokens, lengths)
         found = answers(logits, labels)
@@ -138,19 +139,23 @@ def load_model(run: Run, device: torch.device) -> tuple[nn.Module, int]:
     return model.to(device), saved.step
 
 
-def model_rows(model: nn.Module, split: Split, device: torch.device) -> list[Row]:
-    """The trained model and, free of charge, the same weights with the memory reset at every segment."""
-    kept, reset = (score(each, split, device) for each in (model, with_memory_reset(model)))
+def model_rows(model: nn.Module, split: Split, device: torch.device, most: int = 0) -> list[Row]:
+    """The trained model and, free of charge, the same weights with the memory reset at every segment.
+
+    `most` samples, spread over the split; 0: all.
+    """
+    chosen = spread(split, most) if most else None
+    kept, reset = (score(each, split, device, chosen=chosen) for each in (model, with_memory_reset(model)))
     per_token, vocab_size = model.output.per_token, model.config.vocab_size
     without = "the same weights, evaluated" + (f": {told(reset.loss, vocab_size, per_token)}" if per_token else "")
     return [Row("model", kept.accuracy, kept.samples, told(kept.loss, vocab_size, per_token)),
             Row("model, memory reset", reset.accuracy, reset.samples, without)]
 
 
-def control_row(run: Run, samples: Split, device: torch.device) -> Row:
-    """The row of the same config trained with the memory reset."""
+def control_row(run: Run, split: Split, device: torch.device, most: int = 0) -> Row:
+    """The row of the same config trained with the memory reset; `most` as for `model_rows`."""
     model, step = load_model(run, device)
-    trained = score(model, samples, device)
+    trained = score(model, split, device, chosen=spread(split, most) if most else None)
     loss = told(trained.loss, model.config.vocab_size, model.output.per_token)
     return Row("trained with memory reset", trained.accuracy, trained.samples, f"{step} steps, {loss}")
 

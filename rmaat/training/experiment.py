@@ -37,6 +37,7 @@ class TrainConfig:
     label_smoothing: float = 0.0
     evaluate_every: int = 100
     evaluate_samples: int = 1_000  # of the validation split
+    test_samples: int = 0  # of the test split, spread over all of it; 0: all
     checkpoint_every: int = 100
     bucket_batches: int = 1  # batches that share their samples out by length, so that each holds like ones
     seed: int = 0
@@ -46,7 +47,7 @@ class TrainConfig:
                 (("steps", "batch_size", "evaluate_every", "evaluate_samples", "checkpoint_every",
                   "bucket_batches"), 1, 10**12, "at least 1"),
                 (("learning_rate", "clip"), 1e-12, 1e6, "above 0"),
-                (("warmup", "weight_decay"), 0, 10**12, "at least 0"),
+                (("warmup", "weight_decay", "test_samples"), 0, 10**12, "at least 0"),
                 (("seed",), 0, 2**32 - 1, f"in 0..{2**32 - 1}"),
                 (("final_rate",), 0, 1, "in 0..1"),
                 (("beta1", "beta2", "label_smoothing"), 0, 1 - 1e-9, "at least 0 and below 1")):

@@ -10,6 +10,7 @@ from foundation.cli import Progress
 from foundation.errors import ResourceError
 from foundation.stopping import StopRequest
 from rmaat.resources import measure, resource_errors
+from rmaat.tasks.splits import first
 from rmaat.training.answers import bits
 from rmaat.training.evaluation import score
 from rmaat.training.metrics import METRICS, Metrics
@@ -97,8 +98,9 @@ def _evaluate(trainer: Trainer, metrics: Metrics | None, stop: StopRequest) -> b
     """Write a line for the validation split if it is due and not there. Returns whether a wish to stop came first."""
     if metrics is None or not _evaluates(trainer) or metrics.evaluated == trainer.step:
         return False
-    validation = score(trainer.model, trainer.splits["validation"], trainer.device,
-                       limit=trainer.config.evaluate_samples, unless=lambda: stop.asked)
+    split = trainer.splits["validation"]
+    validation = score(trainer.model, split, trainer.device,
+                       chosen=first(split, trainer.config.evaluate_samples), unless=lambda: stop.asked)
     if validation is None:
         return True
     told = {"validation_bits": bits(validation.loss)} if trainer.model.output.per_token else {}

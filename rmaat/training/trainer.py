@@ -126,9 +126,10 @@ def _finished(folder: Path, experiment: Experiment, record: records.Record | Non
 def _result(trainer: Trainer, *, data: Path | None, control: bool, timing: dict) -> Result:
     """The trained model on the test split, with control rows, as the run's result file."""
     test, run, device = trainer.splits["test"], trainer.run, trainer.device
-    rows = model_rows(trainer.model, test, device)
+    most = run.experiment.train.test_samples
+    rows = model_rows(trainer.model, test, device, most)
     if control:
-        rows.append(control_row(run_folder.read(run.folder / CONTROL, run.experiment.control()), test, device))
+        rows.append(control_row(run_folder.read(run.folder / CONTROL, run.experiment.control()), test, device, most))
     rows += control_rows(run.experiment.task, "test", run.experiment.model.segment_length, data=data)
     costs = {"parameters": sum(p.numel() for p in trainer.model.parameters()),
              "peak_bytes": peak_bytes(run.folder / METRICS), **timing,

@@ -112,6 +112,17 @@ def test_networks_that_are_the_same_are_one_and_others_of_a_name_are_told_apart(
     assert "BUDGETS DIFFER" in text and "BUDGETS DIFFER" not in str(Comparison(group(same), "rmaat"))
 
 
+def test_a_run_of_an_older_version_lacks_fields_and_had_their_defaults():
+    new, other = summary(seed=0), summary(seed=1)
+    old = dataclasses.replace(other, experiment={**other.experiment, **{
+        part: {key: value for key, value in other.experiment[part].items() if key not in lacking}
+        for part, lacking in (("model", ("readout_parts", "mixing")), ("train", ("test_samples", "clip")))}})
+    (found,) = group([new, old])
+    assert [entry.label for entry in found.entries] == ["rmaat"] and len(found.entries[0].runs) == 2
+    (found,) = group([summary(seed=0, changes={"train.clip": .5}), old])
+    assert [entry.label for entry in found.entries] == ["rmaat (train.clip 0.5)", "rmaat (train.clip 1.0)"]
+
+
 def test_other_tasks_and_other_data_are_other_groups():
     runs = [summary(), summary(config="recall_small"), summary(changes={"task.seed": 3}),
             dataclasses.replace(summary("rmt"), fingerprints={"test": "u" * 64})]
@@ -153,6 +164,8 @@ def test_published_numbers_stand_beside_their_sizes_alone():
     (found,) = group([summary("rmt", config="listops")])
     row = Comparison([found], "rmaat").rows()[0]
     assert row["published"] == pytest.approx(.374) and "Mia2026" in str(Comparison([found], "rmaat"))
+    found = Comparison(group([summary("rmt", config="listops", changes={"train.test_samples": 1_500})]), "rmaat")
+    assert found.rows()[0]["published"] is None and "tested on 1,500 samples" in str(found)
 
 
 # ---------------------------------------------------------------------------------------------- files

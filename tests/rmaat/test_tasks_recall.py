@@ -8,7 +8,7 @@ from foundation.errors import UserError
 from rmaat.tasks.controls import majority
 from rmaat.tasks.recall import NOISE, SYMBOLS, Recall
 from rmaat.tasks.registry import TASKS
-from rmaat.tasks.splits import ArraySplit, RaggedSplit, evaluation_batches, training_indices
+from rmaat.tasks.splits import ArraySplit, RaggedSplit, evaluation_batches, first, training_indices
 
 
 def test_the_symbol_stands_once_in_the_first_segment_and_nowhere_else():
@@ -82,7 +82,7 @@ def test_evaluation_sees_all_samples_once_in_order():
     batches = list(evaluation_batches(split, 3))
     assert [len(batch.labels) for batch in batches] == [3, 3, 1]
     assert torch.cat([batch.tokens[:, 0] for batch in batches]).tolist() == list(range(7))
-    assert sum(len(batch.labels) for batch in evaluation_batches(split, 3, limit=5)) == 5
+    assert sum(len(batch.labels) for batch in evaluation_batches(split, 3, first(split, 5))) == 5
 
 
 def test_evaluation_sees_ragged_samples_once_with_those_of_like_length():
@@ -91,7 +91,7 @@ def test_evaluation_sees_ragged_samples_once_with_those_of_like_length():
     batches = list(evaluation_batches(split, 3))
     assert [batch.tokens[:, 0].tolist() for batch in batches] == [[2, 5, 7], [1, 3, 6], [4]]
     assert [batch.tokens.shape[1] for batch in batches] == [2, 5, 5]
-    limited = list(evaluation_batches(split, 2, limit=3))  # the first three, whatever their lengths
+    limited = list(evaluation_batches(split, 2, first(split, 3)))  # the first three, whatever their lengths
     assert sorted(int(x) for batch in limited for x in batch.tokens[:, 0]) == [1, 2, 3]
 
 

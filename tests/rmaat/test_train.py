@@ -315,6 +315,23 @@ def test_the_control_run_is_trained_beside(tmp_path):
     assert len(evaluate(tmp_path, device="cpu", controls=False).rows) == 2
 
 
+def test_a_result_of_some_test_samples_is_that_of_samples_all_over_the_split(tmp_path):
+    """Seven samples: 0, 3 and 6; more than there are is all."""
+    result = train(tiny("train.steps=2", "train.test_samples=3"), tmp_path / "some", device="cpu", quiet=True)
+    model, reset, *others = result.evaluation.rows
+    assert (model.samples, reset.samples) == (3, 3) and {row.samples for row in others} == {7}
+    split = load_splits(result.run.experiment, None, ("test",))["test"]
+    batch = split.batch(np.array([0, 3, 6]))
+    with torch.no_grad():
+        found = result.model()(batch.tokens, batch.lengths).argmax(1)
+    assert model.accuracy == (found == batch.labels).double().mean().item()
+    assert evaluate(tmp_path / "some", device="cpu").rows[0].samples == 7
+    whole = train(tiny("train.steps=2", "train.test_samples=9"), tmp_path / "all", device="cpu", quiet=True)
+    assert whole.evaluation.rows == evaluate(whole, device="cpu").rows
+    with pytest.raises(UserError, match=r"train.test_samples = -1: must be at least 0"):
+        tiny("train.test_samples=-1")
+
+
 def test_memory_reset_sees_the_last_segment_alone(tmp_path):
     trainer = begin(tiny(), tmp_path)
     batch = trainer.splits["test"].batch(np.arange(5))

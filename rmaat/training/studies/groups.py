@@ -137,6 +137,5 @@ def _apart(one: Summary, twins: Sequence[Summary]) -> str:
 
 def _fields(one: Summary) -> dict[str, object]:
     """Fields of model and training, and the record, by name."""
-    train = {f"train.{key}": value for key, value in one.experiment["train"].items() if key != "seed"}
-    return train | {f"model.{key}": value for key, value in one.experiment["model"].items()} | {
+    return {f"{part}.{key}": value for part in ("train", "model") for key, value in one.settings[part].items()} | {
         "record": one.record[:12]}

@@ -16,8 +16,10 @@ from foundation import sealed
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import MANIFEST, canonical_json, verify_manifest, write_text
 from foundation.reading import content_of, is_file, read_text, shown
+from rmaat.model.config import ModelConfig
 from rmaat.training import run_folder
 from rmaat.training.evaluation import CONTROL
+from rmaat.training.experiment import TrainConfig
 from rmaat.training.metrics import METRICS, read_metrics
 from rmaat.training.run_folder import RESULT
 from rmaat.training.studies import soundness
@@ -78,10 +80,19 @@ class Summary:
         return self.rows[0]["accuracy"] if self.rows else None
 
     @property
+    def settings(self) -> dict[str, dict]:
+        """Model and training, the seed left out; fields that the version which wrote it did not have by default."""
+        known = {"model": ModelConfig, "train": TrainConfig}
+        found = {part: {field.name: field.default for field in dataclasses.fields(kind)
+                        if field.default is not dataclasses.MISSING} | dict(self.experiment[part])
+                 for part, kind in known.items()}
+        del found["train"]["seed"]
+        return found
+
+    @property
     def kind(self) -> str:
         """A hash of all that decides a run but its seed and name."""
-        train = {key: value for key, value in self.experiment["train"].items() if key != "seed"}
-        body = {key: value for key, value in self.experiment.items() if key not in ("name", "files")} | {"train": train}
+        body = {key: value for key, value in self.experiment.items() if key not in ("name", "files")} | self.settings
         return sealed.hash_of([body, self.record])
 
 

@@ -30,7 +30,9 @@ def _interval(name: str, found: Interval | None) -> dict:
 
 
 def published_for(group: Group, entry: Entry) -> float | None:
-    """The published share of correct labels, where there is one."""
+    """The published share of correct labels, where there is one for the whole test split."""
+    if any(run.experiment["train"].get("test_samples") for run in entry.runs.values()):
+        return None
     share = published.published(group.task, entry.variant, group.tokens)
     return None if share is None else share / 100
 
@@ -57,6 +59,9 @@ def _accuracy_table(group: Group, against: str) -> Table:
         notes.append("without a network: " + ", ".join(f"{name} {100 * share:.2f} %" for name, share in group.controls))
     if any(published_for(group, entry) is not None for entry in group.entries):
         notes.append(f"published: {published.SOURCE}, on the official splits; there a full RMAAT beside rmaat, too")
+    if some := {run.experiment["train"].get("test_samples") for entry in group.entries
+                for run in entry.runs.values()} - {None, 0}:
+        notes.append(f"tested on {' or '.join(f'{n:,}' for n in sorted(some))} samples, spread over the test split")
     if len({(run.steps, run.experiment["train"]["batch_size"]) for entry in group.entries
             for run in entry.runs.values()}) > 1:
         notes.append("BUDGETS DIFFER: steps or batch sizes are not equal for all")
