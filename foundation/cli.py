@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from foundation import notes, stopping, streams
-from foundation.errors import UserError, of_the_system
+from foundation.errors import ResourceError, UserError, of_the_system
 from foundation.imports import of_an_import
+from foundation.machine import of_memory
 from foundation.usage import as_called, called_as_script, in_house_style, is_usage_error
 
 PROGRESS = "ASTRO_PROGRESS"
@@ -89,7 +90,7 @@ def _exit_code(app: typer.Typer, debug: bool) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
-        error = error if debug else of_an_import(of_the_system(error))
+        error = error if debug else of_an_import(of_the_system(_too_large(error)))
         if debug or not (isinstance(error, UserError) or is_usage_error(error)):
             raise error
         code = _say(error)
@@ -102,6 +103,13 @@ def _exit_code(app: typer.Typer, debug: bool) -> int:
     except UserError as error:
         code = code or _say(error)
     return stopping.exit_code() if code == INTERRUPTED else code
+
+
+def _too_large(error: Exception) -> Exception:
+    """Memory that ran out, as an error that a user can act on; others as they are."""
+    told = of_memory(error)
+    return error if told is None else ResourceError(
+        f"the memory does not suffice{f' ({told})' if told else ''}; ask for less at a time, or close other programs")
 
 
 def _said_at_the_end(text: object) -> int:

@@ -35,9 +35,7 @@ class ResourceError(UserError):
 
 
 def of_the_system(error: Exception) -> Exception:
-    """What a system says of a file, of memory or of this machine, as an error that a user can act on; others as is."""
-    if isinstance(error, MemoryError):
-        return ResourceError("the memory does not suffice; ask for less at a time, or close other programs")
+    """What a system says of a file or of this machine, as an error that a user can act on; others as is."""
     if type(error).__module__ != "builtins" or not isinstance(error, OSError) or error.strerror is None:
         return error
     named = str(error.filename or "")

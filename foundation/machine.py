@@ -9,8 +9,10 @@ from pathlib import Path
 from foundation.errors import ResourceError
 
 MARGIN = 0.9  # of what is free may be used
+MOST_THREADS = 1024  # of a process: more are no use, and the system may not give them
 CGROUPS = (("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),  # version 2, version 1
            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"))
+TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "numel: integer multiplication overflow")
 
 
 def available_memory() -> int | None:
@@ -63,6 +65,20 @@ def size_text(count: float) -> str:
         value /= 1000
         names.pop(0)
     return f"{value:.3g} {names[0]}"
+
+
+def of_memory(error: BaseException) -> str | None:
+    """How much was asked for and is free, "" where neither is known, if an error says that memory ran out; else None.
+
+    torch's allocator on CPU has no class of error of its own: it is known by what it says.
+    """
+    if not isinstance(error, MemoryError) and not (type(error) is RuntimeError and any(
+            text in str(error) for text in TOO_LARGE)):
+        return None
+    asked = re.search(r"(?:tried to|unable to) allocate ([\d.]+ ?\w+)", str(error), re.IGNORECASE)
+    free = available_memory()
+    return ", ".join(([f"{asked[1]} were asked for at once"] if asked else [])
+                     + ([f"{free:,} bytes are free"] if free else []))
 
 
 def refuse_above_memory(what: str, needed: float, advice: str) -> None:

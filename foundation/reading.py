@@ -18,6 +18,7 @@ from foundation.errors import DamagedFileError, ResourceError, UserError
 KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"),
          (stat.S_ISCHR, "a device"), (stat.S_ISBLK, "a device"))
 SHOWN = 200  # letters of a path in an error
+PIECE = 1 << 20  # bytes
 
 
 def shown(path: str | os.PathLike) -> str:
@@ -68,10 +69,23 @@ def read_bytes(path: str | os.PathLike, what: str, most: int, *, advice: str = "
     """
     with opened(path, what, advice=advice) as stream:
         size = os.fstat(stream.fileno()).st_size
-        data = stream.read(most + 1) if size <= most else b""
+        data = _at_most(stream, most + 1, size + 1) if size <= most else b""
     if size > most or len(data) > most:  # the second: it grew, or is of a system that tells no size
         raise error(f"{what} {shown(path)}: larger than {most:,} bytes, so not a {what}")
     return data
+
+
+def _at_most(stream: BinaryIO, most: int, first: int) -> bytes:
+    """As many bytes as there are up to `most`: `first` of them, then a piece at a time.
+
+    Memory for all that is asked for at once is taken before a byte is read.
+    """
+    pieces = [stream.read(min(first, most))]
+    left = most - len(pieces[0])
+    while left and pieces[-1]:
+        pieces.append(stream.read(min(PIECE, left)))
+        left -= len(pieces[-1])
+    return b"".join(pieces)
 
 
 def read_text(path: str | os.PathLike, what: str, most: int, *, encoding: str = "utf-8", advice: str = "",

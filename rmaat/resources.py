@@ -15,16 +15,16 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from foundation.errors import ResourceError
-from foundation.machine import available_memory, refuse_above_memory
+from foundation.machine import of_memory, refuse_above_memory
 
 if TYPE_CHECKING:
     from rmaat.model.config import ModelConfig
 
 NUMBER_BYTES = 4
+TOKEN_BYTES = 8
 LAYER_BYTES = 20_000  # of a layer's modules as Python objects, at least
 COURSE_BYTES = 8 * 3  # of a place or a segment: curves of the record are computed in float64, with what they need
 DEVICE_FAILED = "CUDA error"  # as torch says that a GPU has gone, or fell off its bus
-TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "numel: integer multiplication overflow")
 # from glibc's malloc.h, for its mallopt()
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 NEVER, LARGEST_BLOCK = -1, 32 * 2**20  # the largest that glibc accepts; blocks above it are given back at once
@@ -62,6 +62,21 @@ def refuse_too_large_a_network(config: "ModelConfig") -> None:
         "lower the largest of them, as --set model.NAME")
 
 
+def refuse_too_large_a_batch(config: "ModelConfig", samples: int, length: int, *, given: str, graph: bool = True,
+                             number_bytes: int = NUMBER_BYTES) -> None:
+    """Raises `ResourceError` with the estimate where a batch of samples of `length` tokens cannot fit into the memory.
+
+    Counted are the tokens, and what the blocks make of one segment: input and both sides of the feed-forward, of all
+    layers where their `graph` is kept. No batch needs less. `given` says by what it became so large.
+    """
+    places, kept = min(length, config.segment_length), 1
+    numbers = places * config.width * (1 if config.network == "gru" else 1 + 2 * config.feedforward)
+    if graph and config.network == "rmaat" and config.replay == "segment":
+        kept = config.layers
+    needed = samples * config.documents * (TOKEN_BYTES * length + number_bytes * kept * numbers)
+    refuse_above_memory(f"{given}: a batch of {samples:,} samples of {length} tokens", needed, "give fewer samples")
+
+
 @contextlib.contextmanager
 def resource_errors(what: str) -> Iterator[None]:
     """Memory or disk that runs out becomes a `ResourceError` (exit code 4): how many bytes, and what to lower."""
@@ -74,7 +89,7 @@ def resource_errors(what: str) -> Iterator[None]:
             said = str(error).splitlines()[0][:200]
             raise ResourceError(f"{what}: the device failed ({said}); what is written is whole: go on with --resume, "
                                 "or with --device cpu") from error
-        if not any(text in str(error) for text in TOO_LARGE):
+        if of_memory(error) is None:
             raise
         raise _too_little_memory(what, error) from error
     except OSError as error:
@@ -86,23 +101,22 @@ def resource_errors(what: str) -> Iterator[None]:
 
 
 def _too_little_memory(what: str, error: BaseException) -> ResourceError:
-    asked = re.search(r"tried to allocate ([\d.]+ ?\w+)", str(error), re.IGNORECASE)
-    free = _free_bytes("cuda" if "CUDA" in str(error) else "cpu")
-    told = [f"{asked[1]} were asked for at once"] if asked else []
-    told += [f"{free:,} bytes are free"] if free else []
-    return ResourceError(f"{what}: not enough memory{' (' * bool(told)}{', '.join(told)}{')' * bool(told)}; lower "
+    told = of_memory(error)
+    if told is None:  # a GPU's
+        asked, free = re.search(r"tried to allocate ([\d.]+ ?\w+)", str(error), re.IGNORECASE), _free_on_the_gpu()
+        told = ", ".join(([f"{asked[1]} were asked for at once"] if asked else [])
+                         + ([f"{free:,} bytes are free"] if free else []))
+    return ResourceError(f"{what}: not enough memory{f' ({told})' if told else ''}; lower "
                          "train.batch_size, model.segment_length or model.width, let fewer segments keep their graph "
                          "(model.keep_last), or use model.gradient=amrb")
 
 
-def _free_bytes(device: str) -> int:
-    """Bytes of memory that are free now; 0 where the system does not tell."""
+def _free_on_the_gpu() -> int:
+    """Bytes of memory that are free there now; 0 where that is not told."""
     try:
-        if device == "cuda":
-            return torch.cuda.mem_get_info()[0]
+        return torch.cuda.mem_get_info()[0]
     except (RuntimeError, AssertionError):
         return 0
-    return available_memory() or 0
 
 
 def measure(run: Callable[[], object], device: str | torch.device = "cpu") -> int:

@@ -14,7 +14,7 @@ from foundation.errors import choose
 from rmaat.biology.biology import Biology
 from rmaat.model.config import ModelConfig
 from rmaat.model.model import RMAAT
-from rmaat.resources import measure
+from rmaat.resources import measure, refuse_too_large_a_batch
 
 SHAPE = ModelConfig(vocab_size=256, num_classes=10, segment_length=128, num_segments=1, width=64)
 PRECISION = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -85,6 +85,14 @@ class Bench:
         torch.manual_seed(0)
         return RMAAT(replace(self.shape, num_segments=num_segments, **fields), self.biology).to(self.device)
 
+    def sequences(self, config: ModelConfig, *, graph: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+        """Random tokens [batch, max_length] and their lengths. Raises `ResourceError` where a pass over them has no
+        room in memory."""
+        if torch.device(self.device).type == "cpu":
+            refuse_too_large_a_batch(config, self.batch, config.max_length, given=f"--batch {self.batch}", graph=graph)
+        return (torch.randint(config.vocab_size, (self.batch, config.max_length), device=self.device),
+                torch.full((self.batch,), config.max_length, device=self.device))
+
     def step(self, num_segments: int, **fields) -> Callable[[], None]:
         """A training step (forward and backward pass, no optimizer), run once already."""
         return self.step_of(self.model(num_segments, **fields))
@@ -92,8 +100,7 @@ class Bench:
     def step_of(self, model: RMAAT) -> Callable[[], None]:
         """The step of a model at hand, run once already."""
         config = model.config
-        tokens = torch.randint(config.vocab_size, (self.batch, config.max_length), device=self.device)
-        lengths = torch.full((self.batch,), config.max_length, device=self.device)
+        tokens, lengths = self.sequences(config)
         labels = torch.randint(config.num_classes, (self.batch,), device=self.device)
 
         def run() -> None:
@@ -108,8 +115,7 @@ class Bench:
     def forward(self, num_segments: int, **fields) -> Callable[[], None]:
         """A forward pass without graph, as AMRB runs every segment but the kept ones first."""
         model = self.model(num_segments, **fields)
-        tokens = torch.randint(model.config.vocab_size, (self.batch, model.config.max_length), device=self.device)
-        lengths = torch.full((self.batch,), model.config.max_length, device=self.device)
+        tokens, lengths = self.sequences(model.config, graph=False)
 
         def run() -> None:
             with torch.no_grad(), self.autocast():

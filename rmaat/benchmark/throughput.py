@@ -7,10 +7,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from foundation.machine import refuse_above_memory
 from foundation.shapes import Tensor
 from rmaat.attention import ATTENTION
 from rmaat.benchmark.measure import Bench, copy_bandwidth, in_turns
 from rmaat.benchmark.report import Table
+from rmaat.resources import NUMBER_BYTES
 from rmaat.training.variants import VARIANTS
 
 LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16_384, 65_536)
@@ -18,8 +20,8 @@ LENGTHS = (256, 512, 1024, 2048, 4096, 8192, 16_384, 65_536)
 MODULES = {"SDPA": ("softmax", {}), "linear": ("linear", {}), "no R": ("astromorphic", {"rel_pos": "none"}),
            "positional": ("astromorphic", {"rel_pos": "positional"}),
            "content": ("astromorphic", {"rel_pos": "content"})}
-
 COMPILED = "positional compiled"
+PROJECTED = 4  # tensors of the size of the input: itself, queries, keys and values
 
 
 class Traffic(TorchDispatchMode):
@@ -74,6 +76,10 @@ def _traffic(run: Callable[[], object]) -> int:
 
 def _attention_runs(bench: Bench, length: int, backward: bool, *, compiled: bool) -> dict[str, Callable[[], None]]:
     torch.manual_seed(0)
+    if torch.device(bench.device).type == "cpu":
+        refuse_above_memory(f"a batch of {bench.batch} samples of {length} tokens, width {bench.shape.width}",
+                            NUMBER_BYTES * PROJECTED * bench.batch * length * bench.shape.width,
+                            "give a lower --batch, --lengths or --width")
     x = torch.randn(bench.batch, length, bench.shape.width, device=bench.device, requires_grad=backward)
 
     def attend(module: torch.nn.Module) -> Callable[[], None]:

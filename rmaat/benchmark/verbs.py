@@ -10,6 +10,7 @@ import typer
 
 from foundation.cli import print_json, program
 from foundation.errors import UserError
+from foundation.machine import MOST_THREADS
 
 if TYPE_CHECKING:
     from rmaat.benchmark.measure import Bench
@@ -21,13 +22,15 @@ app = program("Measure bytes and time, and say which targets are met.\n\n\b\nExa
               "  python -m rmaat benchmark all --out results/speed_cpu.md\n"
               "  python -m rmaat benchmark all --device cuda --precision bf16 --width 512 --heads 8")
 
+MOST_REPEATS = 10_000
 Batch = Annotated[int, typer.Option("--batch", min=1)]
 Width = Annotated[int, typer.Option("--width", min=1)]
 Heads = Annotated[int, typer.Option("--heads", min=1)]
 SegmentLength = Annotated[int, typer.Option("--segment-length", min=1)]
-Repeats = Annotated[int, typer.Option("--repeats", min=1, help="Turns; of gradient algorithms the median ratio "
-                                                               "within a turn counts, elsewhere the fastest.")]
-Threads = Annotated[int, typer.Option("--threads", min=1, help="With 1 thread, times are the processor's.")]
+Repeats = Annotated[int, typer.Option("--repeats", min=1, max=MOST_REPEATS, help=(
+    "Turns; of gradient algorithms the median ratio within a turn counts, elsewhere the fastest."))]
+Threads = Annotated[int, typer.Option("--threads", min=1, max=MOST_THREADS, help=(
+    "With 1 thread, times are the processor's."))]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option("--precision", help="fp32, or autocast to bf16 or fp16.")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Also write it all as a markdown page.")]

@@ -14,6 +14,7 @@ from foundation.shapes import Int, Tensor
 from foundation.table import Table
 from rmaat.biology.biology import Biology
 from rmaat.model.model import RMAAT
+from rmaat.resources import refuse_too_large_a_batch
 from rmaat.tasks.splits import evaluation_batches, first
 from rmaat.training.data import load_splits
 from rmaat.training.evaluation import load_model
@@ -116,6 +117,9 @@ def of_experiment(experiment: Experiment, record: records.Record, *, data: Path 
 def _on_validation(model: RMAAT, experiment: Experiment, *, data: Path | None, samples: int,
                    fingerprints: dict | None) -> Inspection:
     split = load_splits(experiment, data, ("validation",), fingerprints=fingerprints)["validation"]
+    samples = min(samples, len(split))
+    refuse_too_large_a_batch(model.config, samples, experiment.task.lengths[0], given="inspect, in float64",
+                             number_bytes=8)
     tokens, lengths, labels = next(iter(evaluation_batches(split, samples, first(split, samples))))
     return inspect(model, tokens, lengths, labels=labels)
 

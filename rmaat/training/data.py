@@ -6,7 +6,8 @@ from pathlib import Path
 
 from foundation.errors import UserError
 from foundation.machine import refuse_above_memory
-from rmaat.tasks.checks import check_data, look_at
+from foundation.notes import note
+from rmaat.tasks.checks import DataNote, check_data, look_at
 from rmaat.tasks.overlap import note_what_is_odd
 from rmaat.tasks.task import SPLITS, Split, Task
 from rmaat.training.experiment import Experiment
@@ -20,7 +21,7 @@ def load_splits(experiment: Experiment, data: Path | None, names: tuple[str, ...
 
     With the `fingerprints` of a run the data must also be what that run was trained with.
     """
-    _refuse_too_many(experiment.task)
+    refuse_too_many_samples(experiment.task)
     splits = {name: check_data(experiment.task.split(name, data), name, experiment.task) for name in names}
     for name, split in splits.items():
         if fingerprints is not None and fingerprints.get(name) != fingerprint(split):
@@ -28,11 +29,18 @@ def load_splits(experiment: Experiment, data: Path | None, names: tuple[str, ...
                             "give the same folder with --data")
     if set(names) == set(SPLITS) and os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
         note_what_is_odd(splits, experiment.task)
+        asked, there = experiment.train.batch_size, len(splits["train"])
+        if asked > there:
+            note(DataNote, f"train.batch_size = {asked}: there are {there:,} training samples, and every step takes "
+                           "all of them")
     return splits
 
 
-def _refuse_too_many(task: Task) -> None:
-    """Refuse more samples than have room before any is made; a task that keeps its samples needs their tokens, too."""
+def refuse_too_many_samples(task: Task) -> None:
+    """Raises `ResourceError` for more samples than have room, before any is made.
+
+    A task that keeps its samples needs room for their tokens, too.
+    """
     counts = {name: getattr(task, name, 0) for name in SPLITS}
     samples = sum(count for count in counts.values() if type(count) is int)
     each = SAMPLE_BYTES + (task.lengths[0] if task.kept else 0)

@@ -88,8 +88,10 @@ def show(
     """
     from rmaat.tasks.checks import check_data
     from rmaat.tasks.look import look, text
+    from rmaat.training.data import refuse_too_many_samples
     from rmaat.training.settings import change_task, find_task
 
     found = change_task(find_task(task), settings or ()).prepared(data)
+    refuse_too_many_samples(found)
     about = look(found, check_data(found.split(split, data), split, found), samples=samples)
     print_json(about) if json else print(text(found.name, split, about))

@@ -8,6 +8,7 @@ import torch
 from derivation.record import record as records
 from foundation.errors import UserError
 from rmaat.gradient.budget import Plan
+from rmaat.resources import refuse_too_large_a_batch
 from rmaat.training import changes, checkpoint, run_folder
 from rmaat.training.data import fingerprint, load_splits
 from rmaat.training.distributed import ALONE, World
@@ -93,6 +94,10 @@ def _go_on(trainer: Trainer) -> None:
 
 def _new(experiment: Experiment, folder: Path, *, data: Path | None, record: records.Record, device: torch.device,
          world: World) -> Trainer:
+    if device.type == "cpu":
+        size = experiment.train.batch_size
+        refuse_too_large_a_batch(experiment.model, -(-size // world.size), experiment.task.lengths[0],
+                                 given=f"train.batch_size = {size}")
     splits = load_splits(experiment, data)
     trainer = Trainer(Run(folder, experiment, record, {}), splits, device, world=world)
     if not world.leads:

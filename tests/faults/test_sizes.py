@@ -6,6 +6,7 @@ import struct
 import pytest
 
 from foundation.errors import DamagedFileError, ResourceError, UserError
+from foundation.reading import read_bytes
 
 LITTLE = 1 << 30  # bytes that a program may take besides what it has loaded
 
@@ -17,6 +18,18 @@ LITTLE = 1 << 30  # bytes that a program may take besides what it has loaded
     (("rmaat", "inspect", "--set", "model.segment_length=9000000000000000"), 4, "may be used"),
     (("rmaat", "inspect", "--set", "task.train=1000000000000"), 4, "task.train = 1000000000000"),
     (("rmaat", "train", "listops", "--out", "run", "--set", "task.train=2000000000"), 4, "TB of memory"),
+    (("rmaat", "train", "recall", "--out", "run", "--set", "train.batch_size=1000000000000"), 4,
+     "train.batch_size = 1000000000000: a batch of 1,000,000,000,000 samples of 128 tokens: needs at least"),
+    (("rmaat", "train", "listops", "--out", "run", "--variant", "gru", "--set", "train.batch_size=1000000000"), 4,
+     "TB of memory"),
+    (("rmaat", "train", "recall", "--out", "run", "--set", "train.checkpoint_every=1000000000000000"), 2, "at most"),
+    (("rmaat", "data", "show", "listops", "--set", "task.train=1000000000000"), 4, "TB of memory"),
+    (("rmaat", "inspect", "--samples", "1000000000", "--set", "task.validation=1000000"), 4, "GB of memory"),
+    (("rmaat", "benchmark", "memory", "--batch", "1000000000000"), 4, "TB of memory"),
+    (("rmaat", "benchmark", "attention", "--lengths", "1000000000000"), 4, "TB of memory"),
+    (("rmaat", "benchmark", "attention", "--width", "300000"), 4, "bytes were asked for at once"),
+    (("rmaat", "benchmark", "speed", "--threads", "1000000000000"), 2, "1024"),
+    (("rmaat", "benchmark", "speed", "--repeats", "1000000000000"), 2, "10000"),
     (("astro_sim", "run", "li_rinzel", "--duration", "1e9s", "--dt", "1us"), 2, "steps"),
     (("astro_sim", "run", "astrocyte_network", "--option", "size=1000000000"), 2, "size"),
     (("astro_sim", "run", "li_rinzel", "--protocol", "constant:input=ip3,value=1uM,elements="
@@ -25,7 +38,7 @@ LITTLE = 1 << 30  # bytes that a program may take besides what it has loaded
     (("astro_sim", "scan", "li_rinzel", "--over", "ip3=0:1:1000000000000"), 2, "POINTS"),
 ])
 def test_what_would_fill_the_memory(forked, words, code, says):
-    """A few letters ask for more than the machine has: layers, samples, cells, steps, elements, points.
+    """A few letters ask for more than the machine has: layers, samples, batches, cells, steps, elements, points.
 
     Exit 4 with the estimate and what is free, or 2 with what is allowed, before anything is allocated.
     """
@@ -83,3 +96,24 @@ def test_starts_of_a_fit_are_counted_before_they_are_drawn():
 
     with pytest.raises(UserError, match="starts: 1000000000000 is not allowed; give 1 to 100,000"):
         _starts([None], 10**12, seed=0)
+
+
+def test_a_batch_that_is_larger_than_the_data_is_told(forked):
+    """It takes all samples, as ever; what was asked for is not what is done, so a note says so."""
+    few = [part for setting in ("task.train=7", "task.validation=3", "task.test=3", "train.steps=1", "train.warmup=1")
+           for part in ("--set", setting)]
+    note = "note: train.batch_size = 64: there are 7 training samples, and every step takes all of them"
+    forked("rmaat", "train", "recall", "--out", "run", "--device", "cpu", *few).ok(note)
+
+
+def test_a_reader_takes_memory_for_what_is_there(tmp_path):
+    """Not for all that may be there: a small file of which gigabytes are allowed, and one that tells no size."""
+    import tracemalloc
+
+    (tmp_path / "small").write_bytes(b"12345")
+    tracemalloc.start()
+    assert read_bytes(tmp_path / "small", "file", LITTLE) == b"12345"
+    assert read_bytes("/proc/self/status", "file", LITTLE).startswith(b"Name:")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 10 << 20

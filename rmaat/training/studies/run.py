@@ -1,5 +1,6 @@
 """Running a study: points in processes, resumable at any moment, in shards, within a budget."""
 
+import math
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from foundation.errors import UserError
 from foundation.files import MANIFEST, check_writable
+from foundation.machine import MOST_THREADS
 from foundation.table import Table
 from rmaat.training.configs import find_experiment
 from rmaat.training.evaluation import find_device
@@ -78,9 +80,10 @@ def study(given: str | Study, out: str | Path, *, jobs: int = 1, threads: int = 
     runs stand in `out/<name>.json` then. Raises `UserError` for what is wrong with the study before anything is
     trained, and `KeyboardInterrupt` when stopped: after a checkpoint of each run, or at once after a second signal.
     """
-    for name, value in (("jobs", jobs), ("threads", threads)):
-        if type(value) is not int or value < 1:
-            raise UserError(f"{name} = {value!r}: must be a whole number of at least 1")
+    for name, value, most in (("jobs", jobs, math.inf), ("threads", threads, MOST_THREADS)):
+        if type(value) is not int or not 1 <= value <= most:
+            raise UserError(f"{name} = {value!r}: must be a whole number of at least 1"
+                            + (f" and at most {most}" if most < math.inf else ""))
     seconds, part, out = seconds_of(budget), shard_of(shard), Path(out)
     find_device(device)
     plan = with_changes(find_study(given), changes, data=data)

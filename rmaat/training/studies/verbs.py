@@ -10,6 +10,7 @@ import typer
 from foundation.cli import print_json
 from foundation.errors import UserError
 from foundation.files import check_writable
+from foundation.machine import MOST_THREADS
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -18,7 +19,7 @@ def study(
     given: Annotated[str | None, typer.Argument(metavar="STUDY", help="A TOML file, or a name from --list.")] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of all runs.")] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, help="Runs at a time, each in a process.")] = 1,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Of each run.")] = 1,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=MOST_THREADS, help="Of each run.")] = 1,
     shard: Annotated[str | None, typer.Option("--shard", metavar="I/N", help="One of N parts without a common run."
                                               )] = None,
     budget: Annotated[str | None, typer.Option("--budget", metavar="TIME", help=(
