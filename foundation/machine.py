@@ -16,11 +16,11 @@ TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "nu
 
 
 def available_memory() -> int | None:
-    """Bytes that a process may still take: what the system has free, within the limit of a container.
+    """Bytes that a process may still take: what the system has free, within its own limit and that of a container.
 
     None where the system does not tell.
     """
-    known = [found for found in (_system(), *(_below(*paths) for paths in CGROUPS)) if found is not None]
+    known = [found for found in (_system(), _own(), *(_below(*paths) for paths in CGROUPS)) if found is not None]
     return min(known) if known else None
 
 
@@ -37,6 +37,17 @@ def _system() -> int | None:
         return 1024 * int(re.search(r"MemAvailable:\s+(\d+)", text)[1])  # counts caches that would be given back
     with contextlib.suppress(AttributeError, OSError, ValueError):
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return None
+
+
+def _own() -> int | None:
+    """What this process' own limit (`ulimit -v`) leaves of addresses; None where it has none."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # not Unix, or no /proc
+        import resource
+
+        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if soft != resource.RLIM_INFINITY:
+            return max(0, soft - int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize())
     return None
 
 

@@ -29,6 +29,7 @@ AGREES = 1e-9                  # of the closed form of the synapse, which rk4 at
 CHECKED, COMPARED, RING_STEPS = 5.0, 20.0, 1000  # s, s: simulated for the check and against LSODA; steps of a ring
 STEPS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)  # s
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+MOST = 1000  # repetitions
 
 
 def benchmark(sizes: Sequence[int] = SIZES, *, repetitions: int = 5, backends: Sequence[str] = BACKENDS,
@@ -42,11 +43,11 @@ def benchmark(sizes: Sequence[int] = SIZES, *, repetitions: int = 5, backends: S
     from foundation.cli import Progress
 
     sizes = sorted(set(sizes))
-    if (not sizes or not 10 <= sizes[0] <= sizes[-1] <= 1_000_000 or repetitions < 1 or not backends
+    if (not sizes or not 10 <= sizes[0] <= sizes[-1] <= 1_000_000 or not 1 <= repetitions <= MOST or not backends
             or not set(backends) <= set(BACKENDS)):
         raise UserError(f"benchmark: sizes {', '.join(map(str, sizes))}, {repetitions} repetitions, backend "
-                        f"{', '.join(backends)} are not allowed; give sizes from 10 to 1000000, 1 repetition or more, "
-                        "numpy or cython or both")
+                        f"{', '.join(backends)} are not allowed; give sizes from 10 to 1000000, 1 to "
+                        f"{MOST} repetitions, numpy or cython or both")
     found: dict = {"conditions": _conditions(backends), "check": {backend: check(backend) for backend in backends},
                    "scaling": [], "exponents": {}}
     cases = [(backend, kind) for backend in backends for kind in NETWORKS]

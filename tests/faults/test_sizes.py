@@ -27,7 +27,7 @@ LITTLE = 1 << 30  # bytes that a program may take besides what it has loaded
     (("rmaat", "inspect", "--samples", "1000000000", "--set", "task.validation=1000000"), 4, "GB of memory"),
     (("rmaat", "benchmark", "memory", "--batch", "1000000000000"), 4, "TB of memory"),
     (("rmaat", "benchmark", "attention", "--lengths", "1000000000000"), 4, "TB of memory"),
-    (("rmaat", "benchmark", "attention", "--width", "300000"), 4, "bytes were asked for at once"),
+    (("rmaat", "benchmark", "attention", "--width", "100000"), 4, "bytes were asked for at once"),
     (("rmaat", "benchmark", "speed", "--threads", "1000000000000"), 2, "1024"),
     (("rmaat", "benchmark", "speed", "--repeats", "1000000000000"), 2, "10000"),
     (("astro_sim", "run", "li_rinzel", "--duration", "1e9s", "--dt", "1us"), 2, "steps"),
@@ -36,6 +36,7 @@ LITTLE = 1 << 30  # bytes that a program may take besides what it has loaded
       + "+".join(["0-9999999"] * 30)), 2, "300,000,000 are named"),
     (("astro_sim", "run", "li_rinzel", "--protocol", "cycles:input=ip3,high=1uM,period=1ms,count=1e15"), 2, "count"),
     (("astro_sim", "scan", "li_rinzel", "--over", "ip3=0:1:1000000000000"), 2, "POINTS"),
+    (("astro_sim", "benchmark", "--sizes", "10", "--repetitions", "1000000000000"), 2, "1 to 1000 repetitions"),
 ])
 def test_what_would_fill_the_memory(forked, words, code, says):
     """A few letters ask for more than the machine has: layers, samples, batches, cells, steps, elements, points.
@@ -104,6 +105,11 @@ def test_a_batch_that_is_larger_than_the_data_is_told(forked):
            for part in ("--set", setting)]
     note = "note: train.batch_size = 64: there are 7 training samples, and every step takes all of them"
     forked("rmaat", "train", "recall", "--out", "run", "--device", "cpu", *few).ok(note)
+
+
+def test_a_limit_of_the_process_is_a_limit_of_what_may_be_used(forked):
+    """`ulimit -v`: an estimate is held against what it leaves, not against what the machine has."""
+    forked("rmaat", "inspect", "--set", "model.width=3000", memory=LITTLE // 4).refused(4, "MB may be used")
 
 
 def test_a_reader_takes_memory_for_what_is_there(tmp_path):
