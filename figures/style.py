@@ -9,7 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from foundation.files import replacing
+from foundation.pictures import write_picture
 
 # Okabe and Ito's palette (2008): distinct under every common colour blindness and in grey.
 BLACK, ORANGE, SKY, GREEN, BLUE, RED = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00"
@@ -33,8 +33,7 @@ def save(figure: Figure, out: Path, name: str, *, stamp: str, endings: Sequence[
     paths = []
     for ending in endings:
         path = out / f"{name}.{ending}"
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format=ending, metadata={"Date": None} if ending == "svg" else None)
+        write_picture(figure, path, format=ending, metadata={"Date": None} if ending == "svg" else None)
         paths.append(path)
     plt.close(figure)
     return paths

@@ -1,6 +1,7 @@
 """One look for the four programs: errors in one line, `--debug` anywhere, exit codes, versions, progress, JSON."""
 
 import json
+import logging
 import os
 import sys
 import time
@@ -74,6 +75,7 @@ def run(app: typer.Typer) -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
+    logging.raiseExceptions = False  # a library's log that cannot be written is no concern of a user's
     with streams.guarded(), stopping.as_ctrl_c(), notes.on_stderr():
         code = _exit_code(app, debug)
     sys.exit(code)
@@ -90,6 +92,8 @@ def _exit_code(app: typer.Typer, debug: bool) -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:
+        if isinstance(error.__cause__, EOFError) and type(error).__name__ == "Abort":
+            error = error.__cause__  # typer takes it for someone who ends the input of a question; we ask none
         error = error if debug else of_an_import(of_the_system(_too_large(error)))
         if debug or not (isinstance(error, UserError) or is_usage_error(error)):
             raise error

@@ -72,7 +72,7 @@ def replacing(path: str | os.PathLike, needs: int | None = None) -> Iterator[Pat
         handle, name = tempfile.mkstemp(prefix=f".{short}.{mark()}.", suffix=PART, dir=path.parent)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         if getattr(error, "errno", None) in FULL:
-            raise _full(path, error, needs) from error
+            raise full(path, error, needs) from error
         why = getattr(error, "strerror", None) or error
         raise UserError(f"cannot write {shown(path)}: {why}; choose another place") from error
     os.close(handle)
@@ -86,12 +86,13 @@ def replacing(path: str | os.PathLike, needs: int | None = None) -> Iterator[Pat
         temporary.chmod(0o666 & ~umask)
         os.replace(temporary, path)
         _sync_folder(path.parent)
-    except OSError as error:
-        if error.errno in FULL:
-            raise _full(path, error, needs or temporary.stat().st_size) from error
-        if error.errno not in UNWRITABLE:
+    except Exception as error:
+        system = _of_the_system(error)
+        if system is not None and system.errno in FULL:
+            raise full(path, system, needs or temporary.stat().st_size) from error
+        if system is None or system.errno not in UNWRITABLE:
             raise
-        raise UserError(f"cannot write {shown(path)}: {error.strerror}; choose another place") from error
+        raise UserError(f"cannot write {shown(path)}: {system.strerror}; choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -116,7 +117,15 @@ def remove_leftovers(folder: str | os.PathLike, start: str = ".") -> None:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-def _full(path: Path, error: OSError, needs: int | None) -> ResourceError:
+def _of_the_system(error: Exception) -> OSError | None:
+    """What the system said, if it did; a library in Rust repeats it in an error of its own, with `(os error 28)`."""
+    found = re.search(r"\(os error (\d{1,3})\)", str(error))
+    if isinstance(error, OSError) or not found:
+        return error if isinstance(error, OSError) else None
+    return OSError(int(found[1]), os.strerror(int(found[1])))
+
+
+def full(path: Path, error: OSError, needs: int | None) -> ResourceError:
     """The error of a disk that is full, or of a limit on the size of files."""
     with contextlib.suppress(OSError):
         room = f"{size_text(shutil.disk_usage(path.parent).free)} are free"

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from foundation import process
 from foundation.errors import ResourceError, UserError
+from foundation.files import FULL, full
 from foundation.process import Process
 from foundation.reading import read_bytes
 
@@ -104,8 +105,17 @@ def _take(path: Path, what: str) -> dict | None:
             return found
         body = {"schema": SCHEMA, **dataclasses.asdict(process.this()), "what": what,
                 "since": time.strftime("%Y-%m-%d %H:%M:%S")}
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, (json.dumps(body) + "\n").encode(), 0)
+        line = (json.dumps(body) + "\n").encode()
+        try:
+            os.ftruncate(handle, 0)
+            written = 0
+            while written < len(line):  # a disk that becomes full takes a part of it first
+                written += os.pwrite(handle, line[written:], written)
+        except OSError as error:
+            path.unlink()  # it names nobody
+            if error.errno in FULL:
+                raise full(path, error, len(line)) from error
+            raise
     return None
 
 

@@ -4,9 +4,11 @@ Import it where a picture is made: a machine without matplotlib gets a clear err
 """
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.errors import UserError
+from foundation.files import write_bytes
 
 try:
     from matplotlib import colormaps
@@ -35,6 +37,16 @@ class Picture(Figure):
         stream = io.BytesIO()
         self.savefig(stream, format="png", dpi=110)
         return stream.getvalue()
+
+
+def write_picture(figure: Figure, path: Path, **look) -> None:
+    """Write a picture whole or not at all; `look` as savefig takes it, its format among it.
+
+    It is drawn in memory: what matplotlib says of a file that it could not end is no error of a disk.
+    """
+    stream = io.BytesIO()
+    figure.savefig(stream, **look)
+    write_bytes(path, stream.getvalue())
 
 
 def panels(count: int, *, height: float = PANEL) -> tuple[Picture, list]:

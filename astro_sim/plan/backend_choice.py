@@ -23,6 +23,7 @@ from astro_sim.model.compiled_text import Node, parsed
 from astro_sim.model.equation_text import lines
 from astro_sim.plan.plan import Plan
 from foundation.errors import UserError
+from foundation.machine import largest_file
 
 STAGES = {"euler": 1, "rk2": 2, "rk4": 4, "exponential_euler": 3, "heun": 3, "milstein": 3}
 # seconds: of an object a step, of an operation a step, of an operation on one element more
@@ -32,6 +33,7 @@ BUILD = {"numpy": (0.05, 0.025), "cython": (0.5, 5.0), "cpp": (1.7, 1.6)}  # s a
 PAIRS_BUILT = 1.5     # objects more that a connection is built of
 SPIKING = 0.5         # of an object: what only acts in steps with spikes
 CACHED = 0.15         # seconds to load an object that was compiled before
+COMPILED_FILE = 8 << 20  # bytes that a file of a compiler's may need
 SMALL = 3.5e-7        # seconds of a product of two arrays of one number where the constants were measured
 QUICK = 20.0          # seconds: a run that NumPy does in less is not compiled
 SAVES = 0.5           # of NumPy's time: a compiled backend must cost less than this share of it
@@ -62,7 +64,9 @@ def costs(plan: Plan) -> dict[str, float]:
 
 
 def compiler() -> str | None:
-    """The C++ compiler that Brian2 would find, None where there is none."""
+    """The C++ compiler that Brian2 would find, None where there is none, or one that may not write what it makes."""
+    if (largest_file() or COMPILED_FILE) < COMPILED_FILE:
+        return None
     return shutil.which(os.environ.get("CXX") or "g++") or shutil.which("c++") or shutil.which("clang++")
 
 

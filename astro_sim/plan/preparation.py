@@ -18,6 +18,7 @@ from astro_sim.protocols import Protocol, drives
 from astro_sim.protocols.course import Course, resolved
 from astro_sim.protocols.text import MAX_ELEMENTS
 from foundation.errors import ResourceError, UserError
+from foundation.machine import largest_file, size_text
 from foundation.notes import Note, note
 
 
@@ -51,7 +52,10 @@ def _with_a_compiler(backend: str) -> str:
     """The backend, or numpy, with a note, where it would compile and there is nothing to compile with."""
     if backend not in ("cython", "cpp") or compiler():
         return backend
-    note(NoCompiler, f"backend {backend}: this machine has no C++ compiler, so numpy runs it, more slowly; install g++")
+    why, remedy = "this machine has no C++ compiler", "install g++"
+    if largest_file() is not None:
+        why, remedy = f"no C++ compiler can work with files of {size_text(largest_file())} at most", "see ulimit -f"
+    note(NoCompiler, f"backend {backend}: {why}, so numpy runs it, more slowly; {remedy}")
     return "numpy"
 
 

@@ -4,6 +4,7 @@ Its own file is NetCDF, which xarray reads; these are copies for programs that d
 """
 
 import contextlib
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -83,6 +84,8 @@ def to_nwb(recording: "Recording", path: Path) -> list[Path]:
 
     Errors: `UserError` without pynwb.
     """
+    # else pynwb unpickles a file of the user's cache, which a disk that was full once leaves cut for ever
+    os.environ.setdefault("PYNWB_NO_CACHE_DIR", "1")
     with _needs("nwb"):
         import pynwb
 

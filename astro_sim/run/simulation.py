@@ -28,7 +28,7 @@ from astro_sim.recording.recording import Recording
 from astro_sim.run.checks import find_problem
 from astro_sim.run.estimate import STREAM_ABOVE, estimate, parse_size, refuse_if_too_large
 from astro_sim.run.ode.run import solved
-from foundation.errors import UserError
+from foundation.errors import SHOWN, ResourceError, UserError
 
 MOST_TRIED = 20_000  # steps of a trial for advice: some seconds
 
@@ -83,7 +83,10 @@ def _run_unchecked(plan: Plan, progress: bool) -> Recording:
     from astro_sim.recording.collect import collect
 
     with ran(plan, progress) as (built, stopped):
-        return collect(plan, built.monitors, built.events, partial=stopped)
+        recording = collect(plan, built.monitors, built.events, partial=stopped)
+    if not len(recording.time):  # Brian2 goes on without code that could not be compiled
+        raise not_compiled(plan, "nothing was recorded")
+    return recording
 
 
 @contextlib.contextmanager
@@ -121,12 +124,22 @@ def ran(plan: Plan, progress: bool, prepared: Callable = lambda built: None) -> 
         yield built, stopped
 
 
+def not_compiled(plan: Plan, said: object) -> ResourceError:
+    """A compiler that is there and fails, as on a disk that is full."""
+    text = " ".join(str(said).split())
+    shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+    return ResourceError(f"backend {plan.backend}: compiling failed ({shown}); look whether the compiler works and has "
+                         "room for its files, or use --backend numpy")
+
+
 def refused(plan: Plan, cause: BaseException) -> UserError:
     """What Brian2 does not take, and what to do about it."""
     if isinstance(cause, ArithmeticError):
         largest = max(plan.parameters.items(), key=lambda one: abs(math.log10(abs(float(one[1].quantity())) or 1)))
         return UserError(f"parameters: too large or too small to compute with ({cause.args[-1]}); look at "
                          f"{largest[0]} = {largest[1].value:g} {largest[1].unit}")
+    if isinstance(cause, OSError) or "distutils" in type(cause).__module__:
+        return not_compiled(plan, cause)
     if "state updater" in str(cause):
         return UserError(f"method: {plan.method} does not fit {plan.model.name} ({cause}); choose {plan.model.method}")
     return UserError(f"model {plan.model.name}: Brian2 refuses it: {cause}")

@@ -159,5 +159,6 @@ def resident_growth(bench: Bench, **fields) -> float:
                            segment_length=bench.shape.segment_length, precision=bench.precision)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ResourceError("the process that measures resident memory failed: " + done.stderr.strip()[-300:])
+        said = (done.stderr.splitlines() or ["it said nothing"])[-1]
+        raise ResourceError(f"the process that measures resident memory ended with {done.returncode}: {said[:300]}")
     return float(done.stdout.split()[-1])

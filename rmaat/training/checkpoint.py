@@ -56,11 +56,11 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     name = f"checkpoint-{checkpoint.step:08d}.safetensors"
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in checkpoint.tensors.items()}
     try:
-        with replacing(folder / name) as temporary:
+        with replacing(folder / name, needs=sum(tensor.nbytes for tensor in tensors.values())) as temporary:
             save_file(tensors, temporary)  # no metadata: its order is chance, and equal states should be equal files
     except (SafetensorError, OSError, ResourceError) as error:
-        raise ResourceError(f"cannot write {folder / name} ({error}); the checkpoint before is whole: make room and go "
-                            "on with --resume") from error
+        said = str(error) if isinstance(error, ResourceError) else f"cannot write {folder / name} ({error})"
+        raise ResourceError(f"{said}; the checkpoint before is whole: go on with --resume") from error
     body = {"schema": SCHEMA, "step": checkpoint.step, "file": name, "sha256": sha256_file(folder / name),
             "config": checkpoint.config, "record": checkpoint.record}
     before = _turn_over(folder, checkpoint.step)

@@ -84,6 +84,20 @@ def test_two_writers_in_one_folder(forked, tmp_path, words, where, folder):
     assert not [path.name for path in (tmp_path / folder).iterdir() if path.name.startswith(".")]
 
 
+def test_a_lock_that_cannot_be_written(forked, tmp_path):
+    """A disk that is full: exit 4 with the bytes, and no empty lock, nor the folder that was made for it, stays."""
+    from foundation.errors import ResourceError
+    from foundation.lock import LOCK, locked
+
+    def take():
+        with pytest.raises(ResourceError, match=r"needs at least \d+ B, 20 B are allowed"), \
+                locked(tmp_path / "run" / LOCK, "training"):
+            pass
+
+    ended = forked(function=take, file_size=20)
+    assert (ended.code, list(tmp_path.iterdir())) == (0, []), ended
+
+
 @pytest.mark.fault("B2")
 @pytest.mark.slow
 def test_a_reader_beside_a_writer(tmp_path):

@@ -104,3 +104,19 @@ def test_a_name_that_looks_like_a_formula(kind):
         shown = texts(PICTURES[kind](name))
         assert not [text for text, formula in shown if formula], name
         assert any(name[:12] in text for text, _ in shown), (name, shown)
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_a_picture_and_a_disk_that_is_full(forked, tmp_path, ending):
+    """matplotlib says of a PDF that it could not end that an attribute is missing; the bytes are said, and no trace is
+    left."""
+    from foundation.errors import ResourceError
+    from foundation.pictures import panels, write_picture
+
+    def draw():
+        picture = panels(1)[0]
+        with pytest.raises(ResourceError, match=r"needs at least .* are allowed for a file"):
+            write_picture(picture, tmp_path / f"x.{ending}", format=ending)
+
+    ended = forked(function=draw, file_size=100)
+    assert (ended.code, list(tmp_path.iterdir())) == (0, []), ended.err

@@ -71,6 +71,12 @@ def test_a_backend_that_compiles_without_a_compiler(monkeypatch, tmp_path, backe
     assert found.content_hash == simulate("li_rinzel", backend="numpy", **given).content_hash
 
 
+def test_a_compiler_that_may_not_write_what_it_makes(forked):
+    """`ulimit -f`: a compiler would end in the middle, and Brian2 would go on without what was not compiled."""
+    forked(*RUN[:-4], "--method", "rk4", "--backend", "cython", "--out", "a.nc", file_size=100_000).ok(
+        "no C++ compiler can work with files of 100 kB at most, so numpy runs it")
+
+
 @pytest.mark.fault("D3")
 def test_a_home_that_cannot_be_written(monkeypatch):
     """HOME or the cache is no folder that can be written, or the user has no home.
@@ -89,6 +95,24 @@ def test_a_home_that_cannot_be_written(monkeypatch):
         assert kept("x", {"a": 1}, lambda: {"y": np.arange(3)})["y"].tolist() == [0, 1, 2]
     monkeypatch.setattr("pathlib.Path.home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
     assert cache_folder().name.startswith("astro-rmaat")
+
+
+def test_a_cache_that_cannot_be_written_is_a_note(forked, monkeypatch, tmp_path):
+    """Whatever the library that writes it says: safetensors has an error of its own for a disk that is full."""
+    monkeypatch.setenv("ASTRO_RMAAT_CACHE", str(tmp_path / "cache"))
+    few = [part for name in ("train", "validation", "test") for part in ("--set", f"task.{name}=20")]
+    forked("rmaat", "data", "show", "listops", *few, file_size=10_000).ok("not cached", "10 kB are allowed")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_end_of_file_in_a_library_is_no_answer_of_a_user(forked, monkeypatch):
+    """typer takes any EOFError for a question that nobody answered, and ends without a word of what it was."""
+    def cut(*given, **named):
+        raise EOFError("pickle data was truncated")
+
+    monkeypatch.setattr("rmaat.tasks.describe.describe", cut)
+    ended = forked("rmaat", "tasks")
+    assert ended.err.endswith("EOFError: pickle data was truncated\n")
 
 
 @pytest.mark.fault("D4")

@@ -47,10 +47,9 @@ def check_picture(out: Path | None, option: str) -> None:
 
 def save_picture(figure: "Figure", out: Path) -> None:
     """Write a picture whole or not at all."""
-    from foundation.files import replacing
+    from foundation.pictures import write_picture
 
-    with replacing(out) as temporary:
-        figure.savefig(temporary, format=out.suffix[1:], dpi=160, bbox_inches="tight")
+    write_picture(figure, out, format=out.suffix[1:], dpi=160, bbox_inches="tight")
 
 
 def pairs(option: str, texts: Many) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from foundation import sealed, sealed_table, trailer
 from foundation.errors import UserError
-from foundation.files import replacing, write_text
+from foundation.files import write_text
 from rmaat.benchmark.report import Table
 from rmaat.training.studies.groups import Group, group
 from rmaat.training.studies.summary import collect
@@ -69,10 +69,11 @@ class Comparison:
         paths = [folder / f"compare.{ending}" for ending in ("md", "csv", "json")]
         told = [self.markdown().rstrip()]
         try:
+            from foundation.pictures import write_picture
+
             for name, figure in self.figures().items():
                 paths.append(folder / f"{name}.png")
-                with replacing(paths[-1]) as temporary:
-                    figure.savefig(temporary, format="png", dpi=150)
+                write_picture(figure, paths[-1], format="png", dpi=150)
                 told.append(f"![{name.replace('_', ' ')}, as in the tables above]({name}.png)")
         finally:  # without matplotlib the tables are written all the same
             write_text(folder / "compare.md", trailer.page(KIND, "\n\n".join(told) + "\n"))
