@@ -84,6 +84,7 @@ def run(app: typer.Typer) -> None:
 def _exit_code(app: typer.Typer, debug: bool) -> int:
     """Run a program; the code to exit with."""
     try:
+        _look_where_we_are()
         code = _command(app)(standalone_mode=False)
     except streams.ReaderLeftError:
         code = 0  # nothing more to say
@@ -107,6 +108,15 @@ def _exit_code(app: typer.Typer, debug: bool) -> int:
     except UserError as error:
         code = code or _say(error)
     return stopping.exit_code() if code == INTERRUPTED else code
+
+
+def _look_where_we_are() -> None:
+    """Libraries are looked for from the working folder on: without one, some of them end Python without a word."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise UserError(f"the working folder cannot be used ({error.strerror}): it was removed, it seems; go to one "
+                        "that is there") from error
 
 
 def _too_large(error: Exception) -> Exception:

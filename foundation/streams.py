@@ -76,19 +76,32 @@ def _lead_nowhere(stream: TextIO) -> None:
         os.close(nowhere)
 
 
+def _open_what_is_closed() -> None:
+    """Lead to nowhere what whoever started the program has closed.
+
+    The next file that is opened would get its number, and whatever a library or another process prints, in the middle.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free, so this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
     """Inside, writing to standard output raises `ReaderLeftError` or `ResourceError` alone, to standard error nothing.
     """
     before = sys.stdout, sys.stderr
-    for stream in before:  # a letter that the locale's encoding does not have is no reason to stop
+    _open_what_is_closed()
+    for stream in (sys.stdout, sys.stderr):  # a letter that the locale's encoding does not have is no reason to stop
         with contextlib.suppress(AttributeError, ValueError, OSError):
             if stream.errors == "strict":
                 stream.reconfigure(errors="replace")
-    if sys.stdout is not None:  # None: closed by whoever started the program
-        sys.stdout = _Output(sys.stdout)
-    if sys.stderr is not None:
-        sys.stderr = _Error(sys.stderr)
+    sys.stdout, sys.stderr = _Output(sys.stdout), _Error(sys.stderr)
     try:
         yield
     finally:

@@ -58,6 +58,7 @@ def _digest(stream: io.BufferedReader, size: int) -> str:
 
 def page(kind: str, text: str) -> str:
     """Markdown or HTML with its hash as a comment in the last line."""
+    text = text.encode(errors="replace").decode()  # a path may hold bytes that are no text
     digest = sha256_bytes(f"{kind} {SCHEMA}\n{text}".encode())
     return text + COMMENT.format(kind=kind, schema=SCHEMA, digest=digest)
 

@@ -56,7 +56,7 @@ def report(places: Iterable[str | Path], out: str | Path, *, record: Record | No
 
 def write(text: str, out: str | Path) -> Path:
     """Put a page in its place, whole. Raises `ResourceError` for one that mail would not take."""
-    size = len(text.encode())
+    size = len(text.encode(errors="replace"))
     if size > MOST_BYTES:
         raise ResourceError(f"the page would have {size:,} bytes, {MOST_BYTES:,} are allowed; give fewer runs")
     write_text(out, trailer.page("report", text))

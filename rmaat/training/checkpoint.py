@@ -133,7 +133,6 @@ def _text(path: Path) -> str:
 
 def _load(pointer: Path, configs: Sequence[str], record: str) -> Checkpoint:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
     body = _pointer(pointer)
     for kind, ours in (("config", configs), ("record", [record])):
@@ -146,9 +145,20 @@ def _load(pointer: Path, configs: Sequence[str], record: str) -> Checkpoint:
     try:
         if sha256_file(path) != body["sha256"]:
             raise DamagedFileError(f"{path} does not match its SHA-256 in {pointer.name}: cut or altered")
-        return Checkpoint(body["step"], load_file(path), body["config"], body["record"])
+        return Checkpoint(body["step"], _tensors(path), body["config"], body["record"])
     except (SafetensorError, OSError) as error:
         raise DamagedFileError(f"{path}: not a safetensors file ({error})") from error
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    """What a safetensors file holds, whatever its path: the library itself takes UTF-8 alone."""
+    from safetensors.torch import load, load_file
+
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return load(reading.read_bytes(path, "checkpoint", path.stat().st_size))
+    return load_file(path)
 
 
 def fill(model: torch.nn.Module, saved: Checkpoint, folder: Path) -> None:

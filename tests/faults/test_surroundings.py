@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from foundation import imports
+from foundation import imports, streams
 from foundation.errors import ResourceError, UserError
 
 RUN = ("astro_sim", "run", "li_rinzel", "--duration", "1s", "--dt", "10ms", "--backend", "numpy", "--method", "rk4")
@@ -168,6 +168,55 @@ def test_names_of_files(forked, tmp_path, name):
     assert [path.name for path in folder.iterdir()] == [name]
     forked(*RUN, "--out", folder / ("n" * 4000)).refused(2, "too long")
     assert len(list(folder.iterdir())) == 1
+
+
+def test_a_run_in_a_folder_whose_name_is_no_text(forked, tmp_path):
+    """Neither safetensors nor a page takes bytes that are not UTF-8; the run is read, and the pages show a `?`."""
+    few = [part for setting in ("task.num_segments=2", "task.segment=3", "task.train=7", "task.validation=3",
+                                "task.test=3", "model.segment_length=3", "train.steps=1", "train.warmup=1",
+                                "train.batch_size=7") for part in ("--set", setting)]
+    folder = tmp_path / b"\xff\xfe".decode("utf-8", "surrogateescape")
+    forked("rmaat", "train", "recall", "--out", folder, "--device", "cpu", *few).ok()
+    forked("rmaat", "evaluate", folder, "--no-controls").ok("memory reset")
+    forked("rmaat", "compare", folder, "--out", tmp_path / "tables").ok()
+    assert "??" in (tmp_path / "tables" / "compare.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_standard_streams_that_are_closed(forked, closed):
+    """What is opened next would get their numbers, and what a library prints in the middle of it."""
+    def life():
+        import sys
+
+        for number in closed:
+            os.close(number)
+        sys.stdout, sys.stderr = (None if number in closed else stream for number, stream in (
+            (1, sys.stdout), (2, sys.stderr)))
+        with streams.guarded():
+            handle = os.open("mine", os.O_WRONLY | os.O_CREAT)
+            assert handle > 2
+            sys.stderr.isatty()
+            print("said")
+            print("said beside", file=sys.stderr, flush=True)
+
+    assert forked(function=life).code == 0
+
+
+def test_a_working_folder_that_was_removed(forked, tmp_path):
+    """torch's libraries are looked for from there on, and would end Python."""
+    (tmp_path / "gone").mkdir()
+
+    def life():
+        import sys
+
+        os.chdir(tmp_path / "gone")
+        os.rmdir(tmp_path / "gone")
+        sys.argv = ["rmaat", "tasks"]
+        main()
+
+    from rmaat.__main__ import main
+
+    forked(function=life).refused(2, "the working folder cannot be used")
 
 
 @pytest.mark.fault("D7")
