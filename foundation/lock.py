@@ -12,13 +12,14 @@ import dataclasses
 import errno
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from foundation import process
-from foundation.errors import ResourceError, UserError
+from foundation.errors import SHOWN, ResourceError, UserError
 from foundation.files import FULL, full
 from foundation.process import Process
 from foundation.reading import read_bytes
@@ -159,6 +160,9 @@ def _opened(path: Path) -> int:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}; choose another place") from error
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise UserError(f"{path} is no regular file, so no lock; remove it, or choose another place")
         if _flock(handle) and _is_still(path, handle):
             return handle
         os.close(handle)
@@ -210,7 +214,13 @@ def _is_over(found: dict) -> bool:
 
 
 def _name(found: dict) -> str:
-    return f"process {found['pid']} on {found['host']} ({found['what']}, since {found['since']})"
+    host, what, since = (_plain(found[name]) for name in ("host", "what", "since"))
+    return f"process {found['pid']} on {host} ({what}, since {since})"
+
+
+def _plain(text: str) -> str:
+    """A text of a file for an error: one line of bounded length, without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:SHOWN])
 
 
 def _said(path: Path, found: dict) -> str:

@@ -98,6 +98,33 @@ def test_a_lock_that_cannot_be_written(forked, tmp_path):
     assert (ended.code, list(tmp_path.iterdir())) == (0, []), ended
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "nowhere"])
+def test_what_stands_in_the_place_of_a_lock(tmp_path, kind):
+    """Nothing is read from a pipe or a device, and nothing waits."""
+    from foundation.errors import UserError
+    from foundation.lock import LOCK, locked
+
+    {"pipe": os.mkfifo, "device": lambda path: path.symlink_to("/dev/zero"), "folder": os.mkdir,
+     "nowhere": lambda path: path.symlink_to("/nowhere/at/all")}[kind](tmp_path / LOCK)
+    says = "no regular file, so no lock; remove it" if kind in ("pipe", "device") else "cannot write"
+    with pytest.raises(UserError, match=says), locked(tmp_path / LOCK, "training"):
+        pass
+
+
+def test_what_a_lock_says_is_one_line_of_bounded_length(tmp_path):
+    import json
+
+    from foundation.errors import ResourceError
+    from foundation.lock import LOCK, locked
+
+    (tmp_path / LOCK).write_text(json.dumps({"schema": 1, "pid": 7, "host": "else\nwhere", "started": "",
+                                             "what": "\x1b[31m" + "x" * 5000, "since": "\rnow"}))
+    with pytest.raises(ResourceError, match=r"process 7 on else\?where \(\?\[31mx+, since \?now\)") as raised, \
+            locked(tmp_path / LOCK, "training"):
+        pass
+    assert len(str(raised.value)) < 600 and str(raised.value).isprintable()
+
+
 @pytest.mark.fault("B2")
 @pytest.mark.slow
 def test_a_reader_beside_a_writer(tmp_path):
