@@ -3,6 +3,7 @@
 Standard library only.
 """
 
+import os
 import subprocess
 import sys
 
@@ -24,6 +25,8 @@ EXTRAS = {
 }
 RUN_WITH = ("core", "sim", "parquet", "nwb", "fit", "train", "figures")  # what programs import while they work
 OURS = {"foundation", "astro_sim", "derivation", "rmaat", "figures", "__main__", "runpy"}
+NO_MEMORY = ("failed to map segment", "cannot allocate memory")  # as the dynamic linker says it
+SHORTEST = 3  # letters of a value that is looked for in what a package says
 _TRY = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -65,9 +68,21 @@ def of_an_import(error: Exception) -> Exception:
     if not module:
         return error
     name = next((name for name, one in MODULES.items() if one == module), module)
-    said = " ".join(str(error).split())[:160]
-    return ResourceError(f"{name} does not import ({type(error).__name__}: {said}); install it anew with: "
-                         f"{pip_line(name)}; 'python -m foundation.doctor' looks at all packages")
+    said = " ".join(str(error).split())
+    return ResourceError(f"{name} does not import ({type(error).__name__}: {said[:160]}); "
+                         f"{_remedy(name, error, said)}")
+
+
+def _remedy(name: str, error: Exception, said: str) -> str:
+    """What helps: a package is not to blame for how it is called."""
+    if isinstance(error, Warning):
+        return "warnings are errors here: leave out -W error, or unset PYTHONWARNINGS"
+    if any(text in said.lower() for text in NO_MEMORY):
+        return "the memory does not suffice, see ulimit -v; close other programs"
+    blamed = next((key for key, value in os.environ.items() if len(value) >= SHORTEST and repr(value) in said), "")
+    if blamed and not isinstance(error, ImportError):
+        return f"the environment says {blamed}={os.environ[blamed][:80]}: unset it, or give what is allowed"
+    return f"install it anew with: {pip_line(name)}; 'python -m foundation.doctor' looks at all packages"
 
 
 def _imported(error: Exception) -> str:

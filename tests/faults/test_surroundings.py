@@ -53,6 +53,24 @@ def test_an_error_of_an_import_is_told_from_others(tmp_path, monkeypatch):
     assert imports.pip_line("brian2") == "pip install --force-reinstall -c constraints.txt -e \".[sim]\""
 
 
+@pytest.mark.parametrize(("name", "stub", "environment", "remedy"), [
+    ("brian2", "import warnings; warnings.warn('old name', DeprecationWarning)", {"PYTHONWARNINGS": "error"},
+     "leave out -W error, or unset PYTHONWARNINGS"),
+    ("brian2", "raise ImportError('libbar.so: failed to map segment from shared object')", {},
+     "the memory does not suffice, see ulimit -v"),
+    ("brian2", "raise ImportError('libbar.so: Cannot allocate memory')", {}, "the memory does not suffice"),
+    ("brian2", "import os; raise ValueError(f'{os.environ[\"BRIAN_HUE\"]!r} is no colour')", {"BRIAN_HUE": "mauve"},
+     "the environment says BRIAN_HUE=mauve: unset it")], ids=["warnings", "mapped", "allocated", "variable"])
+def test_a_package_is_not_to_blame_for_how_it_is_called(program, tmp_path, name, stub, environment, remedy):
+    """Installing it anew would not help."""
+    broken = tmp_path / "broken"
+    (broken / name).mkdir(parents=True)
+    (broken / name / "__init__.py").write_text(stub)
+    ended = program("astro_sim", "run", "li_rinzel", "--out", "a.nc",
+                    env={"PYTHONPATH": broken, **environment}).refused(4, f"{name} does not import", remedy)
+    assert "pip install" not in ended.err
+
+
 @pytest.mark.fault("D2")
 @pytest.mark.parametrize("backend", ["cython", "cpp"])
 def test_a_backend_that_compiles_without_a_compiler(monkeypatch, tmp_path, backend):
