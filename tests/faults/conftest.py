@@ -189,7 +189,8 @@ SHARERS = pytest.StashKey[int]()
 def rounds(request):
     """`for n in rounds(3, most=100):` 0, 1, ...: 3 in CI; under `make faults` as many as fit into the test's share.
 
-    most: no more than these. `rounds(0)` skips the test in CI. What was done is told at the end of `make faults`.
+    most: no more than these. `rounds(0)` skips the test in CI. What was done is told at the end of `make faults`. They
+    are counted from FAULTS_FROM on, so that another time tries what was not tried yet.
     """
     def count(few, most=None):
         minutes = float(os.environ.get("FAULTS_MINUTES") or 0)
@@ -198,12 +199,13 @@ def rounds(request):
                 pytest.skip("takes minutes: make faults")
             yield from range(few)
             return
+        first = int(os.environ.get("FAULTS_FROM") or 0)
         begun, share = time.monotonic(), 60 * minutes / request.config.stash[SHARERS]
         done = 0
         while done < few or (time.monotonic() - begun < share and (most is None or done < most)):
-            yield done
+            yield first + done
             done += 1
-        told = f"{request.node.name}: {done} rounds in {time.monotonic() - begun:.0f} s"
+        told = f"{request.node.name}: {done} rounds from {first} on in {time.monotonic() - begun:.0f} s"
         request.config.stash.setdefault(TOLD, []).append(told)
 
     return count
