@@ -26,7 +26,7 @@ def releases(recording: Recording, variable: str = "C", threshold: str = "C_Thet
     """
     if "releases" in recording.events:
         return recording.events["releases"]
-    if threshold not in recording.meta["parameters"] or variable not in recording.variables:
+    if threshold not in recording.meta.get("parameters", {}) or variable not in recording.variables:
         raise UserError(f"releases: {recording.meta['model']} has no {variable} with a threshold {threshold}")
     level, count = recording.parameter(threshold), recording[variable].values.shape[1]
     found = [crossings(recording, variable, element, level=level) for element in range(count)]

@@ -104,7 +104,7 @@ class Recording:
         """A parameter's value, in the unit given in `meta`. Errors: `UserError` where it has one an element."""
         if name in self.meta.get("per_element", {}):
             raise UserError(f"{name}: has one value an element, in meta['per_element']; what is asked for takes one")
-        return choose(f"parameter of {self.meta['model']}", name, self.meta["parameters"])["value"]
+        return choose(f"parameter of {self.meta['model']}", name, self.meta.get("parameters", {}))["value"]
 
     @property
     def attributes(self) -> dict[str, str]:

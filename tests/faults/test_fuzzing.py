@@ -21,6 +21,7 @@ SECONDS = 5  # of CPU time for one reading
 STRANGE = [None, True, False, 0, -1, 1, 2**31, 2**63, 10**400, 1e308, -1e308, 5e-324, .5, "", "x", "x" * 5000, "\0",
            "\ud800", "nan", "1e999", "second", "9**9**9", "(" * 300, "dx/dt = x : 1", "$x$ \\frac", "../../etc", [], {},
            [[]], [1, 2], ["a"], {"a": 1}, {"kind": "x"}, [None], [1e400], "{}", "%s", "numpy", "rk4", "constant"]
+MISSING = object()
 CORPUS = {  # (path into the meta, value), by what it once raised
     "a bound that is no parameter": (("declared", "observables", "C", "low"), "nothing"),
     "a size that is no number": (("declared", "populations", "astrocyte"), "x"),
@@ -30,6 +31,7 @@ CORPUS = {  # (path into the meta, value), by what it once raised
     "a negative duration": (("solver", "duration_s"), -1.0),
     "a step of zero": (("solver", "dt_s"), 0.0),
     "a huge whole number": (("solver", "record_every"), 10**400),
+    "parameters that are missing": (("parameters",), MISSING),
 }
 
 
@@ -121,6 +123,8 @@ def test_what_once_failed(within, tmp_path, recording):
         for key in path[:-1]:
             holder = holder[key]
         holder[path[-1]] = value
+        if value is MISSING:
+            del holder[path[-1]]
         Recording(recording.time, recording.variables, meta).save(tmp_path / "a.nc")
         understood(within, lambda: everything_of(tmp_path / "a.nc"), name)
 
