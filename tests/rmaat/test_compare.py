@@ -112,6 +112,15 @@ def test_networks_that_are_the_same_are_one_and_others_of_a_name_are_told_apart(
     assert "BUDGETS DIFFER" in text and "BUDGETS DIFFER" not in str(Comparison(group(same), "rmaat"))
 
 
+def test_a_network_is_held_against_the_default_that_was_trained_alike():
+    short = {"changes": {"train.steps": 7}}
+    runs = [summary("rmaat", 0, .9), summary("rmaat", 0, .5, **short), summary("rmt", 0, .4, **short),
+            summary("rlt", 0, .3, changes={"train.steps": 8})]
+    rows = {row["label"]: row["difference"] for row in Comparison(group(runs), "rmaat").rows()}
+    assert rows["rmt"] == pytest.approx(-.1) and rows["rlt"] is None
+    assert rows["rmaat (train.steps 7)"] is None and rows["rmaat (train.steps 220)"] is None
+
+
 def test_a_run_of_an_older_version_lacks_fields_and_had_their_defaults():
     new, other = summary(seed=0), summary(seed=1)
     old = dataclasses.replace(other, experiment={**other.experiment, **{

@@ -21,6 +21,11 @@ class Entry:
     runs: Mapping[int, Summary]
 
     @property
+    def training(self) -> dict:
+        """How it was trained, the seed left out."""
+        return next(iter(self.runs.values())).settings["train"]
+
+    @property
     def accuracies(self) -> dict[int, float]:
         """Test accuracy by seed, of the runs that are finished."""
         return {seed: run.accuracy for seed, run in sorted(self.runs.items()) if run.accuracy is not None}
@@ -68,6 +73,11 @@ class Group:
     def entry(self, label: str) -> Entry | None:
         """By its label."""
         return next((entry for entry in self.entries if entry.label == label), None)
+
+    def base(self, entry: Entry, against: str) -> Entry | None:
+        """What `entry` is held against: the one of that label or, of several of that variant, the one trained alike."""
+        return self.entry(against) or next((one for one in self.entries if one.variant == against
+                                            and one.training == entry.training), None)
 
     @property
     def tokens(self) -> int:

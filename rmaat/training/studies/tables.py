@@ -14,7 +14,7 @@ BUDGETS = {"cpu_seconds": "CPU-seconds", "tokens": "tokens"}
 
 def row_of(group: Group, entry: Entry, against: str) -> dict:
     """Accuracy, difference and costs of an entry, unrounded; None for what there is not."""
-    accuracy, base = entry.accuracy, group.entry(against)
+    accuracy, base = entry.accuracy, group.base(entry, against)
     difference = paired(entry.accuracies, base.accuracies) if base and base is not entry else None
     steps = {run.steps for run in entry.runs.values()}
     return {"group": group.name, "task": group.task["name"], "label": entry.label, "variant": entry.variant,
