@@ -121,6 +121,18 @@ def test_a_network_is_held_against_the_default_that_was_trained_alike():
     assert rows["rmaat (train.steps 7)"] is None and rows["rmaat (train.steps 220)"] is None
 
 
+def test_how_often_a_run_is_looked_at_is_told_where_nothing_else_differs():
+    often = {"train.evaluate_every": 5}
+    (found,) = group([summary(), summary(changes=often)])
+    assert {entry.label for entry in found.entries} == {f"rmaat (train.evaluate_every {n})" for n in (5, 20)}
+    (found,) = group([summary(), summary(changes={**often, "train.steps": 9})])
+    assert {entry.label for entry in found.entries} == {"rmaat (train.steps 9)", "rmaat (train.steps 220)"}
+    (found,) = group([summary(), summary(changes=often), summary(changes={**often, "train.steps": 9})])
+    assert {entry.label for entry in found.entries} == {
+        "rmaat (train.steps 220, train.evaluate_every 20)", "rmaat (train.steps 220, train.evaluate_every 5)",
+        "rmaat (train.steps 9)"}
+
+
 def test_a_run_of_an_older_version_lacks_fields_and_had_their_defaults():
     new, other = summary(seed=0), summary(seed=1)
     old = dataclasses.replace(other, experiment={**other.experiment, **{

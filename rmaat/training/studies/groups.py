@@ -10,6 +10,7 @@ from rmaat.training.variants import DEFAULT
 
 NETWORK_ROWS = ("model", "trained with")  # how rows begin that belong to one network
 RESET = "model, memory reset"
+WATCHING = ("train.evaluate_every", "train.evaluate_samples", "train.checkpoint_every")  # what is learned is the same
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,15 @@ def _place(entry: Entry) -> tuple:
 
 
 def _apart(one: Summary, twins: Sequence[Summary]) -> str:
-    """Values of the fields in which experiments of one variant differ."""
+    """Values of the fields in which experiments of one variant differ; only of those that change what is learned, where
+    they tell them apart. `twins` are all of them, `one` among them.
+    """
     flat = [_fields(twin) for twin in (one, *twins)]
-    apart = [f"{key} {value}" for key, value in flat[0].items() if any(other.get(key) != value for other in flat[1:])]
-    return f" ({', '.join(apart)})" if apart else ""
+    apart = {key: value for key, value in flat[0].items() if any(other.get(key) != value for other in flat[1:])}
+    told = {key: value for key, value in apart.items() if key not in WATCHING}
+    if sum(told.items() <= other.items() for other in flat[1:]) > 1:  # itself, and one that would have its label
+        told = apart
+    return f" ({', '.join(f'{key} {value}' for key, value in told.items())})" if told else ""
 
 
 def _fields(one: Summary) -> dict[str, object]:
