@@ -86,8 +86,12 @@ def of_memory(error: BaseException) -> str | None:
     if not isinstance(error, MemoryError) and not (type(error) is RuntimeError and any(
             text in str(error) for text in TOO_LARGE)):
         return None
+    return asked_and_free(error, available_memory())
+
+
+def asked_and_free(error: BaseException, free: int | None) -> str:
+    """What an error says was asked for, and what is free, as far as either is known."""
     asked = re.search(r"(?:tried to|unable to) allocate ([\d.]+ ?\w+)", str(error), re.IGNORECASE)
-    free = available_memory()
     return ", ".join(([f"{asked[1]} were asked for at once"] if asked else [])
                      + ([f"{free:,} bytes are free"] if free else []))
 

@@ -6,7 +6,6 @@ import errno
 import gc
 import os
 import platform
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from foundation.errors import ResourceError
-from foundation.machine import of_memory, refuse_above_memory
+from foundation.machine import asked_and_free, of_memory, refuse_above_memory
 
 if TYPE_CHECKING:
     from rmaat.model.config import ModelConfig
@@ -103,9 +102,7 @@ def resource_errors(what: str) -> Iterator[None]:
 def _too_little_memory(what: str, error: BaseException) -> ResourceError:
     told = of_memory(error)
     if told is None:  # a GPU's
-        asked, free = re.search(r"tried to allocate ([\d.]+ ?\w+)", str(error), re.IGNORECASE), _free_on_the_gpu()
-        told = ", ".join(([f"{asked[1]} were asked for at once"] if asked else [])
-                         + ([f"{free:,} bytes are free"] if free else []))
+        told = asked_and_free(error, _free_on_the_gpu())
     return ResourceError(f"{what}: not enough memory{f' ({told})' if told else ''}; lower "
                          "train.batch_size, model.segment_length or model.width, let fewer segments keep their graph "
                          "(model.keep_last), or use model.gradient=amrb")

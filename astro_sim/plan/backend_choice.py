@@ -63,9 +63,15 @@ def costs(plan: Plan) -> dict[str, float]:
     return {name: _cost(plan, name) * slowness() for name in there}
 
 
+def too_small_files() -> int | None:
+    """The limit on the size of files, where no compiler can work within it."""
+    limit = largest_file()
+    return limit if limit is not None and limit < COMPILED_FILE else None
+
+
 def compiler() -> str | None:
     """The C++ compiler that Brian2 would find, None where there is none, or one that may not write what it makes."""
-    if (largest_file() or COMPILED_FILE) < COMPILED_FILE:
+    if too_small_files() is not None:
         return None
     return shutil.which(os.environ.get("CXX") or "g++") or shutil.which("c++") or shutil.which("clang++")
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from astro_sim.model import Model
 from astro_sim.parameter import Amount, convert, seconds
-from astro_sim.plan.backend_choice import compiler
+from astro_sim.plan.backend_choice import compiler, too_small_files
 from astro_sim.plan.choice import find_model
 from astro_sim.plan.defaults import DEFAULT_DT, DEFAULT_DURATION, NOTHING
 from astro_sim.plan.given_values import read_initial, read_parameters
@@ -18,7 +18,7 @@ from astro_sim.protocols import Protocol, drives
 from astro_sim.protocols.course import Course, resolved
 from astro_sim.protocols.text import MAX_ELEMENTS
 from foundation.errors import ResourceError, UserError
-from foundation.machine import largest_file, size_text
+from foundation.machine import size_text
 from foundation.notes import Note, note
 
 
@@ -53,8 +53,8 @@ def _with_a_compiler(backend: str) -> str:
     if backend not in ("cython", "cpp") or compiler():
         return backend
     why, remedy = "this machine has no C++ compiler", "install g++"
-    if largest_file() is not None:
-        why, remedy = f"no C++ compiler can work with files of {size_text(largest_file())} at most", "see ulimit -f"
+    if (limit := too_small_files()) is not None:
+        why, remedy = f"no C++ compiler can work with files of {size_text(limit)} at most", "see ulimit -f"
     note(NoCompiler, f"backend {backend}: {why}, so numpy runs it, more slowly; {remedy}")
     return "numpy"
 

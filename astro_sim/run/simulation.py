@@ -84,7 +84,7 @@ def _run_unchecked(plan: Plan, progress: bool) -> Recording:
 
     with ran(plan, progress) as (built, stopped):
         recording = collect(plan, built.monitors, built.events, partial=stopped)
-    if not len(recording.time):  # Brian2 goes on without code that could not be compiled
+    if not stopped and not len(recording.time):  # Brian2 goes on without code that could not be compiled
         raise not_compiled(plan, "nothing was recorded")
     return recording
 

@@ -18,7 +18,7 @@ from figures.report.pictures import Missing, Picture, as_it_is_written, picture
 from foundation.errors import UserError
 from rmaat.model.model import RMAAT
 from rmaat.tasks.look import place_of
-from rmaat.tasks.splits import evaluation_batches, first
+from rmaat.tasks.splits import first
 from rmaat.tasks.task import SPLITS, Batch, Split, Task
 from rmaat.trace.inside import Inside, inside
 from rmaat.trace.inspection import Inspection, inspect
@@ -38,7 +38,7 @@ def workings(folder: Path, label: str) -> list[Picture | Missing]:
         if not isinstance(model, RMAAT):
             raise UserError(f"a {type(model).__name__} has no memory tokens")
         split = samples(run.experiment.task, run.data)
-        several, one = (next(iter(evaluation_batches(split, count, first(split, count)))) for count in (SAMPLES, 1))
+        several, one = (split.batch(first(split, count)) for count in (SAMPLES, 1))
         found = _of(model, several)
         tokens = inside(model, one.tokens, one.lengths, labels=one.labels)
     except UserError as error:

@@ -166,12 +166,12 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
     if config.budget_bytes:
         yield "keep_last", f"budget_bytes = {config.budget_bytes} chooses it; leave one of them out", ()
     if config.output != "classes":
-        for name in ("readout", "readout_parts", "head", "unread"):
+        for name in ("readout", "head", "unread"):
             yield unread(name, "output", ["classes"])
     if config.readout != "by_segment":
         yield unread("readout_parts", "readout", ["by_segment"])
     if config.head == "memory":
-        for name in ("readout", "readout_parts", "unread"):
+        for name in ("readout", "unread"):
             yield unread(name, "head", ["both", "features"])
         if not config.num_memory_tokens:
             yield "head", "num_memory_tokens = 0 leaves it nothing to read; choose features", ()

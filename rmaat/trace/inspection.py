@@ -15,7 +15,7 @@ from foundation.table import Table
 from rmaat.biology.biology import Biology
 from rmaat.model.model import RMAAT
 from rmaat.resources import refuse_too_large_a_batch
-from rmaat.tasks.splits import evaluation_batches, first
+from rmaat.tasks.splits import first
 from rmaat.training.data import load_splits
 from rmaat.training.evaluation import load_model
 from rmaat.training.experiment import Experiment
@@ -120,7 +120,7 @@ def _on_validation(model: RMAAT, experiment: Experiment, *, data: Path | None, s
     samples = min(samples, len(split))
     refuse_too_large_a_batch(model.config, samples, experiment.task.lengths[0], given="inspect, in float64",
                              number_bytes=8)
-    tokens, lengths, labels = next(iter(evaluation_batches(split, samples, first(split, samples))))
+    tokens, lengths, labels = split.batch(first(split, samples))
     return inspect(model, tokens, lengths, labels=labels)
 
 

@@ -144,7 +144,7 @@ def model_rows(model: nn.Module, split: Split, device: torch.device, most: int =
 
     `most` samples, spread over the split; 0: all.
     """
-    chosen = spread(split, most) if most else None
+    chosen = spread(split, most or len(split))
     kept, reset = (score(each, split, device, chosen=chosen) for each in (model, with_memory_reset(model)))
     per_token, vocab_size = model.output.per_token, model.config.vocab_size
     without = "the same weights, evaluated" + (f": {told(reset.loss, vocab_size, per_token)}" if per_token else "")
@@ -155,7 +155,7 @@ def model_rows(model: nn.Module, split: Split, device: torch.device, most: int =
 def control_row(run: Run, split: Split, device: torch.device, most: int = 0) -> Row:
     """The row of the same config trained with the memory reset; `most` as for `model_rows`."""
     model, step = load_model(run, device)
-    trained = score(model, split, device, chosen=spread(split, most) if most else None)
+    trained = score(model, split, device, chosen=spread(split, most or len(split)))
     loss = told(trained.loss, model.config.vocab_size, model.output.per_token)
     return Row("trained with memory reset", trained.accuracy, trained.samples, f"{step} steps, {loss}")
 

@@ -95,6 +95,17 @@ def test_a_compiler_that_may_not_write_what_it_makes(forked):
         "no C++ compiler can work with files of 100 kB at most, so numpy runs it")
 
 
+@pytest.mark.parametrize(("limit", "said"), [(0, "files of 0 B at most"), (1 << 30, "this machine has no C")])
+def test_a_compiler_that_is_missing_is_told_from_files_that_are_too_small(monkeypatch, limit, said):
+    """No bytes at all are a limit, too; and one that leaves room is not to blame."""
+    from astro_sim.plan import backend_choice, preparation
+
+    monkeypatch.setattr(backend_choice, "largest_file", lambda: limit)
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/g++" if limit == 0 else None)
+    with pytest.warns(preparation.NoCompiler, match=said):
+        assert preparation._with_a_compiler("cython") == "numpy"
+
+
 @pytest.mark.fault("D3")
 def test_a_home_that_cannot_be_written(monkeypatch):
     """HOME or the cache is no folder that can be written, or the user has no home.
