@@ -87,8 +87,25 @@ def test_data_go_to_the_configs_that_they_name():
     rows = (Row(("recall", "listops"), data={"listops": "lra"}),)
     assert {point.experiment.name: point.data for point in Study("x", rows).points()} == {"recall": None,
                                                                                           "listops": "lra"}
-    with pytest.raises(UserError, match="data of 'text': no config of the row has that name"):
+    with pytest.raises(UserError, match=r"data of 'text': no run takes them.*tasks of the study: recall"):
         Study("x", (Row(("recall",), data={"text": "a"}),)).points()
+
+
+def test_data_given_for_all_rows_go_to_those_that_have_the_task(tmp_path):
+    (tmp_path / "two.toml").write_text('variants = ["rmaat"]\n[data]\nlistops = "lra"\n[[rows]]\nconfigs = ["recall"]\n'
+                                       '[[rows]]\nconfigs = ["listops"]\n')
+    plan = with_changes(read_study(tmp_path / "two.toml"), [], data={"recall": "here"})
+    assert {point.experiment.name: point.data for point in plan.points()} == {"recall": "here", "listops": "lra"}
+    with pytest.raises(UserError, match=r"data of 'image': no run takes them.*tasks of the study: listops, recall"):
+        with_changes(plan, [], data={"image": "x"}).points()
+
+
+def test_a_config_s_own_data_go_before_those_of_its_task():
+    rows = (Row(("recall", "recall_small"), data={"recall_small": "own", "recall": "all"}),)
+    assert {point.experiment.name: point.data for point in Study("x", rows).points()} == {"recall": "all",
+                                                                                          "recall_small": "own"}
+    with pytest.raises(UserError, match="data of 'recall': no run takes them"):  # the config's own stand before them
+        Study("x", (Row(("recall_small",), data={"recall_small": "own", "recall": "all"}),)).points()
 
 
 def test_shards_are_a_partition():

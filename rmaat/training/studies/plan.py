@@ -28,7 +28,7 @@ class Row:
     """Every config with every variant and every seed.
 
     `changes` are other values of the config's fields, from which a variant begins. `data` names the folder of a task's
-    files, by the name of the task or of the config. Rows whose runs would have equal names need a `name`.
+    files, by the name of the config, or else of the task. Rows whose runs would have equal names need a `name`.
     """
 
     configs: Sequence
@@ -86,32 +86,34 @@ class Study:
     def points(self) -> list[Point]:
         """One for each run, the longest first; what two rows have in common is run once.
 
-        Raises `UserError` where two different runs would have one folder.
+        Raises `UserError` where two different runs would have one folder, and for data that no run takes.
         """
         found: dict[str, Point] = {}
-        for point in (point for row in self.rows for point in _points(row)):
+        taken: set[tuple[str, str | None]] = set()
+        for point in (point for row in self.rows for point in _points(row, taken)):
             other = found.setdefault(point.folder, point)
             if other.experiment != point.experiment or other.data != point.data:
                 raise UserError(f"study {self.name}: two different runs would both be {point.folder}; give one of the "
                                 "rows a name")
+        if unused := sorted({one for row in self.rows for one in row.data.items()} - taken):
+            raise UserError(f"data of {unused[0][0]!r}: no run takes them, by the name of its config or task; tasks of "
+                            "the study: " + ", ".join(sorted({one.experiment.task.name for one in found.values()})))
         return sorted(found.values(), key=lambda point: (-point.cost, point.folder))
 
 
-def _points(row: Row) -> Iterator[Point]:
-    used = set()
+def _points(row: Row, taken: set[tuple[str, str | None]]) -> Iterator[Point]:
+    """Its runs; the data that they take are added to `taken`, as name and folder."""
     for config in row.configs:
         for variant in row.variants:
             for seed in row.seeds:
                 changes = {**row.changes, "train.seed": seed}
                 # in two steps: a variant may undo what is meant for all
                 made = find_experiment(find_experiment(config, changes), variant=variant)
-                names = {made.task.name, config} if isinstance(config, str) else {made.task.name, made.name}
-                used |= names & row.data.keys()
-                data = next((row.data[name] for name in names if name in row.data), None)
+                names = (config if isinstance(config, str) else made.name, made.task.name)
+                name, data = next(((name, row.data[name]) for name in names if name in row.data), ("", None))
+                taken.add((name, data))
                 yield Point("/".join(part for part in (row.name, made.name, f"seed{seed}") if part), made, config,
                             variant, changes, data)
-    if unused := sorted(row.data.keys() - used):
-        raise UserError(f"data of {unused[0]!r}: no config of the row has that name or such a task")
 
 
 # ---------------------------------------------------------------------------------------------- from a file
