@@ -1,6 +1,7 @@
 """What may be wrong with a task and its data, looked for once, before anything is trained on it."""
 
 import dataclasses
+import typing
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from rmaat.tasks.task import NOT_ASKED, SPLITS, Split, Task
 
 SAMPLES = 64  # of a split, that are looked at one by one
 PLAIN = (bool, int, float, str, type(None))
+WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 class DataNote(Note):
@@ -30,6 +32,21 @@ def check_positive(task: Task, **values: int) -> None:
     for field, value in values.items():
         if not _is_whole(value) or value < 1:
             raise UserError(f"task.{field} = {value!r} of task {task.name}: give a whole number of at least 1")
+
+
+def fits(value: object, kind: object) -> bool:
+    """Whether `value` is of a field's type, where that is a plain one; whole numbers are numbers too."""
+    if kind is float:
+        return type(value) in (int, float)
+    return type(value) is kind if kind in WANTED else True
+
+
+def check_dials(task: Task) -> None:
+    """Raises `UserError` for a dial that is not of its type, as a text is in the place of a number."""
+    kinds = typing.get_type_hints(type(task))
+    for field in dataclasses.fields(task):
+        if not fits(value := getattr(task, field.name), kinds[field.name]):
+            raise UserError(f"task.{field.name} = {value!r} of task {task.name}: give {WANTED[kinds[field.name]]}")
 
 
 def check_seed(task: Task) -> None:

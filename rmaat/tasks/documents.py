@@ -37,8 +37,9 @@ class PairSplit:
         return self.tokens[self.offsets[number]:self.offsets[number + 1]]
 
     def key(self, index: int) -> bytes:
-        """What tells one sample from another: the documents, each of which is kept once, and their order."""
-        return self.pairs[index].tobytes()
+        """What tells one sample from another, in this split and in others: the documents in their order."""
+        one, other = (self.document(number) for number in self.pairs[index].tolist())
+        return len(one).to_bytes(8, "little") + one.tobytes() + other.tobytes()
 
     def part(self, start: int, stop: int) -> "PairSplit":
         """The samples from `start` to before `stop`."""

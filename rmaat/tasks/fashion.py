@@ -18,7 +18,7 @@ import numpy as np
 
 from foundation import reading
 from foundation.errors import DamagedFileError, UserError
-from rmaat.tasks.checks import check_split
+from rmaat.tasks.checks import check_dials, check_split
 from rmaat.tasks.splits import ArraySplit
 from rmaat.tasks.task import Split, Task
 from rmaat.tasks.trees import default_folder
@@ -49,6 +49,7 @@ class Fashion(Task):
     validation: int = 5_000
 
     def __post_init__(self):
+        check_dials(self)
         if not 1 <= self.validation < 60_000:
             raise UserError(f"task.validation = {self.validation} of task fashion is not in 1..59999 "
                             "(images set aside from the 60,000 of the training file)")

@@ -8,7 +8,7 @@ run's folder as dials of the task.
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,10 +21,9 @@ from foundation.files import sha256_file
 from foundation.notes import note
 from foundation.reading import opened
 from rmaat.tasks import given
-from rmaat.tasks.checks import DataNote, check_positive, check_seed, check_split
+from rmaat.tasks.checks import DataNote, check_dials, check_positive, check_seed, check_split
 from rmaat.tasks.documents import PairSplit
 from rmaat.tasks.samples import (
-    MOST_TOKENS,
     NAMES,
     UNITS,
     Samples,
@@ -32,9 +31,9 @@ from rmaat.tasks.samples import (
     classes_of,
     content,
     divided,
+    document,
     encoder,
     label_text,
-    numbers,
 )
 from rmaat.tasks.splits import RaggedSplit
 from rmaat.tasks.tables import ADVICE, READERS, Table, read_table
@@ -74,10 +73,10 @@ class Files(Task):
     arrays: str = ""
 
     def __post_init__(self):
+        check_dials(self)
         check_positive(self, max_length=self.max_length)
         check_seed(self)
-        if isinstance(self.classes, str):  # from a command line
-            object.__setattr__(self, "classes", tuple(part.strip() for part in self.classes.split(",") if part.strip()))
+        object.__setattr__(self, "classes", _classes(self.classes))
         for field, allowed in (("unit", UNITS), ("missing", MISSING)):
             if getattr(self, field) not in allowed:
                 raise unknown(f"task.{field}", getattr(self, field), allowed)
@@ -86,6 +85,12 @@ class Files(Task):
                 raise UserError(f"task.{field} = {getattr(self, field)} of task files: give a share between 0 and 1")
         if not self.text or not self.label:
             raise UserError("task.text and task.label of task files name columns; neither may be empty")
+        columns = [name for name in (self.text, self.second, self.label, self.split_column) if name]
+        if twice := next((name for name in columns if columns.count(name) > 1), None):
+            raise UserError(f"task.text, task.second, task.label and task.split_column of task files: {twice!r} is "
+                            "named twice; give each a column of its own")
+        if self.size < 0:
+            raise UserError(f"task.size = {self.size} of task files: give the number of tokens, or 0 to count them")
         if self.validation + self.test >= 1:
             raise UserError(f"task.validation = {self.validation} and task.test = {self.test} of task files leave "
                             "nothing to train on; give smaller shares")
@@ -129,8 +134,7 @@ class Files(Task):
             found["characters"] = "".join(sorted({c for column in samples.documents for row in train
                                                   for c in as_text(column[row])[:self.max_length]}))
         if self.unit == "tokens" and not self.size:
-            found["size"] = 1 + max(int(self._numbers(samples, row, column).max(initial=1))
-                                    for column in range(self.documents) for row in range(len(samples)))
+            found["size"] = 1 + max(1, *(int(tokens.max()) for column in samples.documents for tokens in column))
         return dataclasses.replace(self, **found) if found else self
 
     def split(self, name: str, data: Path | None = None) -> Split:
@@ -139,12 +143,6 @@ class Files(Task):
         task, samples = self.prepared(data), self._samples(data)
         rows = [row for row, split in enumerate(self._divided(samples)) if split == name]
         return task._encoded(samples, rows, name, {} if data is None else _checksums(Path(data)))
-
-    def _numbers(self, samples: Samples, row: int, column: int) -> np.ndarray:
-        try:
-            return numbers(samples.documents[column][row])
-        except ValueError as error:
-            raise UserError(f"{samples.where[row]((self.text, self.second)[column])}: {error}") from error
 
     def _divided(self, samples: Samples) -> list[str]:
         return divided(samples, validation=self.validation, test=self.test, seed=self.seed)
@@ -213,17 +211,16 @@ def _read(files: tuple, stamps: tuple, columns: tuple[str, ...], task: Files) ->
     for split, path in files:
         table = read_table(path, columns)
         for row in range(len(table)):
-            texts = [table.columns[name][row] for name in (task.text, task.second) if name]
-            label = label_text(table.columns[task.label][row])
-            named = zip([name for name in (task.text, task.second, task.label) if name], [*texts, label], strict=True)
-            if lacking := next((name for name, value in named if _nothing(value)), None):
+            found = {name: _value(table, row, name, document, task.unit) for name in (task.text, task.second) if name}
+            label = _value(table, row, task.label, label_text) or None
+            if lacking := next((name for name, value in [*found.items(), (task.label, label)] if value is None), None):
                 empty.append(table.where(row, lacking))
                 continue
             splits.append(_named(table, row, task) if task.split_column else split)
             labels.append(label)
             where.append(lambda column, table=table, row=row: table.where(row, column))
-            for column, text in zip(documents, texts, strict=True):
-                column.append(text)
+            for column, value in zip(documents, found.values(), strict=True):
+                column.append(value)
     if empty and task.missing == "refuse":
         raise UserError(f"{empty[0]}: nothing stands there ({len(empty)} such row(s) in all); fill it, remove the row, "
                         "or leave such rows out with --set task.missing=skip")
@@ -234,14 +231,25 @@ def _read(files: tuple, stamps: tuple, columns: tuple[str, ...], task: Files) ->
     return Samples(documents, labels, splits, where)
 
 
-def _nothing(value: object) -> bool:
-    if isinstance(value, float):
-        return value != value
-    return value is None or (hasattr(value, "__len__") and len(value) == 0)
+def _value(table: Table, row: int, column: str, made: Callable, *options: object) -> object:
+    """What `made` makes of a value of the table. Raises `UserError` with its place for what it cannot be made of."""
+    try:
+        return made(table.columns[column][row], *options)
+    except ValueError as error:
+        raise UserError(f"{table.where(row, column)}: {error}") from error
+
+
+def _classes(given: str | Sequence) -> tuple[str, ...]:
+    """Names of classes, as labels are read. Raises `UserError` for one alone, and for one that is named twice."""
+    parts = given.split(",") if isinstance(given, str) else given  # a text: from a command line
+    names = tuple(name for name in map(label_text, parts) if name)
+    if len(names) == 1 or len(set(names)) < len(names):
+        raise UserError(f"task.classes = {', '.join(names)} of task files: name two classes or more, each once")
+    return names
 
 
 def _named(table: Table, row: int, task: Files) -> str:
-    said = label_text(table.columns[task.split_column][row]).lower()
+    said = _value(table, row, task.split_column, label_text).lower()
     if said not in NAMES:
         raise UserError(f"{table.where(row, task.split_column)}: {said!r} is no split; write train, validation or test")
     return NAMES[said]
@@ -253,7 +261,8 @@ def _checksums(data: Path) -> dict[str, str]:
 
 # ---------------------------------------------------------------------------------------------- arrays in Python
 
-Column = Sequence | np.ndarray
+Column = Iterable  # a list, an array of NumPy or torch, a column of pandas
+ARRAY_DIALS = {field.name for field in dataclasses.fields(Files)} - {"unit", "second", "split_column", "arrays"}
 
 
 def from_arrays(documents: Column, labels: Column, *, second: Column | None = None, splits: Column | None = None,
@@ -265,24 +274,31 @@ def from_arrays(documents: Column, labels: Column, *, second: Column | None = No
     fields of `Files`. The arrays are kept in the cache, so that a run can be resumed in another session. Raises
     `UserError` for lengths that differ and for what is neither text nor whole number.
     """
-    columns = (list(documents),) if second is None else (list(documents), list(second))
-    rows = len(columns[0])
-    for what, values in (("labels", labels), ("second", second), ("splits", splits)):
-        if values is not None and len(values) != rows:
+    if strange := sorted(dials.keys() - ARRAY_DIALS):
+        raise unknown("dial of from_arrays", strange[0], ARRAY_DIALS)
+    columns = {"documents": documents, "labels": labels, "second": second, "splits": splits}
+    lists = {what: _as_list(what, values) for what, values in columns.items()
+             if values is not None or what in ("documents", "labels")}
+    rows = len(lists["documents"])
+    for what, values in lists.items():
+        if len(values) != rows:
             raise UserError(f"from_arrays: {rows} documents and {len(values)} {what}; give one for each")
     if not rows:
         raise UserError("from_arrays: no document is given")
-    named = [None] * rows if splits is None else [NAMES.get(str(split).lower(), "") for split in splits]
-    if "" in named:
-        raise UserError(f"from_arrays: splits[{named.index('')}] = {splits[named.index('')]!r}; write train, "
-                        "validation or test")
     if unit is None:
-        unit = "bytes" if isinstance(columns[0][0], (str, bytes)) else "tokens"
-    if unit == "tokens":
-        columns = tuple([_token_row(value, row) for row, value in enumerate(column)] for column in columns)
-    texts = [label_text(label) for label in labels]
+        unit = "bytes" if isinstance(lists["documents"][0], (str, bytes)) else "tokens"
+    elif unit not in UNITS:
+        raise unknown("unit", unit, UNITS)
+    columns = tuple(_made(what, lists[what], document, unit) for what in ("documents", "second") if what in lists)
+    texts = _made("labels", lists["labels"], label_text)
+    named: list[str | None] = [None] * rows
+    if splits is not None:
+        named = [NAMES.get(name.lower(), "") for name in _made("splits", lists["splits"], label_text)]
+        if "" in named:
+            raise UserError(f"from_arrays: splits[{named.index('')}] = {lists['splits'][named.index('')]!r}; write "
+                            "train, validation or test")
     for row in range(rows):
-        if not texts[row] or any(len(column[row]) == 0 for column in columns):
+        if not texts[row] or any(column[row] is None for column in columns):
             raise UserError(f"from_arrays: sample {row} has no text or no label; leave it out")
     digest = hashlib.sha256("\0".join([unit, *texts, *map(str, named)]).encode("utf-8", "surrogatepass"))
     for row in range(rows):
@@ -293,8 +309,23 @@ def from_arrays(documents: Column, labels: Column, *, second: Column | None = No
     return task.prepared(None)
 
 
-def _token_row(value: object, row: int) -> np.ndarray:
+def _as_list(what: str, values: Column) -> list:
+    """One value for each sample. Raises `UserError` for what is no list."""
+    if isinstance(values, (str, bytes, Mapping)) or hasattr(values, "columns"):  # a table of pandas
+        raise UserError(f"from_arrays: {what} are a {type(values).__name__}; give a list or an array, one for each "
+                        "sample")
     try:
-        return numbers(value, MOST_TOKENS)
-    except ValueError as error:
-        raise UserError(f"from_arrays: sample {row}: {error}") from error
+        return values.tolist() if hasattr(values, "tolist") and getattr(values, "ndim", 1) == 1 else list(values)
+    except TypeError as error:
+        raise UserError(f"from_arrays: {what} are {type(values).__name__}; give a list or an array, one for each sample"
+                        ) from error
+
+
+def _made(what: str, values: list, made: Callable, *options: object) -> list:
+    found = []
+    for row, value in enumerate(values):
+        try:
+            found.append(made(value, *options))
+        except ValueError as error:
+            raise UserError(f"from_arrays: {what}, sample {row}: {error}") from error
+    return found

@@ -16,7 +16,7 @@ from foundation.cli import Progress
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks import listops_trees as generator
 from rmaat.tasks.cache import kept
-from rmaat.tasks.checks import check_positive, check_seed, check_split
+from rmaat.tasks.checks import check_dials, check_positive, check_seed, check_split
 from rmaat.tasks.documents import lines_of
 from rmaat.tasks.splits import FIELDS, RaggedSplit
 from rmaat.tasks.task import SPLITS, Split, Task
@@ -55,6 +55,7 @@ class ListOps(Task):
     seed: int = 0
 
     def __post_init__(self):
+        check_dials(self)
         check_positive(self, train=self.train, validation=self.validation, test=self.test, max_length=self.max_length,
                        max_depth=self.max_depth)
         check_seed(self)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from foundation.errors import UserError
-from rmaat.tasks.checks import check_positive, check_seed, check_split
+from rmaat.tasks.checks import check_dials, check_positive, check_seed, check_split
 from rmaat.tasks.task import SPLITS, Batch, Split, Task
 
 SYMBOLS = 10       # tokens 0..9 are what is remembered
@@ -61,6 +61,7 @@ class MemoryTask(Task):
     seed: int = 0
 
     def __post_init__(self):
+        check_dials(self)
         check_positive(self, num_segments=self.num_segments, segment=self.segment, train=self.train,
                        validation=self.validation, test=self.test)
         check_seed(self)

@@ -23,12 +23,16 @@ def keys_of(split: Split, indices: np.ndarray | None = None) -> np.ndarray | Non
 
 
 def note_what_is_odd(splits: Mapping[str, Split], task: Task) -> None:
-    """A note for splits of one class alone, and for samples that are in two splits, with their counts."""
+    """A note for splits of one class alone, for labels that train lacks, and for samples that are in two splits."""
     for name, split in splits.items():
         labels = split.all_labels()
-        if labels.ndim == 1 and task.num_classes > 1 and (labels == labels[0]).all():
+        if labels.ndim == 1 and len(labels) > 1 and task.num_classes > 1 and (labels == labels[0]).all():
             note(DataNote, f"task {task.name}: all {len(labels):,} samples of {name} have the label {labels[0]}, of "
                            f"{task.num_classes} classes")
+        known = splits["train"].all_labels() if "train" in splits and labels.ndim == 1 else labels
+        if count := int((unseen := ~np.isin(labels, known)).sum()):
+            note(DataNote, f"task {task.name}: {count:,} of the {len(labels):,} samples of {name} have a label that "
+                           f"none of train has, the first {labels[unseen.argmax()]}")
     seen = {name: keys for name, split in splits.items() if (keys := keys_of(split)) is not None}
     names = list(seen)
     for place, name in enumerate(names):

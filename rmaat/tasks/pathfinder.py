@@ -18,7 +18,7 @@ from foundation.files import sha256_bytes
 from rmaat.tasks import pathfinder_files
 from rmaat.tasks import pathfinder_scenes as scenes
 from rmaat.tasks.cache import making, store, stored, tidy
-from rmaat.tasks.checks import check_positive, check_seed, check_split
+from rmaat.tasks.checks import check_dials, check_positive, check_seed, check_split
 from rmaat.tasks.task import Batch, Split, Task
 from rmaat.tasks.workers import in_programs
 
@@ -52,6 +52,7 @@ class Pathfinder(Task):
     seed: int = 0
 
     def __post_init__(self):
+        check_dials(self)
         check_positive(self, train=self.train, validation=self.validation, test=self.test)
         check_seed(self)
         if self.side not in scenes.SIDES:

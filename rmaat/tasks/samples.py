@@ -1,9 +1,13 @@
 """What the columns of a user's own data become: documents as tokens, labels as classes, samples in splits."""
 
+import datetime
 import hashlib
+import math
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Number
 
 import numpy as np
 
@@ -14,6 +18,7 @@ UNITS = ("bytes", "characters", "tokens")
 NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
          "dev": "validation", "test": "test"}
 MOST_TOKENS = 1 << 20  # of a vocabulary
+WHOLE = re.compile(r"(-?\d+)\.0+", re.ASCII)  # a number as programs write it that know no whole ones
 Where = Callable[[int, str], str]
 
 
@@ -31,16 +36,22 @@ class Samples:
 
 
 def label_text(value: object) -> str:
-    """A label as text; "" where there is none. A whole number written with a point is that number."""
-    if value is None or (isinstance(value, float) and value != value):
+    """A label as text, the same whatever file it comes from; "" where there is none.
+
+    A whole number written with a point is that number, and truth values are in small letters. Raises `ValueError` for
+    what is no label: a list, an array, infinity.
+    """
+    if value is None or (isinstance(value, (float, np.floating)) and math.isnan(value)):
         return ""
-    if isinstance(value, (bytes, np.bytes_)):
-        return value.decode("utf-8", "replace").strip()
-    if isinstance(value, (bool, np.bool_)):
-        return str(bool(value)).lower()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, (str, Number, np.bool_, datetime.date)) or value in (math.inf, -math.inf):
+        raise ValueError(f"a label is one text or number, found {type(value).__name__} {str(value)[:40]}")
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value).strip()
+        value = int(value)  # 1e16, too
+    text = str(value).strip()
+    whole = WHOLE.fullmatch(text)
+    return whole[1] if whole else text.lower() if text.lower() in ("true", "false") else text
 
 
 def classes_of(labels: Sequence[str], where: str) -> tuple[str, ...]:
@@ -61,8 +72,8 @@ def classes_of(labels: Sequence[str], where: str) -> tuple[str, ...]:
         return tuple(sorted(counts))
 
 
-def encoder(unit: str, characters: str, size: int) -> Callable[[object], list[int] | np.ndarray]:
-    """What makes tokens of a document; 0 is padding. Raises `ValueError` saying what a document should be."""
+def encoder(unit: str, characters: str, size: int) -> Callable[[str | bytes | np.ndarray], list[int] | np.ndarray]:
+    """What makes tokens of a `document`; 0 is padding. It raises `ValueError` for given tokens of `size` or more."""
     if unit == "bytes":
         return lambda text: 1 + np.frombuffer(_as_bytes(text), np.uint8).astype(np.int32)
     if unit == "characters":
@@ -71,17 +82,27 @@ def encoder(unit: str, characters: str, size: int) -> Callable[[object], list[in
     return lambda value: numbers(value, size)
 
 
-def _as_bytes(value: object) -> bytes:
-    return bytes(value) if isinstance(value, (bytes, np.bytes_)) else as_text(value).encode("utf-8", "surrogatepass")
+def document(value: object, unit: str) -> str | bytes | np.ndarray | None:
+    """A document as it is kept: a text or bytes, or tokens as an array; None where nothing stands there.
 
-
-def as_text(value: object) -> str:
-    """A document as text. Raises `ValueError` for what is none."""
-    if isinstance(value, (bytes, np.bytes_)):
-        return value.decode("utf-8", "surrogateescape")
-    if not isinstance(value, str):
+    Raises `ValueError` saying what a document of this unit should be.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if unit == "tokens":
+        value = numbers(value)
+    elif not isinstance(value, (str, bytes)):
         raise ValueError(f"a text is expected, found {type(value).__name__}; task.unit = tokens takes whole numbers")
-    return value
+    return value if len(value) else None
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+
+
+def as_text(value: str | bytes) -> str:
+    """A document as text."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
 def numbers(value: object, size: int = MOST_TOKENS) -> np.ndarray:
@@ -136,8 +157,10 @@ def divided(samples: Samples, *, validation: float, test: float, seed: int) -> l
                 found[row] = name
             taken += len(keys[order[begin]])
             begin += 1
-    if counts := [name for name in SPLITS if name not in found]:
+    if lacking := [name for name in SPLITS if name not in found]:
         file = samples.where[0]("").partition(", ")[0]
-        raise UserError(f"{file}: {len(samples)} samples with {len(order)} different documents leave none for "
-                        f"{counts[0]}; give more samples, or other shares with task.validation and task.test")
+        raise UserError(f"{file}: " + (
+            f"{len(samples)} samples with {len(order)} different documents leave none for {lacking[0]}; give more "
+            "samples, or other shares with task.validation and task.test" if free else
+            f"none of the {len(samples)} samples is said to be of train; name some of them train"))
     return found

@@ -1,12 +1,13 @@
 """Columns of a user's own file: CSV, TSV, JSON lines, Parquet, NumPy's .npz and .npy; each value with its place.
 
-What is harmless is forgiven: a byte-order mark, CRLF, blank lines, quoted fields, semicolons or tabs between columns,
-the line `sep=;`. What is wrong is an error with file, line and column. Nothing is unpickled.
+What is harmless is forgiven: a byte-order mark, CRLF, blank lines, quoted fields, semicolons, tabs or vertical bars
+between columns, the line `sep=;`. What is wrong is an error with file, line and column. Nothing is unpickled.
 """
 
 import csv
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from foundation.errors import DamagedFileError, UserError
 from foundation.reading import is_file, read_bytes
 
 LARGEST = 4 << 30  # bytes of a file, and of what it unpacks to
+OBJECTS = "save texts as np.array(texts, dtype=str): objects, which NumPy pickles, are not read"
 ADVICE = "give a .csv, .tsv, .jsonl, .parquet, .npz or .npy file, or a folder with train, validation and test files"
 MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+PACKED, ARCHIVES = (".gz", ".bz2", ".xz", ".zip"), (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK\3\4")  # endings, marks
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise UserError(f"{path}: its ending says nothing; {ADVICE}")
+        what = "it is packed; unpack it first" if path.suffix.lower() in PACKED else "its ending says nothing"
+        raise UserError(f"{path}: {what}; {ADVICE}")
     table = reader(path, list(dict.fromkeys(columns)))
     lengths = {name: len(values) for name, values in table.columns.items()}
     if len(set(lengths.values())) > 1:
@@ -55,23 +59,30 @@ def read_table(path: Path, columns: Sequence[str]) -> Table:
     return table
 
 
-def missing_column(path: Path, wanted: Sequence[str], there: Sequence[str]) -> UserError:
-    """The error for columns that a file has not."""
-    lacking = [name for name in wanted if name not in there]
-    shown = ", ".join(repr(name) for name in list(there)[:20]) or "none"
-    return UserError(f"{path}: no column {', '.join(map(repr, lacking))}; it has {shown}. Name them with --set "
-                     "task.text=COLUMN and --set task.label=COLUMN")
+def _check_columns(where: object, wanted: Sequence[str], there: Sequence[str]) -> None:
+    """Raises `UserError` for a column that is not among those that are there, and for one that is there twice."""
+    if lacking := [name for name in wanted if name not in there]:
+        shown = ", ".join(repr(name[:40]) for name in list(there)[:20]) or "none"
+        raise UserError(f"{where}: no column {', '.join(map(repr, lacking))}; it has {shown}. Name them with --set "
+                        "task.text=COLUMN and --set task.label=COLUMN")
+    if twice := next((name for name in wanted if list(there).count(name) > 1), None):
+        raise UserError(f"{where}: two columns are called {twice!r}; rename one of them")
 
 
 def _text(path: Path) -> str:
     data = read_bytes(path, "data file", LARGEST, advice=ADVICE, error=UserError)
+    if data.startswith(ARCHIVES):
+        raise UserError(f"{path}: it is packed, whatever its ending says; unpack it first")
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
     try:
-        return data.decode(encoding)
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path}, line {line}: not {encoding} (byte 0x{data[error.start]:02x}); save the file as UTF-8"
                         ) from error
+    if "\0" in text.partition("\n")[0]:  # UTF-16 without its mark, UTF-32, an archive
+        raise UserError(f"{path}, line 1: it has bytes of value 0, so it is no plain text; save the file as UTF-8")
+    return text
 
 
 def _csv(path: Path, wanted: list[str]) -> Table:
@@ -86,11 +97,8 @@ def _csv(path: Path, wanted: list[str]) -> Table:
     for line, row in _rows(path, text, delimiter, skipped):
         if not lines:
             header = [name.strip() for name in row]
-            if not set(wanted) <= set(header):
-                raise missing_column(path, wanted, header)
+            _check_columns(f"{path}, line {line}", wanted, header)
             places = {name: header.index(name) for name in wanted}
-            if twice := next((name for name in wanted if header.count(name) > 1), None):
-                raise UserError(f"{path}, line {line}: two columns are called {twice!r}; rename one of them")
             lines.append(line)
             continue
         if len(row) != len(header):
@@ -144,8 +152,7 @@ def _jsonl(path: Path, wanted: list[str]) -> Table:
         if not isinstance(row, dict):
             raise UserError(f"{path}, line {number}: expected an object like {{\"text\": ..., \"label\": ...}}, found "
                             f"{type(row).__name__}")
-        if not set(wanted) <= set(row):
-            raise UserError(str(missing_column(Path(f"{path}, line {number}"), wanted, list(row))))
+        _check_columns(f"{path}, line {number}", wanted, list(row))
         lines.append(number)
         for name in wanted:
             columns[name].append(row[name])
@@ -163,8 +170,7 @@ def _parquet(path: Path, wanted: list[str]) -> Table:
         read_bytes(path, "data file", LARGEST, advice=ADVICE)  # says what it is
     try:
         file = parquet.ParquetFile(path)
-        if not set(wanted) <= set(there := file.schema_arrow.names):
-            raise missing_column(path, wanted, there)
+        _check_columns(path, wanted, file.schema_arrow.names)
         size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups))
         if size > LARGEST:
             raise UserError(f"{path}: it unpacks to {size:,} bytes; at most {LARGEST:,} are read")
@@ -182,12 +188,11 @@ def _npz(path: Path, wanted: list[str]) -> Table:
                 raise UserError(f"{path}: it unpacks to {size:,} bytes; at most {LARGEST:,} are read")
         data.seek(0)
         with np.load(data, allow_pickle=False) as arrays:
-            if not set(wanted) <= set(arrays.files):
-                raise missing_column(path, wanted, arrays.files)
+            _check_columns(path, wanted, arrays.files)
             return _of_arrays(path, {name: arrays[name] for name in wanted})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, SyntaxError,
             MemoryError, OverflowError, TypeError, zlib_error()) as error:
-        raise DamagedFileError(f"{path}: no whole .npz file of plain arrays ({str(error)[:200]})") from error
+        raise DamagedFileError(f"{path}: no whole .npz file of plain arrays ({str(error)[:200]}); {OBJECTS}") from error
 
 
 def _npy(path: Path, wanted: list[str]) -> Table:
@@ -197,10 +202,12 @@ def _npy(path: Path, wanted: list[str]) -> Table:
         array = np.load(data, allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError, MemoryError, OverflowError, TypeError, zipfile.BadZipFile,
             KeyError) as error:
-        raise DamagedFileError(f"{path}: no whole .npy file of plain values ({str(error)[:200]})") from error
-    names = getattr(getattr(array, "dtype", None), "names", None) or ()
-    if not set(wanted) <= set(names):
-        raise missing_column(path, wanted, names)
+        raise DamagedFileError(f"{path}: no whole .npy file of plain values ({str(error)[:200]}); {OBJECTS}") from error
+    names = getattr(getattr(array, "dtype", None), "names", None)
+    if names is None:
+        raise UserError(f"{path}: no structured array, whose fields would be the columns; give a .npz file with an "
+                        "array for each column")
+    _check_columns(path, wanted, names)
     return _of_arrays(path, {name: array[name] for name in wanted})
 
 
@@ -209,6 +216,10 @@ def _of_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Table:
         if array.ndim < 1 or array.ndim > 2 or array.dtype.kind not in "iubUSf":
             raise UserError(f"{path}, column {name!r}: an array of {array.dtype} of shape {array.shape}; give texts or "
                             "labels as [samples], tokens as whole numbers [samples, length]")
+        if array.dtype.kind == "U" and array.size and array.itemsize:
+            letters = np.ascontiguousarray(array).view(array.dtype.byteorder + "u4")
+            if letters.max() > sys.maxunicode:
+                raise DamagedFileError(f"{path}, column {name!r}: letters that there are not; the file is altered")
     return Table(path, {name: list(array) if array.ndim == 2 else array.tolist() for name, array in arrays.items()},
                  lambda row: f"row {row + 1}")
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from foundation.errors import UserError, unknown
 from foundation.outside import find
-from rmaat.tasks.checks import check_task
+from rmaat.tasks.checks import WANTED, check_task, fits
 from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import Task
 from rmaat.training.experiment import FOLLOWS, Experiment, experiment
 
 PARTS = ("task", "model", "train")
-WANTED = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 def change(base: Experiment, settings: Iterable[str] | Mapping[str, object]) -> Experiment:
@@ -114,10 +113,3 @@ def _read(kind: type, text: str):
     if kind is float and not math.isfinite(value):
         raise ValueError
     return value
-
-
-def fits(value: object, kind: object) -> bool:
-    """Whether `value` is of a field's type, where that is a plain one; whole numbers are numbers too."""
-    if kind is float:
-        return type(value) in (int, float)
-    return type(value) is kind if kind in WANTED else True

@@ -9,10 +9,11 @@ from foundation.outside import find
 from foundation.reading import content_of
 from foundation.reference import fingerprints, is_session
 from rmaat.model.config import ModelConfig
+from rmaat.tasks.checks import WANTED, fits
 from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import Task
 from rmaat.training.experiment import Experiment, TrainConfig
-from rmaat.training.settings import WANTED, fields_of, fits
+from rmaat.training.settings import fields_of
 
 
 def from_json(body: object, where: str) -> Experiment:

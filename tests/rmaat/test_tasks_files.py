@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks import given as arrays_given
 from rmaat.tasks import tables
-from rmaat.tasks.checks import DataNote, check_data
+from rmaat.tasks.checks import DataNote, check_data, check_dials
 from rmaat.tasks.files import Files, from_arrays
+from rmaat.tasks.overlap import note_what_is_odd
 from rmaat.tasks.samples import Samples, divided
 from rmaat.tasks.tables import read_table
 
@@ -149,7 +150,7 @@ def test_a_file_that_unpacks_to_too_much_is_refused_unread(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ("body,label\na,1\n", r"a\.csv: no column 'text'; it has 'body', 'label'\. Name them with --set task\.text=COLUMN"),
+    ("body,label\na,1\n", r"a\.csv, line 1: no column 'text'; it has 'body', 'label'\. Name them with --set task"),
     ("text,label\na,1\nb\n", r"a\.csv, line 3: 1 fields where the header has 2; put quotation marks"),
     ("text,label\n\"a\nb\",1\nc,1,2\n", r"a\.csv, line 4: 3 fields"),
     ("text,label\na,1\n\"b,2\n", r"a\.csv, line 3: unexpected end of data; is a quotation mark left open"),
@@ -197,12 +198,104 @@ def test_no_data_and_bad_dials_are_named(tmp_path):
         Files().split("train", tmp_path / "nowhere.csv")
     for fields, message in (({"unit": "words"}, "unknown task.unit 'words'"), ({"test": 0.}, r"task\.test = 0\.0"),
                             ({"validation": .5, "test": .5}, "leave nothing to train"), ({"text": ""}, "name columns"),
-                            ({"max_length": 0}, r"task\.max_length = 0")):
+                            ({"max_length": 0}, r"task\.max_length = 0"), ({"size": -1}, r"task\.size = -1"),
+                            ({"classes": ("a",)}, "name two classes or more"), ({"classes": "b,a, b"}, "each once")):
         with pytest.raises(UserError, match=message):
             Files(**fields)
 
 
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("a.csv", b"\x1f\x8b\x08", r"a\.csv: it is packed, whatever its ending says"),
+    ("a.csv.gz", b"", r"a\.csv\.gz: it is packed; unpack it first; give a"),
+    ("a.csv", "text,label\na,1\n".encode("utf-32"), r"a\.csv, line 1: it has bytes of value 0"),
+    ("a.tsv", "text\tlabel\n".encode("utf-16-le"), r"a\.tsv, line 1: it has bytes of value 0")])
+def test_what_is_no_plain_text_is_called_so(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        Files().prepared(tmp_path / name)
+
+
+def test_a_column_that_is_there_twice_is_refused_in_every_format(tmp_path):
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table([["a"], ["b"], [1]], names=["text", "text", "label"]), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet: two columns are called 'text'"):
+        Files().prepared(tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"'body' is named twice; give each a column of its own"):
+        Files(text="body", second="body")
+    np.save(tmp_path / "a.npy", np.zeros((9, 3), int))
+    with pytest.raises(UserError, match=r"a\.npy: no structured array, whose fields would be the columns"):
+        Files().prepared(tmp_path / "a.npy")
+
+
+def test_vertical_bars_stand_between_columns(tmp_path):
+    assert Files().prepared(write_csv(tmp_path / "a.csv", delimiter="|")).classes == ("ja", "nein")
+
+
+def test_dials_of_another_type_are_named():
+    for field, value, message in (("test", "some", "give a number"), ("label", 5, "give a text"),
+                                  ("max_length", 8., "give a whole number"), ("size", True, "give a whole number")):
+        task = Files()
+        object.__setattr__(task, field, value)  # as from a program whose types nobody checks
+        with pytest.raises(UserError, match=rf"task\.{field} = {value!r} of task files: {message}"):
+            check_dials(task)
+
+
 # ---------------------------------------------------------------------------------------------- units, labels, splits
+
+
+def test_a_label_is_the_same_from_whatever_file(tmp_path):
+    """As programs write truth values and whole numbers, which is not the same in all formats."""
+    for name, labels, classes in (("flags", ("True", "FALSE"), ("false", "true")),
+                                  ("points", ("1.0", "0.00"), ("0", "1"))):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_csv(folder / "train.csv", [(f"a{k}", labels[k % 2]) for k in range(20)])
+        plain = (True, False) if name == "flags" else (1, 0)
+        (folder / "test.jsonl").write_text("".join(json.dumps({"text": f"b{k}", "label": plain[k % 2]}) + "\n"
+                                                   for k in range(4)))
+        task = Files(classes=labels).prepared(folder)
+        assert sorted(task.classes) == sorted(classes) == sorted(Files().prepared(folder).classes)
+        assert task.split("test", folder).labels.tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("label", ["[1]", '{"a": 1}', "Infinity", "-Infinity"])
+def test_what_is_no_label_is_refused_with_its_place(tmp_path, label):
+    (tmp_path / "a.jsonl").write_text("".join(f'{{"text": "a{k}", "label": {label if k == 6 else k % 2}}}\n'
+                                              for k in range(9)))
+    with pytest.raises(UserError, match=r"a\.jsonl, line 7, column 'label': a label is one text or number, found"):
+        Files().prepared(tmp_path / "a.jsonl")
+    np.savez(tmp_path / "a.npz", text=[f"a{k}" for k in range(9)], label=np.eye(9)[[k % 2 for k in range(9)]])
+    with pytest.raises(UserError, match=r"a\.npz, row 1, column 'label': a label is one text or number, found ndarray"):
+        Files().prepared(tmp_path / "a.npz")
+
+
+def test_a_list_without_tokens_is_a_missing_document(tmp_path):
+    path = write_csv(tmp_path / "a.csv", [*((f"{k} 1", k % 2) for k in range(30)), ("[]", 1)])
+    with pytest.raises(UserError, match=r"a\.csv, line 32, column 'text': nothing stands there \(1 such row"):
+        Files(unit="tokens").prepared(path)
+    with pytest.warns(DataNote, match=r"1 row\(s\) without text or label left out"):
+        assert Files(unit="tokens", missing="skip").prepared(path).size == 30
+
+
+def test_equal_tokens_written_otherwise_share_a_split_and_pairs_are_told_by_what_they_hold(tmp_path, recwarn):
+    rows = [(f"{k} 7", f"{k}", k % 2) for k in range(30)] + [(f"[{k},  7]", f"[{k}]", k % 2) for k in range(30)]
+    path = write_csv(tmp_path / "a.csv", rows, header=("text", "other", "label"))
+    for second in ("", "other"):
+        task = Files(unit="tokens", second=second).prepared(path)
+        note_what_is_odd({name: task.split(name, path) for name in ("train", "validation", "test")}, task)
+    assert not [note for note in recwarn if "in train, too" in str(note.message)]
+    keys = {name: {task.split(name, path).key(k) for k in range(2)} for name in ("train", "test")}
+    assert not keys["train"] & keys["test"]
+
+
+def test_labels_that_train_lacks_are_said(tmp_path):
+    write_csv(tmp_path / "train.csv", [(f"a{k}", "xy"[k % 2]) for k in range(20)])
+    write_csv(tmp_path / "test.csv", [(f"b{k}", "xyz"[k % 3]) for k in range(7)])
+    task = Files().prepared(tmp_path)
+    with pytest.warns(DataNote, match=r"2 of the 7 samples of test have a label that none of train has, the first 2"):
+        note_what_is_odd({name: task.split(name, tmp_path) for name in ("train", "validation", "test")}, task)
 
 
 def test_numbers_as_labels_are_sorted_as_numbers(tmp_path):
@@ -342,6 +435,26 @@ def test_texts_bytes_pairs_and_own_splits_as_lists(monkeypatch):
         batch = task.split("test").batch(np.array([0]))
         assert [bytes(t - 1 for t in row).decode() for row in batch.tokens.tolist()] == ["té8", "té1"]
         assert [len(task.split(name)) for name in ("train", "validation", "test")] == [6, 2, 2]
+
+
+def test_arrays_of_other_libraries_are_arrays():
+    import torch
+
+    tokens, labels = torch.arange(120).reshape(40, 3) % 50, torch.arange(40) % 2
+    for column in (labels, labels.numpy(), labels > 0, (float(label) for label in labels)):
+        assert from_arrays(tokens, column).classes in (("0", "1"), ("false", "true"))
+
+
+@pytest.mark.parametrize(("fields", "message"), [
+    ({"documents": "abcdef"}, "documents are a str; give a list"), ({"labels": {}}, "labels are a dict"),
+    ({"documents": [*"abcde", None]}, "sample 5 has no text"), ({"documents": [*"abcde", 6]}, "sample 5: a text is"),
+    ({"second": [None] * 6}, "sample 0 has no text"), ({"labels": np.eye(6)}, "labels, sample 0: a label is one text"),
+    ({"splits": ["test"] * 6, "unit": "characters"}, "none of the 6 samples is said to be of train"),
+    ({"unit": "words"}, "unknown unit 'words'"),
+    ({"length": 5}, "unknown dial of from_arrays 'length'"), ({"arrays": "x"}, "unknown dial of from_arrays 'arrays'")])
+def test_mistakes_in_calls_are_named(fields, message):
+    with pytest.raises(UserError, match=message):
+        from_arrays(**{"documents": [*"abcdef"], "labels": [0, 1] * 3} | fields)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
