@@ -17,7 +17,7 @@ SIDE, CLASSES = 32, 10
 COLOURS = 3 * SIDE * SIDE
 GREY = np.array([.2989, .587, .114], dtype=np.float32)  # of red, green, blue: ITU-R BT.601, as tf.image has it
 BINARY, PYTHON = r"data_batch_\d+\.bin|test_batch\.bin", r"data_batch_\d+|test_batch"
-BATCH = re.compile(rf"(?:^|/)({BINARY}|{PYTHON})$")
+BATCH = re.compile(rf"(?:^|/)({BINARY}|{PYTHON})$", re.IGNORECASE)
 FILE = re.compile(r"(?:^|/)(train|test)/([^/]+)/([^/]+)\.(?:png|jpe?g)$", re.IGNORECASE)
 WANTED = re.compile(f"{BATCH.pattern}|{FILE.pattern}", re.IGNORECASE)
 BATCHES = ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch")
@@ -54,23 +54,28 @@ def read(tree: Tree) -> dict[str, np.ndarray]:
     Raises `UserError` for what is missing, `DamagedFileError` for what is damaged, with the file's name.
     """
     found: dict[str, list[Found]] = {"train": [], "test": []}
-    digests, seen = [], set()
+    digests, seen, roots = [], set(), set()
     for name, content in tree.files(WANTED):
         digests.append((name, sha256_bytes(content)))
         where = f"{tree.path}: {name}"
         if batch := BATCH.search(name):
-            stem = batch[1].removesuffix(".bin")
+            stem, dot, _ = batch[1].lower().partition(".")
+            if stem not in BATCHES:
+                raise UserError(f"{where}: there is no such batch; expected {MISSING}")
             if stem in seen:
                 raise UserError(f"{tree.path} holds {stem} twice; give the folder of one release with --data")
             seen.add(stem)
-            colours, labels = (_binary if batch[1].endswith(".bin") else _python)(content, where)
+            colours, labels = (_binary if dot else _python)(content, where)
             found["test" if stem == "test_batch" else "train"].append(
                 Found(natural(stem), grey(colours), _checked(labels, where)))
         else:
-            part, kind, stem = FILE.search(name).groups()
+            file = FILE.search(name)
+            part, kind, stem = file.groups()
+            roots.add(name[:file.start(1)])
             found[part.lower()].append(Found([kind, natural(stem)], picture(content, where)[None], np.zeros(1)))
     if seen and len(seen) != len(digests):
         raise UserError(f"{tree.path} holds batches and image files; give the folder of one of them with --data")
+    tree.check_root(roots)
     if not all(found.values()) or (seen and seen != set(BATCHES)):
         lack = ", ".join(sorted(set(BATCHES) - seen)) if seen else " and ".join(p for p in found if not found[p])
         raise UserError(f"no {lack} in {tree.path}; it should hold {MISSING}")
@@ -124,10 +129,10 @@ def _python(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     colours, labels = fields.get("data"), fields.get("labels")
     if not isinstance(colours, np.ndarray) or colours.dtype != np.uint8 or colours.ndim != 2 \
             or colours.shape[1] != COLOURS or not isinstance(labels, list | np.ndarray) \
-            or len(labels) != len(colours) or not all(isinstance(x, int | np.integer) for x in labels):
+            or len(labels) != len(colours) or not all(type(x) is int or isinstance(x, np.integer) for x in labels):
         raise DamagedFileError(f"{where}: expected a dictionary with data uint8 [n, {COLOURS}] and labels [n]; it has "
                                f"{', '.join(map(str, fields)) or type(held).__name__}")
-    return colours.reshape(-1, 3, SIDE * SIDE), np.array(labels, dtype=np.int64)
+    return colours.reshape(-1, 3, SIDE * SIDE), np.array(labels, dtype=object)  # of any size
 
 
 def picture(content: bytes, where: str) -> np.ndarray:
@@ -138,12 +143,24 @@ def picture(content: bytes, where: str) -> np.ndarray:
             if image.size != (SIDE, SIDE):
                 raise UserError(f"{where}: {image.width} x {image.height} pixels; expected {SIDE} x {SIDE}, so resize "
                                 "it")
+            check_depth(image.mode, where)
             values = np.asarray(image.convert("RGB"))
     except UserError:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{where}: no whole PNG or JPEG image ({error})") from error
+        raise DamagedFileError(f"{where}: no whole PNG or JPEG image ({said_of(error)})") from error
     return grey(values.reshape(-1, 3).T)
+
+
+def check_depth(mode: str, where: str) -> None:
+    """Raises `UserError` for Pillow's modes of more than 8 bits a colour, which would be cut off at 255."""
+    if mode[0] in "IF":
+        raise UserError(f"{where}: more than 8 bits a colour (mode {mode}); save it with 8")
+
+
+def said_of(error: Exception) -> str:
+    """What Pillow says is wrong with an image, without the address of what it was read from."""
+    return str(error).partition(" <")[0]
 
 
 def _opener() -> Callable:

@@ -29,8 +29,7 @@ class Copy(MemoryTask):
     def __post_init__(self):
         super().__post_init__()
         longest = min(MAX_WORD, self.segment - (self.num_segments == 1))
-        if type(self.word) is not int or not 1 <= self.word <= longest:
-            raise self._refuse("word", f"1..{longest} (symbols; they stand in the first segment before the question)")
+        self._check_count("word", longest, "symbols; they stand in the first segment before the question")
 
     def _word(self, key: np.ndarray) -> np.ndarray:
         return below(draw(key, _WORD, self.word), SYMBOLS)  # [batch, word]

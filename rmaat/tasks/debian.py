@@ -78,7 +78,13 @@ def pages_of(package: Path) -> tuple[dict[PageName, str], dict[PageName, PageNam
     except UserError:
         raise
     except BROKEN as error:
-        raise DamagedFileError(f"{package}: damaged or cut, or no Debian package ({error}); fetch it again") from error
+        raise DamagedFileError(f"{package}: damaged or cut, or no Debian package ({told(error)}); fetch it again"
+                               ) from error
+
+
+def told(error: Exception) -> str:
+    """What a reader of archives says, in one line: tarfile has one for each kind of packing."""
+    return str(error).partition(":\n")[0]
 
 
 def _walk(data: bytes) -> Iterator[tuple[PageName, str, str | None]]:

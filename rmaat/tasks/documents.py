@@ -114,6 +114,8 @@ def read_pairs(lines: Iterator[bytes], store: Store, where: str) -> tuple[np.nda
     """
     pairs, labels = [], []
     for number, line in enumerate(lines, start=1):
+        if not line.strip(b" "):
+            continue
         fields = line.split(b"\t")
         if len(fields) != 5:
             raise DamagedFileError(f"{where}, line {number}: {len(fields)} fields between tabs; expected 5: label, "

@@ -80,9 +80,10 @@ class Fashion(Task):
 
 
 def _folder(data: Path | None) -> Path:
-    """`data`, or where the package installs the files, or where `data fetch` puts them."""
+    """`data` or a folder `fashion` in it, or where the package installs the files, or where `data fetch` puts them."""
     if data is not None:
-        return Path(data)
+        inner = Path(data) / Fashion.name
+        return inner if inner.is_dir() else Path(data)
     return DEFAULT_FOLDER if DEFAULT_FOLDER.is_dir() else default_folder() / Fashion.name
 
 

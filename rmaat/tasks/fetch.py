@@ -12,7 +12,7 @@ from pathlib import Path
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import write_bytes
 from rmaat.tasks import fashion, manpages
-from rmaat.tasks.debian import BROKEN, members, package_bytes
+from rmaat.tasks.debian import BROKEN, members, package_bytes, told
 from rmaat.tasks.trees import default_folder
 
 
@@ -23,15 +23,15 @@ def fetch_fashion(packages: Sequence[Path], folder: Path) -> list[Path]:
     for package in packages:
         try:
             inside = members(package_bytes(package))
-            data = next(content for name, content in inside.items() if name.startswith("data.tar"))
+            data = next((content for name, content in inside.items() if name.startswith("data.tar")), b"")
             with tarfile.open(fileobj=io.BytesIO(data), mode="r:*") as archive:
                 for member in archive:
                     name = Path(member.name).name
                     if member.isreg() and name in wanted:
                         write_bytes(folder / name, archive.extractfile(member).read())
                         written.append(folder / name)
-        except (*BROKEN, StopIteration, gzip.BadGzipFile) as error:
-            raise DamagedFileError(f"{package}: damaged or cut, or no Debian package ({error}); fetch it again"
+        except (*BROKEN, gzip.BadGzipFile) as error:
+            raise DamagedFileError(f"{package}: damaged or cut, or no Debian package ({told(error)}); fetch it again"
                                    ) from error
     return written
 

@@ -142,35 +142,39 @@ def _read(tree: Tree, max_length: int) -> dict[str, np.ndarray]:
 
 def _parsed(lines: Iterator[bytes], where: str, max_length: int) -> tuple[list[bytes], list[int]]:
     """Sequences and labels of a file's lines."""
-    sequences, labels = [], []
+    sequences, labels, number = [], [], 1
     try:
         if (header := next(lines, b"").decode("utf-8-sig").strip()) != HEADER:
             raise DamagedFileError(f"{where}, line 1: {header[:40]!r} is not the header {HEADER!r}")
+        number = 1
         for number, line in enumerate(lines, start=2):
             if line.strip():
                 tokens, label = _parse(line.decode(), f"{where}, line {number}", max_length)
                 sequences.append(tokens)
                 labels.append(label)
     except UnicodeDecodeError as error:
-        raise DamagedFileError(f"{where}: not a text file") from error
+        raise DamagedFileError(f"{where}, line {number}: not text (byte 0x{error.object[error.start]:02x}); fetch it "
+                               "again") from error
     if not sequences:
         raise DamagedFileError(f"{where}: no samples after the header; the file is cut")
     return sequences, labels
 
 
-_STRIP = str.maketrans({"(": None, ")": None, "]": "X"})
+_STRIP = str.maketrans({"(": None, ")": None})
+_TOKENS = {"]" if word == "X" else word: number for word, number in generator.VOCABULARY.items()}  # as files have them
 
 
 def _parse(line: str, where: str, max_length: int) -> tuple[bytes, int]:
     source, tab, target = line.partition("\t")
+    target = target.strip(" ")
     if not tab or len(target) != 1 or target not in "0123456789":
-        raise DamagedFileError(f"{where}: expected an expression, a tab and a label 0-9, found {line[-30:].strip()!r}")
+        raise DamagedFileError(f"{where}: expected an expression, a tab and a label 0-9, found {line[-30:]!r}")
     words = source.translate(_STRIP).split()
     try:
-        tokens = bytes(generator.VOCABULARY[word] for word in words)
+        tokens = bytes(_TOKENS[word] for word in words)
     except KeyError as error:
         raise UserError(f"{where}: token '{error.args[0][:40]}' is not in the vocabulary: "
-                        f"{' '.join(generator.VOCABULARY).replace('X', ']')}") from None
+                        f"{' '.join(_TOKENS)}") from None
     if len(tokens) > max_length:
         raise UserError(f"{where}: {len(tokens)} tokens, the task takes {max_length}; set task.max_length")
     value = _value(tokens, words, where)

@@ -35,7 +35,7 @@ class Manpages(Retrieval):
     def tree(self, data: Path | None) -> Tree:
         """The folder with the packages' files. Raises `UserError` where it has none."""
         place = default_folder() / self.name if data is None else Path(data)
-        folder = next((each for each in (place, place / self.name) if any(each.glob("*.deb"))), None)
+        folder = next((each for each in (place, place / self.name) if _packages(each)), None)
         if folder is None:
             raise UserError(f"no Debian packages (*.deb) in {place}; 'rmaat data fetch manpages' brings "
                             f"{', '.join(PACKAGES)}, or give the folder of such files with --data")
@@ -43,7 +43,7 @@ class Manpages(Retrieval):
 
     def _read(self, tree: Tree) -> dict[str, np.ndarray]:
         """All pairs of the packages, with the checksum of these."""
-        packages = sorted(tree.path.glob("*.deb"))
+        packages = _packages(tree.path)
         texts: dict[PageName, str] = {}
         also: dict[PageName, str] = {}
         others: dict[PageName, PageName] = {}
@@ -66,3 +66,8 @@ class Manpages(Retrieval):
                        f"{name}.labels": np.array([pair.label for pair in pairs], dtype=np.int64)}
         digests = [(package.name, sha256_file(package)) for package in packages]
         return arrays | store.arrays() | {"sha256": tree.checksum(digests)}
+
+
+def _packages(folder: Path) -> list[Path]:
+    """The packages in a folder by name; not what another system left beside them, as `._perl-doc.deb`."""
+    return sorted(path for path in folder.glob("*.deb") if not path.name.startswith("."))

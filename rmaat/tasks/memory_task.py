@@ -90,8 +90,13 @@ class MemoryTask(Task):
             raise UserError(f"task {self.name} makes its own data; leave out --data {data}")
         return MemorySplit(self, SPLITS.index(check_split(name)), getattr(self, name))
 
-    def _refuse(self, field: str, allowed: str) -> UserError:
-        return UserError(f"task.{field} = {getattr(self, field)!r} of task {self.name} is not in {allowed}")
+    def _check_count(self, field: str, most: int, why: str) -> None:
+        """Raises `UserError` where the dial is not in 1..most; `why` says what bounds it."""
+        if most < 1:
+            raise UserError(f"task.segment = {self.segment} of task {self.name} has no room for task.{field} with "
+                            f"task.num_segments = {self.num_segments} ({why}); give longer segments")
+        if not 1 <= getattr(self, field) <= most:
+            raise UserError(f"task.{field} = {getattr(self, field)} of task {self.name} is not in 1..{most} ({why})")
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,9 @@ class Pairs(MemoryTask):
     def __post_init__(self):
         super().__post_init__()
         most = min(KEYS[1] - KEYS[0], self._slots)
-        if type(self.pairs) is not int or not 1 <= self.pairs <= most:
-            raise self._refuse("pairs", f"1..{most} (there are {KEYS[1] - KEYS[0]} keys, and room for {self._slots} "
-                               "pairs in the segments before the last)")
+        where = "in the segments before the last" if self.num_segments > 1 else "before the last token"
+        self._check_count("pairs", most,
+                          f"there are {KEYS[1] - KEYS[0]} keys, and room for {self._slots} pairs {where}")
 
     @property
     def _per_segment(self) -> int:

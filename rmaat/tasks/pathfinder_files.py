@@ -17,6 +17,8 @@ from foundation.errors import DamagedFileError, UserError
 from foundation.files import sha256_bytes
 from foundation.notes import Note, note
 from rmaat.tasks.cache import kept
+from rmaat.tasks.checks import DataNote
+from rmaat.tasks.cifar import check_depth, said_of
 from rmaat.tasks.task import SPLITS, Batch
 from rmaat.tasks.trees import Tree, checksum_text, find_tree
 
@@ -69,6 +71,8 @@ def official(data: Path, name: str, *, side: int, difficulty: str, seed: int, at
     arrays = kept(f"pathfinder/official-{side}-{difficulty}", [1, tree.stamp(), side, difficulty],
                   lambda: _read(tree, side, difficulty))
     _say_empty(tree, arrays)
+    if (there := len(arrays["labels"]) + int(arrays["empty"][0])) != OFFICIAL:
+        note(DataNote, f"task pathfinder: {tree.path} lists {there:,} images; the release has {OFFICIAL:,}")
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(arrays["labels"]))
     tenth = len(order) // 10
     if tenth < 1:
@@ -135,7 +139,7 @@ def _say_empty(tree: Tree, arrays: Mapping[str, np.ndarray]) -> None:
 def _entries(content: bytes, where: str) -> list[tuple[str, int, str]]:
     """Image, label and place of each line of a list: folder, file, number, label, and more that is not read."""
     try:
-        lines = content.decode("utf-8").split("\n")
+        lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise DamagedFileError(f"{where}: not the text that the release has in its .npy files") from error
     found = []
@@ -162,6 +166,7 @@ def read_image(content: bytes, side: int, where: str) -> np.ndarray:
             if image.size != (side, side):
                 raise DamagedFileError(f"{where}: {image.size[0]} x {image.size[1]} pixels where {side} x {side} are "
                                        "expected; task.side says which")
+            check_depth(image.mode, where)
             return np.asarray(image.convert("L")).reshape(-1)
     except (UnidentifiedImageError, SyntaxError, ValueError, EOFError, OSError, Image.DecompressionBombError) as error:
-        raise DamagedFileError(f"{where}: no whole PNG image ({error})") from error
+        raise DamagedFileError(f"{where}: no whole PNG image ({said_of(error)})") from error

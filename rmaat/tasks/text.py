@@ -22,7 +22,7 @@ from rmaat.tasks.trees import Tree, checksum_text, find_tree, natural
 
 CLASSES = ("neg", "pos")
 RELEASED = 12_500  # reviews of each class in train and in test
-REVIEW = re.compile(r"(?:^|/)(train|test)/(neg|pos)/([^/]+)\.txt$")
+REVIEW = re.compile(r"(?:^|/)(train|test)/(neg|pos)/([^/]+)\.(?i:txt)$")
 MISSING = ("aclImdb (Large Movie Review Dataset, ai.stanford.edu/~amaas/data/sentiment: aclImdb_v1.tar.gz) with "
            "train/{pos,neg}/*.txt and test/{pos,neg}/*.txt")
 
@@ -77,13 +77,16 @@ def _is_layout(folder: Path) -> bool:
 def _read(tree: Tree, max_length: int) -> dict[str, np.ndarray]:
     """All reviews of a tree, cut to `max_length` bytes, with the checksum of what was read."""
     found: dict[tuple[str, str], list] = {(part, kind): [] for part in ("train", "test") for kind in CLASSES}
-    digests = []
+    digests, roots = [], set()
     for name, content in tree.files(REVIEW):
-        part, kind, stem = REVIEW.search(name).groups()
+        review = REVIEW.search(name)
+        part, kind, stem = review.groups()
+        roots.add(name[:review.start(1)])
         if not content:
             raise UserError(f"{tree.path}: {name} is empty; take it away, or fetch the data again")
         digests.append((name, sha256_bytes(content)))
         found[part, kind].append((natural(stem), content[:max_length]))
+    tree.check_root(roots)
     for (part, kind), reviews in found.items():
         if not reviews:
             raise UserError(f"no {part}/{kind}/*.txt in {tree.path}; it should hold {MISSING}")

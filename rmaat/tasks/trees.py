@@ -12,7 +12,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +82,19 @@ class Tree:
 
             yield name, counted, digest.hexdigest
 
+    def check_archive(self) -> None:
+        """Raises `UserError` for a file that is no archive, `DamagedFileError` where its name says that it is one."""
+        with self._words():
+            if not zipfile.is_zipfile(self.path):
+                self._opened_tar().close()
+
+    def check_root(self, roots: Collection[str]) -> None:
+        """Raises `UserError` where the data are there more than once, in folders of these names."""
+        if len(roots) > 1:
+            named = " and ".join(sorted(root or "." for root in roots)[:4])
+            raise UserError(f"{self.path} holds the data {len(roots)} times, in {named}; give the folder of one with "
+                            "--data")
+
     def where(self, name: str) -> str:
         """What a message calls a file of it."""
         return str(self.path / name) if self.is_folder else f"{self.path}: {name}"
@@ -122,7 +135,7 @@ class Tree:
                     yield name, stream.read
 
     def _tar(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Read]]:
-        with tarfile.open(self.path, "r:*") as archive:
+        with self._opened_tar() as archive:
             for member in archive:
                 if member.isreg() and wanted(member.name):
                     content = archive.extractfile(member).read
@@ -130,6 +143,15 @@ class Tree:
             archive.fileobj.seek(archive.offset)  # tarfile ends quietly where a header is cut or damaged
             if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise EOFError("its end is missing")
+
+    def _opened_tar(self) -> tarfile.TarFile:
+        try:
+            return tarfile.open(self.path, "r:*")
+        except tarfile.ReadError as error:  # its words are a line for each kind of packing
+            if self.path.name.lower().endswith((*ENDINGS, ".gz")):
+                raise DamagedFileError(f"{self.path}: damaged or cut, neither tar nor zip; fetch it again") from error
+            raise UserError(f"{self.path} is neither a tar nor a zip; give the folder in which the files are, or the "
+                            "archive that they came in") from error
 
     def _zip(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Read]]:
         with zipfile.ZipFile(self.path) as archive:
@@ -194,6 +216,7 @@ def find_tree(data: Path | None, *, folders: Sequence[str], archives: Sequence[s
     """
     place = default_folder() if data is None else Path(data)
     if place.is_file():
+        Tree(place).check_archive()
         return Tree(place)
     for folder in ("", *folders):
         if is_layout(place / folder):

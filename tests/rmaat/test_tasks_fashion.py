@@ -96,6 +96,14 @@ def test_files_are_read_packed_or_not_and_whatever_their_name(folder, names):
         assert np.array_equal(again.tokens, split.tokens) and np.array_equal(again.labels, split.labels)
 
 
+def test_the_folder_may_lie_in_the_one_that_is_given(folder):
+    images = Fashion(validation=5).split("test", folder).tokens
+    (folder / "fashion").mkdir()
+    for path in folder.glob("*.gz"):
+        path.rename(folder / "fashion" / path.name)
+    assert (Fashion(validation=5).split("test", folder).tokens == images).all()
+
+
 def test_where_names_and_contents_do_not_tell_a_file_is_missing(folder):
     renamed(folder, ["a", "b", "c", "d"])
     (folder / "e").write_bytes((folder / "b").read_bytes())  # two files of 30 labels

@@ -137,6 +137,38 @@ def test_wrong_batches_are_named(tmp_path, spoil, error, words):
         Image(validation=2).split("train", tmp_path)
 
 
+@pytest.mark.parametrize("labels", [[True, False], [10**30, 1], [1, -1], [1, 2.], [[1], [2]]])
+def test_labels_of_a_pickle_that_are_none_are_refused(tmp_path, labels):
+    held = {b"data": np.zeros((2, 3072), np.uint8), b"labels": labels}
+    (write_pickled(tmp_path) / "data_batch_4").write_bytes(pickle.dumps(held, 2))
+    with pytest.raises(DamagedFileError, match="data_batch_4"):
+        Image(validation=2).split("train", tmp_path)
+
+
+def test_endings_in_capitals_and_more_batches_than_there_are(tmp_path):
+    folder = write_binary(tmp_path)
+    (folder / "data_batch_2.bin").rename(folder / "DATA_BATCH_2.BIN")
+    assert len(Image(validation=2).split("train", tmp_path)) == 48
+    (folder / "data_batch_1.bin").rename(folder / "data_batch_8.bin")
+    with pytest.raises(UserError, match=r"data_batch_8\.bin: there is no such batch; expected CIFAR-10"):
+        Image(validation=2).split("train", tmp_path)
+
+
+def test_deep_colours_and_two_trees_of_images_are_refused(tmp_path):
+    folder = write_images(tmp_path, 10)
+    with Pillow.new("I;16", (32, 32)) as image:
+        image.save(folder / "train" / "cat" / "0.png")
+    with pytest.raises(UserError, match=r"train/cat/0\.png: more than 8 bits a colour \(mode I;16\)"):
+        Image(validation=2).split("train", tmp_path)
+    (folder / "train" / "cat" / "0.png").write_bytes((folder / "train" / "cat" / "0.png").read_bytes()[:9])
+    with pytest.raises(DamagedFileError, match=r"0\.png: no whole PNG or JPEG image \(cannot identify image file\)"):
+        Image(validation=2).split("train", tmp_path)
+    (folder / "train" / "cat" / "0.png").write_bytes((folder / "test" / "cat" / "0.png").read_bytes())
+    write_images(folder / "copy", 10)
+    with pytest.raises(UserError, match=r"holds the data 2 times, in \. and copy/cifar10/; give the folder of one"):
+        Image(validation=2).split("train", tmp_path)
+
+
 def test_a_pickle_of_something_else_is_named(tmp_path):
     (write_pickled(tmp_path) / "data_batch_2").write_bytes(pickle.dumps({b"data": np.zeros((3, 3072)), b"labels": [0]}))
     with pytest.raises(DamagedFileError, match=r"data_batch_2: expected a dictionary with data uint8"):

@@ -234,7 +234,9 @@ def test_an_archive_is_read_as_it_is_and_its_hash_told(tmp_path, ending):
     ("[MAX 2 ] [MIN 1 ]\t2", DamagedFileError, "2 trees where one is expected"),
     ("[MAX ]\t2", DamagedFileError, r"closes \[MAX, which has no argument"),
     ("[MAX 2 [SM 9 4 ] ]\t2", DamagedFileError, "line 2: the tree's value is 3, its label 2"),
-    ("( ( ( [MUL 1 ) 4 ) ] )\t4", UserError, r"token '\[MUL' is not in the vocabulary"),
+    ("( ( ( [MUL 1 ) 4 ) ] )\t4", UserError, r"token '\[MUL' is not in the vocabulary: 0 .* \[MIN \[MAX"),
+    ("[MAX 1 2]\t2", UserError, r"token '2\]' is not in the vocabulary"),
+    ("[MAX 1 X\t1", UserError, "token 'X' is not"),
     ("( ( ( [MAX 1 ) " + "4 " * 2_000 + ") ] )\t4", UserError, "2003 tokens, the task takes 2000"),
 ])
 def test_bad_lines_are_named(tmp_path, line, kind, message):
@@ -252,7 +254,7 @@ def test_bad_files_are_named(tmp_path):
     with pytest.raises(DamagedFileError, match="no samples"):
         read_official(tmp_path, "test", 2_000)
     (tmp_path / "basic_test.tsv").write_bytes(b"Source\tTarget\n\xff\xfe\t1\n")
-    with pytest.raises(DamagedFileError, match="not a text file"):
+    with pytest.raises(DamagedFileError, match=r"basic_test\.tsv, line 2: not text \(byte 0xff\)"):
         read_official(tmp_path, "test", 2_000)
 
 

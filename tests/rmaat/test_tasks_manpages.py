@@ -174,6 +174,16 @@ def test_fetch_puts_packages_where_the_task_looks(packages, tmp_path):
         fetch("manpages", packages)
 
 
+def test_what_another_system_left_beside_packages_is_none(packages):
+    (packages / "._perl-doc_1.0_all.deb").write_bytes(b"\0\5\x16\7")
+    assert len(Manpages().split("test", packages))
+    (packages / "perl-doc_1.0_all.deb").write_bytes(
+        b"!<arch>\n" + f"{'data.tar.gz':16}{0:<12}{0:<6}{0:<6}{100644:<8}{4:<10}`\n".encode() + b"none")
+    with pytest.raises(DamagedFileError, match=r"perl-doc_1\.0_all\.deb: damaged or cut") as raised:
+        Manpages().split("test", packages)
+    assert "\n" not in str(raised.value)
+
+
 def test_packages_that_refer_to_nothing_give_no_pairs(tmp_path, monkeypatch):
     monkeypatch.setenv("ASTRO_RMAAT_CACHE", str(tmp_path / "cache"))
     write_package(tmp_path / "a_1_all.deb", [page("open", "2", [])])

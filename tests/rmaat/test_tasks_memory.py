@@ -80,8 +80,9 @@ def test_dials_are_taken_where_they_fit_and_refused_by_name_where_not(segments, 
         try:
             task = kind(num_segments=segments, segment=segment, train=5, **{field: count})
         except UserError as error:
-            assert f"task.{field} = {count} of task {kind.name} is not in 1.." in str(error)
             room = {"word": segment - (segments == 1), "pairs": (segment - (segments == 1)) // 2 * max(1, segments - 1)}
+            assert (f"task.{field} = {count} of task {kind.name} is not in 1.." if room[field] > 0 else
+                    f"task.segment = {segment} of task {kind.name} has no room for task.{field}") in str(error)
             assert count < 1 or count > min(room[field], {"word": 32, "pairs": 16}[field])
         else:
             tokens = task.split("train").batch(np.arange(5)).tokens

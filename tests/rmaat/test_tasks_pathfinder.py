@@ -14,7 +14,7 @@ from scipy import ndimage
 from foundation.errors import DamagedFileError, UserError
 from foundation.outside import load_file
 from rmaat.tasks import pathfinder, pathfinder_scenes
-from rmaat.tasks.checks import check_data
+from rmaat.tasks.checks import DataNote, check_data
 from rmaat.tasks.controls import control_rows
 from rmaat.tasks.pathfinder import Pathfinder, generated
 from rmaat.tasks.pathfinder_files import SkippedImages
@@ -201,6 +201,18 @@ def test_bad_lines_are_named(tmp_path, line):
     table.write_bytes(b"\x93NUMPY\x01\x00")
     with pytest.raises(DamagedFileError, match="not the text that the release has"):
         Pathfinder().split("test", tmp_path)
+
+
+def test_a_mark_and_windows_line_ends_are_forgiven_deep_images_are_not_and_fewer_are_said(tmp_path):
+    folder = write_release(tmp_path)
+    for path in (folder / "metadata").iterdir():
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    with pytest.warns(DataNote, match="lists 30 images; the release has 200,000"):
+        assert len(Pathfinder().split("train", tmp_path)) == 24
+    with Image.new("I;16", (32, 32)) as image:
+        image.save(folder / "imgs" / "1" / "sample_2.png")
+    with pytest.raises(UserError, match=r"imgs/1/sample_2\.png: more than 8 bits a colour \(mode I;16\)"):
+        Pathfinder().split("train", tmp_path)
 
 
 @pytest.mark.parametrize("damage", [

@@ -49,6 +49,15 @@ def test_pairs_are_read_as_released(tmp_path, place):
     assert split.sources == {str(tmp_path / place): hashlib.sha256(lines.encode()).hexdigest()}
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n\r\n", b"   \n"])
+def test_a_mark_windows_line_ends_and_blank_lines_at_the_end_are_forgiven(tmp_path, end):
+    made = write_pairs(tmp_path)
+    for path in tmp_path.glob("*.tsv"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + end)
+    for name, file in NAMES.items():
+        assert pairs_of(Retrieval().split(name, tmp_path)) == made[file]
+
+
 @pytest.mark.parametrize("archive", ["lra_release.tar.gz", "new_aan_pairs.zip"])
 def test_pairs_from_an_archive_and_cut_to_max_length(tmp_path, archive):
     made = write_pairs(tmp_path / "tsv_data")

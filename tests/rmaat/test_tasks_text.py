@@ -118,6 +118,23 @@ def test_a_cut_archive_has_exit_code_three(tmp_path, ending, part):
     assert raised.value.exit_code == 3
 
 
+def test_what_is_no_archive_is_called_so_in_one_line(tmp_path):
+    (tmp_path / "notes.txt").write_text("nothing of the kind" * 99)
+    with pytest.raises(UserError, match=r"notes\.txt is neither a tar nor a zip; give the folder in which") as raised:
+        Text().split("train", tmp_path / "notes.txt")
+    assert raised.type is UserError and "\n" not in str(raised.value)
+
+
+def test_endings_in_capitals_are_read_and_two_copies_are_not_mixed(tmp_path):
+    write_reviews(tmp_path)
+    for path in (tmp_path / "aclImdb" / "test" / "pos").iterdir():
+        path.rename(path.with_suffix(".TXT"))
+    assert len(Text(validation=2).split("test", tmp_path)) == 12
+    write_reviews(tmp_path / "aclImdb" / "old", seed=1)
+    with pytest.raises(UserError, match=r"holds the data 2 times, in \. and old/aclImdb/; give the folder of one"):
+        Text(validation=2).split("test", tmp_path)
+
+
 def test_two_archives_are_a_question(tmp_path):
     write_reviews(tmp_path)
     (tmp_path / "both").mkdir()
