@@ -24,7 +24,8 @@ def keep(key: str, samples: Samples) -> None:
     arrays = {}
     for name, values in (*((f"document{k}", column) for k, column in enumerate(samples.documents)),
                          ("label", samples.labels), ("split", [split or "" for split in samples.splits])):
-        kind = "str" if isinstance(values[0], str) else "bytes" if isinstance(values[0], bytes) else "int"
+        kinds = set(map(type, values))
+        kind = "int" if np.ndarray in kinds else "str" if all(issubclass(one, str) for one in kinds) else "bytes"
         parts = [_packed(value) for value in values]
         arrays[f"{name}.{kind}"] = np.frombuffer(b"".join(parts), np.uint8)
         arrays[f"{name}.offsets"] = np.cumsum([0] + [len(part) for part in parts], dtype=np.int64)

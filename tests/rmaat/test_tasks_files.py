@@ -437,6 +437,15 @@ def test_texts_bytes_pairs_and_own_splits_as_lists(monkeypatch):
         assert [len(task.split(name)) for name in ("train", "validation", "test")] == [6, 2, 2]
 
 
+def test_texts_amid_bytes_are_found_again(monkeypatch):
+    documents = [f"té{k}" if k % 3 else b"\xff%d" % k for k in range(30)]
+    task = from_arrays(documents, [k % 2 for k in range(30)])
+    once = task.split("train")
+    monkeypatch.setattr(arrays_given, "_GIVEN", {})
+    again = task.split("train")
+    assert np.array_equal(once.tokens, again.tokens) and np.array_equal(once.labels, again.labels)
+
+
 def test_arrays_of_other_libraries_are_arrays():
     import torch
 
