@@ -22,7 +22,7 @@ origins = declare(MOST_DOCUMENTS=Engineering(MOST_DOCUMENTS, "the network compar
                   LARGEST=Engineering(LARGEST, "of a size: whole numbers up to here are exact in float64"))
 NETWORK = {"rmaat": "segments, memory tokens, attention", "gru": "torch's GRU over whole sequences, to compare with"}
 OF_GRU = ("vocab_size", "num_classes", "segment_length", "num_segments", "documents", "width", "layers", "dropout",
-          "output", "network")  # the fields that a GRU reads
+          "output", "causal", "network")  # the fields that a GRU reads; it sees the past alone, whatever `causal` says
 UNREAD = {"pruned": "write", "full": "step"}  # the method for segments whose features the readout does not read
 SIZES = {"vocab_size": 0, "num_classes": 0, "segment_length": 1, "num_segments": 1, "width": 1, "layers": 1, "heads": 1,
          "num_memory_tokens": 0, "documents": 1, "readout_parts": 1, "feedforward": 1, "keep_last": 0,

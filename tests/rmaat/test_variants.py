@@ -234,6 +234,16 @@ def test_the_gru_is_torchs_step_by_step_and_padding_is_nothing():
     torch.testing.assert_close(out[1, :7], per_token(tokens[1:2, :7])[0])
 
 
+def test_the_gru_is_a_language_model_that_sees_the_past_alone():
+    made = with_variant(find_experiment("next_byte_small"), "gru").model
+    model, tokens = build_network(made).eval(), torch.arange(64).reshape(1, 64)
+    other = tokens.clone()
+    other[0, 40:] = 7
+    one, two = (model(each, torch.tensor([64])) for each in (tokens, other))
+    assert made.causal and one.shape == (1, 64, made.num_classes)
+    assert torch.equal(one[:, :40], two[:, :40]) and not torch.equal(one[:, 40:], two[:, 40:])
+
+
 def test_the_gru_takes_two_documents():
     model = build_network(dataclasses.replace(with_variant(tiny(), "gru").model, documents=2)).eval()
     first, second = torch.randint(60, (3, 12)), torch.randint(60, (3, 12))
