@@ -108,6 +108,15 @@ def test_a_config_s_own_data_go_before_those_of_its_task():
         Study("x", (Row(("recall_small",), data={"recall_small": "own", "recall": "all"}),)).points()
 
 
+def test_what_is_said_last_counts_by_whatever_name(tmp_path):
+    path = written(tmp_path / "mine.toml", 'configs = ["recall"]\nset = { "train.steps" = 3, "model.width" = 8 }\n'
+                                           '[[rows]]\nset = { steps = 4 }')
+    plan = find_study(path)
+    assert [point.experiment.train.steps for point in plan.points()] == [4]
+    for changes, steps in ((["train.steps=5"], 5), ({"train.steps": 6}, 6), (["steps=7"], 7), (["width=16"], 4)):
+        assert [point.experiment.train.steps for point in with_changes(plan, changes).points()] == [steps]
+
+
 def test_shards_are_a_partition():
     whole = [point.folder for point in find_study("ablations").points()]
     for n in (1, 2, 5):
@@ -132,6 +141,10 @@ def test_every_study_by_name_can_be_planned(name):
     ('configs = ["recall"]\ndata = { text = 3 }', "a folder for each task"),
     ('configs = ["recall"]\nrows = 3', "write each row as a table under [[rows]]"),
     ('seeds = [1]\n[[rows]]\nseeds = [2]', "row 1: configs are missing"),
+    ('configs = [3]', "configs = [3]: give a list of names"), ('configs = [["recall"]]', "give a list of names, as"),
+    ('configs = ["recall"]\n[[rows]]\nvariants = [true]', "row 1: variants = [True]: give a list of names, as"),
+    ('configs = ["recall"]\nset = { "train.steps" = 3, train = { steps = 4 } }', "set gives train.steps twice"),
+    (f'configs = ["recall"]\n[[rows]]\nname = "{"x" * 101}"', "row 1: name = 'xxx"),
 ])
 def test_what_is_wrong_in_a_file_is_named(tmp_path, text, message):
     with pytest.raises(UserError) as raised:
@@ -143,7 +156,7 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path, text, message):
     (Row(("recal",)), "unknown config 'recal'"), (Row(("recall",), ("rtm",)), "unknown variant 'rtm'"),
     (Row(("recall",), changes={"train.step": 3}), "unknown field 'train.step'")])
 def test_nothing_is_trained_where_a_name_is_wrong(tmp_path, body, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=f"^study x, row 2: {message}"):
         study(Study("x", (Row(("recall",)), body)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

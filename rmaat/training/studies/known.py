@@ -1,5 +1,7 @@
 """Studies by name: the comparisons and ablations that the project's results are made of."""
 
+from pathlib import Path
+
 from foundation.errors import UserError, unknown
 from rmaat.training.studies.plan import Row, Study, read_study
 from rmaat.training.variants import ABLATIONS
@@ -50,10 +52,11 @@ STUDIES = {"quick": _quick, "recall": _recall, "ablations": _ablations, "listops
            "image": _image, "lra": _lra}
 
 
-def find_study(given: str | Study) -> Study:
+def find_study(given: str | Path | Study) -> Study:
     """A study from itself, by its name, or from its TOML file. Raises `UserError` where there is none."""
     if isinstance(given, Study):
         return given
+    given = str(given)
     if given in STUDIES:
         return STUDIES[given]()
     if not given.endswith(".toml"):

@@ -13,14 +13,15 @@ from rmaat.training.configs import find_experiment
 from rmaat.training.experiment import Experiment
 from rmaat.training.variants import DEFAULT
 
-PLAIN = re.compile(r"[\w.+=-]*")
+PLAIN = re.compile(r"[\w.+=-]{0,100}")  # with an ending, no longer than a file system takes
 MOST_BYTES = 1_000_000
 KEYS = ("name", "configs", "variants", "seeds", "set", "data")
+EXAMPLES = {"configs": "recall", "variants": "rmt"}
 
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not PLAIN.fullmatch(name) or set(name) == {"."}:
-        raise UserError(f"name = {name!r}: it becomes a name of files; use letters, digits and . _ + = -")
+        raise UserError(f"name = {name!r}: it becomes a name of files; use at most 100 letters, digits and . _ + = -")
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Study:
         """
         found: dict[str, Point] = {}
         taken: set[tuple[str, str | None]] = set()
-        for point in (point for row in self.rows for point in _points(row, taken)):
+        for point in self._all(taken):
             other = found.setdefault(point.folder, point)
             if other.experiment != point.experiment or other.data != point.data:
                 raise UserError(f"study {self.name}: two different runs would both be {point.folder}; give one of the "
@@ -99,6 +100,15 @@ class Study:
             raise UserError(f"data of {unused[0][0]!r}: no run takes them, by the name of its config or task; tasks of "
                             "the study: " + ", ".join(sorted({one.experiment.task.name for one in found.values()})))
         return sorted(found.values(), key=lambda point: (-point.cost, point.folder))
+
+    def _all(self, taken: set[tuple[str, str | None]]) -> Iterator[Point]:
+        """Of all rows in order; an error says of which row it is."""
+        for number, row in enumerate(self.rows, start=1):
+            try:
+                yield from _points(row, taken)
+            except UserError as error:
+                which = f", row {number}" if len(self.rows) > 1 else ""
+                raise type(error)(f"study {self.name}{which}: {error}") from error
 
 
 def _points(row: Row, taken: set[tuple[str, str | None]]) -> Iterator[Point]:
@@ -150,7 +160,7 @@ def read_study(path: str | Path) -> Study:
     for number, row in enumerate(rows, start=1):
         where = f"{path}, row {number}"
         own = _checked(row, where)
-        both = {key: {**common.get(key, {}), **own[key]} for key in ("set", "data") if key in own}
+        both = {key: _over(common.get(key, {}), own[key]) for key in ("set", "data") if key in own}
         made.append(_row({**common, **own, **both}, where))
     return _named(path, name, tuple(made))
 
@@ -168,17 +178,28 @@ def _checked(body: Mapping, where: str) -> dict:
         if key not in KEYS:
             raise UserError(f"{where}: {unknown('key', key, KEYS)}")
     body = dict(body)
+    for key in ("configs", "variants"):
+        if not isinstance(names := body.get(key, []), list) or not all(isinstance(name, str) for name in names):
+            raise UserError(f"{where}: {key} = {names!r}: give a list of names, as [\"{EXAMPLES[key]}\"]")
     if "set" in body:
         given = body["set"]
         if isinstance(given, list) and all(isinstance(one, str) and "=" in one for one in given):
             given = dict(map(str.strip, one.split("=", 1)) for one in given)
         if not isinstance(given, Mapping):
             raise UserError(f'{where}: set = {given!r}: write {{ "train.steps" = 100 }}, or ["train.steps=100"]')
-        body["set"] = dict(_flat(given))
+        pairs = list(_flat(given))
+        if twice := [name for place, (name, _) in enumerate(pairs) if name in dict(pairs[:place])]:
+            raise UserError(f"{where}: set gives {twice[0]} twice; give it once")
+        body["set"] = dict(pairs)
     if "data" in body and not (isinstance(body["data"], Mapping)
                                and all(isinstance(one, str) for one in body["data"].values())):
         raise UserError(f'{where}: data = {body["data"]!r}: write {{ text = "aclImdb" }}, a folder for each task')
     return body
+
+
+def _over(first: Mapping, second: Mapping) -> dict:
+    """Both, what `second` says last: of two names of one field, as `train.steps` and `steps`, the last one counts."""
+    return {name: value for name, value in first.items() if name not in second} | dict(second)
 
 
 def _flat(body: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -205,4 +226,4 @@ def with_changes(study: Study, changes: Mapping[str, object] | Iterable[str], *,
     """The same study with other values of fields, and folders of data, in all rows."""
     pairs = dict(changes) if isinstance(changes, Mapping) else dict(_checked({"set": list(changes)}, "--set")["set"])
     return Study(study.name, tuple(dataclasses.replace(
-        row, changes={**row.changes, **pairs}, data={**row.data, **(data or {})}) for row in study.rows))
+        row, changes=_over(row.changes, pairs), data=_over(row.data, data or {})) for row in study.rows))

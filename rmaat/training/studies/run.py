@@ -68,7 +68,7 @@ class StudyResult:
         return self.table()._repr_html_()
 
 
-def study(given: str | Study, out: str | Path, *, jobs: int = 1, threads: int = 1, shard: str | None = None,
+def study(given: str | Path | Study, out: str | Path, *, jobs: int = 1, threads: int = 1, shard: str | None = None,
           budget: str | int | float | None = None, changes: Mapping[str, object] | Iterable[str] = (),
           data: Mapping[str, str] | None = None, device: str = "auto", quiet: bool = False,
           command: str = "") -> StudyResult:
@@ -152,7 +152,7 @@ def seconds_of(budget: str | int | float | None) -> float | None:
 
 def shard_of(text: str | None) -> tuple[int, int]:
     """(i, n) of a shard i/n. Raises `UserError` for another text."""
-    found = re.fullmatch(r"(\d+)/(\d+)", text) if text is not None else None
+    found = re.fullmatch(r"(\d+)/(\d+)", str(text), re.ASCII)
     i, n = (1, 1) if text is None else (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= i <= n:
         raise UserError(f"shard = {text!r}: give i/n with i from 1 to n, as 1/2 and 2/2")
