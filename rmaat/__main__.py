@@ -88,8 +88,10 @@ def train(
     python -m rmaat train my.py:CONFIG --out runs/mine --set model.attention=my.py:Attention
     torchrun --nproc-per-node 2 -m rmaat train recall --out runs/recall
     """
-    if seed is not None and seeds is not None:
-        raise UserError("--seed and --seeds: give one of them")
+    if seeds is not None and (seed is not None or any(one.partition("=")[0].strip() == "train.seed"
+                                                      for one in settings or ())):
+        raise UserError(f"--seeds {seeds}: it names the seeds; leave out --seed and --set train.seed")
+    numbers = _seeds(seeds)
     experiment = _experiment(config, settings, seed, variant)
     source = _record(record, sample)
     _warn(experiment.model, source)
@@ -110,8 +112,8 @@ def train(
     options = {"data": data, "record": None if record is None and sample is None else source, "resume": resume,
                "device": device, "control": control, "logs": log or ()}
     with _watched(out, watch):
-        if seeds is not None:
-            _train_seeds(experiment, out, seeds, options, json=json)
+        if numbers:
+            _train_seeds(experiment, out, numbers, options, json=json)
         elif (result := run_training(experiment, out, **options)) is not None:  # under torchrun one speaks for all
             print_json(result.to_json()) if json else print(result)
     leave()
@@ -128,12 +130,21 @@ def _watched(folder: Path, asked: bool) -> Iterator[None]:
         yield
 
 
-def _train_seeds(experiment, out: Path, text: str, options: dict, *, json: bool) -> None:
+def _seeds(text: str | None) -> list[int]:
+    """The seeds that a text names; none where it is left out."""
+    if text is None:
+        return []
+    from rmaat.training.studies.seeds import seeds_of
+
+    return seeds_of(text)
+
+
+def _train_seeds(experiment, out: Path, seeds: list[int], options: dict, *, json: bool) -> None:
     """Every seed in its folder, then what they say together."""
     from rmaat.training.studies.compare import compare
-    from rmaat.training.studies.seeds import seeds_of, train_seeds
+    from rmaat.training.studies.seeds import train_seeds
 
-    results = train_seeds(experiment, out, seeds_of(text), **options)
+    results = train_seeds(experiment, out, seeds, **options)
     if results[0] is None:  # under torchrun one process speaks for all
         return
     if json:

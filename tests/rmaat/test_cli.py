@@ -65,6 +65,15 @@ def test_inspect_a_run_and_a_config(program, tmp_path):
     assert code == 0 and "retention none, T = 2; the gradient reaches the first segment" in told
 
 
+@pytest.mark.parametrize(("more", "message"), [
+    (["--seed", "3"], "--seeds 1,2: it names the seeds; leave out --seed and --set train.seed"),
+    (["--set", "train.seed = 3"], "--seeds 1,2: it names the seeds"),
+    (["--seeds", "1,1"], "--seeds 1,1: give different")])
+def test_seeds_are_said_once_and_looked_at_before_anything(program, more, message):
+    code, _, said = program("train", "recall", "--dry-run", "--seeds", "1,2", *more)
+    assert code == 2 and message in said
+
+
 def test_dry_run_writes_nothing(program, tmp_path):
     code, told, _ = program("train", "listops", "--out", tmp_path / "run", "--dry-run", "--seed", 7)
     assert code == 0 and "seed 7" in told and "parameters" in told and list(tmp_path.iterdir()) == []
