@@ -174,6 +174,7 @@ def test_fetch_puts_packages_where_the_task_looks(packages, tmp_path):
         fetch("manpages", packages)
 
 
+@pytest.mark.slow
 def test_what_another_system_left_beside_packages_is_none(packages):
     (packages / "._perl-doc_1.0_all.deb").write_bytes(b"\0\5\x16\7")
     assert len(Manpages().split("test", packages))
