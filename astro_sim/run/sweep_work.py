@@ -143,11 +143,10 @@ def load_brian2() -> None:
 
 
 def whole(path: Path) -> bool:
-    """Whether the recording is there and undamaged."""
+    """Whether the recording is there, undamaged, and the one that its name says."""
     from astro_sim.recording.recording import Recording
 
     try:
-        Recording.load(path)
+        return Recording.load(path).hash == path.stem
     except UserError:  # not there, or damaged
         return False
-    return True

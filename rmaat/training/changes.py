@@ -19,6 +19,9 @@ CHANGEABLE = ("train.steps", "train.learning_rate", "train.final_rate", "train.w
               "train.evaluate_every", "train.evaluate_samples", "train.test_samples", "train.checkpoint_every",
               "model.gradient", "model.replay", "model.keep_last", "model.budget_bytes", "model.memory_store")
 
+LEARNED = CHANGEABLE[:5]  # what is learned follows from them; the others are how it is looked at or computed
+TESTED = "train.test_samples"
+
 
 def differences(stored: dict, given: dict) -> dict[str, tuple]:
     """Fields that two experiments' JSON have otherwise: name -> (stored, given); None where one has no such field."""
@@ -73,15 +76,33 @@ def add(folder: Path, step: int, fields: Mapping[str, tuple]) -> None:
 
 
 def histories(body: dict, changes: list[dict]) -> list[dict]:
-    """The experiment's JSON as the run began, and after each of the changes."""
+    """The experiment's JSON as the run began, and after each of the changes.
+
+    Raises `DamagedFileError` for changes of another run, which began with other values.
+    """
     found = [body]
     for change in changes:
         last = dict(found[-1])
-        for name, (_, after) in change["fields"].items():
+        for name, (before, after) in change["fields"].items():
             part, _, field = name.partition(".")
+            if last[part].get(field) != before:
+                raise DamagedFileError(f"{CHANGES}: {name} is changed from {str(before)[:40]} there, but was "
+                                       f"{str(last[part].get(field))[:40]}: it is of another run; restore it")
             last = last | {part: {**last[part], field: after}}
         found.append(last)
     return found
+
+
+def learned(body: dict, changes: list[dict]) -> dict:
+    """The experiment's JSON as the run goes on now, with the "changes" on the way to it, if any, for a comparison.
+
+    How it is looked at and computed is as it began: seeds that differ in that are one network.
+    """
+    kept = [{"step": change["step"], "fields": {name: pair for name, pair in change["fields"].items()
+                                                if name in (*LEARNED, TESTED)}} for change in changes]
+    told = [{"step": change["step"], "fields": fields} for change in kept if change["step"] > 0 and (
+        fields := {name: pair for name, pair in change["fields"].items() if name in LEARNED})]
+    return histories(body, kept)[-1] | ({"changes": told} if told else {})
 
 
 def said(fields: Mapping[str, tuple], step: int, now: TrainConfig) -> str:

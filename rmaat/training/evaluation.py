@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from foundation.errors import ResourceError, UserError
+from foundation.errors import DamagedFileError, ResourceError, UserError
 from foundation.table import Table
 from rmaat.biology.biology import Biology
 from rmaat.model.config import with_retention
@@ -133,7 +133,15 @@ def with_memory_reset(model: nn.Module) -> nn.Module:
 
 def load_model(run: Run, device: torch.device) -> tuple[nn.Module, int]:
     """The model of the run's checkpoint and its step; nothing in the folder is trusted unverified."""
-    saved = checkpoint.load(run.folder, run.configs, run.record.hash)
+    configs = run.configs
+    while True:
+        try:
+            saved = checkpoint.load(run.folder, configs, run.record.hash)
+            break
+        except DamagedFileError:
+            if set(now := run_folder.configs_of(run.folder)) <= set(configs):
+                raise
+            configs = now  # somebody extends the run just now
     model = build(run.experiment.model, Biology.of(run.record))
     checkpoint.fill(model, saved, run.folder)
     return model.to(device), saved.step

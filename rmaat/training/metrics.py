@@ -10,6 +10,7 @@ from rmaat.training.logs import open_logs
 
 METRICS = "metrics.jsonl"
 KIND = "metrics"
+LARGEST = 1e300  # of a number
 
 
 class Metrics:
@@ -48,7 +49,7 @@ class Metrics:
 
 def lines_until(path: Path, step: int) -> list[dict]:
     """The lines of a run that goes on at `step`, none where there is no file. Raises as `Metrics` does."""
-    found = chain.read(path, KIND)
+    found = _read(path)
     lines = [line for line in found.lines if line.get("step", 0) <= step] if found else []
     last = max((line["step"] for line in lines if "step" in line), default=0)
     if found and last < step:
@@ -84,10 +85,23 @@ def read_metrics(path: Path, head: str | None = None) -> list[dict]:
     `head` is the last hash where it is known, as a run's result knows it. Raises `DamagedFileError` for a file that was
     altered, or that does not end there.
     """
-    found = chain.read(path, KIND)
+    found = _read(path)
     if head is not None and (found is None or found.head != head):
         raise DamagedFileError(f"{path} does not end as it did when the run ended: cut or altered; restore the file")
     return list(found.lines) if found else []
+
+
+def _read(path: Path) -> chain.Chained | None:
+    """As `chain.read`; a line in which anything is no number, or whose step is none, is damaged, whatever its hash."""
+    found = chain.read(path, KIND)
+    for number, line in enumerate(found.lines if found else (), start=2):
+        wrong = next((name for name, value in line.items() if type(value) not in (int, float)
+                      or not abs(value) <= LARGEST), None)
+        if wrong or type(line.get("step", 0)) is not int:
+            name = wrong or "step"
+            raise DamagedFileError(f"{path}, line {number}: {name[:40]} is {str(line[name])[:40]}, no number that a "
+                                   "training gives; restore the file, or move it away")
+    return found
 
 
 def head(path: Path) -> str:

@@ -85,11 +85,11 @@ def _go_on(trainer: Trainer) -> None:
                         f"least {trainer.step}")
     lines_until(run.folder / METRICS, trainer.step)  # whole, before anything is changed
     print(f"going on with {run.folder} at step {trainer.step} of {steps}", file=sys.stderr)
+    if trainer.step < steps or changes.TESTED in run.changed:  # before it could pass for that of the changed run
+        (run.folder / RESULT).unlink(missing_ok=True)  # of fewer steps, or of a checkpoint that is damaged now
     if run.changed:
         print(changes.said(run.changed, trainer.step, trainer.config), file=sys.stderr)
         changes.add(run.folder, trainer.step, run.changed)
-    if trainer.step < steps:
-        (run.folder / RESULT).unlink(missing_ok=True)  # of fewer steps, or of a checkpoint that is damaged now
 
 
 def _new(experiment: Experiment, folder: Path, *, data: Path | None, record: records.Record, device: torch.device,

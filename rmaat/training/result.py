@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foundation.errors import UserError
+from foundation.reading import content_of
 from foundation.table import Table
 from rmaat.tasks.controls import Row
 from rmaat.training import checkpoint, run_folder
 from rmaat.training.evaluation import CONTROL, Evaluation, find_device, load_model
-from rmaat.training.experiment import Experiment
+from rmaat.training.experiment import Experiment, to_json
 from rmaat.training.metrics import METRICS, read_metrics
 from rmaat.training.run_folder import RESULT, Run
 
@@ -116,6 +117,9 @@ def load_run(folder: str | Path, experiment: Experiment | None = None) -> Result
 def stored_result(run: Run) -> Result:
     """What the result file of a finished run says. Raises `DamagedFileError` when it is cut or altered."""
     body = run_folder.read_result(run.folder)
-    rows = tuple(Row(**row) for row in body["rows"])
-    evaluation = Evaluation(**{name: body[name] for name in EVALUATED} | {"rows": rows, "run": str(run.folder)})
+    run_folder.check_result(run.folder, body, to_json(run.experiment), run.record.hash, run.configs)
+    with content_of(str(run.folder / RESULT), "'evaluate' computes it anew"):
+        rows = tuple(Row(**row) for row in body["rows"])
+        evaluation = Evaluation(**{name: body[name] for name in EVALUATED} | {"rows": rows, "run": str(run.folder)})
+        str(evaluation.table())
     return Result(run, evaluation, {name: value for name, value in body.items() if name not in EVALUATED})

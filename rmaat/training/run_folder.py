@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -101,6 +101,12 @@ def read(folder: str | os.PathLike, experiment: Experiment | None = None) -> Run
     verify_manifest(folder, STATIC)
     body, surroundings = read_json(folder / CONFIG), read_json(folder / ENVIRONMENT)
     _check_version(folder, surroundings)
+    _check_environment(folder / ENVIRONMENT, surroundings)
+    with reading.content_of(str(folder / CONFIG)):
+        return _read(folder, body, surroundings, experiment)
+
+
+def _read(folder: Path, body: dict, surroundings: dict, experiment: Experiment | None) -> Run:
     *older, body = changes.histories(body, changes.read(folder))
     changed = {}
     if experiment is not None:
@@ -111,6 +117,14 @@ def read(folder: str | os.PathLike, experiment: Experiment | None = None) -> Run
     *older, now = [*older, body, to_json(experiment)] if changed else [*older, body]
     return Run(folder, experiment, records.load(folder / RECORD), surroundings, hash_of(now),
                tuple(map(hash_of, reversed(older))), changed)
+
+
+def configs_of(folder: Path) -> tuple[str, ...]:
+    """The hashes that the config of the run has had until now, the last first. Raises as `read` does."""
+    verify_manifest(folder, STATIC)
+    with reading.content_of(str(folder / CONFIG)):
+        found = changes.histories(read_json(folder / CONFIG), changes.read(folder))
+        return tuple(map(hash_of, reversed(found)))
 
 
 def read_json(path: Path) -> dict:
@@ -131,6 +145,19 @@ def _experiment(folder: Path, body: dict, surroundings: dict) -> Experiment:
 def _check_version(folder: Path, surroundings: dict) -> None:
     if not isinstance(surroundings, dict) or surroundings.get("format") != FORMAT:
         raise UserError(_other_version(folder, surroundings if isinstance(surroundings, dict) else {}))
+
+
+def _check_environment(path: Path, written: dict) -> None:
+    """Raises `DamagedFileError` where something that is read of it is missing, or is no such thing."""
+    kinds = {"device": str, "torch": str, "threads": int, "fingerprints": dict}
+    wrong = next((name for name, kind in kinds.items() if type(written.get(name)) is not kind), None)
+    if not isinstance(written.get("data"), str | None):
+        wrong = "data"
+    if wrong is None and any(type(one) is not str for one in written["fingerprints"].values()):
+        wrong = "fingerprints"
+    if wrong:
+        raise DamagedFileError(f"{path}: {wrong} is {str(written.get(wrong))[:40]!r}; no run begins with that: restore "
+                               "the file, or train anew")
 
 
 def _other_version(folder: Path, written: dict) -> str:
@@ -166,6 +193,20 @@ def read_result(folder: Path) -> dict:
                         "version that wrote it")
     return result
 
+
+def check_result(folder: Path, result: Mapping, experiment: Mapping, record: str, configs: Sequence[str]) -> str | None:
+    """The hash that the metrics have at the result's end, None where an older version wrote it.
+
+    `configs` are the hashes that the config of the run had, `experiment` is its JSON. Raises `DamagedFileError` for the
+    result of another run: its own hash says that it is whole, not whose it is.
+    """
+    wanted = {"config": [experiment["name"]], "seed": [experiment["train"]["seed"]], "record": [record],
+              "config_hash": configs}
+    for name, ours in wanted.items():
+        if (there := result.get(name, ours[0])) not in ours:
+            raise DamagedFileError(f"{folder / RESULT} is of another run: {name} is {str(there)[:40]} there, "
+                                   f"{str(ours[0])[:40]} in {CONFIG}; restore it, or remove it and go on with --resume")
+    return result.get("metrics_hash")
 
 
 # ---------------------------------------------------------------------------------------------- environment

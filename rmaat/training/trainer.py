@@ -14,7 +14,7 @@ from foundation.lock import LOCK, locked
 from rmaat.tasks.controls import control_rows
 from rmaat.tasks.task import Task
 from rmaat.training import checkpoint, run_folder
-from rmaat.training.changes import flat
+from rmaat.training.changes import TESTED, flat
 from rmaat.training.configs import find_experiment
 from rmaat.training.distributed import World, join
 from rmaat.training.evaluation import CONTROL, control_row, evaluation_of, find_device, model_rows
@@ -120,7 +120,12 @@ def _finished(folder: Path, experiment: Experiment, record: records.Record | Non
     if checkpoint.load(folder, run.configs, run.record.hash).fell_back:  # its last steps are done once more
         return None
     result = stored_result(run)
-    return result if result.evaluation.step == run.experiment.train.steps else None
+    if result.evaluation.step != run.experiment.train.steps or TESTED in run.changed:
+        return None
+    if run.changed:
+        print(f"note: {folder} has done all its {result.evaluation.step} steps, and what is given for "
+              f"{', '.join(run.changed)} changes nothing any more; give more train.steps to go on", file=sys.stderr)
+    return result
 
 
 def _result(trainer: Trainer, *, data: Path | None, control: bool, timing: dict) -> Result:
@@ -133,7 +138,7 @@ def _result(trainer: Trainer, *, data: Path | None, control: bool, timing: dict)
     rows += control_rows(run.experiment.task, "test", run.experiment.model.segment_length, data=data)
     costs = {"parameters": sum(p.numel() for p in trainer.model.parameters()),
              "peak_bytes": peak_bytes(run.folder / METRICS), **timing,
-             "metrics_hash": head(run.folder / METRICS),
+             "metrics_hash": head(run.folder / METRICS), "config_hash": run.config,
              "commit": run.environment["commit"], "threads": torch.get_num_threads()}
     result = Result(run, evaluation_of(run, rows, split="test", step=trainer.step, device=device), costs)
     run_folder.write_result(run.folder, result.to_json())

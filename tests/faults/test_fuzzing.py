@@ -9,19 +9,24 @@ import copy
 import io
 import json
 import random
+import shutil
 import warnings
 
 import numpy as np
 import pytest
 
-from foundation import trailer
+from foundation import chain, sealed, trailer
 from foundation.errors import UserError
+from foundation.files import write_manifest
 
 SECONDS = 5  # of CPU time for one reading
 STRANGE = [None, True, False, 0, -1, 1, 2**31, 2**63, 10**400, 1e308, -1e308, 5e-324, .5, "", "x", "x" * 5000, "\0",
            "\ud800", "nan", "1e999", "second", "9**9**9", "(" * 300, "dx/dt = x : 1", "$x$ \\frac", "../../etc", [], {},
            [[]], [1, 2], ["a"], {"a": 1}, {"kind": "x"}, [None], [1e400], "{}", "%s", "numpy", "rk4", "constant"]
 MISSING = object()
+TINY = ["task.num_segments=2", "task.segment=3", "task.train=7", "task.validation=3", "task.test=5",
+        "model.segment_length=3", "model.width=8", "model.layers=1", "model.num_memory_tokens=2", "train.batch_size=3",
+        "train.evaluate_every=2", "train.checkpoint_every=2", "train.warmup=2"]
 CORPUS = {  # (path into the meta, value), by what it once raised
     "a bound that is no parameter": (("declared", "observables", "C", "low"), "nothing"),
     "a size that is no number": (("declared", "populations", "astrocyte"), "x"),
@@ -234,7 +239,6 @@ def test_json_with_the_right_hash(within, rounds, tmp_path):
     from astro_sim.dynamics.diagram import Diagram
     from derivation.record import ensemble, points, record
     from figures.report.gathering import gather
-    from foundation import sealed
     from rmaat.training import changes, run_folder
     from rmaat.training.configs import find_experiment
     from rmaat.training.experiment import to_json
@@ -450,3 +454,68 @@ def test_files_of_bytes_that_nobody_wrote(within, rounds, tmp_path):
         path.write_bytes(data)
         understood(within, readers[path], (path.name, bytes(data[:300])))
         path.write_bytes(whole[path])
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory):
+    """The folder of a run that was extended from 2 steps to 4."""
+    from rmaat.training.trainer import train
+
+    folder = tmp_path_factory.mktemp("run") / "run"
+    with warnings.catch_warnings(action="ignore"):
+        for steps in (2, 4):
+            train("recall", folder, changes=[*TINY, f"train.steps={steps}"], device="cpu", quiet=True, resume=True)
+    return folder
+
+
+READ = ("config.json", "environment.json", "result.json", "changes.json", "metrics.jsonl", "checkpoint.json")
+
+
+@pytest.mark.minutes
+def test_run_folders_with_the_right_hashes(extended, within, rounds, tmp_path):
+    """Any of a run's files says what nobody foresaw, and the manifest, the chain and the hashes are made for it."""
+    from rmaat.trace.report import trace
+    from rmaat.training import evaluation, run_folder
+    from rmaat.training.result import load_run
+    from rmaat.training.studies.compare import compare
+    from rmaat.training.studies.summary import summarise
+
+    def traced(folder):
+        run = run_folder.read(folder)
+        return str(trace(run.experiment.model, run.record, None))
+
+    looks = [summarise, lambda folder: str(load_run(folder)), lambda folder: load_run(folder).plot(), traced,
+             lambda folder: evaluation.evaluate(folder, controls=False), lambda folder: str(compare([folder]))]
+    for n in rounds(12):
+        draw = random.Random(n)
+        name = draw.choice(READ)
+        place = tmp_path / str(n)
+        shutil.copytree(extended, place)
+        if not bend(place, name, draw):
+            continue
+        with contextlib.redirect_stderr(io.StringIO()):
+            for look in looks:
+                understood(within, lambda look=look, place=place: look(place), (n, name, place))
+        shutil.rmtree(place)
+
+
+def bend(folder, name, draw):
+    """Mutate what a file says, and make every hash that covers it anew; whether that can be written."""
+    path = folder / name
+    try:
+        if name.endswith("l"):
+            lines = mutated(list(chain.read(path, "metrics").lines), draw)
+            chain.create(path, "metrics", [line if isinstance(line, dict) else {"x": line} for line in lines])
+            head = chain.read(path, "metrics").head
+            body = json.loads((folder / "result.json").read_text("utf-8")) | {"metrics_hash": head}
+            path = folder / "result.json"
+        else:
+            body = mutated(json.loads(path.read_text("utf-8")), draw)
+        if isinstance(body, dict) and "hash" in body:
+            body.pop("hash")
+            body["hash"] = sealed.hash_of(body)
+        path.write_text(json.dumps(body), "utf-8")
+    except (TypeError, ValueError, AttributeError):
+        return False
+    write_manifest(folder, ["config.json", "record.json", "environment.json"])
+    return True

@@ -152,6 +152,8 @@ def _apart(one: Summary, twins: Sequence[Summary]) -> str:
 
 
 def _fields(one: Summary) -> dict[str, object]:
-    """Fields of model and training, and the record, by name."""
+    """Fields of model and training, and the record, by name; of a run that was extended also what was before."""
+    until = {f"{name} until step {change['step']}": before for change in one.experiment.get("changes", ())
+             for name, (before, _) in change["fields"].items()}
     return {f"{part}.{key}": value for part in ("train", "model") for key, value in one.settings[part].items()} | {
-        "record": one.record[:12]}
+        "record": one.record[:12]} | until

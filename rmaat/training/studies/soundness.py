@@ -32,6 +32,12 @@ def check(run: "Summary", where: str) -> None:
     kinds("", vars(run), PARTS)
     kinds("experiment.", run.experiment, EXPERIMENT)
     kinds("experiment.task.", run.experiment["task"], {"name": str})
+    kinds("experiment.", {"changes": (), **run.experiment}, {"changes": Sequence})
+    for change in run.experiment.get("changes", ()):  # of a run that was extended
+        kinds("experiment.changes: ", change, {"step": int, "fields": Mapping})
+        kinds("experiment.changes.fields.", change["fields"], dict.fromkeys(change["fields"], list))
+        if any(len(pair) != 2 for pair in change["fields"].values()):
+            raise DamagedFileError(f"{where}: experiment.changes.fields are no pairs; no study gives that")
     for part, names in SIZES.items():
         kinds(f"experiment.{part}.", run.experiment[part], dict.fromkeys(names, int))
     for part, wanted in ROWS.items():

@@ -3,9 +3,10 @@
 A file of summaries is all that a comparison needs, so it can be committed where run folders are too large.
 """
 
+import contextlib
 import dataclasses
 import json
-import os.path
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ from foundation.errors import DamagedFileError, UserError
 from foundation.files import MANIFEST, canonical_json, verify_manifest, write_text
 from foundation.reading import content_of, is_file, read_text, shown
 from rmaat.model.config import ModelConfig
-from rmaat.training import run_folder
+from rmaat.training import changes, run_folder
 from rmaat.training.evaluation import CONTROL
 from rmaat.training.experiment import TrainConfig
 from rmaat.training.metrics import METRICS, read_metrics
-from rmaat.training.run_folder import RESULT
+from rmaat.training.run_folder import CONFIG, ENVIRONMENT, RESULT
 from rmaat.training.studies import soundness
 from rmaat.training.variants import DEFAULT, VARIANTS
 
@@ -114,19 +115,60 @@ def summarise(folder: str | Path) -> Summary:
     folder = Path(folder)
     if not (folder / MANIFEST).exists():
         raise UserError(f"no run in {folder}")
+    while True:
+        state = _state(folder)
+        try:
+            with content_of(str(folder)):
+                return _summarised(folder)
+        except UserError:
+            if _state(folder) == state:  # else it was just gone on with
+                raise
+
+
+def _state(folder: Path) -> list[tuple]:
+    """What differs once somebody has begun to go on with a run."""
+    found = []
+    for name in (MANIFEST, changes.CHANGES, RESULT):
+        with contextlib.suppress(OSError):
+            stat = os.stat(folder / name)
+            found.append((name, stat.st_ino, stat.st_mtime_ns))
+    return found
+
+
+def _summarised(folder: Path) -> Summary:
     entries = verify_manifest(folder, run_folder.STATIC)
-    experiment, surroundings = (run_folder.read_json(folder / name) for name in ("config.json", "environment.json"))
-    result = run_folder.read_result(folder) if (folder / RESULT).exists() else {}
-    lines = read_metrics(folder / METRICS)
+    began, surroundings = (run_folder.read_json(folder / name) for name in (CONFIG, ENVIRONMENT))
+    made, record = changes.read(folder), _record(folder)
+    histories = changes.histories(began, made)
+    experiment = changes.learned(began, made)  # one that was extended learned otherwise than one that was planned so
+    result, head = _result(folder, experiment, record, [run_folder.hash_of(one) for one in reversed(histories)])
+    lines = read_metrics(folder / METRICS, head)
     trained = [line for line in lines if "loss" in line]
     last = trained[-1] if trained else {}
+    if last.get("step", 0) > experiment["train"]["steps"]:
+        raise DamagedFileError(f"{folder / METRICS} goes on to step {last['step']}, {CONFIG} and {changes.CHANGES} to "
+                               f"{experiment['train']['steps']}: one of them is missing, or of another run; restore it")
     costs = {"parameters": result.get("parameters"),
              "peak_bytes": max((line["peak_bytes"] for line in trained), default=0),
              "tokens_per_second": median(line["tokens_per_second"] for line in trained) if trained else None,
              **{name: last.get(name) for name in TOTALS}}
-    return Summary(experiment, run_folder.hash_of(experiment), _record(folder), {name: surroundings.get(name)
-                   for name in MACHINE}, surroundings["fingerprints"], last.get("step", 0), result.get("rows", ()),
-                   costs, _validation(lines), _training(trained), dict(entries))
+    found = Summary(experiment, run_folder.hash_of(experiment), record,
+                    {name: surroundings.get(name) for name in MACHINE}, surroundings["fingerprints"],
+                    last.get("step", 0), result.get("rows", ()), costs, _validation(lines), _training(trained),
+                    dict(entries))
+    soundness.check(found, str(folder))
+    return found
+
+
+def _result(folder: Path, experiment: Mapping, record: str, configs: Sequence[str]) -> tuple[dict, str | None]:
+    """The result of the run's last step, and the hash of the metrics then; empty where it has not come there."""
+    if not (folder / RESULT).exists():
+        return {}, None
+    result = run_folder.read_result(folder)
+    head = run_folder.check_result(folder, result, experiment, record, configs)
+    if result.get("step") != experiment["train"]["steps"]:  # of before the run was extended
+        return {}, None
+    return result, head
 
 
 def _record(folder: Path) -> str:
