@@ -88,8 +88,8 @@ def train(
     python -m rmaat train my.py:CONFIG --out runs/mine --set model.attention=my.py:Attention
     torchrun --nproc-per-node 2 -m rmaat train recall --out runs/recall
     """
-    if seeds is not None and (seed is not None or any(one.partition("=")[0].strip() == "train.seed"
-                                                      for one in settings or ())):
+    named = {text.partition("=")[0].strip() for text in settings or ()} & {"seed", "train.seed"}
+    if seeds is not None and (seed is not None or named):
         raise UserError(f"--seeds {seeds}: it names the seeds; leave out --seed and --set train.seed")
     numbers = _seeds(seeds)
     experiment = _experiment(config, settings, seed, variant)
@@ -212,7 +212,8 @@ def evaluate(
 @app.command()
 def trace(
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="The folder of a run.")] = None,
-    config: Annotated[str, typer.Option("--config", help="Without DIR: the config to build.")] = "recall",
+    config: Annotated[str | None, typer.Option("--config", help=(
+        "Without DIR: the config to build.  [default: recall]"))] = None,
     variant: Variant = "rmaat", record: RecordFile = None, sample: Sample = None, settings: Settings = None,
     tensor: Annotated[str | None, typer.Option("--tensor", metavar="NAME", help="One tensor, e.g. retention.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Print the matrix parameter x entry x tensor; exit code 3 "
@@ -230,13 +231,15 @@ def trace(
     from rmaat.training import run_folder
 
     if folder is None:
-        model, source = _experiment(config, settings, None, variant).model, _record(record, sample)
-    elif record or sample or settings or variant != "rmaat":
-        raise UserError("a run brings its own record and config; leave out --record, --record-sample, --variant and "
-                        "--set, or leave out DIR")
+        model, source = _experiment(config or "recall", settings, None, variant).model, _record(record, sample)
+    elif config or record or sample or settings or variant != "rmaat":
+        raise UserError("a run brings its own record and config; leave out --config, --record, --record-sample, "
+                        "--variant and --set, or leave out DIR")
     else:
         run = run_folder.read(folder)
         model, source = run.experiment.model, run.record
+    if check and tensor:
+        raise UserError(f"--tensor {tensor}: --check looks at all tensors; leave one of them out")
     if check:
         _check_trace(model, source, json)
         return
@@ -268,7 +271,8 @@ def _check_trace(model, record, json: bool) -> None:
 @app.command()
 def inspect(
     folder: Annotated[Path | None, typer.Argument(metavar="RUN", help="The folder of a run.")] = None,
-    config: Annotated[str, typer.Option("--config", help="Without RUN: the config to build, untrained.")] = "recall",
+    config: Annotated[str | None, typer.Option("--config", help=(
+        "Without RUN: the config to build, untrained.  [default: recall]"))] = None,
     variant: Variant = "rmaat", record: RecordFile = None, settings: Settings = None, seed: Seed = None,
     data: Data = None,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Of the validation split.")] = 32,
@@ -285,11 +289,11 @@ def inspect(
     from rmaat.training import run_folder
 
     if folder is None:
-        report = inspection.of_experiment(_experiment(config, settings, seed, variant), records.load(record), data=data,
-                                          samples=samples)
-    elif record or settings or seed is not None or variant != "rmaat":
-        raise UserError("a run brings its own record and config; leave out --record, --variant, --set and --seed, or "
-                        "leave out RUN")
+        report = inspection.of_experiment(_experiment(config or "recall", settings, seed, variant),
+                                          records.load(record), data=data, samples=samples)
+    elif config or record or settings or seed is not None or variant != "rmaat":
+        raise UserError("a run brings its own record and config; leave out --config, --record, --variant, --set and "
+                        "--seed, or leave out RUN")
     else:
         report = inspection.of_run(run_folder.read(folder), data=data, samples=samples)
     print_json(report.to_json()) if json else print(report)

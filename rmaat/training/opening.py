@@ -7,6 +7,7 @@ import torch
 
 from derivation.record import record as records
 from foundation.errors import UserError
+from foundation.notes import note
 from rmaat.gradient.budget import Plan
 from rmaat.resources import refuse_too_large_a_batch
 from rmaat.training import changes, checkpoint, run_folder
@@ -15,6 +16,7 @@ from rmaat.training.distributed import ALONE, World
 from rmaat.training.experiment import Experiment
 from rmaat.training.metrics import METRICS, lines_until
 from rmaat.training.run_folder import RESULT, Run
+from rmaat.training.settings import SettingNote
 from rmaat.training.steps import Trainer
 
 
@@ -41,6 +43,10 @@ def begin(experiment: Experiment, folder: Path, *, data: Path | None = None, rec
     if told["kept"] >= 0:
         trainer.keep(round(told["kept"]))
     _compare_data(trainer, new=not told["begun"])
+    train = experiment.train
+    if world.leads and train.warmup > train.steps:
+        note(SettingNote, f"train.warmup = {train.warmup:,} is above train.steps = {train.steps:,}: the learning rate "
+                          f"ends at {train.rate(train.steps - 1):.2g} and never comes to {train.learning_rate:g}")
     return trainer.connect()
 
 

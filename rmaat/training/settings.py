@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from foundation.errors import UserError, unknown
+from foundation.notes import Note, note
 from foundation.outside import find
 from rmaat.tasks.checks import WANTED, check_task, fits
 from rmaat.tasks.registry import TASKS
@@ -16,6 +17,10 @@ from rmaat.training.experiment import FOLLOWS, Experiment, experiment
 PARTS = ("task", "model", "train")
 
 
+class SettingNote(Note):
+    """A field that is given twice."""
+
+
 def change(base: Experiment, settings: Iterable[str] | Mapping[str, object]) -> Experiment:
     """`base` with other fields; what follows from the task is made anew.
 
@@ -23,13 +28,15 @@ def change(base: Experiment, settings: Iterable[str] | Mapping[str, object]) -> 
     `width` is enough. `task` itself may be another one: `"task=listops"`. Raises `UserError` naming field, value and
     what is allowed.
     """
-    values = dict(settings) if isinstance(settings, Mapping) else dict(_split(setting) for setting in settings)
+    values = dict(settings) if isinstance(settings, Mapping) else pairs(settings)
     task = find_task(values.pop("task")) if "task" in values else base.task
     changes: dict[str, dict] = {part: {} for part in PARTS}
     for field, value in values.items():
         part, name = _find(base, task, field)
         kind = fields_of(task if part == "task" else getattr(base, part))[name]
-        changes[part][name] = typed(f"{part}.{name}", kind, value)
+        value = typed(f"{part}.{name}", kind, value)
+        _note_twice(f"{part}.{name}", changes[part].get(name, value), value)
+        changes[part][name] = value
     model = {name: getattr(base.model, name) for name in fields_of(base.model) if name not in FOLLOWS}
     return experiment(base.name, dataclasses.replace(task, **changes["task"]),
                       dataclasses.replace(base.train, **changes["train"]), **model | changes["model"])
@@ -38,7 +45,7 @@ def change(base: Experiment, settings: Iterable[str] | Mapping[str, object]) -> 
 def change_task(task: Task, settings: Iterable[str]) -> Task:
     """The task with other dials, given as texts: "task.max_length=1024", or "max_length=1024"."""
     kinds, values = fields_of(task), {}
-    for field, text in map(_split, settings):
+    for field, text in pairs(settings).items():
         name = field.removeprefix("task.")
         if name not in kinds:
             raise unknown("field", field, [f"task.{each}" for each in kinds])
@@ -53,6 +60,20 @@ def with_data(base: Experiment, data: Path | None) -> Experiment:
         return base
     model = {name: getattr(base.model, name) for name in fields_of(base.model) if name not in FOLLOWS}
     return experiment(base.name, task, base.train, **model)
+
+
+def pairs(settings: Iterable[str]) -> dict[str, str]:
+    """Fields and values of texts "FIELD=VALUE", in their order; of a field given twice the last one, with a note."""
+    values: dict[str, str] = {}
+    for field, text in map(_split, settings):
+        _note_twice(field, values.pop(field, text), text)  # popped: the last one also comes last
+        values[field] = text
+    return values
+
+
+def _note_twice(field: str, before: object, value: object) -> None:
+    if before != value:
+        note(SettingNote, f"{field} is given as {before} and as {value}: the last one counts")
 
 
 def _split(setting: str) -> tuple[str, str]:

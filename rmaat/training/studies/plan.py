@@ -11,6 +11,7 @@ from foundation.errors import UserError, unknown
 from foundation.reading import read_text
 from rmaat.training.configs import find_experiment
 from rmaat.training.experiment import Experiment
+from rmaat.training.settings import pairs
 from rmaat.training.variants import DEFAULT
 
 PLAIN = re.compile(r"[\w.+=-]{0,100}")  # with an ending, no longer than a file system takes
@@ -47,8 +48,8 @@ class Row:
         for seed in self.seeds:
             if type(seed) is not int or not 0 <= seed < 2**32:
                 raise UserError(f"seeds = {seed!r}: give whole numbers in 0..{2**32 - 1}")
-        if "train.seed" in self.changes:
-            raise UserError("set train.seed: a study has seeds = [...] in its place")
+        if named := {"train.seed", "seed"} & self.changes.keys():
+            raise UserError(f"set {min(named)}: a study has seeds = [...] in its place")
         _check_name(self.name)
 
 
@@ -184,13 +185,13 @@ def _checked(body: Mapping, where: str) -> dict:
     if "set" in body:
         given = body["set"]
         if isinstance(given, list) and all(isinstance(one, str) and "=" in one for one in given):
-            given = dict(map(str.strip, one.split("=", 1)) for one in given)
+            given = pairs(given)
         if not isinstance(given, Mapping):
             raise UserError(f'{where}: set = {given!r}: write {{ "train.steps" = 100 }}, or ["train.steps=100"]')
-        pairs = list(_flat(given))
-        if twice := [name for place, (name, _) in enumerate(pairs) if name in dict(pairs[:place])]:
+        flat = list(_flat(given))
+        if twice := [name for place, (name, _) in enumerate(flat) if name in dict(flat[:place])]:
             raise UserError(f"{where}: set gives {twice[0]} twice; give it once")
-        body["set"] = dict(pairs)
+        body["set"] = dict(flat)
     if "data" in body and not (isinstance(body["data"], Mapping)
                                and all(isinstance(one, str) for one in body["data"].values())):
         raise UserError(f'{where}: data = {body["data"]!r}: write {{ text = "aclImdb" }}, a folder for each task')
@@ -224,6 +225,6 @@ def _row(body: dict, where: str) -> Row:
 def with_changes(study: Study, changes: Mapping[str, object] | Iterable[str], *,
                  data: Mapping[str, str] | None = None) -> Study:
     """The same study with other values of fields, and folders of data, in all rows."""
-    pairs = dict(changes) if isinstance(changes, Mapping) else dict(_checked({"set": list(changes)}, "--set")["set"])
+    given = dict(changes) if isinstance(changes, Mapping) else dict(_checked({"set": list(changes)}, "--set")["set"])
     return Study(study.name, tuple(dataclasses.replace(
-        row, changes=_over(row.changes, pairs), data=_over(row.data, data or {})) for row in study.rows))
+        row, changes=_over(row.changes, given), data=_over(row.data, data or {})) for row in study.rows))
