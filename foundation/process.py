@@ -6,7 +6,9 @@ A process is named by host, pid and the moment of its start, since pids are give
 import contextlib
 import hashlib
 import os
+import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,3 +78,21 @@ def is_dead(process: Process) -> bool:
         return False
     now = started(process.pid)
     return now is None or bool(now and process.started and now != process.started)
+
+
+def ending_with_this(number: int = signal.SIGKILL) -> Callable[[], None]:
+    """For `preexec_fn`: the program that is begun gets this signal when its parent has died, however that was killed.
+
+    To be more exact, when the thread that began it has ended. Linux alone has it; elsewhere nothing happens.
+    """
+    prctl = None
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl  # here: the copy of a process with threads should look nothing up
+
+    def ask() -> None:
+        if prctl is not None:
+            prctl(1, int(number))  # PR_SET_PDEATHSIG
+
+    return ask

@@ -26,6 +26,7 @@ from astro_sim.recording.collect import Columns, recorded
 from astro_sim.recording.recording import Recording
 from foundation.errors import ResourceError, UserError
 from foundation.files import canonical_json, mark
+from foundation.process import ending_with_this
 from foundation.shapes import Array, Float, Int
 
 SEED = "ASTRO_SIM_SEED"
@@ -50,7 +51,8 @@ class Program:
             arguments = [f"{name}={_argument(value, Path(results) / f'value_{n}')}"
                          for n, (name, value) in enumerate(_values(plan, self.left_open).items())]
             done = subprocess.run([self.folder / "main", "--results_dir", f"{results}/", *arguments], cwd=self.folder,
-                                  env={**os.environ, SEED: str(plan.seed)}, capture_output=True, text=True, check=False)
+                                  env={**os.environ, SEED: str(plan.seed)}, capture_output=True, text=True, check=False,
+                                  preexec_fn=ending_with_this())
             # Brian2 goes on with the values compiled in where it cannot read a file of values, and ends with 0
             if done.returncode or NOT_READ.search(done.stderr):
                 raise ResourceError(f"backend cpp: the program ended with {done.returncode}: {done.stderr[-200:]}")

@@ -1,6 +1,7 @@
 """A page that follows its runs: written again every few seconds, until they are finished or it is stopped."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from figures.report.gathering import Gathered, gather
 from figures.report.page import page, write
 from foundation.cli import PROGRESS
+from foundation.process import ending_with_this
 from rmaat.training.variants import DEFAULT
 
 FOLLOWER = [sys.executable, "-m", "figures", "report"]  # what `watched` starts
@@ -50,7 +52,8 @@ def watched(folder: str | Path) -> Iterator[Path]:
     out = Path(f"{folder}.html")
     before = _written(out)
     other = subprocess.Popen([*FOLLOWER, str(folder), "--follow", "--out", str(out)], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1", PROGRESS: "0"})
+                             stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1", PROGRESS: "0"},
+                             preexec_fn=ending_with_this(signal.SIGTERM))  # a training that is killed has no end
     try:
         yield out
         while other.poll() is None and _written(out) == before:  # it still draws what does not depend on the runs

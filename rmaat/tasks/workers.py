@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -64,10 +65,17 @@ class _Crew:
 
 
 def answer(work: Callable[..., bytes]) -> None:
-    """The worker's side: one job from stdin, its result to stdout."""
+    """The worker's side: one job from stdin, its result to stdout. Nobody works for a parent that was killed."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         made = DONE + work(*json.load(sys.stdin))
     except UserError as error:
         made = REFUSED + str(error).encode()
     sys.stdout.buffer.write(made)
     sys.stdout.buffer.flush()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

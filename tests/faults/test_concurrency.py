@@ -356,3 +356,56 @@ def test_two_processes_that_would_make_the_same_data(tmp_path, monkeypatch):
     assert [os.waitpid(pid, 0)[1] for pid in others] == [0, 0, 0]
     assert len(made.read_text("utf-8").split()) == 1, "made once"
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [cache_path("numbers", [7]).name]
+
+
+BEGINS = {
+    "a program": """
+        import subprocess
+        from foundation.process import ending_with_this
+        subprocess.run([sys.executable, "slow.py"], preexec_fn=ending_with_this())
+        """,
+    "a page that follows a training": """
+        from figures.report import live
+        live.FOLLOWER[:] = [sys.executable, "slow.py"]
+        with live.watched("run"):
+            pass
+        """,
+    "a worker that makes data": """
+        from rmaat.tasks.workers import in_programs
+        list(in_programs("slow", [[]], workers=1))
+        """}
+
+
+@pytest.mark.fault("B9")
+@pytest.mark.parametrize("begins", BEGINS)
+def test_what_a_killed_process_had_begun(tmp_path, begins):
+    """A process is killed that had begun others: compiled programs, workers, the page that follows its training.
+
+    They end with it: nobody goes on writing, or computing, for somebody who is gone.
+    """
+    import subprocess
+    import textwrap
+    import time
+
+    from foundation import process
+
+    (tmp_path / "slow.py").write_text(
+        "import os, time\nfrom rmaat.tasks.workers import answer\n"
+        "with open('pid.part', 'w', encoding='utf-8') as stream:\n    stream.write(str(os.getpid()))\n"
+        "os.rename('pid.part', 'pid')\nanswer(lambda *job: time.sleep(600))\ntime.sleep(600)\n", "utf-8")
+    code = "import sys\nsys.path.insert(0, '.')\n" + textwrap.dedent(BEGINS[begins])
+    first = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdin=subprocess.PIPE,
+                             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+    try:
+        until = time.monotonic() + 300
+        while not (tmp_path / "pid").exists() and time.monotonic() < until:
+            time.sleep(.05)
+        other = int((tmp_path / "pid").read_text("utf-8"))
+        assert process.started(other)
+    finally:
+        first.kill()
+        first.wait()
+    until = time.monotonic() + 60
+    while process.started(other) and time.monotonic() < until:
+        time.sleep(.05)
+    assert process.started(other) is None
