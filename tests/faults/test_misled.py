@@ -7,6 +7,8 @@ TINY = ["model.segment_length=9", "model.width=8", "model.heads=2", "model.layer
         "task.split_column=part"]
 SET = [part for setting in TINY for part in ("--set", setting)]
 NOTES = ["note: task files: all 7 samples of train have the label 1, of 2 classes",
+         "note: task files: 2 of the 3 samples of validation have a label that none of train has, the first 0",
+         "note: task files: 2 of the 3 samples of test have a label that none of train has, the first 0",
          "note: task files: 2 of the 3 samples of validation are in train, too",
          "note: task files: 1 of the 3 samples of test are in train, too",
          "note: task files: 1 of the 3 samples of test are in validation, too"]

@@ -161,7 +161,8 @@ def read_study(path: str | Path) -> Study:
     for number, row in enumerate(rows, start=1):
         where = f"{path}, row {number}"
         own = _checked(row, where)
-        both = {key: _over(common.get(key, {}), own[key]) for key in ("set", "data") if key in own}
+        both = {"set": _over(common.get("set", {}), own.get("set", {})),
+                "data": {**common.get("data", {}), **own.get("data", {})}}
         made.append(_row({**common, **own, **both}, where))
     return _named(path, name, tuple(made))
 
@@ -199,8 +200,15 @@ def _checked(body: Mapping, where: str) -> dict:
 
 
 def _over(first: Mapping, second: Mapping) -> dict:
-    """Both, what `second` says last: of two names of one field, as `train.steps` and `steps`, the last one counts."""
-    return {name: value for name, value in first.items() if name not in second} | dict(second)
+    """Fields of both; what `second` says counts, also where `first` says the same by another name."""
+    return {name: value for name, value in first.items() if not any(_same(name, other) for other in second)} | dict(
+        second)
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether both name one field: `train.steps` and `steps` do, `task.train` and `train.train` do not."""
+    bare = "." not in one or "." not in other
+    return one == other or (bare and one.rpartition(".")[2] == other.rpartition(".")[2])
 
 
 def _flat(body: Mapping, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -227,4 +235,4 @@ def with_changes(study: Study, changes: Mapping[str, object] | Iterable[str], *,
     """The same study with other values of fields, and folders of data, in all rows."""
     given = dict(changes) if isinstance(changes, Mapping) else dict(_checked({"set": list(changes)}, "--set")["set"])
     return Study(study.name, tuple(dataclasses.replace(
-        row, changes=_over(row.changes, given), data=_over(row.data, data or {})) for row in study.rows))
+        row, changes=_over(row.changes, given), data={**row.data, **(data or {})}) for row in study.rows))
