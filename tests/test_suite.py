@@ -13,6 +13,7 @@ EXCUSED = {
     "rmaat/train_and_stop.py": {"sleep": "waits until a signal has arrived, however long that takes"},
     "rmaat/test_studies.py": {"sleep": "waits until a process has come so far, however long that takes"},
     "figures/test_live.py": {"sleep": "waits until a page has been written, however long that takes"},
+    "faults/test_concurrency.py": {"sleep": "waits until a process has begun another, and until that has ended"},
     "faults/conftest.py": {"clock": "make faults goes on for as long as it is given; no assertion looks at it"},
 }
 
