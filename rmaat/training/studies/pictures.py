@@ -23,6 +23,7 @@ DASHES = ("-", "--", ":", "-.")
 AXES = {"step": "step", "tokens": "tokens seen", "cpu_seconds": "CPU-seconds"}
 CONTROLS = (":", "--", "-.", (0, (1, 4)))  # of the lines that need no network
 NARROW = 34  # characters of a line beside the panels
+LINE = .14   # inches of a line of text there
 LONGEST_NAME = 80  # letters of a file's name
 POINTS = 100  # of a mean curve
 
@@ -54,12 +55,15 @@ def _accuracies(comparison: "Comparison", figure_class: type) -> "Figure":
     from foundation.pictures import plain
 
     groups = comparison.groups
-    heights = [1.2 + .28 * len(group.entries) for group in groups]
+    labels = [[textwrap.fill(plain(f"{entry.label} ({len(entry.accuracies)})"), NARROW)
+               for entry in group.entries[::-1]] for group in groups]
+    rows = [[LINE * (2 + label.count("\n")) for label in column] for column in labels]  # a line more for the gap
+    heights = [1.2 + sum(column) for column in rows]
     figure = figure_class(figsize=(7.5, sum(heights)), layout="constrained")
     panels = figure.subplots(len(groups), squeeze=False, height_ratios=heights)[:, 0]
-    for group, axes in zip(groups, panels, strict=True):
-        entries = group.entries[::-1]
-        for place, entry in enumerate(entries):
+    for group, axes, column, names in zip(groups, panels, rows, labels, strict=True):
+        places = [sum(column[:k]) + high / 2 for k, high in enumerate(column)]
+        for place, entry in zip(places, group.entries[::-1], strict=True):
             found, paper = entry.accuracy, published_for(group, entry)
             if found:
                 axes.errorbar(100 * found.mean, place, xerr=None if found.half is None else 100 * found.half, fmt="o",
@@ -69,9 +73,8 @@ def _accuracies(comparison: "Comparison", figure_class: type) -> "Figure":
                 axes.plot(100 * paper, place, "D", ms=6, mfc="none", mec=COLOURS[4])
         if "majority" in dict(group.controls):
             axes.axvline(100 * dict(group.controls)["majority"], color="#999999", ls=":", lw=1)
-        axes.set_yticks(range(len(entries)), [textwrap.fill(plain(f"{entry.label} ({len(entry.accuracies)})"), NARROW)
-                                              for entry in entries], fontsize=8)
-        axes.set(title=plain(group.name), ylim=(-.6, len(entries) - .4))
+        axes.set_yticks(places, names, fontsize=8)
+        axes.set(title=plain(group.name), ylim=(0, sum(column)))
         low, high = axes.get_xlim()
         axes.set_xlim(max(low, 0), min(high, 101))  # a mark at 100 is drawn whole
         axes.spines[["top", "right"]].set_visible(False)
