@@ -12,7 +12,7 @@ from typing import ClassVar
 from foundation.notes import note
 from rmaat.tasks import cifar
 from rmaat.tasks.cache import kept
-from rmaat.tasks.checks import DataNote, check_positive, check_split
+from rmaat.tasks.checks import DataNote, check_dials, check_positive, check_split
 from rmaat.tasks.splits import ArraySplit, carved
 from rmaat.tasks.task import Split, Task
 from rmaat.tasks.trees import Tree, checksum_text, find_tree
@@ -38,6 +38,7 @@ class Image(Task):
     validation: int = 5_000
 
     def __post_init__(self):
+        check_dials(self)
         check_positive(self, validation=self.validation)
 
     @property

@@ -146,7 +146,6 @@ def _parsed(lines: Iterator[bytes], where: str, max_length: int) -> tuple[list[b
     try:
         if (header := next(lines, b"").decode("utf-8-sig").strip()) != HEADER:
             raise DamagedFileError(f"{where}, line 1: {header[:40]!r} is not the header {HEADER!r}")
-        number = 1
         for number, line in enumerate(lines, start=2):
             if line.strip():
                 tokens, label = _parse(line.decode(), f"{where}, line {number}", max_length)

@@ -9,7 +9,7 @@ import torch
 
 from foundation import reading
 from foundation.errors import UserError
-from rmaat.tasks.checks import check_positive, check_split
+from rmaat.tasks.checks import check_dials, check_positive, check_split
 from rmaat.tasks.task import NOT_ASKED, Batch, Split, Task
 
 BYTES = 256
@@ -66,6 +66,7 @@ class NextByte(Task):
     test: float = .05
 
     def __post_init__(self):
+        check_dials(self)
         check_positive(self, length=self.length)
         for name in ("validation", "test"):
             if not 0 < getattr(self, name) < .5:

@@ -14,7 +14,7 @@ import numpy as np
 from foundation.errors import UserError
 from foundation.notes import note
 from rmaat.tasks.cache import kept
-from rmaat.tasks.checks import DataNote, check_positive, check_split
+from rmaat.tasks.checks import DataNote, check_dials, check_positive, check_split
 from rmaat.tasks.documents import PairSplit, Store, lines_of, read_pairs
 from rmaat.tasks.task import Split, Task
 from rmaat.tasks.trees import Tree, checksum_text, find_tree
@@ -43,6 +43,7 @@ class Retrieval(Task):
     max_length: int = 4_000
 
     def __post_init__(self):
+        check_dials(self)
         check_positive(self, max_length=self.max_length)
 
     def place(self, data: Path | None = None) -> Path | None:

@@ -15,7 +15,7 @@ from foundation.errors import UserError
 from foundation.files import sha256_bytes
 from foundation.notes import note
 from rmaat.tasks.cache import kept
-from rmaat.tasks.checks import DataNote, check_positive, check_split
+from rmaat.tasks.checks import DataNote, check_dials, check_positive, check_split
 from rmaat.tasks.splits import FIELDS, RaggedSplit, carved
 from rmaat.tasks.task import Split, Task
 from rmaat.tasks.trees import Tree, checksum_text, find_tree, natural
@@ -43,6 +43,7 @@ class Text(Task):
     validation: int = 2_500
 
     def __post_init__(self):
+        check_dials(self)
         check_positive(self, max_length=self.max_length, validation=self.validation)
 
     def place(self, data: Path | None = None) -> Path | None:

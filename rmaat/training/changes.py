@@ -15,12 +15,11 @@ from foundation.errors import DamagedFileError, UserError
 from rmaat.training.experiment import TrainConfig, without_folders
 
 CHANGES = "changes.json"
-CHANGEABLE = ("train.steps", "train.learning_rate", "train.final_rate", "train.warmup", "train.clip",
-              "train.evaluate_every", "train.evaluate_samples", "train.test_samples", "train.checkpoint_every",
-              "model.gradient", "model.replay", "model.keep_last", "model.budget_bytes", "model.memory_store")
-
-LEARNED = CHANGEABLE[:5]  # what is learned follows from them; the others are how it is looked at or computed
 TESTED = "train.test_samples"
+# what is learned follows from the first ones; the others say how it is looked at or computed
+LEARNED = ("train.steps", "train.learning_rate", "train.final_rate", "train.warmup", "train.clip")
+CHANGEABLE = (*LEARNED, "train.evaluate_every", "train.evaluate_samples", TESTED, "train.checkpoint_every",
+              "model.gradient", "model.replay", "model.keep_last", "model.budget_bytes", "model.memory_store")
 
 
 def differences(stored: dict, given: dict) -> dict[str, tuple]:

@@ -18,7 +18,7 @@ PARTS = ("task", "model", "train")
 
 
 class SettingNote(Note):
-    """A field that is given twice."""
+    """A field that is given twice, or one that another field leaves without its effect."""
 
 
 def change(base: Experiment, settings: Iterable[str] | Mapping[str, object]) -> Experiment:

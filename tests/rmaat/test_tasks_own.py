@@ -124,3 +124,16 @@ def test_the_tasks_here_say_lengths_vocabulary_source_and_licence(name):
     shortest, longest = task.lengths
     assert 1 <= shortest <= longest <= task.max_length
     assert all((task.summary, task.vocabulary, task.source, task.licence)) and task.name == name
+
+
+@pytest.mark.parametrize("name", sorted(TASKS))
+def test_a_dial_that_is_not_of_its_type_is_refused_by_every_task(name):
+    kind = TASKS[name]
+    plain = {field.name: getattr(kind(), field.name) for field in dataclasses.fields(kind)}
+    for field, value in plain.items():
+        if type(value) in (int, float, bool):
+            for wrong in ("three", None, [2]):
+                task = kind()  # not by kind(...), whose types the tests check before the task does
+                object.__setattr__(task, field, wrong)
+                with pytest.raises(UserError, match=rf"task\.{field} = .* of task {name}: give "):
+                    task.__post_init__()

@@ -65,6 +65,11 @@ class Point:
     data: str | None
 
     @property
+    def names(self) -> tuple[str, str]:
+        """By which its data are given: that of the config, which goes before that of the task."""
+        return (self.config if isinstance(self.config, str) else self.experiment.name), self.experiment.task.name
+
+    @property
     def cost(self) -> float:
         """Multiplications of a training, roughly: what is sorted by, longest first."""
         model, train = self.experiment.model, self.experiment.train
@@ -91,40 +96,38 @@ class Study:
         Raises `UserError` where two different runs would have one folder, and for data that no run takes.
         """
         found: dict[str, Point] = {}
-        taken: set[tuple[str, str | None]] = set()
-        for point in self._all(taken):
+        for point in self._all():
             other = found.setdefault(point.folder, point)
             if other.experiment != point.experiment or other.data != point.data:
                 raise UserError(f"study {self.name}: two different runs would both be {point.folder}; give one of the "
                                 "rows a name")
+        taken = {(name, point.data) for point in found.values() for name in point.names}
         if unused := sorted({one for row in self.rows for one in row.data.items()} - taken):
             raise UserError(f"data of {unused[0][0]!r}: no run takes them, by the name of its config or task; tasks of "
                             "the study: " + ", ".join(sorted({one.experiment.task.name for one in found.values()})))
         return sorted(found.values(), key=lambda point: (-point.cost, point.folder))
 
-    def _all(self, taken: set[tuple[str, str | None]]) -> Iterator[Point]:
+    def _all(self) -> Iterator[Point]:
         """Of all rows in order; an error says of which row it is."""
         for number, row in enumerate(self.rows, start=1):
             try:
-                yield from _points(row, taken)
+                yield from _points(row)
             except UserError as error:
                 which = f", row {number}" if len(self.rows) > 1 else ""
                 raise type(error)(f"study {self.name}{which}: {error}") from error
 
 
-def _points(row: Row, taken: set[tuple[str, str | None]]) -> Iterator[Point]:
-    """Its runs; the data that they take are added to `taken`, as name and folder."""
+def _points(row: Row) -> Iterator[Point]:
     for config in row.configs:
         for variant in row.variants:
             for seed in row.seeds:
                 changes = {**row.changes, "train.seed": seed}
                 # in two steps: a variant may undo what is meant for all
                 made = find_experiment(find_experiment(config, changes), variant=variant)
-                names = (config if isinstance(config, str) else made.name, made.task.name)
-                name, data = next(((name, row.data[name]) for name in names if name in row.data), ("", None))
-                taken.add((name, data))
-                yield Point("/".join(part for part in (row.name, made.name, f"seed{seed}") if part), made, config,
-                            variant, changes, data)
+                point = Point("/".join(part for part in (row.name, made.name, f"seed{seed}") if part), made, config,
+                              variant, changes, None)
+                data = next((row.data[name] for name in point.names if name in row.data), None)
+                yield dataclasses.replace(point, data=data)
 
 
 # ---------------------------------------------------------------------------------------------- from a file
