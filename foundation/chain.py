@@ -22,11 +22,15 @@ HASH = "hash"
 
 @dataclass(frozen=True)
 class Chained:
-    """The lines of a file without their hashes, the last hash ("" in a file from before there were any)."""
+    """The lines of a file without their hashes, the last hash ("" in a file from before there were any).
+
+    `of` is what the first line says that they belong to, "" where it says nothing.
+    """
 
     lines: tuple[dict, ...]
     head: str
     cut: bool = False  # half a line at the end was left out
+    of: str = ""
 
 
 class Chain:
@@ -47,9 +51,12 @@ class Chain:
             os.fsync(stream.fileno())
 
 
-def create(path: str | os.PathLike, kind: str, lines: Iterable[Mapping[str, object]] = ()) -> Chain:
-    """Write a file anew with these lines, whole or not at all; `kind` is what the lines are, "metrics"."""
-    text, head = _line({"kind": kind, "schema": SCHEMA}, "")
+def create(path: str | os.PathLike, kind: str, lines: Iterable[Mapping[str, object]] = (), *, of: str = "") -> Chain:
+    """Write a file anew with these lines, whole or not at all; `kind` is what the lines are, "metrics".
+
+    `of` is the hash of what they belong to, where they should not be taken for those of another.
+    """
+    text, head = _line({"kind": kind, "schema": SCHEMA, **({"of": of} if of else {})}, "")
     texts = [text]
     for body in lines:
         text, head = _line(body, head)
@@ -75,19 +82,20 @@ def read(path: str | os.PathLike, kind: str) -> Chained | None:
     if not any(HASH in row for row in rows):
         return Chained(tuple(rows), "", bool(tail))
     _check_first(rows[0], path, kind)
+    of = rows[0].get("of", "")
     lines, head = [], ""
     for number, (row, text) in enumerate(zip(rows, texts, strict=True), start=1):
         head = _verified(row, text, head, where=f"{path}, line {number}")
         lines.append({key: value for key, value in row.items() if key != HASH})
     _check_tail(tail, head, path)
-    return Chained(tuple(lines[1:]), head, bool(tail))
+    return Chained(tuple(lines[1:]), head, bool(tail), of)
 
 
 def reopen(path: str | os.PathLike, kind: str) -> Chain:
     """Go on with a file, or begin it; half a line at its end is removed. Raises what `read` raises."""
     found = read(path, kind)
     if found is None or found.cut or not found.head:
-        return create(path, kind, found.lines if found else ())
+        return create(path, kind, found.lines if found else (), of=found.of if found else "")
     return Chain(Path(path), found.head)
 
 
@@ -108,7 +116,7 @@ def _parsed(text: bytes, path: Path, number: int) -> dict:
 
 
 def _check_first(row: dict, path: Path, kind: str) -> None:
-    if row.get("kind") != kind or type(row.get("schema")) is not int:
+    if row.get("kind") != kind or type(row.get("schema")) is not int or type(row.get("of", "")) is not str:
         raise DamagedFileError(f"{path}, line 1: altered, or no file of {kind}")
     if row["schema"] > SCHEMA:
         raise UserError(f"{path} has schema {row['schema']}; this version reads up to {SCHEMA}: use the version that "

@@ -101,8 +101,7 @@ def inspect(model: RMAAT, tokens: Int[Tensor, "rows length"], lengths: Int[Tenso
 def of_run(run: Run, *, data: Path | None = None, samples: int = 32) -> Inspection:
     """The model of a run's checkpoint, on the first samples of its validation split."""
     model, _ = load_model(run, torch.device("cpu"))
-    return _on_validation(model, run.experiment, data=data or run.data, samples=samples,
-                          fingerprints=run.environment["fingerprints"])
+    return _on_validation(model, run.experiment, data=data or run.data, samples=samples, begun=run.environment)
 
 
 def of_experiment(experiment: Experiment, record: records.Record, *, data: Path | None = None,
@@ -111,12 +110,12 @@ def of_experiment(experiment: Experiment, record: records.Record, *, data: Path 
     experiment = with_data(experiment, data)
     torch.manual_seed(experiment.train.seed)
     model = RMAAT(experiment.model, Biology.of(record))
-    return _on_validation(model, experiment, data=data, samples=samples, fingerprints=None)
+    return _on_validation(model, experiment, data=data, samples=samples, begun=None)
 
 
 def _on_validation(model: RMAAT, experiment: Experiment, *, data: Path | None, samples: int,
-                   fingerprints: dict | None) -> Inspection:
-    split = load_splits(experiment, data, ("validation",), fingerprints=fingerprints)["validation"]
+                   begun: Mapping | None) -> Inspection:
+    split = load_splits(experiment, data, ("validation",), begun=begun)["validation"]
     samples = min(samples, len(split))
     refuse_too_large_a_batch(model.config, samples, experiment.task.lengths[0], given="inspect, in float64",
                              number_bytes=8)

@@ -1,13 +1,14 @@
 """The data of a run: the task's splits, checked once when they are opened, and recognised when a run goes on."""
 
-import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from foundation.errors import UserError
 from foundation.machine import refuse_above_memory
 from foundation.notes import note
-from rmaat.tasks.checks import DataNote, check_data, look_at
+from rmaat.tasks.checks import DataNote, check_data
+from rmaat.tasks.fingerprint import contents, fingerprint
 from rmaat.tasks.overlap import note_what_is_odd
 from rmaat.tasks.task import SPLITS, Split, Task
 from rmaat.training.experiment import Experiment
@@ -16,17 +17,15 @@ SAMPLE_BYTES = 32  # of a sample's label and index, while labels are looked at a
 
 
 def load_splits(experiment: Experiment, data: Path | None, names: tuple[str, ...] = SPLITS, *,
-                fingerprints: dict[str, str] | None = None) -> dict[str, Split]:
+                begun: Mapping | None = None) -> dict[str, Split]:
     """The task's splits by name. Raises `UserError` where their data is not the task's.
 
-    With the `fingerprints` of a run the data must also be what that run was trained with.
+    With the environment of a run that was `begun` the data must also be what that run was trained with.
     """
     refuse_too_many_samples(experiment.task)
     splits = {name: check_data(experiment.task.split(name, data), name, experiment.task) for name in names}
-    for name, split in splits.items():
-        if fingerprints is not None and fingerprints.get(name) != fingerprint(split):
-            raise UserError(f"the {name} data {f'under {data} ' if data else ''}is not what the run was trained with; "
-                            "give the same folder with --data")
+    if begun is not None:
+        _check_same(splits, data, begun)
     if set(names) == set(SPLITS) and os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
         note_what_is_odd(splits, experiment.task)
         asked, there = experiment.train.batch_size, len(splits["train"])
@@ -34,6 +33,27 @@ def load_splits(experiment: Experiment, data: Path | None, names: tuple[str, ...
             note(DataNote, f"train.batch_size = {asked}: there are {there:,} training samples, and every step takes "
                            "all of them")
     return splits
+
+
+def _check_same(splits: dict[str, Split], data: Path | None, begun: Mapping) -> None:
+    """Raises `UserError` where the data is not that with which a run of this environment was begun."""
+    for name, split in splits.items():
+        known = begun.get("contents", {}).get(name)  # runs from before there were any have none
+        if begun["fingerprints"].get(name) == fingerprint(split) and (known is None or known == contents(split)):
+            continue
+        read = begun.get("read", {})
+        changed = sorted(file for file, now in getattr(split, "sources", {}).items() if read.get(file, now) != now)
+        raise UserError(f"the {name} data {f'under {data} ' if data else ''}is not what the run was trained with"
+                        f"{f' ({changed[0]} has changed since)' if changed else ''}; give the same data with --data, "
+                        "or train anew in another folder")
+
+
+def describe(splits: Mapping[str, Split]) -> dict[str, dict]:
+    """What a run's environment says of its data, by split or by file: how it is recognised, and what was read."""
+    found = {name: contents(split) for name, split in splits.items()}
+    return {"fingerprints": {name: fingerprint(split) for name, split in splits.items()},
+            "contents": {name: one for name, one in found.items() if one is not None},
+            "read": dict(source for split in splits.values() for source in getattr(split, "sources", {}).items())}
 
 
 def refuse_too_many_samples(task: Task) -> None:
@@ -46,11 +66,3 @@ def refuse_too_many_samples(task: Task) -> None:
     each = SAMPLE_BYTES + (task.lengths[0] if task.kept else 0)
     told = ", ".join(f"task.{name} = {count}" for name, count in counts.items())
     refuse_above_memory(f"data of task {task.name}, {told}", samples * each, "give fewer samples")
-
-
-def fingerprint(split: Split) -> str:
-    """SHA-256 over all labels and the tokens of up to 64 samples: enough to notice other data."""
-    batch = split.batch(look_at(split))
-    digest = hashlib.sha256(split.all_labels().astype("<i8").tobytes())
-    digest.update(batch.tokens.numpy().astype("<i8").tobytes())
-    return digest.hexdigest()

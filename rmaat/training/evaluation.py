@@ -178,7 +178,7 @@ def evaluate(run: "str | Path | Run | Result", split: str = "test", *, data: str
     run, target = getattr(run, "run", run), find_device(device)  # a result brings its run
     run = run if isinstance(run, Run) else run_folder.read(run)
     data = Path(data) if data else run.data
-    samples = load_splits(run.experiment, data, (split,), fingerprints=run.environment["fingerprints"])[split]
+    samples = load_splits(run.experiment, data, (split,), begun=run.environment)[split]
     model, step = load_model(run, target)
     rows = model_rows(model, samples, target)
     if controls:

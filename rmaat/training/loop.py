@@ -26,7 +26,7 @@ def fit(trainer: Trainer, quiet: bool = False, logs: Sequence[str] = ()) -> None
     with (StopRequest() as stop, resource_errors(f"training {run.experiment.name}"), _still_there(run.folder),
           Progress(f"train {run.experiment.name}", config.steps, quiet=quiet or not world.leads) as progress,
           contextlib.ExitStack() as closing):
-        metrics = Metrics(run.folder / METRICS, trainer.step, logs) if world.leads else None
+        metrics = Metrics(run.folder / METRICS, trainer.step, logs, of=run.configs[-1]) if world.leads else None
         if metrics:
             closing.callback(metrics.close)
         if trainer.kept is not None and not progress.quiet:

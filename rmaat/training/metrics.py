@@ -16,17 +16,17 @@ LARGEST = 1e300  # of a number
 class Metrics:
     """Lines of a run that goes on at `step`: later ones, written by a process that was killed, are dropped.
 
-    `logs` are names of `LOGS`, copies for other programs. `evaluated` is the step after which the last line on the
-    validation split was written, 0 before there is one.
+    `logs` are names of `LOGS`, copies for other programs; `of` is the hash of the run's config. `evaluated` is the step
+    after which the last line on the validation split was written, 0 before there is one.
 
-    Raises `DamagedFileError` where the file was altered, or where lines before `step` are missing.
+    Raises `DamagedFileError` where the file was altered, is another run's, or where lines before `step` are missing.
     """
 
-    def __init__(self, path: Path, step: int, logs: Sequence[str] = ()):
-        lines = lines_until(path, step)
+    def __init__(self, path: Path, step: int, logs: Sequence[str] = (), *, of: str = ""):
+        lines = lines_until(path, step, of)
         self.totals = Totals(lines)
         self.evaluated = max((line["step"] for line in lines if "validation_loss" in line), default=0)
-        self._chain = chain.create(path, KIND, lines)
+        self._chain = chain.create(path, KIND, lines, of=of)
         self._logs = open_logs(logs, path.parent, lines)
 
     def write(self, **values) -> None:
@@ -47,9 +47,9 @@ class Metrics:
         self._chain.sync()
 
 
-def lines_until(path: Path, step: int) -> list[dict]:
+def lines_until(path: Path, step: int, of: str = "") -> list[dict]:
     """The lines of a run that goes on at `step`, none where there is no file. Raises as `Metrics` does."""
-    found = _read(path)
+    found = _read(path, of)
     lines = [line for line in found.lines if line.get("step", 0) <= step] if found else []
     last = max((line["step"] for line in lines if "step" in line), default=0)
     if found and last < step:
@@ -79,21 +79,24 @@ class Totals:
                 "cpu_seconds": round(self.cpu_seconds + time.process_time(), 3)}
 
 
-def read_metrics(path: Path, head: str | None = None) -> list[dict]:
+def read_metrics(path: Path, head: str | None = None, *, of: str = "") -> list[dict]:
     """All whole lines of a metrics file, verified; half a line, as a kill leaves it, is left out.
 
-    `head` is the last hash where it is known, as a run's result knows it. Raises `DamagedFileError` for a file that was
-    altered, or that does not end there.
+    `head` is the last hash where it is known, as a run's result knows it; `of` the hash of the run's config. Raises
+    `DamagedFileError` for a file that was altered, that does not end there, or that is another run's.
     """
-    found = _read(path)
+    found = _read(path, of)
     if head is not None and (found is None or found.head != head):
         raise DamagedFileError(f"{path} does not end as it did when the run ended: cut or altered; restore the file")
     return list(found.lines) if found else []
 
 
-def _read(path: Path) -> chain.Chained | None:
+def _read(path: Path, of: str = "") -> chain.Chained | None:
     """As `chain.read`; a line in which anything is no number, or whose step is none, is damaged, whatever its hash."""
     found = chain.read(path, KIND)
+    if found and of and found.of not in ("", of):  # "": from before they said it
+        raise DamagedFileError(f"{path} is of another run: its config has the hash {found.of[:12]}, this run's "
+                               f"{of[:12]}; restore the file, or move it away to go on with a new one")
     for number, line in enumerate(found.lines if found else (), start=2):
         wrong = next((name for name, value in line.items() if type(value) not in (int, float)
                       or not abs(value) <= LARGEST), None)

@@ -7,11 +7,12 @@ import torch
 
 from derivation.record import record as records
 from foundation.errors import UserError
+from foundation.files import sha256_bytes
 from foundation.notes import note
 from rmaat.gradient.budget import Plan
 from rmaat.resources import refuse_too_large_a_batch
 from rmaat.training import changes, checkpoint, run_folder
-from rmaat.training.data import fingerprint, load_splits
+from rmaat.training.data import describe, load_splits
 from rmaat.training.distributed import ALONE, World
 from rmaat.training.experiment import Experiment
 from rmaat.training.metrics import METRICS, lines_until
@@ -55,8 +56,9 @@ def _compare_data(trainer: Trainer, *, new: bool) -> None:
     if trainer.world.size == 1:
         return
     try:
-        trainer.world.agree({f"data.{name}": fingerprint(split) for name, split in trainer.splits.items()}
-                            | {"step": trainer.step})
+        described = describe(trainer.splits)
+        trainer.world.agree({f"data.{name}": sha256_bytes(f"{one} {described['contents'].get(name)}".encode())
+                             for name, one in described["fingerprints"].items()} | {"step": trainer.step})
     except (UserError, SystemExit):
         if new and trainer.world.leads:
             run_folder.forget(trainer.run.folder)
@@ -72,7 +74,7 @@ def _open(experiment: Experiment, folder: Path, *, begun: bool, data: Path | Non
     run_folder.check_record(run, record)
     if world.leads:
         run_folder.note_differences({"processes": 1} | run.environment, device, world.size)
-    splits = load_splits(experiment, data or run.data, fingerprints=run.environment["fingerprints"])
+    splits = load_splits(experiment, data or run.data, begun=run.environment)
     trainer = Trainer(run, splits, device, world=world)
     if world.leads:
         trainer.kept = kept_again(run.environment.get("keep_last"), trainer.plan())
@@ -89,7 +91,7 @@ def _go_on(trainer: Trainer) -> None:
     if steps < trainer.step:
         raise UserError(f"train.steps = {steps}: the run in {run.folder} has done {trainer.step} already; give at "
                         f"least {trainer.step}")
-    lines_until(run.folder / METRICS, trainer.step)  # whole, before anything is changed
+    lines_until(run.folder / METRICS, trainer.step, run.configs[-1])  # whole, before anything is changed
     print(f"going on with {run.folder} at step {trainer.step} of {steps}", file=sys.stderr)
     if trainer.step < steps or changes.TESTED in run.changed:  # before it could pass for that of the changed run
         (run.folder / RESULT).unlink(missing_ok=True)  # of fewer steps, or of a checkpoint that is damaged now
@@ -109,10 +111,8 @@ def _new(experiment: Experiment, folder: Path, *, data: Path | None, record: rec
     if not world.leads:
         return trainer
     trainer.kept = kept_again(None, trainer.plan())
-    fingerprints = {name: fingerprint(split) for name, split in splits.items()}
-    read = dict(source for split in splits.values() for source in getattr(split, "sources", {}).items())
-    environment = run_folder.environment(device, data, fingerprints) | {
-        "processes": world.size, "read": read, "keep_last": trainer.kept}
+    environment = run_folder.environment(device, data) | describe(splits) | {
+        "processes": world.size, "keep_last": trainer.kept}
     trainer.run = run_folder.create(folder, experiment, record, environment=environment)
     return trainer
 

@@ -45,7 +45,7 @@ class Result:
     @property
     def metrics(self) -> list[dict]:
         """What was written at every step, in order: loss, accuracy, gradient norm, speed, and validation by the way."""
-        return read_metrics(self.run.folder / METRICS, self.costs.get("metrics_hash"))
+        return read_metrics(self.run.folder / METRICS, self.costs.get("metrics_hash"), of=self.run.configs[-1])
 
     def model(self, device: str = "cpu") -> "torch.nn.Module":
         """The network of the last checkpoint, ready to be used (in evaluation mode)."""

@@ -153,8 +153,10 @@ def _check_environment(path: Path, written: dict) -> None:
     wrong = next((name for name, kind in kinds.items() if type(written.get(name)) is not kind), None)
     if not isinstance(written.get("data"), str | None):
         wrong = "data"
-    if wrong is None and any(type(one) is not str for one in written["fingerprints"].values()):
-        wrong = "fingerprints"
+    for name in ("fingerprints", "contents", "read"):  # the others came later
+        found = written.get(name, {})
+        if wrong is None and (type(found) is not dict or any(type(one) is not str for one in found.values())):
+            wrong = name
     if wrong:
         raise DamagedFileError(f"{path}: {wrong} is {str(written.get(wrong))[:40]!r}; no run begins with that: restore "
                                "the file, or train anew")
@@ -220,8 +222,8 @@ def program_version() -> str:
         return "unknown"
 
 
-def environment(device: torch.device, data: Path | None, fingerprints: dict[str, str]) -> dict:
-    """Versions, threads, device, commit, fingerprints of the data: what a number needs to be compared with another."""
+def environment(device: torch.device, data: Path | None) -> dict:
+    """Versions, threads, device, commit, place of the data: what a number needs to be compared with another."""
     import safetensors
 
     return {"format": FORMAT, "version": program_version(), "commit": commit(),
@@ -229,8 +231,7 @@ def environment(device: torch.device, data: Path | None, fingerprints: dict[str,
             "python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
             "safetensors": safetensors.__version__, "platform": platform.platform(), "threads": torch.get_num_threads(),
             "device": device.type, "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else
-            platform.processor() or platform.machine(), "data": None if data is None else str(Path(data).resolve()),
-            "fingerprints": fingerprints}
+            platform.processor() or platform.machine(), "data": None if data is None else str(Path(data).resolve())}
 
 
 def note_differences(began: dict, device: torch.device, processes: int) -> None:

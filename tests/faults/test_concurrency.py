@@ -201,6 +201,23 @@ def other_data(rank):
         Recall.split = lambda self, name, data=None: split(dataclasses.replace(self, seed=self.seed + 1), name, data)
 
 
+def one_token(rank):
+    """The second process has the same samples but for one token of one sample, which no look at a few of them sees."""
+    from rmaat.tasks.recall import Recall
+    from rmaat.tasks.splits import ArraySplit
+    split = Recall.split
+
+    def held(self, name, data=None):
+        import numpy as np
+        batch = split(self, name).batch(np.arange(100))
+        tokens = batch.tokens.numpy().astype(np.uint8)
+        if rank and name == "train":
+            tokens[98, 3] = (tokens[98, 3] + 1) % 8
+        return ArraySplit(tokens, batch.labels.numpy())
+
+    Recall.split = held
+
+
 @pytest.mark.fault("B3")
 @pytest.mark.slow
 @pytest.mark.parametrize(("more", "change", "said"), [
@@ -208,7 +225,8 @@ def other_data(rank):
      ["model.width is 8 on process 0, 12 on process 1", "train.learning_rate is 0.002 on process 0, 0.5 on process 1",
       "train.seed is 0 on process 0, 4 on process 1"]),
     (["--record-sample", "3"], lambda rank: None, ["record is "]),
-    ([], other_data, ["data.train is ", "data.test is "])], ids=["config", "record", "data"])
+    ([], other_data, ["data.train is ", "data.test is "]),
+    ([], one_token, ["data.train is "])], ids=["config", "record", "data", "one token"])
 def test_processes_that_would_not_train_the_same(tmp_path, more, change, said):
     """Processes of one training have different configs, records or data.
 

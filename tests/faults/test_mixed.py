@@ -1,11 +1,12 @@
 """Files that are whole, each with its right hash, and do not belong together: of another run, point or moment."""
 
+import json
 import shutil
 import warnings
 
 import pytest
 
-from foundation.errors import DamagedFileError
+from foundation.errors import DamagedFileError, UserError
 
 TINY = ["task.num_segments=2", "task.segment=3", "task.train=7", "task.validation=3", "task.test=5",
         "model.segment_length=3", "model.width=8", "model.layers=1", "model.num_memory_tokens=2", "train.batch_size=3",
@@ -53,12 +54,17 @@ def test_a_file_of_another_run(runs, tmp_path, other):
 
     for number, (names, says) in enumerate([(("result",), "result.json is of another run: "),
                                             (("result", "metrics"), "result.json is of another run: "),
-                                            (("metrics",), "does not end as it did when the run ended")]):
+                                            (("metrics",), r"metrics\.jsonl is of another run: its config")]):
         place = copy_of(runs, tmp_path / str(number), **dict.fromkeys(names, other))
         with pytest.raises(DamagedFileError, match=says):
             summarise(place)
         with pytest.raises(DamagedFileError, match=says):
             print(load_run(place).metrics)
+    place = copy_of(runs, tmp_path / "unfinished", metrics=other)
+    (place / "result.json").unlink()
+    for read in (summarise, lambda place: print(load_run(place).metrics), lambda place: go(place, resume=True)):
+        with pytest.raises(DamagedFileError, match=r"metrics\.jsonl is of another run: its config has the hash "):
+            read(place)
     place = shutil.copytree(runs / "extended", tmp_path / "unchanged")
     for name in ("changes.json", "result.json"):
         (place / name).unlink()
@@ -143,6 +149,65 @@ def test_a_reader_beside_an_extension(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(run_folder, "read_result", then_extended)
     one = summary.summarise(place)
     assert (one.step, one.steps, one.accuracy is not None) == (8, 8, True)
+
+
+def write_table(path):
+    path.write_text("body,kind\n" + "".join(f"{'win' if k % 3 else 'plan'} {k:03},{k % 3 > 0:d}\n" for k in range(800)))
+    return ["task.text=body", "task.label=kind"]
+
+
+def write_lines(path):
+    path.write_text("".join(json.dumps({"body": f"{'win' if k % 3 else 'plan'} {k:03}", "kind": k % 3}) + "\n"
+                            for k in range(800)))
+    return ["task.text=body", "task.label=kind"]
+
+
+def write_text(path):
+    path.write_text("".join(f"one line {k:03} and another\n" for k in range(400)))
+    return []
+
+
+DATA = {"a table": ("files", "x.csv", write_table), "JSON lines": ("files", "x.jsonl", write_lines),
+        "a text": ("next_byte", "x.txt", write_text)}
+
+
+@pytest.mark.fault("E6")
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", DATA)
+def test_data_that_are_changed_on_the_way(tmp_path, kind):
+    """A letter of one sample among hundreds is changed between two parts of a training, or before an evaluation.
+
+    Going on and evaluating are refused, exit 2: the split is named, and the file that has changed since.
+    """
+    from rmaat.training.evaluation import evaluate
+    from rmaat.training.trainer import train
+
+    task, name, write = DATA[kind]
+    path = tmp_path / name
+    changes = [*write(path), "model.width=8", "model.layers=1", "model.heads=1", "train.steps=2", "train.batch_size=3",
+               "task.length=20" if task == "next_byte" else "task.max_length=12"]
+
+    def run(*more, **options):
+        return train(task, tmp_path / "run", changes=[*changes, *more], data=path, device="cpu", quiet=True, **options)
+
+    run()
+    whole = path.read_text()
+    for number in ("101", "222", "303"):
+        path.write_text(whole.replace(number, "111", 1))
+        with pytest.raises(UserError, match=r"the train data.* is not what the run was trained with") as raised:
+            run("train.steps=4", resume=True)
+        assert raised.value.exit_code == 2 and (task != "files" or f"{name} has changed since" in str(raised.value))
+    path.write_text(whole.replace("799" if task == "files" else "399", "111", 1))
+    splits = []
+    for split in ("train", "validation", "test"):
+        try:
+            evaluate(tmp_path / "run", split, controls=False, device="cpu")
+        except UserError as error:
+            splits.append(split)
+            assert f"the {split} data" in str(error)
+    assert len(splits) == 1, "one sample is in one split"
+    path.write_text(whole)
+    run("train.steps=4", resume=True)
 
 
 @pytest.mark.fault("C15")

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from rmaat.tasks import controls
+from rmaat.tasks.cache import CacheNote
 from rmaat.tasks.checks import DataNote
 from rmaat.tasks.controls import control_rows
 from rmaat.tasks.documents import PairSplit
+from rmaat.tasks.files import Files
 from rmaat.tasks.linear import accuracy_of, histograms
 from rmaat.tasks.listops import ListOps
 from rmaat.tasks.overlap import keys_of, note_what_is_odd
@@ -50,6 +53,51 @@ def test_histograms_are_counted_one_by_one():
                 tokens = tokens[(len(tokens) - 1) // segment * segment:]
             expected = [tokens.count(token) / len(tokens) for token in range(9)]
             assert torch.allclose(found[row], torch.tensor(expected), atol=1e-7)  # float32
+
+
+@pytest.fixture
+def counted(monkeypatch, tmp_path):
+    """How often a classifier is trained, beside an empty cache that keeps whatever the size."""
+    monkeypatch.setenv("ASTRO_RMAAT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(controls, "KEPT_FROM", 0)
+    trained = []
+
+    def counting(*given, **options):
+        trained.append(1)
+        return accuracy_of(*given, **options)
+
+    monkeypatch.setattr(controls, "accuracy_of", counting)
+    return trained
+
+
+def test_rows_are_computed_once_for_all_runs_of_a_study(counted, tmp_path):
+    sizes = {"num_segments": 2, "segment": 5, "train": 41, "validation": 3, "test": 17}
+    rows = control_rows(Recall(**sizes), "test", 5)
+    assert len(counted) == 2 and rows == control_rows(Recall(**sizes), "test", 5) and len(counted) == 2
+    for number, others in enumerate([{"seed": 1}, {"test": 18}, {"train": 42}], start=2):
+        control_rows(Recall(**sizes | others), "test", 5)
+        assert len(counted) == 2 * number
+    control_rows(Recall(**sizes), "test", 4)
+    control_rows(Recall(**sizes), "validation", 5)
+    assert len(counted) == 12
+    for path in (tmp_path / "cache").glob("controls-*"):
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.warns(CacheNote, match="made anew"):
+        assert control_rows(Recall(**sizes), "test", 5) == rows and len(counted) == 14
+
+
+def test_rows_are_computed_anew_for_other_data_and_for_what_nobody_knows(counted, tmp_path):
+    lines = [f"{'a b' if k % 3 else 'c d'} {k % 7},{k % 3 > 0:d}" for k in range(90)]
+    path, task = tmp_path / "mails.csv", Files(text="body", label="kind", max_length=9, classes=("0", "1"))
+    for number in (1, 2):
+        lines[40:60] = [f"d {k} {number},0" for k in range(40, 60)]  # equal ones come into one split
+        path.write_text("\n".join(["body,kind", *lines]))
+        for _ in range(2):
+            control_rows(task, "test", 5, data=path)
+        assert len(counted) == 2 * number, "a few tokens are other ones"
+    for number in (3, 4):
+        control_rows(Words(), "test", 6)
+        assert len(counted) == 2 * number, "a class of the user's own may read what it likes"
 
 
 def test_a_histogram_tells_what_tokens_tell_and_the_last_segment_what_is_in_it():

@@ -141,8 +141,9 @@ def _summarised(folder: Path) -> Summary:
     made, record = changes.read(folder), _record(folder)
     histories = changes.histories(began, made)
     experiment = changes.learned(began, made)  # one that was extended learned otherwise than one that was planned so
-    result, head = _result(folder, experiment, record, [run_folder.hash_of(one) for one in reversed(histories)])
-    lines = read_metrics(folder / METRICS, head)
+    configs = [run_folder.hash_of(one) for one in reversed(histories)]
+    result, head = _result(folder, experiment, record, configs)
+    lines = read_metrics(folder / METRICS, head, of=configs[-1])
     trained = [line for line in lines if "loss" in line]
     last = trained[-1] if trained else {}
     if last.get("step", 0) > experiment["train"]["steps"]:
