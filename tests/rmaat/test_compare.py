@@ -5,16 +5,18 @@ import dataclasses
 import io
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foundation.errors import DamagedFileError, UserError
+from foundation.errors import DamagedFileError, ResourceError, UserError
+from foundation.lock import locked
 from rmaat.training.configs import find_experiment
 from rmaat.training.experiment import hash_of, to_json
-from rmaat.training.studies.compare import Comparison, compare
+from rmaat.training.studies.compare import Comparison, ComparisonNote, compare
 from rmaat.training.studies.groups import group
 from rmaat.training.studies.published import PUBLISHED, published
 from rmaat.training.studies.statistics import interval, paired, student
@@ -235,6 +237,23 @@ def test_a_comparison_from_folders_is_that_from_their_summaries(tmp_path):
     result = tmp_path / "runs" / "rmt" / "1" / "result.json"
     result.write_text(result.read_text().replace('"accuracy": 0', '"accuracy": 1', 1))
     assert len(collect([tmp_path / "runs"])) == 3  # the altered one is named and left out
+
+
+def test_one_comparison_at_a_time_and_what_stays_of_an_earlier_one_is_said(tmp_path):
+    write_summaries(tmp_path / "a.json", "study", [summary(curve=[(5, 50, 1., .4), (9, 90, 2., .5)])])
+    found, out = compare(tmp_path / "a.json"), tmp_path / "tables"
+    busy = pytest.raises(ResourceError, match="is being written by process")
+    with locked(out / ".compare.lock", "a comparison"), busy:
+        found.write(out)
+    assert not out.exists()
+    found.write(out)
+    write_summaries(tmp_path / "b.json", "study", [summary()])  # of an earlier version, say: without a curve
+    other = compare(tmp_path / "b.json")
+    with pytest.warns(ComparisonNote, match=r"still has curves_recall\.png of an earlier comparison"):
+        other.write(out)
+    with warnings.catch_warnings(action="error"):
+        found.write(out)
+    assert not list(out.glob(".*"))
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/x", "a\x1b[31m\u202eb", "n\0l", "y" * 5000, "a$b"])

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from foundation import sealed, sealed_table, trailer
 from foundation.errors import UserError
 from foundation.files import write_text
+from foundation.lock import LOCK, locked
+from foundation.notes import Note, note
 from rmaat.benchmark.report import Table
 from rmaat.training.studies.groups import Group, group
 from rmaat.training.studies.summary import collect
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KIND = "comparison"
+
+
+class ComparisonNote(Note):
+    """Something to know of what a comparison has written."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,8 +68,20 @@ class Comparison:
         return pictures.figures(self)
 
     def write(self, folder: str | Path) -> list[Path]:
-        """compare.md, compare.csv, compare.json and the pictures, into a folder."""
-        folder = Path(folder)
+        """compare.md, compare.csv, compare.json and the pictures, into a folder; what they are called.
+
+        A note names pictures of an earlier comparison that stay there. Raises `ResourceError` where another comparison
+        is just being written there.
+        """
+        with locked(Path(folder) / f".compare{LOCK}", "a comparison"):
+            paths = self._write(Path(folder))
+        left = sorted({path.name for path in Path(folder).glob("curves_*.png")} - {path.name for path in paths})
+        if left:
+            note(ComparisonNote, f"{folder} still has {', '.join(left)} of an earlier comparison, which compare.md "
+                                 "does not show; remove what you no longer need")
+        return paths
+
+    def _write(self, folder: Path) -> list[Path]:
         write_text(folder / "compare.csv", self.csv())
         sealed.write(folder / "compare.json", KIND, self.to_json())
         paths = [folder / f"compare.{ending}" for ending in ("md", "csv", "json")]
