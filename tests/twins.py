@@ -3,6 +3,7 @@
 Each `write_*` makes a folder and gives what is in it; `pack` puts a folder into an archive as releases come.
 """
 
+import gzip
 import io
 import pickle
 import tarfile
@@ -114,3 +115,53 @@ def write_pairs(folder: Path, count: int = 12, *, stem: str = "new_aan_pairs", s
         (folder / f"{stem}.{part}.tsv").write_text("".join(lines))
         made[part] = rows
     return made
+
+
+def write_release(folder, *, side=32, images=30, name="curv_contour_length_14"):
+    """Pathfinder as released: image k of folder k // 10 has the grey value k in its corner; label k % 2."""
+    from PIL import Image
+
+    for k in range(images):
+        place = folder / name / "imgs" / str(k // 10)
+        place.mkdir(parents=True, exist_ok=True)
+        values = np.zeros((side, side), np.uint8)
+        values[0, 0], values[1, 0] = k, 255
+        Image.fromarray(values).save(place / f"sample_{k % 10}.png")
+    (folder / name / "metadata").mkdir()
+    for k in range(0, images, 10):
+        lines = [f"imgs/{k // 10} sample_{j % 10}.png {j} {j % 2} 1.0 14 4 2 0.5 1 1"
+                 for j in range(k, min(k + 10, images))]
+        (folder / name / "metadata" / f"{k // 10}.npy").write_text("\n".join(lines) + "\n")
+    return folder / name
+
+
+def write_package(path, files, *, links=(), ending="xz"):
+    """A .deb: ar of debian-binary, control.tar and data.tar."""
+    def packed(entries):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode=f"w:{ending}") as archive:
+            for name, content in entries:
+                member = tarfile.TarInfo(f"./usr/share/man/{name}")
+                if isinstance(content, str):
+                    member.type, member.linkname = tarfile.SYMTYPE, content
+                    archive.addfile(member)
+                else:
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+        return stream.getvalue()
+
+    body = b"!<arch>\n"
+    data = packed([*((name, gzip.compress(text.encode(), mtime=0)) for name, text in files), *links])
+    for name, content in (("debian-binary", b"2.0\n"), (f"control.tar.{ending}", packed([])),
+                          (f"data.tar.{ending}", data)):
+        body += f"{name:16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode() + content
+        body += b"\n" * (len(content) % 2)
+    path.write_bytes(body)
+    return path
+
+
+def page(name, section, also, words="word"):
+    """Path and roff source of a manual page, with the (name, section) of pages that it refers to."""
+    named = "\n".join(f".BR {other} ({where})," for other, where in also)
+    return (f"man{section[0]}/{name}.{section}.gz",
+            f".TH X\n.SH NAME\n{name} \\- {words}\n.SH DESCRIPTION\n{f'{words} ' * 40}\n.SH SEE ALSO\n{named}\n")

@@ -208,7 +208,7 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
     """Tensors and metadata of a stream's file, verified."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     if not is_file(path):
         raise UserError(f"no file {path}; stream.save(path) writes one")
@@ -221,5 +221,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
         if about["sha256"] != _digest(tensors) or not isinstance(about["config"], dict):
             raise ValueError("content does not match its SHA-256")
         return tensors, {"config": about["config"], "num_segments": about["num_segments"]}
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever its bytes lead to
         raise DamagedFileError(f"{path}: not a whole file of a stream ({error})") from error

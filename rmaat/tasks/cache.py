@@ -90,8 +90,7 @@ def stored(name: str, parameters: object, *, again: bool = False) -> dict[str, n
         arrays, digest = _read(path)
         if digest != _digest(arrays, path.name):
             raise ValueError("content does not match its SHA-256")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError,
-            RecursionError) as error:
+    except Exception as error:  # whatever its bytes lead to
         if not again:
             note(CacheNote, f"{path} is damaged ({error}); what it held is made anew")
         return None

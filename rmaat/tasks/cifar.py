@@ -1,8 +1,7 @@
 """CIFAR-10 from its released batches or from a tree of image files, as grey values."""
 
-import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from foundation.errors import DamagedFileError, UserError
 from foundation.files import sha256_bytes
+from rmaat.tasks.image_files import opened_image
 from rmaat.tasks.pickled_arrays import read_pickled
 from rmaat.tasks.trees import Tree, natural
 
@@ -137,36 +137,8 @@ def _python(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 def picture(content: bytes, where: str) -> np.ndarray:
     """Grey values uint8 [1024] of a PNG or JPEG file of 32 x 32 pixels. Raises `UserError`, `DamagedFileError`."""
-    opened = _opener()
-    try:
-        with opened(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
-            if image.size != (SIDE, SIDE):
-                raise UserError(f"{where}: {image.width} x {image.height} pixels; expected {SIDE} x {SIDE}, so resize "
-                                "it")
-            check_depth(image.mode, where)
-            values = np.asarray(image.convert("RGB"))
-    except UserError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{where}: no whole PNG or JPEG image ({said_of(error)})") from error
+    with opened_image(content, where, ("PNG", "JPEG")) as image:
+        if image.size != (SIDE, SIDE):
+            raise UserError(f"{where}: {image.width} x {image.height} pixels; expected {SIDE} x {SIDE}, so resize it")
+        values = np.asarray(image.convert("RGB"))
     return grey(values.reshape(-1, 3).T)
-
-
-def check_depth(mode: str, where: str) -> None:
-    """Raises `UserError` for Pillow's modes of more than 8 bits a colour, which would be cut off at 255."""
-    if mode[0] in "IF":
-        raise UserError(f"{where}: more than 8 bits a colour (mode {mode}); save it with 8")
-
-
-def said_of(error: Exception) -> str:
-    """What Pillow says is wrong with an image, without the address of what it was read from."""
-    return str(error).partition(" <")[0]
-
-
-def _opener() -> Callable:
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise UserError("image files are read with Pillow, which is not installed: pip install pillow; the binary "
-                        "batches need nothing else") from error
-    return Image.open

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -18,15 +19,21 @@ def fingerprint(split: Split) -> str:
 
 
 def contents(split: Split) -> str | None:
-    """SHA-256 over all arrays that a split holds as its fields: it notices one token that was changed.
+    """SHA-256 over all that a split holds: it notices one token that was changed.
 
-    None for a split that holds none: its samples follow from the task's dials.
+    That is the arrays among its fields, or what its `held()` goes through. None for a split that holds none: its
+    samples follow from the task's dials.
     """
-    names = [field.name for field in dataclasses.fields(split)] if dataclasses.is_dataclass(split) else []
-    held = [(name, getattr(split, name)) for name in names]
-    arrays = [(name, value) for name, value in held if isinstance(value, np.ndarray) and value.dtype.kind in "biuf"]
-    digest = hashlib.sha256()
-    for name, array in arrays:
+    digest, found = hashlib.sha256(), False
+    for name, array in split.held() if hasattr(split, "held") else _fields(split):
+        found = True
         digest.update(f"{name} {array.dtype.str} {array.shape};".encode())
         digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
-    return digest.hexdigest() if arrays else None
+    return digest.hexdigest() if found else None
+
+
+def _fields(split: Split) -> Iterator[tuple[str, np.ndarray]]:
+    for field in dataclasses.fields(split) if dataclasses.is_dataclass(split) else ():
+        value = getattr(split, field.name)
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+            yield field.name, value

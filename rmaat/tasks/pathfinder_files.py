@@ -3,9 +3,8 @@
 All images of a difficulty are read once, from the folder or from the archive that they came in, and kept in the cache.
 """
 
-import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from foundation.files import sha256_bytes
 from foundation.notes import Note, note
 from rmaat.tasks.cache import kept
 from rmaat.tasks.checks import DataNote
-from rmaat.tasks.cifar import check_depth, said_of
+from rmaat.tasks.image_files import opened_image
 from rmaat.tasks.task import SPLITS, Batch
 from rmaat.tasks.trees import Tree, checksum_text, find_tree
 
@@ -26,6 +25,7 @@ FOLDERS = {"easy": "curv_baseline", "intermediate": "curv_contour_length_9", "ha
 ABOVE = ("", "pathfinder{side}", "lra_release/pathfinder{side}", "lra_release/lra_release/pathfinder{side}")
 MAX_FILE, MAX_IMAGE = 1 << 26, 1 << 20  # bytes; the official images have 1 to 10 kB, lists of them some 50 kB
 OFFICIAL = 200_000  # images of a difficulty
+AT_A_TIME = 4_096  # images that are copied to be hashed
 _PLACE, _FILE = re.compile(r"imgs/\d{1,9}", re.ASCII), re.compile(r"sample_\d{1,9}\.png", re.ASCII)
 _SIDE = re.compile(r"(?:^|/)pathfinder(\d+)/", re.ASCII)
 
@@ -58,6 +58,12 @@ class ChosenImages:
     def all_labels(self) -> np.ndarray:
         """Labels of all samples, int64 [samples]."""
         return self.labels
+
+    def held(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Its labels and its own images, some at a time: gigabytes of the others are of other splits."""
+        yield "labels", self.labels
+        for start in range(0, len(self.rows), AT_A_TIME):
+            yield "images", self.images[self.rows[start:start + AT_A_TIME]]
 
 
 def official(data: Path, name: str, *, side: int, difficulty: str, seed: int, at_most: int) -> ChosenImages:
@@ -157,16 +163,10 @@ def _entries(content: bytes, where: str) -> list[tuple[str, int, str]]:
 
 def read_image(content: bytes, side: int, where: str) -> np.ndarray:
     """Grey values uint8 [side * side] of a PNG file's bytes. Raises `DamagedFileError` for any other one."""
-    from PIL import Image, UnidentifiedImageError
-
     if len(content) > MAX_IMAGE:
         raise DamagedFileError(f"{where}: no whole PNG image ({len(content):,} bytes, at most {MAX_IMAGE:,} are read)")
-    try:
-        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
-            if image.size != (side, side):
-                raise DamagedFileError(f"{where}: {image.size[0]} x {image.size[1]} pixels where {side} x {side} are "
-                                       "expected; task.side says which")
-            check_depth(image.mode, where)
-            return np.asarray(image.convert("L")).reshape(-1)
-    except (UnidentifiedImageError, SyntaxError, ValueError, EOFError, OSError, Image.DecompressionBombError) as error:
-        raise DamagedFileError(f"{where}: no whole PNG image ({said_of(error)})") from error
+    with opened_image(content, where, ["PNG"]) as image:
+        if image.size != (side, side):
+            raise DamagedFileError(f"{where}: {image.size[0]} x {image.size[1]} pixels where {side} x {side} are "
+                                   "expected; task.side says which")
+        return np.asarray(image.convert("L")).reshape(-1)

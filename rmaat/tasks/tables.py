@@ -4,6 +4,7 @@ What is harmless is forgiven: a byte-order mark, CRLF, blank lines, quoted field
 between columns, the line `sep=;`. What is wrong is an error with file, line and column. Nothing is unpickled.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -161,14 +162,13 @@ def _jsonl(path: Path, wanted: list[str]) -> Table:
 
 def _parquet(path: Path, wanted: list[str]) -> Table:
     try:
-        import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise UserError(f"{path}: reading Parquet needs pyarrow, which is not installed: pip install "
                         "'astro-rmaat[parquet]'") from error
     if not is_file(path):
         read_bytes(path, "data file", LARGEST, advice=ADVICE)  # says what it is
-    try:
+    with _whole(path, "Parquet file"):
         file = parquet.ParquetFile(path)
         _check_columns(path, wanted, file.schema_arrow.names)
         size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups))
@@ -176,13 +176,11 @@ def _parquet(path: Path, wanted: list[str]) -> Table:
             raise UserError(f"{path}: it unpacks to {size:,} bytes; at most {LARGEST:,} are read")
         read = file.read(columns=wanted)
         return Table(path, {name: read.column(name).to_pylist() for name in wanted}, lambda row: f"row {row + 1}")
-    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise DamagedFileError(f"{path}: no whole Parquet file ({str(error)[:200]})") from error
 
 
 def _npz(path: Path, wanted: list[str]) -> Table:
     data = io.BytesIO(read_bytes(path, "data file", LARGEST, advice=ADVICE))
-    try:
+    with _whole(path, ".npz file of plain arrays", OBJECTS):
         with zipfile.ZipFile(data) as archive:
             if (size := sum(entry.file_size for entry in archive.infolist())) > LARGEST:
                 raise UserError(f"{path}: it unpacks to {size:,} bytes; at most {LARGEST:,} are read")
@@ -190,19 +188,13 @@ def _npz(path: Path, wanted: list[str]) -> Table:
         with np.load(data, allow_pickle=False) as arrays:
             _check_columns(path, wanted, arrays.files)
             return _of_arrays(path, {name: arrays[name] for name in wanted})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, SyntaxError,
-            MemoryError, OverflowError, TypeError, zlib_error()) as error:
-        raise DamagedFileError(f"{path}: no whole .npz file of plain arrays ({str(error)[:200]}); {OBJECTS}") from error
 
 
 def _npy(path: Path, wanted: list[str]) -> Table:
     """A structured array whose fields are the columns."""
     data = io.BytesIO(read_bytes(path, "data file", LARGEST, advice=ADVICE))
-    try:
+    with _whole(path, ".npy file of plain values", OBJECTS):
         array = np.load(data, allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError, OverflowError, TypeError, zipfile.BadZipFile,
-            KeyError) as error:
-        raise DamagedFileError(f"{path}: no whole .npy file of plain values ({str(error)[:200]}); {OBJECTS}") from error
     names = getattr(getattr(array, "dtype", None), "names", None)
     if names is None:
         raise UserError(f"{path}: no structured array, whose fields would be the columns; give a .npz file with an "
@@ -224,11 +216,16 @@ def _of_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Table:
                  lambda row: f"row {row + 1}")
 
 
-def zlib_error() -> type[Exception]:
-    """What packed data that are damaged raise."""
-    import zlib
-
-    return zlib.error
+@contextlib.contextmanager
+def _whole(path: Path, what: str, advice: str = "") -> Iterator[None]:
+    """Inside, a library of others decodes a file; whatever it raises says that this is no whole `what`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # NumPy's reader of a header alone raises a dozen kinds
+        said = " ".join(str(error).split())[:200]
+        raise DamagedFileError(f"{path}: no whole {what} ({said}){f'; {advice}' if advice else ''}") from error
 
 
 READERS: dict[str, Callable[[Path, list[str]], Table]] = {

@@ -45,7 +45,8 @@ class Split(Protocol):
         """int64 [samples]."""
         ...
 
-    # all_lengths() -> int64 [samples] may be there too: train.bucket_batches asks for it
+    # all_lengths() -> int64 [samples] may be there too: train.bucket_batches asks for it. held() -> (name, array), ...
+    # goes through all that decides the samples, where they are not in the fields of a dataclass
 
 
 class Task(ABC):

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -180,3 +181,15 @@ def test_nothing_at_all_says_what_to_fetch(tmp_path):
     for data in (tmp_path, None):
         with pytest.raises(UserError, match=r"no CIFAR-10 \(www\.cs\.toronto.*cifar-10-binary\.tar\.gz"):
             Image().split("train", data)
+
+
+def test_an_image_that_declares_gigapixels_is_refused_before_it_is_unpacked(tmp_path):
+    place = write_images(tmp_path, 2)
+    path = next((place / "train" / CLASSES[3]).iterdir())
+    data = bytearray(path.read_bytes())
+    for side in (20_000, 65_000):  # Pillow warns of the one, and raises for the other
+        data[16:24] = 2 * side.to_bytes(4, "big")
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+        path.write_bytes(data)
+        with pytest.raises(UserError, match=r"no whole PNG or JPEG image|pixels; expected 32 x 32"):
+            Image(validation=2).split("train", place)

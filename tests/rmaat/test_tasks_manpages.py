@@ -1,13 +1,11 @@
 """Manual pages: roff to text, packages without installing, pairs split by page with negatives of equal section."""
 
-import gzip
-import io
-import tarfile
 from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
+from twins import page, write_package
 
 from foundation.errors import DamagedFileError, UserError
 from rmaat.tasks.checks import check_data
@@ -61,37 +59,6 @@ def test_a_page_is_read_as_a_reader_would():
 @given(strategies.text(alphabet="\\.\"'()[]*fsnBIR 1\nSH", max_size=60))
 def test_any_text_can_be_read(text):
     assert all("\n\n" not in body for _, body in sections_of(f".SH A\n{text}"))
-
-
-def write_package(path, files, *, links=(), ending="xz"):
-    """A .deb: ar of debian-binary, control.tar and data.tar."""
-    def packed(entries):
-        stream = io.BytesIO()
-        with tarfile.open(fileobj=stream, mode=f"w:{ending}") as archive:
-            for name, content in entries:
-                member = tarfile.TarInfo(f"./usr/share/man/{name}")
-                if isinstance(content, str):
-                    member.type, member.linkname = tarfile.SYMTYPE, content
-                    archive.addfile(member)
-                else:
-                    member.size = len(content)
-                    archive.addfile(member, io.BytesIO(content))
-        return stream.getvalue()
-
-    body = b"!<arch>\n"
-    data = packed([*((name, gzip.compress(text.encode(), mtime=0)) for name, text in files), *links])
-    for name, content in (("debian-binary", b"2.0\n"), (f"control.tar.{ending}", packed([])),
-                          (f"data.tar.{ending}", data)):
-        body += f"{name:16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode() + content
-        body += b"\n" * (len(content) % 2)
-    path.write_bytes(body)
-    return path
-
-
-def page(name, section, also, words="word"):
-    named = "\n".join(f".BR {other} ({where})," for other, where in also)
-    return (f"man{section[0]}/{name}.{section}.gz",
-            f".TH X\n.SH NAME\n{name} \\- {words}\n.SH DESCRIPTION\n{f'{words} ' * 40}\n.SH SEE ALSO\n{named}\n")
 
 
 @pytest.mark.parametrize("ending", ["xz", "gz"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from scipy import ndimage
+from twins import write_release
 
 from foundation.errors import DamagedFileError, UserError
 from foundation.outside import load_file
@@ -123,22 +124,6 @@ def test_dials_are_named():
 
 
 # ---------------------------------------------------------------------------------------------- official files
-
-
-def write_release(folder, *, side=32, images=30, name="curv_contour_length_14"):
-    """A twin of the release: image k of folder k // 10 has the grey value k in its corner; label k % 2."""
-    for k in range(images):
-        place = folder / name / "imgs" / str(k // 10)
-        place.mkdir(parents=True, exist_ok=True)
-        values = np.zeros((side, side), np.uint8)
-        values[0, 0], values[1, 0] = k, 255
-        Image.fromarray(values).save(place / f"sample_{k % 10}.png")
-    (folder / name / "metadata").mkdir()
-    for k in range(0, images, 10):
-        lines = [f"imgs/{k // 10} sample_{j % 10}.png {j} {j % 2} 1.0 14 4 2 0.5 1 1"
-                 for j in range(k, min(k + 10, images))]
-        (folder / name / "metadata" / f"{k // 10}.npy").write_text("\n".join(lines) + "\n")
-    return folder / name
 
 
 @pytest.mark.parametrize("inner", ["", "pathfinder32", "lra_release/lra_release/pathfinder32"])
