@@ -184,7 +184,7 @@ def test_nothing_at_all_says_what_to_fetch(tmp_path):
 
 
 def test_an_image_that_declares_gigapixels_is_refused_before_it_is_unpacked(tmp_path):
-    place = write_images(tmp_path, 2)
+    place = write_images(tmp_path, 10)
     path = next((place / "train" / CLASSES[3]).iterdir())
     data = bytearray(path.read_bytes())
     for side in (20_000, 65_000):  # Pillow warns of the one, and raises for the other
