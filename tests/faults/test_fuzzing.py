@@ -519,3 +519,67 @@ def bend(folder, name, draw):
         return False
     write_manifest(folder, ["config.json", "record.json", "environment.json"])
     return True
+
+
+STUDY = """name = "x"
+configs = ["recall", "listops"]
+variants = ["rmaat", "rmt+memory_8"]
+seeds = [0, 1]
+data = { recall = "x" }
+[set]
+train = { steps = 3, "batch_size" = 2 }
+[[rows]]
+name = "a"
+set = { "model.width" = 8 }
+[[rows]]
+variants = ["gru"]
+"""
+HANDWRITTEN = [b"", b"\0", b"\xff", b"\xef\xbb\xbf", b",", b";", b"\t", b'"', b"'", b"[", b"]", b"{", b"}", b"=",
+               b"[[rows]]\n", b"#", b"\n", b"\r", b"9" * 400, b"nan", b"1e999", b"-1", b"true", b"[" * 2000, b"s",
+               b"(uM)", b"a.b.c = 1\n"]
+
+
+@pytest.mark.minutes
+def test_what_users_write_by_hand(within, rounds, tmp_path):
+    """Studies in TOML, data to fit, rasters and samples for drives; and the file of a stream."""
+    import torch
+
+    from astro_sim.protocols import drives
+    from astro_sim.run.fitting.tables import read_table
+    from derivation.record import record
+    from rmaat.biology.biology import Biology
+    from rmaat.model.config import ModelConfig
+    from rmaat.model.model import RMAAT
+    from rmaat.model.stream import Stream
+    from rmaat.training.studies.plan import read_study
+
+    torch.manual_seed(0)
+    model = RMAAT(ModelConfig(vocab_size=9, num_classes=2, width=8, layers=1, heads=2, segment_length=4, num_segments=3,
+                              num_memory_tokens=2), Biology.of(record.load())).eval()
+    stream = Stream(model, num_segments=3)
+    stream.feed(torch.tensor([[1, 2, 3, 4, 5]]))
+    stream.save(tmp_path / "stream.safetensors")
+    (tmp_path / "study.toml").write_text(STUDY)
+    (tmp_path / "fit.csv").write_text("t (s), C (uM), Ca_ER\n0, 0.1, 2\n10, 0.3, 1.5\n20, 0.2, 1.75\n")
+    (tmp_path / "raster.csv").write_text("index, time (s)\n0, 0.1\n1, 0.3\n0, 0.5\n")
+    (tmp_path / "samples.csv").write_text("time (s), ip3 (uM)\n0, 0.1\n10, 0.3\n20, 0.2\n")
+
+    def drive(kind, name):
+        return lambda: drives(f"{kind}:input=x,file={tmp_path / name}")
+
+    readers = {"stream.safetensors": lambda: Stream(model, num_segments=3).load(tmp_path / "stream.safetensors"),
+               "study.toml": lambda: read_study(tmp_path / "study.toml").points(),
+               "fit.csv": lambda: read_table(tmp_path / "fit.csv"), "raster.csv": drive("raster", "raster.csv"),
+               "samples.csv": drive("samples", "samples.csv")}
+    whole = {name: (tmp_path / name).read_bytes() for name in readers}
+    for name, read in readers.items():
+        assert understood(within, read, name)
+    for n in rounds(40):
+        draw = random.Random(n)
+        name = draw.choice(sorted(readers))
+        data = bytearray(whole[name])
+        for _ in range(draw.randint(1, 3)):
+            at = draw.randrange(len(data) + 1)
+            data[at:at + draw.randint(0, 12)] = draw.choice(HANDWRITTEN)
+        (tmp_path / name).write_bytes(data)
+        understood(within, readers[name], (name, n, bytes(data[:600])))

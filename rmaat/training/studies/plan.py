@@ -25,6 +25,12 @@ def _check_name(name: object) -> None:
         raise UserError(f"name = {name!r}: it becomes a name of files; use at most 100 letters, digits and . _ + = -")
 
 
+def _check_seeds(seeds: object) -> None:
+    for seed in seeds if isinstance(seeds, Sequence) else [seeds]:
+        if type(seed) is not int or not 0 <= seed < 2**32:
+            raise UserError(f"seeds = {seed!r}: give whole numbers in 0..{2**32 - 1}")
+
+
 @dataclass(frozen=True)
 class Row:
     """Every config with every variant and every seed.
@@ -45,9 +51,7 @@ class Row:
             values = getattr(self, name)
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise UserError(f"{name} = {values!r}: give a list with at least one")
-        for seed in self.seeds:
-            if type(seed) is not int or not 0 <= seed < 2**32:
-                raise UserError(f"seeds = {seed!r}: give whole numbers in 0..{2**32 - 1}")
+        _check_seeds(self.seeds)
         if named := {"train.seed", "seed"} & self.changes.keys():
             raise UserError(f"set {min(named)}: a study has seeds = [...] in its place")
         _check_name(self.name)
@@ -152,7 +156,7 @@ def read_study(path: str | Path) -> Study:
                      advice="write one as docs/studies.md shows, or give the name of one")
     try:
         body = tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # of brackets within brackets
         raise UserError(f"{path}: {error}") from error
     rows = body.pop("rows", None)
     common = _checked(body, str(path))
@@ -183,6 +187,11 @@ def _checked(body: Mapping, where: str) -> dict:
         if key not in KEYS:
             raise UserError(f"{where}: {unknown('key', key, KEYS)}")
     body = dict(body)
+    try:
+        _check_name(body.get("name", ""))
+        _check_seeds(body.get("seeds", []))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
     for key in ("configs", "variants"):
         if not isinstance(names := body.get(key, []), list) or not all(isinstance(name, str) for name in names):
             raise UserError(f"{where}: {key} = {names!r}: give a list of names, as [\"{EXAMPLES[key]}\"]")
