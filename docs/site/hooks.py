@@ -17,8 +17,11 @@ FLOORS = ("foundation", "astro_sim", "derivation", "rmaat", "figures")
 OUTSIDE = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md",
            "results/speed_cpu.md": "results/speed_cpu.md", "results/compile_cpu.md": "results/compile_cpu.md",
            "results/steps_cpu.md": "results/steps_cpu.md", "results/steps_bounds_cpu.md": "results/steps_bounds_cpu.md",
-           "results/lra.md": "results/lra/tables/compare.md"}
-PICTURES = ROOT / "results/lra/tables"
+           "results/lra.md": "results/lra/tables/compare.md",
+           "results/ablations/compare.md": "results/lra/ablations/tables/compare.md",
+           "results/dials/compare.md": "results/lra/dials/tables/compare.md"}
+PICTURES = {"results": "results/lra/tables", "results/ablations": "results/lra/ablations/tables",
+            "results/dials": "results/lra/dials/tables"}  # beside the pages that show them
 LINK = re.compile(r"\]\((?:\.\./)?(results/[\w.]+|docs/[\w./#-]+|CONTRIBUTING\.md|CHANGELOG\.md)\)")
 SOURCE = re.compile(r"\[([^]]+)\]\((?:\.\./)*(?:examples|derivation|astro_sim|rmaat|figures|tests|README)[\w./-]*\)")
 
@@ -52,7 +55,8 @@ def on_files(files, config):
         text, pictures = _tutorial(path)
         made[f"tutorials/{path.stem}.md"] = text
         made |= {f"tutorials/{name}": data for name, data in pictures.items()}
-    made |= {f"results/{path.name}": path.read_bytes() for path in PICTURES.glob("*.png")}
+    made |= {f"{place}/{path.name}": path.read_bytes() for place, folder in PICTURES.items()
+             for path in (ROOT / folder).glob("*.png")}
     for name, content in made.items():
         files.append(File.generated(config, name, content=content))
     return files

@@ -22,6 +22,7 @@ from rmaat.training.studies.published import PUBLISHED, published
 from rmaat.training.studies.statistics import interval, paired, student
 from rmaat.training.studies.summary import Summary, collect, read_summaries, split_name, summarise, write_summaries
 from rmaat.training.trainer import train
+from rmaat.training.variants import VARIANTS
 
 TINY = {"task.num_segments": 3, "task.segment": 4, "task.train": 16, "task.validation": 4, "task.test": 6,
         "model.width": 8, "model.segment_length": 4, "model.layers": 1, "train.batch_size": 4, "train.steps": 4,
@@ -274,3 +275,23 @@ def test_a_text_that_cannot_be_written_is_refused(tmp_path):
     write_summaries(tmp_path / "a.json", "study", [dataclasses.replace(run, environment={"device": "\ud800"})])
     with pytest.raises(DamagedFileError, match="a text of 1 letters that cannot be shown"):
         read_summaries(tmp_path / "a.json")
+
+
+def test_a_picture_of_many_networks_keeps_its_panels_and_its_words(tmp_path):
+    """25 networks, some of whose labels have lines and lines: panels stay as high, and nothing is cut off."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    curve = [(5, 50, 1., .4), (9, 90, 2., .5)]
+    runs = [summary(name, curve=curve) for name in sorted(VARIANTS)[:22]]
+    runs += [summary(curve=curve, changes={
+        "train.steps": 9 + n, "train.warmup": n, "model.width": 32 + 8 * n, "train.clip": 1. + n,
+        "train.label_smoothing": .1 * n, "model.num_memory_tokens": 1 + n}) for n in range(3)]
+    write_summaries(tmp_path / "a.json", "study", runs)
+    figure = compare(tmp_path / "a.json").figures()["curves_recall"]
+    FigureCanvasAgg(figure).draw()
+    whole = figure.bbox.padded(1)
+    for axes in figure.axes:
+        assert axes.get_window_extent().height > 2 * figure.dpi, "two inches"
+    for words in [*figure.legends[0].get_texts(), figure.axes[0].yaxis.label]:
+        box = words.get_window_extent()
+        assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1, words.get_text()

@@ -3,6 +3,7 @@
 import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,9 @@ DASHES = ("-", "--", ":", "-.")
 AXES = {"step": "step", "tokens": "tokens seen", "cpu_seconds": "CPU-seconds"}
 CONTROLS = (":", "--", "-.", (0, (1, 4)))  # of the lines that need no network
 NARROW = 34  # characters of a line beside the panels
-LINE = .14   # inches of a line of text there
+NARROW_BELOW = 48  # of a line below a panel
+LINE, GAP = .14, .06  # inches of a line of text there, and between two labels
+WIDE, HIGH = 4.2, 3.1  # inches of a panel of curves with its title and axes
 LONGEST_NAME = 80  # letters of a file's name
 POINTS = 100  # of a mean curve
 
@@ -89,7 +92,9 @@ def _curves(group: Group, figure_class: type) -> "Figure":
 
     names = [name for name in AXES if any(point.get(name) for entry in group.entries for run in entry.runs.values()
                                           for point in run.validation)]
-    figure = figure_class(figsize=(4.2 * len(names), 3.9), layout="constrained")
+    labels = [entry.label for entry in group.entries] + [control for control, _ in group.controls]
+    high = _legend_height([_wrapped(label) for label in labels], len(names))
+    figure = figure_class(figsize=(WIDE * len(names), HIGH + high), layout="constrained")
     panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for name, axes in zip(names, panels, strict=True):
         for number, entry in enumerate(group.entries):
@@ -97,7 +102,8 @@ def _curves(group: Group, figure_class: type) -> "Figure":
                      "ls": DASHES[number // len(COLOURS) % len(DASHES)]}
             _curve(axes, entry, name, style)
         for number, (control, share) in enumerate(group.controls):
-            axes.axhline(100 * share, color="#999999", ls=CONTROLS[number % len(CONTROLS)], lw=1, label=plain(control))
+            axes.axhline(100 * share, color="#999999", ls=CONTROLS[number % len(CONTROLS)], lw=1,
+                         label=_wrapped(control))
         axes.set_xlabel(AXES[name])
         axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 5))
         axes.spines[["top", "right"]].set_visible(False)
@@ -105,14 +111,27 @@ def _curves(group: Group, figure_class: type) -> "Figure":
     figure.suptitle(plain(f"{group.name}: mean over seeds; band: 95 % interval from three seeds on, both values of "
                           "two"), fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(names), frameon=False, fontsize=8)
     return figure
 
 
-def _curve(axes: "Axes", entry: Entry, name: str, style: Mapping) -> None:
+def _wrapped(label: str) -> str:
+    """A label in lines that fit below one panel."""
     from foundation.pictures import plain
 
-    label, drawn = plain(entry.label), False
+    return textwrap.fill(plain(label), NARROW_BELOW)
+
+
+def _legend_height(labels: Sequence[str], columns: int) -> float:
+    """Inches of its highest column; the first columns have one label more where they do not come out even."""
+    each, more = divmod(len(labels), columns)
+    starts = [each * k + min(k, more) for k in range(columns + 1)]
+    return max(sum(LINE * (1 + label.count("\n")) + GAP for label in labels[start:stop])
+               for start, stop in pairwise(starts))
+
+
+def _curve(axes: "Axes", entry: Entry, name: str, style: Mapping) -> None:
+    label, drawn = _wrapped(entry.label), False
     for x, values in _means(entry, name):
         mean = values.mean(0)
         low, high = _band(values)
