@@ -3,14 +3,18 @@
 A program exits with 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP. Standard library only.
 """
 
+import _thread
 import contextlib
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 OTHERS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 ONE_WISH = 0.1  # seconds: `timeout` and queues of jobs signal a process and then its group, and mean it once
+AGAIN = 0.01  # seconds after which a wish comes once more that was lost
 _received: list[int] = []  # the first signal that this process was asked to stop with
 _gentle: list[Callable[[], None]] = []  # how what runs now would be stopped
 _wished = float("-inf")  # when the last wish came, by a clock that nobody sets
@@ -23,7 +27,10 @@ def exit_code() -> int:
 
 @contextlib.contextmanager
 def as_ctrl_c() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP do what Ctrl-C does. What is ignored, as nohup lets SIGHUP be, stays ignored."""
+    """Inside, SIGTERM and SIGHUP do what Ctrl-C does. What is ignored, as nohup lets SIGHUP be, stays ignored.
+
+    No wish is lost, see `never_lost`.
+    """
     _received.clear()
 
     def stop(number, frame) -> None:
@@ -34,8 +41,40 @@ def as_ctrl_c() -> Iterator[None]:
             raise KeyboardInterrupt
         _gentle[-1]()
 
-    with _handling(dict.fromkeys(OTHERS, stop)):
+    with _handling(dict.fromkeys(OTHERS, stop)), never_lost():
         yield
+
+
+@contextlib.contextmanager
+def never_lost() -> Iterator[None]:
+    """Inside, a `KeyboardInterrupt` that is raised where Python lets none out comes once more, a moment later.
+
+    Such places are destructors and callbacks of weak references and of the garbage collection: Python prints there
+    what was raised and goes on, as if nobody had asked for an end.
+    """
+    before, lasts = sys.unraisablehook, [True]
+
+    def look(told) -> None:
+        if not issubclass(told.exc_type, KeyboardInterrupt):
+            before(told)
+        else:  # without the locks of `threading`: whoever was interrupted may hold them
+            _thread.start_new_thread(_once_more, (lasts,))
+
+    sys.unraisablehook = look
+    try:
+        yield
+    finally:
+        lasts.clear()
+        sys.unraisablehook = before
+
+
+def _once_more(lasts: list[bool]) -> None:
+    """Send this process the last signal again, unless what was to stop has ended by itself."""
+    global _wished
+    time.sleep(AGAIN)
+    if lasts:
+        _wished = float("-inf")  # it is no repetition of a wish that was heard
+        os.kill(os.getpid(), _received[-1] if _received else signal.SIGINT)
 
 
 @contextlib.contextmanager

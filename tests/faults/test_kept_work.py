@@ -1,5 +1,6 @@
 """Work that is kept, and exit codes that say what became of it."""
 
+import gc
 import math
 import os
 import random
@@ -7,8 +8,10 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import types
 import typing
+import weakref
 from pathlib import Path
 
 import pytest
@@ -232,6 +235,63 @@ def test_sigterm_to_a_process_and_to_its_group(forked, tmp_path):
     change = stopping("rmaat.training.steps.Trainer.advance", 4, times=2, one_wish=600.)
     ended = forked(function=program_with(TRAIN, change))
     assert ended.code == 143 and "stopped after step 4 of 6" in ended.err, ended
+
+
+class Sends:
+    """Sends this process a signal as it is removed."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        os.kill(os.getpid(), self.number)
+        time.sleep(0)  # where Python looks for signals
+
+
+def by_a_destructor(number):
+    Sends(number)
+
+
+def by_a_weak_reference(number):
+    kept = {number}
+    reference = weakref.ref(kept, lambda gone: (os.kill(os.getpid(), number), time.sleep(0)))
+    del kept
+    assert reference() is None
+
+
+def by_the_collection(number):
+    def begun(phase, info):
+        gc.callbacks.remove(begun)
+        os.kill(os.getpid(), number)
+        time.sleep(0)
+
+    gc.callbacks.append(begun)
+    gc.collect()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("inside", [by_a_destructor, by_a_weak_reference, by_the_collection])
+def test_a_signal_where_python_lets_no_error_out(forked, inside, number):
+    """It is not lost, and no traceback is printed: the work, which would go on for ever, ends a moment later."""
+    import figures.__main__ as figures
+
+    def for_ever(*given, **named):
+        inside(number)
+        while True:
+            time.sleep(0.001)
+
+    ended = forked(function=program_with(["figures", "places", "--out", "drawn"],
+                                         lambda: setattr(figures, "draw", for_ever)), seconds=20)
+    assert (ended.code, ended.err) == (128 + number, ""), ended
+
+
+def test_an_error_of_a_destructor_is_told_as_ever(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda one: told.append(one.exc_type))
+    with signals.as_ctrl_c():
+        type("Bad", (), {"__del__": lambda self: 1 / 0})()
+    assert told == [ZeroDivisionError]
 
 
 EVALUATING = {  # where SIGTERM comes, in which call, and what is said

@@ -14,7 +14,7 @@ from pathlib import Path
 from foundation import notes
 from foundation.errors import ResourceError, UserError
 from foundation.lock import LOCK, holder
-from foundation.stopping import OTHERS
+from foundation.stopping import OTHERS, never_lost
 from rmaat.training.experiment import Experiment
 
 DONE, STOPPED, BUSY, FAILED = "done", "stopped", "busy", "failed"
@@ -97,7 +97,8 @@ def _ctrl_c() -> Iterator[None]:
     before = {number: signal.signal(number, signal.SIG_IGN) for number in OTHERS}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        yield
+        with never_lost():
+            yield
     finally:
         for number, handler in {**before, signal.SIGINT: signal.SIG_IGN}.items():
             signal.signal(number, handler)
