@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foundation import chain, files, lock, process, sealed
+from foundation import chain, files, lock, process, sealed, workers
 from foundation.errors import DamagedFileError, ResourceError, UserError
 
 ROOT = Path(__file__).parents[1]
@@ -142,30 +142,57 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     files.remove_leftovers(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("name", ["a.json", "ä" * 120, "[x].nc"])
+def test_who_is_to_write_removes_what_a_killed_process_left_of_the_same_file(tmp_path, name):
+    path, dead = tmp_path / name, subprocess.Popen(["true"])
+    dead.wait()
+    with files.replacing(path) as here:
+        mine = here.name
+    left = tmp_path / mine.replace(f"-{os.getpid()}.", f"-{dead.pid}.")
+    other = tmp_path / f".b.json.{process.host_mark()}-{dead.pid}.abc.part"
+    for one in (left, other):
+        one.write_text("half")
+    files.check_writable(path)
+    assert not left.exists() and other.exists(), "of this file alone: a folder may hold very many"
+    files.check_writable(tmp_path, folder=True)
+    assert not other.exists()
+
+
 WORKING = """
-import os, sys, time
+import os, sys, tempfile, time
 from foundation.workers import processes
 with processes(1) as pool:
-    print(pool.submit(os.getpid).result(), flush=True)
-    pool.submit(time.sleep, 10**6)
+    pid = pool.submit(os.getpid).result()
+    pool.submit(tempfile.mkstemp, '.log').result()
+    print(pid, flush=True)
+    if sys.argv[1] != 'ended':
+        pool.submit(time.sleep, 10**6)
     if sys.argv[1] == 'error':
         raise KeyboardInterrupt
     sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("how", ["killed", "error"])
-def test_workers_end_with_who_started_them(how):
+@pytest.mark.parametrize("how", ["killed", "error", "ended"])
+def test_workers_end_with_who_started_them(tmp_path, how):
     parent = subprocess.Popen([sys.executable, "-c", WORKING, how], cwd=ROOT, stdin=subprocess.PIPE, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              env={**os.environ, "TMPDIR": str(tmp_path)})
     worker = os.pidfd_open(int(parent.stdout.readline()))
     if how == "killed":
         parent.kill()
+    parent.stdin.close()
     assert select.select([worker], [], [], 600)[0], "it has ended, though what it works at takes days"
     os.close(worker)
     parent.wait()
-    parent.stdin.close()
     parent.stdout.close()
+    assert list(tmp_path.iterdir()) == [], "what it had in the folder of temporary files went with it"
+
+
+def test_workers_where_no_temporary_file_can_be(monkeypatch):
+    monkeypatch.setattr(workers.tempfile, "mkdtemp", lambda **named: os.open("/proc/x", os.O_CREAT))
+    with workers.processes(1) as pool:
+        assert pool.submit(os.getpid).result() != os.getpid()
 
 
 @pytest.mark.parametrize(("place", "folder", "said"), [
