@@ -9,7 +9,7 @@ import typer
 from derivation.record import record
 from foundation import cli
 from foundation.errors import DamagedFileError, UserError
-from foundation.files import check_writable, remove_leftovers
+from foundation.files import check_writable
 
 app = cli.program("""Derive the record: closed forms and fits of what the network takes from biology.
 
@@ -82,7 +82,7 @@ def derive_verb(
 
     if not dry_run:
         check_writable(out)
-        remove_leftovers(out.parent, f".{out.name}.")
+        check_writable(points.path_beside(out))
     if own and not dry_run and out.resolve() == record.DEFAULT_PATH.resolve():
         raise UserError("--entry: the committed record has only this project's entries; write elsewhere with --out, "
                         "or look first with --dry-run")

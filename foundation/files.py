@@ -68,8 +68,7 @@ def replacing(path: str | os.PathLike, needs: int | None = None) -> Iterator[Pat
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        short = path.name.encode(errors="ignore")[:150].decode(errors="ignore")
-        handle, name = tempfile.mkstemp(prefix=f".{short}.{mark()}.", suffix=PART, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{_beginning(path)}{mark()}.", suffix=PART, dir=path.parent)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         if getattr(error, "errno", None) in FULL:
             raise full(path, error, needs) from error
@@ -95,6 +94,12 @@ def replacing(path: str | os.PathLike, needs: int | None = None) -> Iterator[Pat
         raise UserError(f"cannot write {shown(path)}: {system.strerror}; choose another place") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _beginning(path: Path) -> str:
+    """How the names of the temporaries of `path` begin."""
+    short = path.name.encode(errors="ignore")[:150].decode(errors="ignore")
+    return f".{short}."
 
 
 def mark() -> str:
@@ -148,7 +153,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def check_writable(path: str | os.PathLike, option: str = "--out", *, folder: bool = False) -> None:
-    """Raises `UserError` where `path` could not be written: a file, or files in a folder. For use before the work."""
+    """Raises `UserError` where `path` could not be written: a file, or files in a folder. For use before the work.
+
+    What a killed process left of an earlier time is removed: of this file, or of all in the folder.
+    """
     path = Path(path)
     try:
         if not folder and path.is_dir():
@@ -160,6 +168,8 @@ def check_writable(path: str | os.PathLike, option: str = "--out", *, folder: bo
             pass
     except OSError as error:
         raise UserError(f"{option}: {path} cannot be written ({error.strerror}); choose another place") from error
+    with contextlib.suppress(OSError):  # a folder that may be written to and not listed
+        remove_leftovers(path if folder else path.parent, "." if folder else _beginning(path))
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
