@@ -100,7 +100,15 @@ def load(path: str | Path) -> Behind:
     """Read and verify. Raises `UserError` where there is none, `DamagedFileError` for one that is cut or altered."""
     body = sealed.read(path, KIND, what_to_do=WHAT_TO_DO)
     body.pop("schema")
-    return Reader(f"points {path}").read(body, "", Behind)
+    reader = Reader(f"points {path}")
+    found = reader.read(body, "", Behind)
+    for number, one in enumerate(found.points):
+        if len(one.observed) != len(one.places) or not one.places:
+            raise reader.fail(f"points[{number}].observed", f"{len(one.observed)} numbers at {len(one.places)} places; "
+                              f"there must be one at each, and at least one; {WHAT_TO_DO}")
+        if one.formula:
+            reader.formula(one.formula, f"points[{number}].formula", {one.argument, *one.fixed, *one.constants})
+    return found
 
 
 def behind_record(source: Record, record_path: str | Path | None = None) -> Behind | None:

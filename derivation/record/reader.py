@@ -87,7 +87,7 @@ class Reader:
         except DamagedFileError as error:
             raise self.fail(path, str(error)) from error
         if free - set(allowed):
-            raise self.fail(path, f"uses {', '.join(sorted(free - set(allowed)))}, which the entry does not declare")
+            raise self.fail(path, f"uses {', '.join(sorted(free - set(allowed)))}, which is not declared beside it")
 
     def ordered(self, low: float | None, high: float | None, path: str) -> None:
         """Raises `DamagedFileError` where low is above high."""

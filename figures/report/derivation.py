@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from astro_sim.recording.labels import pretty_unit
 from derivation.record import ensemble
 from derivation.record.entry import Record
-from derivation.record.points import Behind
+from derivation.record.points import WHAT_TO_DO, Behind
 from figures import fig_uncertainty
 from figures.report import fits
 from figures.report.pictures import Picture, picture
 from figures.sources import Sources
+from foundation.reading import content_of
 from rmaat.benchmark.report import Table
 
 COLUMNS = ("constant", "value", "basis", "what it is, and of which model", "error, %", "within 5 %", "neglected")
@@ -27,9 +28,13 @@ class Derivation:
 
 def derivation(record: Record, behind: Behind | None) -> Derivation:
     """`behind` are the points of the record, None where there are none: then its fits are numbers alone."""
-    shown = {} if behind is None else {
-        name: [fits.draw(name, entry, points) for points in behind.of(name)] for name, entry in record.entries.items()}
-    return Derivation(shown, None if behind is None else reductions(behind), _uncertainty(record))
+    if behind is None:
+        return Derivation({}, None, _uncertainty(record))
+    with content_of("the points behind the record", WHAT_TO_DO):  # they may be of forms that the record does not have
+        shown = {name: [fits.draw(name, entry, points) for points in behind.of(name)]
+                 for name, entry in record.entries.items()}
+        table = reductions(behind)
+    return Derivation(shown, table, _uncertainty(record))
 
 
 def reductions(behind: Behind) -> Table:
