@@ -131,7 +131,8 @@ def show(names: Annotated[list[str] | None, typer.Argument(metavar="ENTRY", help
     if names or as_json:
         _print(loaded, names or list(loaded.entries), as_json)
     else:
-        print(f"{loaded.table()}\n\nin full, with sources: python -m derivation show {next(iter(loaded.entries))}")
+        one = next(iter(loaded.entries), "ENTRY")
+        print(f"{loaded.table()}\n\nin full, with sources: python -m derivation show {one}")
 
 
 @app.command("reduce")

@@ -9,7 +9,7 @@ from derivation.proof import uncertainty
 from derivation.record.ensemble import Ensemble, load, path_beside
 from derivation.record.record import Record
 from derivation.simulation import simulations
-from foundation.errors import UserError
+from foundation.errors import DamagedFileError, UserError
 
 DRAWS = 20  # of a record that brings none
 
@@ -30,7 +30,11 @@ class Sources:
         return simulations.driven_cycles(self.cycle_seconds, self._reduced("gamma_l"))
 
     def _reduced(self, name: str) -> float:
-        return next(use.value for use in self.record.entry("retention").parameters if use.name == name)
+        for use in self.record.entry("retention").parameters:
+            if use.name == name:
+                return use.value
+        raise DamagedFileError(f"record {self.record.hash[:12]}: entry 'retention' has no parameter {name}, with which "
+                               "its cycles are simulated; derive it anew: python -m derivation derive")
 
     @cached_property
     def ensemble(self) -> Ensemble:

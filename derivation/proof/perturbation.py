@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from derivation.proof.recomputation import parameters, with_parameters
 from derivation.record.record import Entry, Record
-from derivation.reductions.registry import REDUCTIONS
+from derivation.reductions.registry import reduction_of
 from foundation.errors import UserError
 from foundation.table import Table
 
@@ -114,8 +114,9 @@ def _entries(source: Record, parameter: str, base: float, *, part: float) -> dic
         through = {use.through for use in entry.parameters if use.name == parameter} - {None}
         for name in through - reduced.keys():
             short = parameter.rpartition(".")[2]
-            own = part == 0 and REDUCTIONS[name].parameters()[short].value == base
-            constant = REDUCTIONS[name].value
+            reduction = reduction_of(name, parameter)
+            own = part == 0 and reduction.parameters()[short].value == base
+            constant = reduction.value
             reduced[name] = _reduced(constant) if own else _reduced(constant, short, value)
         if all(reduced[name] is not None for name in through):
             changes = {parameter: value} | {name: reduced[name] for name in through}

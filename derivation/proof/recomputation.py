@@ -2,12 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from astro_sim.parameter import Parameter
 from derivation.record import record
 from derivation.record.closed_form import evaluate
 from derivation.record.record import Entry, ParameterUse, Record
-from derivation.reductions.registry import REDUCTIONS
+from derivation.reductions.registry import reduction_of
 from foundation.errors import DamagedFileError, UserError, unknown
 
 
@@ -76,9 +77,16 @@ def reduced(source: Record, changes: Mapping[str, float]) -> dict[str, float]:
         for use in entry.parameters:
             if use.through is not None:
                 acts_through.setdefault(use.through, set()).add(use.name)
-    moved = {name: {key.rpartition(".")[2]: value for key, value in changes.items() if key in behind}
+    moved = {name: {key: value for key, value in changes.items() if key in behind}
              for name, behind in acts_through.items() if name not in changes}
-    return {name: REDUCTIONS[name].at(values) for name, values in moved.items() if values}
+    return {name: at(name, tuple(sorted(values.items()))) for name, values in moved.items() if values}
+
+
+@lru_cache(maxsize=512)  # several entries rest on one reduction
+def at(name: str, moved: tuple[tuple[str, float], ...]) -> float:
+    """A reduced constant with parameters of the record, by their full names, at other values. Raises `UserError`."""
+    reductions = [reduction_of(name, parameter) for parameter, _ in moved]
+    return reductions[0].at({parameter.rpartition(".")[2]: value for parameter, value in moved})
 
 
 def with_parameters(entry: Entry, changes: Mapping[str, float]) -> Entry:

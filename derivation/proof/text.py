@@ -66,8 +66,9 @@ def _constant(key: str, constant: Constant) -> Iterator[str]:
     if constant.fitted is not None:
         low, high = constant.interval or (None, None)
         width = f" +- {(high - low) / 2:.1g} (95 %)" if constant.interval else " (no interval: see below)"
-        yield (f"    fitted to the recording: {constant.fitted:.6g}{width}; "
-               f"the closed form is off by {100 * (constant.value / constant.fitted - 1):+.2g} %")
+        off = constant.value - constant.fitted
+        share = f"{100 * off / constant.fitted:+.2g} %" if constant.fitted else f"{off:+.2g}"
+        yield f"    fitted to the recording: {constant.fitted:.6g}{width}; the closed form is off by {share}"
 
 
 def _range(one: Range) -> str:

@@ -9,7 +9,7 @@ place of its own range.
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, lru_cache
+from functools import cache
 
 import numpy as np
 from scipy.stats import norm
@@ -18,12 +18,11 @@ from astro_sim.dynamics import hopf_points
 from astro_sim.dynamics.local import with_parameter
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, convert
-from derivation.proof.recomputation import parameters, with_parameters
+from derivation.proof.recomputation import at, parameters, with_parameters
 from derivation.proof.what_if import meaning
 from derivation.record import record
 from derivation.record.ensemble import Draw, Ensemble, changed, numbers_of
 from derivation.record.record import ParameterUse, Record
-from derivation.reductions.registry import REDUCTIONS
 from foundation.errors import DamagedFileError, UserError
 from foundation.table import Table
 
@@ -44,7 +43,8 @@ def published(source: Record) -> dict[str, dict[str, dict[str, float]]]:
     found: dict[str, dict[str, dict[str, float]]] = {}
     uses = parameters(source)
     for own, models in _families(uses).items():
-        members = {use.name.rpartition(".")[2]: use for use in uses.values() if use.model.partition(":")[2] == own}
+        members = {use.name.rpartition(".")[2]: use for use in uses.values()
+                   if use.model.partition(":")[2] == own and use.model.partition(":")[0] in models}
         for model in models:
             for name, table in MODELS[model].parameter_sets.items():
                 if name != own:
@@ -66,11 +66,11 @@ def _other(members: Mapping[str, ParameterUse], model: str, name: str,
 
 
 def _families(uses: Mapping[str, ParameterUse]) -> dict[str, list[str]]:
-    """Parameter set -> the models behind the record that have it."""
+    """Parameter set -> the models behind the record that have it. Of a model of a user's own no sets are known."""
     found: dict[str, list[str]] = {}
     for use in uses.values():
         model, _, own = use.model.partition(":")
-        if own and model not in found.setdefault(own, []):
+        if own and model in MODELS and model not in found.setdefault(own, []):
             found[own].append(model)
     return found
 
@@ -94,8 +94,11 @@ def oscillating_range(parameter_set: str, moved: tuple[tuple[str, float], ...]) 
     model = MODELS[CALCIUM]
     for name, value in moved:
         model = with_parameter(model, parameter_set, name, value=value)
-    low, high = hopf_points(model, "ip3", low="0.1 umolar", high="1 umolar", parameter_set=parameter_set)
-    return low, high
+    found = hopf_points(model, "ip3", low="0.1 umolar", high="1 umolar", parameter_set=parameter_set)
+    if len(found) != 2:
+        raise UserError(f"{CALCIUM}:{parameter_set}: calcium has {len(found)} Hopf points between 0.1 and 1 umolar of "
+                        "IP3, and 2 are needed to drive another set in the same place; derive the record anew")
+    return found[0], found[1]
 
 
 def draw_records(source: Record | None = None, *, draws: int = 50, seed: int = 0,
@@ -150,21 +153,16 @@ def recomputed(source: Record, changes: Changes) -> tuple[Record, list[str]]:
 
 
 def _reduced(source: Record, changes: Changes) -> dict[str, float]:
-    """As `reduced`, remembered: several entries rest on one reduction."""
+    """As `reduced`, of those constants alone that the record has."""
     behind = {use.name for entry in source.entries.values() for use in entry.parameters}
     through = {use.through for entry in source.entries.values() for use in entry.parameters if use.through}
     found = {}
     for name in through:
-        moved = {use.name.rpartition(".")[2]: changes[use.name] for entry in source.entries.values()
+        moved = {use.name: changes[use.name] for entry in source.entries.values()
                  for use in entry.parameters if use.through == name and use.name in changes}
         if moved and name not in changes:
-            found[name] = _value(name, tuple(sorted(moved.items())))
+            found[name] = at(name, tuple(sorted(moved.items())))
     return {name: value for name, value in found.items() if name in behind}
-
-
-@lru_cache(maxsize=512)
-def _value(name: str, moved: tuple[tuple[str, float], ...]) -> float:
-    return REDUCTIONS[name].at(dict(moved))
 
 
 def _draw(source: Record, sets: Mapping[str, Mapping[str, Changes]], assumed: list[ParameterUse], *, spread: float,

@@ -20,9 +20,10 @@ from derivation.reductions import (
     synapse,
 )
 from derivation.reductions.reduction import Reduction
-from foundation.errors import choose
+from foundation.errors import DamagedFileError, choose
 
-__all__ = ["ASSUMED", "CONVENTIONS", "REDUCTIONS", "rows", "text"]
+__all__ = ["ASSUMED", "CONVENTIONS", "REDUCTIONS", "reduction_of", "rows", "text"]
+MOST_LETTERS = 60  # of a name in an error
 
 REDUCTIONS: dict[str, Reduction] = {
     **cycle.REDUCTIONS, **synapse.REDUCTIONS, **process.REDUCTIONS, **coupling.REDUCTIONS, **sheet.REDUCTIONS,
@@ -41,6 +42,20 @@ ASSUMED: dict[str, str] = {
     "w_g": "stated by Kozachkov2025 with weight 1; the strength of the loop is in beta",
     "w_back": "structural: 0 is the feed-forward network of Mia2026, 1 the symmetric one that has an energy",
 }
+
+
+def reduction_of(name: str, parameter: str) -> Reduction:
+    """The reduction by which a record's `parameter` acts.
+
+    Raises `DamagedFileError` where there is none of that name, or none that has such a parameter: the record may be
+    another program's, or hold an entry whose reduction is not here.
+    """
+    short = parameter.rpartition(".")[2]
+    if name not in REDUCTIONS or short not in REDUCTIONS[name].parameters():
+        raise DamagedFileError(f"the record says that {parameter[:MOST_LETTERS]} acts through {name[:MOST_LETTERS]}, "
+                               "which no reduction of this program gives from it; leave that parameter as it is, or "
+                               "derive the record anew: python -m derivation derive")
+    return REDUCTIONS[name]
 
 
 def rows(names: list[str] | None = None) -> list[dict]:

@@ -74,15 +74,18 @@ def test_a_file_comes_back_and_an_altered_one_does_not(behind, tmp_path):
 def test_there_is_one_number_at_each_place(behind, tmp_path, places, observed):
     bent = dataclasses.replace(behind.points[1], places=places, observed=observed)
     points.save(dataclasses.replace(behind, points=(behind.points[0], bent)), tmp_path / "r.points.json")
-    with pytest.raises(DamagedFileError, match=rf"points\[1\]\.observed: {len(observed)} numbers at {len(places)} places"):
+    says = rf"points\[1\]\.observed: {len(observed)} numbers at {len(places)} places"
+    with pytest.raises(DamagedFileError, match=says):
         points.load(tmp_path / "r.points.json")
 
 
 @pytest.mark.parametrize(("changes", "says"), [({"formula": "x*nobody"}, "uses nobody, x, which"), (
-    {"formula": "(("}, "is not an expression"), ({"constants": {}}, "uses q, which"), ({"argument": "x"}, "uses t, which")])
+    {"formula": "(("}, "is not an expression"), ({"constants": {}}, "uses q, which"),
+    ({"argument": "x"}, "uses t, which")])
 def test_their_form_has_its_names(behind, tmp_path, changes, says):
     known = next(one for one in behind.points if one.entry == "retention" and one.formula)
-    points.save(dataclasses.replace(behind, points=(dataclasses.replace(known, **changes),)), tmp_path / "r.points.json")
+    bent = dataclasses.replace(known, **changes)
+    points.save(dataclasses.replace(behind, points=(bent,)), tmp_path / "r.points.json")
     with pytest.raises(DamagedFileError, match=rf"r\.points\.json: points\[0\]\.formula: .*{says}"):
         points.load(tmp_path / "r.points.json")
 

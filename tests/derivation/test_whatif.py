@@ -15,6 +15,7 @@ from derivation.proof import perturbation as perturb
 from derivation.proof import recomputation
 from derivation.proof.what_if import whatif
 from derivation.record import record
+from derivation.reductions import registry
 from foundation.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -144,13 +145,12 @@ def test_a_value_without_an_answer_is_said_in_words(setting, capfd):
 def test_a_parameter_may_act_on_one_constant_in_two_ways(monkeypatch):
     """scale = a + b, a = x^2 and b = 3 x from one parameter x = 2: the slopes 4 and 3 add up, and so do the changes."""
     def reduction(value):
-        return dataclasses.replace(recomputation.REDUCTIONS["tau_cycle"], parameters=lambda: {"x": own},
+        return dataclasses.replace(registry.REDUCTIONS["tau_cycle"], parameters=lambda: {"x": own},
                                    value=lambda changes: value(changes.get("x", 2.0)))
 
     own = Parameter(2.0, "1", "one", "assumed here", "assumed")
     two = {"a": reduction(lambda x: x * x), "b": reduction(lambda x: 3 * x)}
-    for module in (recomputation, perturb):
-        monkeypatch.setattr(module, "REDUCTIONS", two)
+    monkeypatch.setattr(registry, "REDUCTIONS", two)
     use = record.ParameterUse("a", 4.0, "1", "one", "assumed here", "assumed", "macro", {"scale": 1.0})
     uses = (use, dataclasses.replace(use, name="b", value=6.0),
             dataclasses.replace(use, name="m.x", value=2.0, sensitivity={"scale": 4.0}, through="a"),
