@@ -12,6 +12,7 @@ from derivation.record.entry import ParameterUse, Record
 from foundation import sealed
 from foundation.errors import UserError
 from foundation.files import cache_folder, canonical_json, sha256_bytes, sha256_file
+from foundation.reading import content_of
 
 DOWN, UP = (0.9, 0.8), (1.1, 1.2)  # of the value, from the middle outwards
 SHARES = (*DOWN[::-1], *UP)
@@ -35,7 +36,7 @@ def marks_of(record: Record, behind: Behind) -> dict[str, tuple[Mark, ...]]:
     Taken from the cache where the same record and the same program made them; put there where it can be written.
     """
     path = place(record)
-    with contextlib.suppress(UserError):  # none yet, or damaged: made anew
+    with contextlib.suppress(UserError), content_of(str(path)):  # none yet, damaged, or not what it says: made anew
         found = sealed.read(path, KIND)["marks"]
         return {name: tuple(Mark(**one) for one in found[name]) for name in behind}
     made = {name: _marks(record, use, through) for name, (use, through) in behind.items()}

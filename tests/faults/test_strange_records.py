@@ -87,3 +87,19 @@ def test_a_figure_of_cycles_that_the_record_does_not_have(name):
         use, name=f"{use.name}_1" if use.name == name else use.name, through=None))
     with pytest.raises(DamagedFileError, match=f"entry 'retention' has no parameter {name}"):
         _ = Sources(source).cycles
+
+
+@pytest.mark.parametrize("kept", [{}, {"marks": {}}, {"marks": []}, {"marks": {"tau_pl": 1}}, {"marks": {"tau_pl": [
+    {"value": 1.0}]}}, {"marks": {"tau_pl": [[]]}}], ids=str)
+def test_kept_marks_of_sliders_that_are_none(tmp_path, monkeypatch, kept):
+    """The file is whole, and what it says is not what was kept: they are made anew."""
+    from figures.report import marks
+    from foundation import sealed
+
+    monkeypatch.setenv("ASTRO_RMAAT_CACHE", str(tmp_path))
+    source = record.load()
+    use = next(one for one in source.entry("retention").parameters if one.name == "tau_pl")
+    sealed.write(marks.place(source), marks.KIND, kept)
+    found = marks.marks_of(source, {"tau_pl": (use, frozenset())})
+    assert [mark.share for mark in found["tau_pl"]] == [0.8, 0.9, 1.0, 1.1, 1.2]
+    assert marks.marks_of(source, {"tau_pl": (use, frozenset())}) == found, "kept now"
