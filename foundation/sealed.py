@@ -62,7 +62,7 @@ def verified(body: object, path: str | os.PathLike, kind: str, *, schema: int = 
     body = dict(body) if isinstance(body, dict) else {}
     if not matches(body.pop(HASH, None), body):
         raise DamagedFileError(f"{path} does not match its own hash: altered; {what_to_do}")
-    if body.pop("kind", None) != kind or type(body.get("schema")) is not int:
+    if body.pop("kind", None) != kind or type(body.get("schema")) is not int or body["schema"] < 1:
         raise DamagedFileError(f"{path}: no file of {kind}; {what_to_do}")
     if body["schema"] > schema:
         raise UserError(f"{path} has schema {body['schema']}; this version reads up to {schema}: use the version that "

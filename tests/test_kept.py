@@ -220,6 +220,10 @@ def test_a_sealed_file_comes_back_and_nothing_else_does(tmp_path):
         sealed.read(path, "changes")
     with pytest.raises(UserError, match="No such file"):
         sealed.read(tmp_path / "y", "changes")
+    for schema in (0, -1, 1.0, True, "1", None):
+        sealed.write(tmp_path / "s.json", "changes", {}, schema=schema)
+        with pytest.raises(DamagedFileError, match="no file of changes"):
+            sealed.read(tmp_path / "s.json", "changes")
     content = path.read_text()
     for bent in (content.replace("2.5", "2.6"), content[:-5], content.replace('"a"', '"b"'), "[1]", "{", "[" * 10**5):
         path.write_text(bent)
