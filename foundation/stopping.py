@@ -41,8 +41,20 @@ def as_ctrl_c() -> Iterator[None]:
             raise KeyboardInterrupt
         _gentle[-1]()
 
-    with _handling(dict.fromkeys(OTHERS, stop)), never_lost():
-        yield
+    handlers: dict[int, Callable] = dict.fromkeys(OTHERS, stop)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a script's background; Brian2 would call that constant
+        handlers[signal.SIGINT] = _ignore
+    try:
+        with _handling(handlers), never_lost():
+            yield
+    finally:
+        # Python remembers a KeyboardInterrupt that left an `exec` of a text, as `dataclass` has one, and would end by
+        # SIGINT, whatever the exit code; the next text makes it forget.
+        exec("")
+
+
+def _ignore(number, frame) -> None:
+    """What is ignored, by something that can be called."""
 
 
 @contextlib.contextmanager

@@ -286,6 +286,46 @@ def test_a_signal_where_python_lets_no_error_out(forked, inside, number):
     assert (ended.code, ended.err) == (128 + number, ""), ended
 
 
+IN_A_TEXT = """
+import os, signal, sys
+import figures.__main__ as figures
+NUMBER = int(os.environ["NUMBER"])
+figures.draw = lambda *given, **named: exec(f"os.kill(os.getpid(), {NUMBER}); import time; time.sleep(600)", {"os": os})
+sys.argv = ["/figures/__main__.py", "places", "--out", "drawn"]
+figures.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_in_a_text_that_is_run(program, tmp_path, number):
+    """With `-m` Python would end by SIGINT then, whatever the exit code is."""
+    (tmp_path / "in_a_text.py").write_text(IN_A_TEXT, "utf-8")
+    ended = program("in_a_text", env={"NUMBER": int(number)})
+    assert (ended.code, ended.err) == (128 + number, ""), ended
+
+
+IGNORED = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+import figures.__main__ as figures
+def draw(*given, **named):
+    import brian2
+    os.kill(os.getpid(), signal.SIGINT)
+    return ["drawn"]
+figures.draw = draw
+sys.argv = ["/figures/__main__.py", "places", "--out", "drawn"]
+figures.main()
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_that_is_ignored_stays_so(program):
+    """As in the background of a script, and where Brian2 is imported, which calls what was there before."""
+    ended = program(code=IGNORED)
+    assert (ended.code, ended.out, ended.err) == (0, "drawn\n", ""), ended
+
+
 def test_an_error_of_a_destructor_is_told_as_ever(monkeypatch):
     told = []
     monkeypatch.setattr(sys, "unraisablehook", lambda one: told.append(one.exc_type))

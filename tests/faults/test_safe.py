@@ -24,6 +24,7 @@ MAY = {
     ("astro_sim/model/equation_text.py", "eval"): "expressions that `names` has looked at",
     ("astro_sim/model/compiled_text.py", "compile"): "written from trees of allowed nodes",
     ("astro_sim/model/compiled_text.py", "exec"): "written from trees of allowed nodes",
+    ("foundation/stopping.py", "exec"): "a text without a letter",
     ("astro_sim/model/model.py", "cloudpickle.loads"): "a model that another process of the same user has sent",
     ("derivation/forms/ode.py", "sympy.sympify"): "the project's own equations, whose names were looked at",
 }
