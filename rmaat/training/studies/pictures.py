@@ -29,6 +29,7 @@ LINE, GAP = .14, .06  # inches of a line of text there, and between two labels
 WIDE, HIGH = 4.2, 3.1  # inches of a panel of curves with its title and axes
 LONGEST_NAME = 80  # letters of a file's name
 POINTS = 100  # of a mean curve
+BANDS = 8  # networks: the bands of more than there are colours would cover one another
 
 
 def figures(comparison: "Comparison") -> "dict[str, Figure]":
@@ -96,11 +97,12 @@ def _curves(group: Group, figure_class: type) -> "Figure":
     high = _legend_height([_wrapped(label) for label in labels], len(names))
     figure = figure_class(figsize=(WIDE * len(names), HIGH + high), layout="constrained")
     panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    bands = len(group.entries) <= BANDS
     for name, axes in zip(names, panels, strict=True):
         for number, entry in enumerate(group.entries):
             style = {"color": COLOURS[number % len(COLOURS)],
                      "ls": DASHES[number // len(COLOURS) % len(DASHES)]}
-            _curve(axes, entry, name, style)
+            _curve(axes, entry, name, style, band=bands)
         for number, (control, share) in enumerate(group.controls):
             axes.axhline(100 * share, color="#999999", ls=CONTROLS[number % len(CONTROLS)], lw=1,
                          label=_wrapped(control))
@@ -108,8 +110,8 @@ def _curves(group: Group, figure_class: type) -> "Figure":
         axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 5))
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("validation accuracy (%)")
-    figure.suptitle(plain(f"{group.name}: mean over seeds; band: 95 % interval from three seeds on, both values of "
-                          "two"), fontsize=9)
+    about = "; band: 95 % interval from three seeds on, both values of two" if bands else ""
+    figure.suptitle(plain(f"{group.name}: mean over seeds{about}"), fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(names), frameon=False, fontsize=8)
     return figure
@@ -130,13 +132,14 @@ def _legend_height(labels: Sequence[str], columns: int) -> float:
                for start, stop in pairwise(starts))
 
 
-def _curve(axes: "Axes", entry: Entry, name: str, style: Mapping) -> None:
+def _curve(axes: "Axes", entry: Entry, name: str, style: Mapping, *, band: bool) -> None:
     label, drawn = _wrapped(entry.label), False
     for x, values in _means(entry, name):
         mean = values.mean(0)
-        low, high = _band(values)
         axes.plot(x, 100 * mean, lw=1.4, label=None if drawn else label, **style)
-        axes.fill_between(x, 100 * low.clip(0, 1), 100 * high.clip(0, 1), color=style["color"], alpha=.15, lw=0)
+        if band:
+            low, high = _band(values)
+            axes.fill_between(x, 100 * low.clip(0, 1), 100 * high.clip(0, 1), color=style["color"], alpha=.15, lw=0)
         drawn = True
 
 
