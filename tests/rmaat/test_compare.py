@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foundation.errors import DamagedFileError, ResourceError, UserError
@@ -295,3 +295,18 @@ def test_a_picture_of_many_networks_keeps_its_panels_and_its_words(tmp_path):
     for words in [*figure.legends[0].get_texts(), figure.axes[0].yaxis.label]:
         box = words.get_window_extent()
         assert whole.x0 <= box.x0 and box.x1 <= whole.x1 and whole.y0 <= box.y0 and box.y1 <= whole.y1, words.get_text()
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.sampled_from([7, 9, 11]), st.sampled_from([.1, .01, 0.]), st.sampled_from([1, 2])),
+                min_size=4, max_size=12, unique=True))
+def test_of_many_networks_of_one_name_each_is_told_by_what_most_do_not_have(fields):
+    found = group([summary(changes={"train.steps": steps, "train.weight_decay": decay, "model.layers": layers})
+                   for steps, decay, layers in fields])[0]
+    labels = [entry.label for entry in found.entries]
+    assert len(set(labels)) == len(fields)
+    for name, place in (("train.steps", 0), ("train.weight_decay", 1), ("model.layers", 2)):
+        values = [one[place] for one in fields]
+        for value in set(values):
+            said = sum(f"{name} {value}" in label.rstrip(")").partition(" (")[2].split(", ") for label in labels)
+            assert said == (0 if 2 * values.count(value) > len(values) else values.count(value))

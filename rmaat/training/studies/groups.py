@@ -12,6 +12,8 @@ NETWORK_ROWS = ("model", "trained with")  # how rows begin that belong to one ne
 RESET = "model, memory reset"
 WATCHING = ("train.evaluate_every", "train.evaluate_samples", "train.checkpoint_every")  # what is learned is the same
 
+MANY = 4  # networks of one name
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -141,13 +143,17 @@ def _place(entry: Entry) -> tuple:
 
 def _apart(one: Summary, twins: Sequence[Summary]) -> str:
     """Values of the fields in which experiments of one variant differ; only of those that change what is learned, where
-    they tell them apart. `twins` are all of them, `one` among them.
+    they tell them apart, and of many not the value that most of them have. `twins` are all of them, `one` among them.
     """
     flat = [_fields(twin) for twin in (one, *twins)]
     apart = {key: value for key, value in flat[0].items() if any(other.get(key) != value for other in flat[1:])}
     told = {key: value for key, value in apart.items() if key not in WATCHING}
     if sum(told.items() <= other.items() for other in flat[1:]) > 1:  # itself, and one that would have its label
         told = apart
+    if len(twins) >= MANY:  # what most of them have goes without saying
+        values = {key: [canonical_json(other.get(key)) for other in flat[1:]] for key in told}
+        told = {key: value for key, value in told.items()
+                if 2 * values[key].count(canonical_json(value)) <= len(values[key])}
     return f" ({', '.join(f'{key} {value}' for key, value in told.items())})" if told else ""
 
 
