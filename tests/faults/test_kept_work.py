@@ -237,6 +237,11 @@ def test_sigterm_to_a_process_and_to_its_group(forked, tmp_path):
     assert ended.code == 143 and "stopped after step 4 of 6" in ended.err, ended
 
 
+def heard(number):
+    """A signal that may be ignored, as nohup or a script's background has it, is no longer."""
+    signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 class Sends:
     """Sends this process a signal as it is removed."""
 
@@ -281,8 +286,11 @@ def test_a_signal_where_python_lets_no_error_out(forked, inside, number):
         while True:
             time.sleep(0.001)
 
-    ended = forked(function=program_with(["figures", "places", "--out", "drawn"],
-                                         lambda: setattr(figures, "draw", for_ever)), seconds=20)
+    def change():
+        heard(number)
+        figures.draw = for_ever
+
+    ended = forked(function=program_with(["figures", "places", "--out", "drawn"], change), seconds=20)
     assert (ended.code, ended.err) == (128 + number, ""), ended
 
 
@@ -290,6 +298,7 @@ IN_A_TEXT = """
 import os, signal, sys
 import figures.__main__ as figures
 NUMBER = int(os.environ["NUMBER"])
+signal.signal(NUMBER, signal.default_int_handler if NUMBER == signal.SIGINT else signal.SIG_DFL)
 figures.draw = lambda *given, **named: exec(f"os.kill(os.getpid(), {NUMBER}); import time; time.sleep(600)", {"os": os})
 sys.argv = ["/figures/__main__.py", "places", "--out", "drawn"]
 figures.main()
