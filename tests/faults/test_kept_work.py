@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import types
 import typing
 import weakref
@@ -242,6 +241,12 @@ def heard(number):
     signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
+def seen():
+    """Python looks for signals at the end of a loop's body."""
+    for _ in range(100):
+        pass
+
+
 class Sends:
     """Sends this process a signal as it is removed."""
 
@@ -250,7 +255,7 @@ class Sends:
 
     def __del__(self):
         os.kill(os.getpid(), self.number)
-        time.sleep(0)  # where Python looks for signals
+        seen()
 
 
 def by_a_destructor(number):
@@ -259,7 +264,7 @@ def by_a_destructor(number):
 
 def by_a_weak_reference(number):
     kept = {number}
-    reference = weakref.ref(kept, lambda gone: (os.kill(os.getpid(), number), time.sleep(0)))
+    reference = weakref.ref(kept, lambda gone: (os.kill(os.getpid(), number), seen()))
     del kept
     assert reference() is None
 
@@ -268,7 +273,7 @@ def by_the_collection(number):
     def begun(phase, info):
         gc.callbacks.remove(begun)
         os.kill(os.getpid(), number)
-        time.sleep(0)
+        seen()
 
     gc.callbacks.append(begun)
     gc.collect()
@@ -284,7 +289,7 @@ def test_a_signal_where_python_lets_no_error_out(forked, inside, number):
     def for_ever(*given, **named):
         inside(number)
         while True:
-            time.sleep(0.001)
+            signal.pause()
 
     def change():
         heard(number)
