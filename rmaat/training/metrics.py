@@ -50,8 +50,8 @@ class Metrics:
 def lines_until(path: Path, step: int, of: str = "") -> list[dict]:
     """The lines of a run that goes on at `step`, none where there is no file. Raises as `Metrics` does."""
     found = _read(path, of)
-    lines = [line for line in found.lines if line.get("step", 0) <= step] if found else []
-    last = max((line["step"] for line in lines if "step" in line), default=0)
+    lines = [line for line in found.lines if line["step"] <= step] if found else []
+    last = max((line["step"] for line in lines), default=0)
     if found and last < step:
         raise DamagedFileError(f"{path} ends at step {last}, the checkpoint is of step {step}: lines are missing; "
                                "restore the file, or move it away to go on with a new one")
@@ -100,10 +100,11 @@ def _read(path: Path, of: str = "") -> chain.Chained | None:
     for number, line in enumerate(found.lines if found else (), start=2):
         wrong = next((name for name, value in line.items() if type(value) not in (int, float)
                       or not abs(value) <= LARGEST), None)
-        if wrong or type(line.get("step", 0)) is not int:
+        if wrong or type(line.get("step")) is not int:
             name = wrong or "step"
-            raise DamagedFileError(f"{path}, line {number}: {name[:40]} is {str(line[name])[:40]}, no number that a "
-                                   "training gives; restore the file, or move it away")
+            given = str(line.get(name, "missing"))[:40]
+            raise DamagedFileError(f"{path}, line {number}: {name[:40]} is {given}, no number that a training gives; "
+                                   "restore the file, or move it away")
     return found
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from derivation.record import record as records
+from foundation import chain
 from foundation.errors import DamagedFileError, ResourceError, UserError
 from rmaat.tasks.recall import Recall
 from rmaat.tasks.registry import TASKS
@@ -128,6 +129,16 @@ def test_metrics_written_after_the_last_checkpoint_are_dropped_on_resume(tmp_pat
         stream.write('{"hash":"12')  # as a kill leaves it
     Metrics(path, 3)
     assert [line["loss"] for line in read_metrics(path)] == [1., 2., 4.]
+
+
+@pytest.mark.parametrize("line", [{"loss": 1.}, {"step": 1.5}, {"step": None}, {"step": 1, "loss": "x"}, {}])
+def test_a_line_of_metrics_that_no_training_writes_is_named(tmp_path, line):
+    """Its hash is right: it was put there by a program."""
+    path = tmp_path / "metrics.jsonl"
+    chain.create(path, "metrics", [{"step": 1, "loss": 2.}, line])
+    for read in (read_metrics, lambda path: Metrics(path, 1)):
+        with pytest.raises(DamagedFileError, match=r"metrics\.jsonl, line 3: (step|loss) is "):
+            read(path)
 
 
 def test_totals_go_on_where_the_run_stopped(tmp_path):
