@@ -135,7 +135,7 @@ class Diagram:
 
         with content_of(f"diagram {shown(path)}", "scan again"):
             found = cls(**read(Path(path), cls))
-            str(found), found.to_xarray()  # what its rows lack shows here, and not where it is used
+            str(found), found.table(), found.to_xarray()  # what its rows lack shows here, and not where it is used
         return found
 
     def to_xarray(self) -> "xarray.Dataset":

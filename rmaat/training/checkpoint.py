@@ -63,24 +63,38 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         raise ResourceError(f"{said}; the checkpoint before is whole: go on with --resume") from error
     body = {"schema": SCHEMA, "step": checkpoint.step, "file": name, "sha256": sha256_file(folder / name),
             "config": checkpoint.config, "record": checkpoint.record}
-    before = _turn_over(folder, checkpoint.step)
+    _turn_over(folder, checkpoint.step)
     write_text(folder / POINTER, json.dumps(body | {"hash": sealed.hash_of(body)}, indent=1) + "\n")
+    tidy(folder)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what neither pointer names: older states, and what a process that was killed has left.
+
+    For whoever writes in the folder. Where a pointer cannot be read nothing is removed.
+    """
+    named = []
+    for pointer in (folder / POINTER, folder / BEFORE):
+        if pointer.exists():
+            try:
+                named.append(_pointer(pointer)["file"])
+            except UserError:
+                return
     for old in [*folder.glob("checkpoint-*.safetensors"), *folder.glob(".checkpoint*.part")]:
-        if old.name not in (name, before):
+        if old.name not in named:
             with contextlib.suppress(OSError):
                 old.unlink()
 
 
-def _turn_over(folder: Path, step: int) -> str | None:
-    """Let the last checkpoint become the one before the one of `step`; the file that the one before names."""
+def _turn_over(folder: Path, step: int) -> None:
+    """Let the last checkpoint become the one before the one of `step`."""
     for pointer in (folder / POINTER, folder / BEFORE):
         with contextlib.suppress(UserError):
             body = _pointer(pointer)
             if body["step"] != step and (folder / body["file"]).is_file():
                 if pointer.name == POINTER:
                     write_text(folder / BEFORE, _text(pointer))
-                return body["file"]
-    return None
+                return
 
 
 def exists(folder: Path) -> bool:

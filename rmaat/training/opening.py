@@ -92,6 +92,7 @@ def _go_on(trainer: Trainer) -> None:
         raise UserError(f"train.steps = {steps}: the run in {run.folder} has done {trainer.step} already; give at "
                         f"least {trainer.step}")
     lines_until(run.folder / METRICS, trainer.step, run.configs[-1])  # whole, before anything is changed
+    checkpoint.tidy(run.folder)
     print(f"going on with {run.folder} at step {trainer.step} of {steps}", file=sys.stderr)
     if trainer.step < steps or changes.TESTED in run.changed:  # before it could pass for that of the changed run
         (run.folder / RESULT).unlink(missing_ok=True)  # of fewer steps, or of a checkpoint that is damaged now

@@ -128,11 +128,14 @@ def configs_of(folder: Path) -> tuple[str, ...]:
 
 
 def read_json(path: Path) -> dict:
-    """Read one JSON file. Raises `DamagedFileError`."""
+    """Read one JSON file, which holds an object. Raises `DamagedFileError`."""
     try:
-        return reading.read_json(path, "file", MOST_BYTES)
+        found = reading.read_json(path, "file", MOST_BYTES)
     except UserError as error:
         raise DamagedFileError(f"{path}: unreadable ({error})") from error
+    if not isinstance(found, dict):
+        raise DamagedFileError(f"{path}: unreadable (it holds no JSON object)")
+    return found
 
 
 def _experiment(folder: Path, body: dict, surroundings: dict) -> Experiment:

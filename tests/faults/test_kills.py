@@ -149,10 +149,10 @@ def test_two_processes_that_are_killed(tmp_path, rounds):
 
     import rmaat.training.trainer  # noqa: F401
 
-    generator, kills = random.Random(), 0
+    generator, kills, whole = random.Random(), 0, 0.
     for n in rounds(0):
         folder = tmp_path / str(n)
-        if n == 0:
+        if not whole:
             codes, whole = ended(pair(tmp_path / "whole"))
             assert codes == [0, 0]
             expected = trained(tmp_path / "whole")

@@ -10,7 +10,8 @@ import torch
 from foundation import sealed
 from foundation.errors import DamagedFileError, ResourceError, UserError
 from rmaat.training import checkpoint
-from rmaat.training.checkpoint import BEFORE, POINTER, Checkpoint, FallenBack, fill, load, save
+from rmaat.training.checkpoint import BEFORE, POINTER, Checkpoint, FallenBack, fill, load, save, tidy
+from rmaat.training.trainer import train
 
 CONFIG, RECORD = "c" * 64, "r" * 64
 
@@ -172,3 +173,35 @@ def test_weights_must_fit_the_model(tmp_path):
     assert torch.equal(model.bias, torch.ones(2))
     with pytest.raises(DamagedFileError, match="does not fit its config"):
         fill(model, Checkpoint(1, {"model.weight": torch.zeros(2, 3)}, CONFIG, RECORD), tmp_path)
+
+
+def test_what_a_kill_left_between_the_pointer_and_the_removal_goes_when_a_run_goes_on(tmp_path):
+    """Also at the last step, after which nothing more is saved."""
+    tensors = {"x": torch.ones(3)}
+    for step in (2, 4, 6):
+        save(tmp_path, Checkpoint(step, tensors, "c", "r"))
+    left = tmp_path / "checkpoint-00000002.safetensors"
+    left.write_bytes(b"x")
+    (tmp_path / ".checkpoint-00000006.safetensors.x.part").write_bytes(b"x")
+    whole = (tmp_path / "checkpoint.json").read_bytes()
+    (tmp_path / "checkpoint.json").write_bytes(b"{")
+    tidy(tmp_path)
+    assert left.exists(), "where it is not known what is named, nothing is removed"
+    (tmp_path / "checkpoint.json").write_bytes(whole)
+    tidy(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint-00000004.safetensors", "checkpoint-00000006.safetensors", "checkpoint.before.json",
+        "checkpoint.json"]
+    assert load(tmp_path, "c", "r").step == 6
+
+
+def test_a_finished_training_whose_last_save_was_killed_is_left_as_any_other(tmp_path):
+    changes = {"task.num_segments": 2, "task.segment": 3, "task.train": 6, "task.validation": 2, "task.test": 3,
+               "model.segment_length": 3, "model.width": 8, "model.heads": 1, "model.layers": 1, "train.batch_size": 3,
+               "train.steps": 6, "train.checkpoint_every": 2, "train.evaluate_every": 6, "train.warmup": 1}
+    train("recall", tmp_path / "run", changes=changes, device="cpu", quiet=True)
+    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    (tmp_path / "run" / "result.json").unlink()
+    (tmp_path / "run" / "checkpoint-00000002.safetensors").write_bytes(b"x")
+    train("recall", tmp_path / "run", changes=changes, device="cpu", quiet=True, resume=True)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == names
