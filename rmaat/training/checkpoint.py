@@ -23,6 +23,7 @@ POINTER = "checkpoint.json"
 BEFORE = "checkpoint.before.json"
 MOST_BYTES = 1_000_000  # of the pointer
 SCHEMA = 1
+LEFT = ("checkpoint-*.safetensors", ".checkpoint*.part", ".tmp??????")  # the last: where safetensors writes first
 FIELDS = ("schema", "step", "file", "sha256", "config", "record", "hash")
 
 
@@ -80,7 +81,7 @@ def tidy(folder: Path) -> None:
                 named.append(_pointer(pointer)["file"])
             except UserError:
                 return
-    for old in [*folder.glob("checkpoint-*.safetensors"), *folder.glob(".checkpoint*.part")]:
+    for old in [old for pattern in LEFT for old in folder.glob(pattern)]:
         if old.name not in named:
             with contextlib.suppress(OSError):
                 old.unlink()
