@@ -132,6 +132,8 @@ class World:
 
 
 ALONE = World()
+# groups that were joined, until the process ends: gloo's destructor waits for threads that may wait for Python in turn
+_kept: list[object] = []
 
 
 def _short(value: object) -> str:
@@ -182,6 +184,7 @@ def join(device: torch.device) -> Iterator[World]:
     except (ValueError, distributed.DistError) as error:
         raise ResourceError(f"process {rank} of {size} does not reach the others ({error}); start them with "
                             "torchrun") from error
+    _kept.append(distributed.group.WORLD)
     try:
         yield World(rank, size, device)
     finally:
