@@ -79,11 +79,11 @@ def reduced(source: Record, changes: Mapping[str, float]) -> dict[str, float]:
                 acts_through.setdefault(use.through, set()).add(use.name)
     moved = {name: {key: value for key, value in changes.items() if key in behind}
              for name, behind in acts_through.items() if name not in changes}
-    return {name: at(name, tuple(sorted(values.items()))) for name, values in moved.items() if values}
+    return {name: _at(name, tuple(sorted(values.items()))) for name, values in moved.items() if values}
 
 
 @lru_cache(maxsize=512)  # several entries rest on one reduction
-def at(name: str, moved: tuple[tuple[str, float], ...]) -> float:
+def _at(name: str, moved: tuple[tuple[str, float], ...]) -> float:
     """A reduced constant with parameters of the record, by their full names, at other values. Raises `UserError`."""
     reductions = [reduction_of(name, parameter) for parameter, _ in moved]
     return reductions[0].at({parameter.rpartition(".")[2]: value for parameter, value in moved})

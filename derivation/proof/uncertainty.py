@@ -18,7 +18,7 @@ from astro_sim.dynamics import hopf_points
 from astro_sim.dynamics.local import with_parameter
 from astro_sim.models import MODELS
 from astro_sim.parameter import Parameter, convert
-from derivation.proof.recomputation import at, parameters, with_parameters
+from derivation.proof.recomputation import parameters, reduced, with_parameters
 from derivation.proof.what_if import meaning
 from derivation.record import record
 from derivation.record.ensemble import Draw, Ensemble, changed, numbers_of
@@ -143,26 +143,13 @@ def recomputed(source: Record, changes: Changes) -> tuple[Record, list[str]]:
     for key, entry in source.entries.items():
         try:
             alone = dataclasses.replace(source, entries={key: entry})
-            entries[key] = with_parameters(entry, {**_reduced(alone, changes), **changes})
+            entries[key] = with_parameters(entry, {**reduced(alone, changes), **changes})
         except UserError:
             if key in NEEDED:
                 raise
             entries[key] = entry
             kept.append(key)
     return record.make(entries, source.versions), kept
-
-
-def _reduced(source: Record, changes: Changes) -> dict[str, float]:
-    """As `reduced`, of those constants alone that the record has."""
-    behind = {use.name for entry in source.entries.values() for use in entry.parameters}
-    through = {use.through for entry in source.entries.values() for use in entry.parameters if use.through}
-    found = {}
-    for name in through:
-        moved = {use.name: changes[use.name] for entry in source.entries.values()
-                 for use in entry.parameters if use.through == name and use.name in changes}
-        if moved and name not in changes:
-            found[name] = at(name, tuple(sorted(moved.items())))
-    return {name: value for name, value in found.items() if name in behind}
 
 
 def _draw(source: Record, sets: Mapping[str, Mapping[str, Changes]], assumed: list[ParameterUse], *, spread: float,

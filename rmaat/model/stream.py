@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from foundation import sealed
-from foundation.errors import DamagedFileError, UserError
+from foundation.errors import UserError
 from foundation.files import canonical_json, replacing, sha256_bytes
-from foundation.reading import is_file
+from foundation.reading import content_of, is_file
 from foundation.reference import reference
 from foundation.shapes import Float, Integer, Tensor
 from rmaat.model.memory import RETENTION
@@ -212,7 +212,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
 
     if not is_file(path):
         raise UserError(f"no file {path}; stream.save(path) writes one")
-    try:
+    with content_of(f"{path}: not a whole file of a stream"):
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             about = json.loads((file.metadata() or {})["stream"])
@@ -221,7 +221,3 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
         if about["sha256"] != _digest(tensors) or not isinstance(about["config"], dict):
             raise ValueError("content does not match its SHA-256")
         return tensors, {"config": about["config"], "num_segments": about["num_segments"]}
-    except UserError:
-        raise
-    except Exception as error:  # whatever its bytes lead to
-        raise DamagedFileError(f"{path}: not a whole file of a stream ({error})") from error

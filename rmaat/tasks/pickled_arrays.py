@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foundation.errors import DamagedFileError, UserError
+from foundation.reading import content_of
 
 _MARK = object()
 _ARRAY, _EMPTY, _WHOLE, _TYPE, _ENCODE = "ndarray", "_reconstruct", "_frombuffer", "dtype", "encode"
@@ -58,15 +59,11 @@ def read_pickled(content: bytes, where: str) -> object:
     cut or makes no sense. `where` begins the messages.
     """
     machine = _Machine(where)
-    try:
+    with content_of(f"{where}: cut or no pickle of arrays", "fetch it again"):
         for opcode, argument, place in pickletools.genops(content):
             if opcode.name == "STOP":
                 return _plain(machine.stack.pop(), {})
             machine.step(opcode.name, argument, place)
-    except UserError:
-        raise
-    except Exception as error:  # of opcodes that anybody may have written
-        raise DamagedFileError(f"{where}: cut or no pickle of arrays ({error}); fetch it again") from error
     raise DamagedFileError(f"{where}: the file ends too early; fetch it again")
 
 

@@ -4,7 +4,6 @@ What is harmless is forgiven: a byte-order mark, CRLF, blank lines, quoted field
 between columns, the line `sep=;`. What is wrong is an error with file, line and column. Nothing is unpickled.
 """
 
-import contextlib
 import csv
 import io
 import json
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from foundation.errors import DamagedFileError, UserError
-from foundation.reading import is_file, read_bytes
+from foundation.reading import content_of, is_file, read_bytes
 
 LARGEST = 4 << 30  # bytes of a file, and of what it unpacks to
 OBJECTS = "save texts as np.array(texts, dtype=str): objects, which NumPy pickles, are not read"
@@ -168,7 +167,7 @@ def _parquet(path: Path, wanted: list[str]) -> Table:
                         "'astro-rmaat[parquet]'") from error
     if not is_file(path):
         read_bytes(path, "data file", LARGEST, advice=ADVICE)  # says what it is
-    with _whole(path, "Parquet file"):
+    with content_of(f"{path}: no whole Parquet file"):
         file = parquet.ParquetFile(path)
         _check_columns(path, wanted, file.schema_arrow.names)
         size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups))
@@ -180,7 +179,7 @@ def _parquet(path: Path, wanted: list[str]) -> Table:
 
 def _npz(path: Path, wanted: list[str]) -> Table:
     data = io.BytesIO(read_bytes(path, "data file", LARGEST, advice=ADVICE))
-    with _whole(path, ".npz file of plain arrays", OBJECTS):
+    with content_of(f"{path}: no whole .npz file of plain arrays", OBJECTS):
         with zipfile.ZipFile(data) as archive:
             if (size := sum(entry.file_size for entry in archive.infolist())) > LARGEST:
                 raise UserError(f"{path}: it unpacks to {size:,} bytes; at most {LARGEST:,} are read")
@@ -193,7 +192,7 @@ def _npz(path: Path, wanted: list[str]) -> Table:
 def _npy(path: Path, wanted: list[str]) -> Table:
     """A structured array whose fields are the columns."""
     data = io.BytesIO(read_bytes(path, "data file", LARGEST, advice=ADVICE))
-    with _whole(path, ".npy file of plain values", OBJECTS):
+    with content_of(f"{path}: no whole .npy file of plain values", OBJECTS):
         array = np.load(data, allow_pickle=False)
     names = getattr(getattr(array, "dtype", None), "names", None)
     if names is None:
@@ -214,18 +213,6 @@ def _of_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Table:
                 raise DamagedFileError(f"{path}, column {name!r}: letters that there are not; the file is altered")
     return Table(path, {name: list(array) if array.ndim == 2 else array.tolist() for name, array in arrays.items()},
                  lambda row: f"row {row + 1}")
-
-
-@contextlib.contextmanager
-def _whole(path: Path, what: str, advice: str = "") -> Iterator[None]:
-    """Inside, a library of others decodes a file; whatever it raises says that this is no whole `what`."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # NumPy's reader of a header alone raises a dozen kinds
-        said = " ".join(str(error).split())[:200]
-        raise DamagedFileError(f"{path}: no whole {what} ({said}){f'; {advice}' if advice else ''}") from error
 
 
 READERS: dict[str, Callable[[Path, list[str]], Table]] = {

@@ -76,6 +76,19 @@ BYTES = [b"", b"\0", b"\xff" * 8, b"[" * 100_000, b'"', b"{", b"9" * 400, b"null
          b"]", bytes(8)]
 
 
+CELLS = [b"", b"\0", b"\xff", b",", b'"', b"(", b"9" * 400, b"nan", b"\n", b"{", b"'shape': (9999999999, 9)", b"O",
+         bytes(20)]
+
+
+def spoiled(content, draw, pieces, *, most, longest):
+    """Some pieces put into a file's bytes, each in the place of at most `longest` of them."""
+    data = bytearray(content)
+    for _ in range(draw.randint(1, most)):
+        at = draw.randrange(len(data) + 1)
+        data[at:at + draw.randint(0, longest)] = draw.choice(pieces)
+    return bytes(data)
+
+
 def understood(within, work, what):
     """Run a reader; only the project's own errors may come out, in bounded time."""
     try:
@@ -378,11 +391,7 @@ def test_tables(within, rounds, tmp_path):
     for n in rounds(80):
         draw = random.Random(n)
         ending = draw.choice(sorted(whole))
-        data = bytearray(whole[ending])
-        for _ in range(draw.randint(1, 4)):
-            at = draw.randrange(len(data) + 1)
-            data[at:at + draw.randint(0, 3)] = draw.choice([b"", b"\0", b"\xff", b",", b'"', b"(", b"9" * 400, b"nan",
-                                                            b"\n", b"{", b"'shape': (9999999999, 9)", b"O", bytes(20)])
+        data = spoiled(whole[ending], draw, CELLS, most=4, longest=3)
         (tmp_path / f"a{ending}").write_bytes(data)
         understood(within, lambda ending=ending: read_columns(tmp_path / f"a{ending}", "x"), bytes(data))
 
@@ -447,10 +456,7 @@ def test_files_of_bytes_that_nobody_wrote(within, rounds, tmp_path):
     for n in rounds(60):
         draw = random.Random(n)
         path = draw.choice(sorted(readers))
-        data = bytearray(whole[path])
-        for _ in range(draw.randint(1, 4)):
-            at = draw.randrange(len(data) + 1)
-            data[at:at + draw.randint(0, 8)] = draw.choice(BYTES)
+        data = spoiled(whole[path], draw, BYTES, most=4, longest=8)
         path.write_bytes(data)
         understood(within, readers[path], (path.name, bytes(data[:300])))
         path.write_bytes(whole[path])
@@ -577,9 +583,6 @@ def test_what_users_write_by_hand(within, rounds, tmp_path):
     for n in rounds(40):
         draw = random.Random(n)
         name = draw.choice(sorted(readers))
-        data = bytearray(whole[name])
-        for _ in range(draw.randint(1, 3)):
-            at = draw.randrange(len(data) + 1)
-            data[at:at + draw.randint(0, 12)] = draw.choice(HANDWRITTEN)
+        data = spoiled(whole[name], draw, HANDWRITTEN, most=3, longest=12)
         (tmp_path / name).write_bytes(data)
         understood(within, readers[name], (name, n, bytes(data[:600])))
