@@ -81,9 +81,16 @@ def never_lost() -> Iterator[None]:
 
 
 def _once_more(lasts: list[bool]) -> None:
-    """Send this process the last signal again, unless what was to stop has ended by itself."""
+    """Send this process the last signal again, unless what was to stop has ended by itself.
+
+    Not where the main thread has just let this one run: what it does next may be to wait, without a look for signals.
+    """
     global _wished
-    time.sleep(AGAIN)
+    for _ in range(10):
+        begun = time.monotonic()
+        time.sleep(AGAIN)
+        if time.monotonic() - begun < 2 * AGAIN:
+            break
     if lasts:
         _wished = float("-inf")  # it is no repetition of a wish that was heard
         os.kill(os.getpid(), _received[-1] if _received else signal.SIGINT)

@@ -289,7 +289,7 @@ def test_a_signal_where_python_lets_no_error_out(forked, inside, number):
     def for_ever(*given, **named):
         inside(number)
         while True:
-            signal.pause()
+            seen()
 
     def change():
         heard(number)
@@ -297,6 +297,31 @@ def test_a_signal_where_python_lets_no_error_out(forked, inside, number):
 
     ended = forked(function=program_with(["figures", "places", "--out", "drawn"], change), seconds=20)
     assert (ended.code, ended.err) == (128 + number, ""), ended
+
+
+def test_a_lost_signal_comes_again_when_the_main_thread_has_gone_on(monkeypatch):
+    """Sent in the moment in which that lets another thread run, it would not end a wait that begins just then."""
+    now, sent = [0.0], []
+    slept = iter([1.0, .5, .012])
+
+    class Clock:
+        monotonic = staticmethod(lambda: now[0])
+
+        @staticmethod
+        def sleep(seconds):
+            now[0] += next(slept)
+
+    monkeypatch.setattr(signals, "time", Clock)
+    monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((number, now[0])))
+    monkeypatch.setattr(signals, "_received", [signal.SIGTERM])
+    signals._once_more([])
+    assert not sent  # what was to stop has ended by itself
+    now[0], slept = 0.0, iter([1.0, .5, .012])
+    signals._once_more([True])
+    assert sent == [(signal.SIGTERM, pytest.approx(1.512))]
+    slept = iter([1.0] * 100)
+    signals._once_more([True])
+    assert len(sent) == 2  # it comes however busy the main thread is
 
 
 IN_A_TEXT = """
