@@ -7,17 +7,22 @@ handler, which is to a process the same, and costs no time. Then another goes on
 its end.
 """
 
+import contextlib
+import functools
 import itertools
 import math
 import os
 import random
 import resource
+import select
 import signal
 import socket
 
 import pytest
 
 MOST_KILLS = 12  # of one chain of lives, so that it comes to an end
+MEETS = 5  # seconds that a process may wait for one that has ended, before torchrun would end it
+ALONE = 120  # seconds in which two processes come to an end of what they do
 KILLED = {-signal.SIGKILL, -signal.SIGPROF}
 kinds = itertools.cycle([True, False])
 
@@ -54,10 +59,10 @@ def ended(pids):
     return [os.waitstatus_to_exitcode(status) for _, status, _ in told], told[0][2].ru_utime + told[0][2].ru_stime
 
 
-def chain(generator, lives, whole, count=1):
+def chain(generator, lives, whole, count=1, wait=ended):
     """Lives that are killed at some moment of a whole one, until one comes to its end; how many were killed."""
     for kills in itertools.count():
-        codes, _ = ended(lives(generator.uniform(0, whole) if kills < MOST_KILLS else None))
+        codes, _ = wait(lives(generator.uniform(0, whole) if kills < MOST_KILLS else None))
         if codes == [0] * count:
             return kills
         assert KILLED & set(codes), f"ended by itself: {codes}"
@@ -77,17 +82,26 @@ CLOCKS = ("tokens_per_second", "peak_bytes", "seconds", "cpu_seconds", "timed_st
           "commit")
 
 
-def training(folder, most=None, **variables):
-    """A process that trains in `folder`, or goes on."""
+def training(folder, most=None, met=None, **variables):
+    """A process that trains in `folder`, or goes on; `met`, a file, is made once it has met the others."""
     def life():
         import torch
 
-        from rmaat.training.distributed import leave
-        from rmaat.training.trainer import train
+        from rmaat.training import trainer
+        from rmaat.training.distributed import join, leave
+
+        @contextlib.contextmanager
+        def joined(device):
+            with join(device) as world:
+                met.touch()
+                yield world
 
         torch.set_num_threads(1)
         os.environ |= variables
-        train("recall", folder, changes=TINY, device="cpu", resume=True, quiet=True)
+        if met is not None:
+            met.unlink(missing_ok=True)
+            trainer.join = joined
+        trainer.train("recall", folder, changes=TINY, device="cpu", resume=True, quiet=True)
         leave()
 
     return begin(life, most)
@@ -134,7 +148,30 @@ def pair(folder, most=(None, None)):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    return [training(folder, most[rank], RANK=str(rank), LOCAL_RANK=str(rank), **common) for rank in (0, 1)]
+    return [training(folder, most[rank], folder.with_name(f"met{rank}"), RANK=str(rank), LOCAL_RANK=str(rank), **common)
+            for rank in (0, 1)]
+
+
+def ended_as_under_torchrun(folder, pids):
+    """`ended`; of two of which one was killed, the other must end by itself once they have met.
+
+    One that still waits for the first is killed, as torchrun does when a process has ended.
+    """
+    waits = {os.pidfd_open(pid): (pid, folder / f"met{rank}") for rank, pid in enumerate(pids)}
+    try:
+        first = select.select(list(waits), [], [], ALONE)[0]
+        assert first, "neither process ends"
+        for pidfd, (pid, met) in waits.items():
+            if pidfd in first or select.select([pidfd], [], [], MEETS)[0]:
+                continue
+            if met.exists():
+                assert select.select([pidfd], [], [], ALONE)[0], f"process {pid} goes on without the other"
+            else:
+                os.kill(pid, signal.SIGKILL)
+        return ended(pids)
+    finally:
+        for pidfd in waits:
+            os.close(pidfd)
 
 
 @pytest.mark.fault("F11")
@@ -149,7 +186,7 @@ def test_two_processes_that_are_killed(tmp_path, rounds):
 
     import rmaat.training.trainer  # noqa: F401
 
-    generator, kills, whole = random.Random(), 0, 0.
+    generator, kills, whole, wait = random.Random(), 0, 0., functools.partial(ended_as_under_torchrun, tmp_path)
     for n in rounds(0):
         folder = tmp_path / str(n)
         if not whole:
@@ -157,7 +194,7 @@ def test_two_processes_that_are_killed(tmp_path, rounds):
             assert codes == [0, 0]
             expected = trained(tmp_path / "whole")
         kills += chain(generator, lambda most, folder=folder: pair(
-            folder, generator.choice([(most, most), (most, None), (None, most)])), whole, 2)
+            folder, generator.choice([(most, most), (most, None), (None, most)])), whole, 2, wait)
         assert trained(folder) == expected
     print(f"{kills} kills of a training of two processes, {whole:.2f} CPU-seconds long")
 
