@@ -59,23 +59,28 @@ def canonical_json(value: object) -> str:
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike, needs: int | None = None) -> Iterator[Path]:
+def replacing(path: str | os.PathLike, needs: int | None = None, *, apart: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and takes `path`'s place, on failure it is removed.
 
-    needs: bytes, where known. Raises `UserError` when the folder cannot be written to, `ResourceError` when the disk is
-    full, with the bytes that are needed and free.
+    needs: bytes, where known. apart: in a temporary folder of its own, for a library that writes temporaries beside its
+    file in turn, as safetensors does: a kill leaves them where they are found. Raises `UserError` when the folder
+    cannot be written to, `ResourceError` when the disk is full, with the bytes that are needed and free.
     """
     path = Path(path)
+    named = {"prefix": f"{_beginning(path)}{mark()}.", "suffix": PART, "dir": path.parent}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f"{_beginning(path)}{mark()}.", suffix=PART, dir=path.parent)
+        if apart:
+            temporary = Path(tempfile.mkdtemp(**named)) / "new"
+        else:
+            handle, name = tempfile.mkstemp(**named)
+            os.close(handle)
+            temporary = Path(name)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         if getattr(error, "errno", None) in FULL:
             raise full(path, error, needs) from error
         why = getattr(error, "strerror", None) or error
         raise UserError(f"cannot write {shown(path)}: {why}; choose another place") from error
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
         with open(temporary, "rb") as stream:
@@ -88,12 +93,23 @@ def replacing(path: str | os.PathLike, needs: int | None = None) -> Iterator[Pat
     except Exception as error:
         system = _of_the_system(error)
         if system is not None and system.errno in FULL:
-            raise full(path, system, needs or temporary.stat().st_size) from error
+            raise full(path, system, needs or _size(temporary)) from error
         if system is None or system.errno not in UNWRITABLE:
             raise
         raise UserError(f"cannot write {shown(path)}: {system.strerror}; choose another place") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if apart:
+            shutil.rmtree(temporary.parent, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _beginning(path: Path) -> str:

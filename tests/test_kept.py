@@ -1,5 +1,6 @@
 """What keeps work: locks, lines in a chain of hashes, what a kill leaves, standard output that cannot be written."""
 
+import errno
 import json
 import os
 import select
@@ -122,36 +123,56 @@ def test_a_refused_lock_leaves_no_folder_behind(tmp_path):
 
 def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path):
     code = ("import sys; from foundation.files import replacing\n"
-            "with replacing(sys.argv[1]) as path: print(path, flush=True); sys.stdin.read()")
+            "with replacing(sys.argv[1]) as path, replacing(sys.argv[1], apart=True) as other:\n"
+            "    other.with_name('.tmpFKGBZV').write_text('begun by a library')\n"
+            "    print(path, flush=True); sys.stdin.read()")
     writing = subprocess.Popen([sys.executable, "-c", code, tmp_path / "a.b.nc"], stdin=subprocess.PIPE, text=True,
                                stdout=subprocess.PIPE, cwd=ROOT)
     part = Path(writing.stdout.readline().strip())
+    (begun,) = tmp_path.rglob(".tmpFKGBZV")
     kept = [tmp_path / name for name in ("a.b.nc", ".hidden", ".a.part", f".x.{'0' * 8}-{writing.pid}.abc.part")]
     for path in kept:
         path.write_text("mine")
     folder = tmp_path / f".program.{process.host_mark()}-{writing.pid}.abc"
     (folder / "inside").mkdir(parents=True)
     files.remove_leftovers(tmp_path)
-    assert part.exists() and folder.exists(), "its process runs"
+    assert part.exists() and begun.exists() and folder.exists(), "its process runs"
     writing.kill()
     writing.wait()
     files.remove_leftovers(tmp_path, ".other")
-    assert part.exists()
+    assert part.exists() and begun.exists()
     files.remove_leftovers(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted(kept)
     files.remove_leftovers(tmp_path / "nowhere")
 
 
+def test_a_file_that_is_written_apart_is_as_any_other(tmp_path):
+    """Also where the library fails before it has made the file."""
+    path = tmp_path / "a.safetensors"
+    with files.replacing(path, apart=True) as here:
+        here.write_bytes(b"new")
+        here.with_name("another").write_bytes(b"more")
+    assert path.read_bytes() == b"new" and list(tmp_path.iterdir()) == [path]
+    with pytest.raises(ResourceError, match="No space left"), files.replacing(path, apart=True):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert path.read_bytes() == b"new" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("apart", [False, True])
 @pytest.mark.parametrize("name", ["a.json", "ä" * 120, "[x].nc"])
-def test_who_is_to_write_removes_what_a_killed_process_left_of_the_same_file(tmp_path, name):
+def test_who_is_to_write_removes_what_a_killed_process_left_of_the_same_file(tmp_path, name, apart):
     path, dead = tmp_path / name, subprocess.Popen(["true"])
     dead.wait()
-    with files.replacing(path) as here:
-        mine = here.name
+    with files.replacing(path, apart=apart) as here:
+        mine = here.relative_to(tmp_path).parts[0]
+        here.touch()
     left = tmp_path / mine.replace(f"-{os.getpid()}.", f"-{dead.pid}.")
     other = tmp_path / f".b.json.{process.host_mark()}-{dead.pid}.abc.part"
     for one in (left, other):
-        one.write_text("half")
+        if apart:
+            one.mkdir()
+        else:
+            one.write_text("half")
     files.check_writable(path)
     assert not left.exists() and other.exists(), "of this file alone: a folder may hold very many"
     files.check_writable(tmp_path, folder=True)

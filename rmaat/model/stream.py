@@ -177,7 +177,7 @@ class Stream:
 
         tensors = {name: tensor.cpu().contiguous() for name, tensor in self.state().items()}
         about = {"config": self._shape(), "num_segments": self.num_segments, "sha256": _digest(tensors)}
-        with replacing(path) as temporary:
+        with replacing(path, apart=True) as temporary:
             save_file(tensors, temporary, metadata={"stream": canonical_json(sealed.with_hash(KIND, about))})
 
     def load(self, path: str | os.PathLike) -> "Stream":

@@ -103,7 +103,7 @@ def store(name: str, parameters: object, arrays: Mapping[str, np.ndarray]) -> No
 
     path = cache_path(name, parameters)
     try:
-        with replacing(path, needs=sum(array.nbytes for array in arrays.values())) as temporary:
+        with replacing(path, needs=sum(array.nbytes for array in arrays.values()), apart=True) as temporary:
             save_file(dict(arrays), temporary, metadata={"sha256": _digest(arrays, path.name)})
     except (UserError, OSError) as error:
         note(CacheNote, f"{name}: not cached ({error})")

@@ -8,6 +8,7 @@ still finds what it names.
 
 import contextlib
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ POINTER = "checkpoint.json"
 BEFORE = "checkpoint.before.json"
 MOST_BYTES = 1_000_000  # of the pointer
 SCHEMA = 1
-LEFT = ("checkpoint-*.safetensors", ".checkpoint*.part", ".tmp??????")  # the last: where safetensors writes first
+LEFT = ("checkpoint-*.safetensors", ".checkpoint*.part")
 FIELDS = ("schema", "step", "file", "sha256", "config", "record", "hash")
 
 
@@ -57,7 +58,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     name = f"checkpoint-{checkpoint.step:08d}.safetensors"
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in checkpoint.tensors.items()}
     try:
-        with replacing(folder / name, needs=sum(tensor.nbytes for tensor in tensors.values())) as temporary:
+        with replacing(folder / name, needs=sum(tensor.nbytes for tensor in tensors.values()), apart=True) as temporary:
             save_file(tensors, temporary)  # no metadata: its order is chance, and equal states should be equal files
     except (SafetensorError, OSError, ResourceError) as error:
         said = str(error) if isinstance(error, ResourceError) else f"cannot write {folder / name} ({error})"
@@ -84,7 +85,7 @@ def tidy(folder: Path) -> None:
     for old in [old for pattern in LEFT for old in folder.glob(pattern)]:
         if old.name not in named:
             with contextlib.suppress(OSError):
-                old.unlink()
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def _turn_over(folder: Path, step: int) -> None:

@@ -53,7 +53,7 @@ def keep(trainer: "Trainer", loss: float, norm: float) -> Path:
     tensors["indices"] = torch.as_tensor(np.array(indices, "i8"))
     tensors |= {f"model.{name}": value.detach().cpu().contiguous()
                 for name, value in trainer.model.state_dict().items()}
-    with replacing(folder / TENSORS) as temporary:
+    with replacing(folder / TENSORS, apart=True) as temporary:
         save_file(tensors, temporary)
     sealed.write(folder / TOLD, "diverged step", {
         "step": trainer.step + 1, "loss": str(loss), "gradient_norm": str(norm),

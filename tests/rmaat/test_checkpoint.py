@@ -182,7 +182,8 @@ def test_what_a_kill_left_between_the_pointer_and_the_removal_goes_when_a_run_go
         save(tmp_path, Checkpoint(step, tensors, "c", "r"))
     left = tmp_path / "checkpoint-00000002.safetensors"
     left.write_bytes(b"x")
-    for name in (".checkpoint-00000006.safetensors.x.part", ".tmpFKGBZV"):
+    for name in (".checkpoint-00000006.safetensors.x.part/new", ".checkpoint-00000006.safetensors.x.part/.tmpFKGBZV"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     whole = (tmp_path / "checkpoint.json").read_bytes()
     (tmp_path / "checkpoint.json").write_bytes(b"{")
