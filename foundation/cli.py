@@ -95,10 +95,11 @@ def _exit_code(app: typer.Typer, debug: bool) -> int:
     except Exception as error:
         if isinstance(error.__cause__, EOFError) and type(error).__name__ == "Abort":
             error = error.__cause__  # typer takes it for someone who ends the input of a question; we ask none
+        asked = stopping.was_asked(error)
         error = error if debug else of_an_import(of_the_system(_too_large(error)))
-        if debug or not (isinstance(error, UserError) or is_usage_error(error)):
+        if not asked and (debug or not (isinstance(error, UserError) or is_usage_error(error))):
             raise error
-        code = _say(error)
+        code = INTERRUPTED if asked else _say(error)
     code = code if isinstance(code, int) else 0
     try:
         if sys.stdout is not None:

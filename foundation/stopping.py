@@ -96,6 +96,22 @@ def _once_more(lasts: list[bool]) -> None:
         os.kill(os.getpid(), _received[-1] if _received else signal.SIGINT)
 
 
+def was_asked(error: Exception) -> bool:
+    """Whether an error, or one behind it, was raised from a `KeyboardInterrupt` and hides it.
+
+    A library in C turns what is raised while it is loaded into an error of its own: it seems not to be installed then.
+    What came while a wish was being granted, as a disk that is full, hides nothing.
+    """
+    seen: list[BaseException] = []
+    now: BaseException | None = error
+    while now is not None and not isinstance(now, KeyboardInterrupt) and now not in seen:
+        if isinstance(now.__cause__, KeyboardInterrupt):
+            return True
+        seen.append(now)
+        now = now.__cause__ or now.__context__
+    return False
+
+
 @contextlib.contextmanager
 def gently(stop: Callable[[], None]) -> Iterator[None]:
     """Inside, SIGTERM and SIGHUP call `stop` instead of raising `KeyboardInterrupt`."""

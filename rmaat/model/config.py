@@ -63,7 +63,7 @@ class ModelConfig:
     schedule: str = "config"  # sample: a shorter sample has the retention schedule of its own number of segments
     mixing: str = "none"
     readout: str = "last"
-    readout_parts: int = 1  # of a segment, that readout = by_segment reads side by side
+    readout_parts: int = 1  # of a segment, that readout = by_segment reads side by side; tokens of either end for ends
     head: str = "both"
     unread: str = "pruned"
     output: str = "classes"
@@ -87,9 +87,6 @@ class ModelConfig:
         if self.width % self.heads:
             raise UserError(f"heads = {self.heads} does not divide width = {self.width}; "
                             "choose heads so that width is a multiple of it")
-        if self.segment_length % self.readout_parts:
-            raise UserError(f"readout_parts = {self.readout_parts} does not divide segment_length = "
-                            f"{self.segment_length}; choose it so that segment_length is a multiple of it")
         if isinstance(self.dropout, bool) or not isinstance(self.dropout, int | float) or not 0 <= self.dropout < 1:
             raise UserError(f"dropout = {self.dropout!r}: must be at least 0 and below 1")
         if self.documents > 1 and (self.documents > MOST_DOCUMENTS or self.output != "classes"):
@@ -103,6 +100,13 @@ class ModelConfig:
                 if self.causal else "sees the past alone; say so by causal = true"))
         for name, registry in CHOICES.items():
             choose(name, getattr(self, name), registry)
+        ends = READOUT[self.readout].places == "ends"
+        if ends and self.readout_parts > self.segment_length:
+            raise UserError(f"readout_parts = {self.readout_parts} with readout = {self.readout}: a segment has "
+                            f"segment_length = {self.segment_length} tokens; choose at most these")
+        if not ends and self.segment_length % self.readout_parts:
+            raise UserError(f"readout_parts = {self.readout_parts} does not divide segment_length = "
+                            f"{self.segment_length}; choose it so that segment_length is a multiple of it")
         if self.causal and not getattr(MIXING[self.mixing], "causal", False):  # what it sees to the right is the future
             raise UserError(f"mixing = {self.mixing} sees what comes after a token, which causal = true forbids; "
                             "choose one of: " + ", ".join(sorted(name for name, kind in MIXING.items()
@@ -168,8 +172,8 @@ def _without_effect(config: ModelConfig) -> Iterator[tuple[str, str, tuple]]:
     if config.output != "classes":
         for name in ("readout", "head", "unread"):
             yield unread(name, "output", ["classes"])
-    if config.readout != "by_segment":
-        yield unread("readout_parts", "readout", ["by_segment"])
+    if not READOUT[config.readout].places:
+        yield unread("readout_parts", "readout", [name for name, kind in READOUT.items() if kind.places])
     if config.head == "memory":
         for name in ("readout", "unread"):
             yield unread(name, "head", ["both", "features"])
@@ -197,7 +201,7 @@ def with_retention(config: ModelConfig, retention: str | type[Retention], **fiel
     unread = [] if getattr(kind, "per_sample", True) else ["schedule"]
     if (fields.get("head") or config.head) == "memory":
         unread += ["readout", "readout_parts", "unread"]
-    elif (fields.get("readout") or config.readout) != "by_segment":
+    elif not READOUT[fields.get("readout") or config.readout].places:
         unread += ["readout_parts"]
     return replace(config, retention=retention, **{name: _default(name) for name in unread} | fields)
 

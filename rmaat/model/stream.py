@@ -30,7 +30,8 @@ class Stream:
     time. A segment waits in the state until the token after it comes, so that an answer is that of
     `model(tokens so far)`, bit for bit, whatever the portions; dropout must be off (`model.eval()`), and no graph is
     kept. The state is the memory [batch, M, width], at most one segment of tokens, the segment's number and, for the
-    readouts `pooled` and `largest`, one vector [batch, width]; for `by_segment` one of each segment so far, up to T.
+    readouts `pooled` and `largest`, one vector [batch, width]; for `by_segment` those of each segment so far, up to T;
+    for `ends` those of the first and the last tokens.
 
     Rules that know T (accumulate, multiply) need `num_segments` = T, and end there; with schedule = sample this is each
     sequence's own T, and the answer that of the model once T segments are fed. With T unknown the rules leaky,
@@ -68,7 +69,8 @@ class Stream:
         self._parameters, self._prepared = None, None
         self.own = torch.full((batch,), num_segments, device=device) if config.schedule == "sample" else None
         self.memory = model.start(batch).detach().clone()
-        self.total = torch.zeros(batch, config.width, dtype=self.memory.dtype, device=device)
+        kept = self.readout.vectors(1) * config.width
+        self.total = torch.zeros(batch, kept, dtype=self.memory.dtype, device=device)
         nothing = torch.zeros(batch, 0, dtype=torch.int64, device=device)
         self.before = last_tokens(nothing, model.mixing.reach)
         self._set_pending(nothing, 1)
@@ -120,9 +122,9 @@ class Stream:
 
     def _pass_on(self) -> None:
         """The pending segment is over: into the memory."""
-        running = self.readout.running and self.model.reads_features
-        sums, self.memory = self._run(running)
-        if running:
+        counts = self.readout.earlier(self.segment) and self.model.reads_features
+        sums, self.memory = self._run(counts)
+        if counts:
             self.total = sums if self.segment == 1 else self.readout.join(self.total, sums)
         self.before = last_tokens(torch.cat([self.before, *self.pending], 1), self.before.shape[1])
         self._set_pending(self.pending[0][:, :0], self.segment + 1)
@@ -135,7 +137,7 @@ class Stream:
         sums, memory = self._run(self.model.reads_features)
         fed = (self.segment - 1) * self.model.config.segment_length + self.places
         outs, length = [sums], self.places
-        if self.readout.running:
+        if self.readout.earlier(1):
             outs, length = [self.total, sums] if self.segment > 1 else [sums], fed
         lengths = torch.full((len(memory),), length, device=memory.device)
         return self.model.answer(outs, lengths, memory)

@@ -54,9 +54,11 @@ def one_segment(model: ModelConfig, **fields) -> ModelConfig:
 
 def in_segments(model: ModelConfig, length: int, number: int) -> ModelConfig:
     """The same with other segments; a classifier that tells places apart goes on telling as many apart."""
-    parts = 1
-    if model.readout == "by_segment":
+    parts, places = 1, READOUT[model.readout].places
+    if places == "equal":
         parts = math.gcd(length, max(1, model.readout_parts * model.num_segments // number))
+    elif places == "ends":
+        parts = min(length, model.readout_parts)
     return dataclasses.replace(model, segment_length=length, num_segments=number, readout_parts=parts)
 
 

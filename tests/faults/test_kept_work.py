@@ -18,6 +18,7 @@ import typer
 
 from foundation import process
 from foundation import stopping as signals
+from foundation.errors import ResourceError, UserError
 
 TIMES = {"hash", "seconds", "cpu_seconds", "tokens_per_second", "peak_bytes"}
 ROOT = Path(__file__).parents[2]
@@ -297,6 +298,47 @@ def test_a_signal_where_python_lets_no_error_out(forked, inside, number):
 
     ended = forked(function=program_with(["figures", "places", "--out", "drawn"], change), seconds=20)
     assert (ended.code, ended.err) == (128 + number, ""), ended
+
+
+def loads_a_library():
+    """As pybind11 does where a signal comes while a library is loaded."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as error:
+        raise ImportError("initialization failed") from error
+
+
+def seems_not_installed():
+    try:
+        loads_a_library()
+    except ImportError as error:
+        raise UserError(f"{error}; install it") from error
+
+
+def calls_a_function_in_c():
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as error:
+        raise SystemError("returned a result with an exception set") from error
+
+
+def cannot_keep_what_is_there():
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        raise ResourceError("the disk is full")  # noqa: B904
+
+
+@pytest.mark.parametrize(("work", "code"), [(loads_a_library, 130), (seems_not_installed, 130),
+                                            (calls_a_function_in_c, 130), (cannot_keep_what_is_there, 4)])
+def test_a_wish_that_a_library_has_made_an_error_of(forked, work, code):
+    import figures.__main__ as figures
+
+    def change():
+        figures.draw = lambda *given, **named: work()
+
+    ended = forked(function=program_with(["figures", "places", "--out", "drawn"], change))
+    assert (ended.code, ended.err) == (code, "error: the disk is full\n" if code == 4 else ""), ended
 
 
 def test_a_lost_signal_comes_again_when_the_main_thread_has_gone_on(monkeypatch):

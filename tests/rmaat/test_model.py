@@ -87,10 +87,11 @@ def test_readout_against_its_definition(readout):
     expected = {"last": [outs[2, 0] / 3, outs[1, 1] / 1, outs[0, 2] / 5],
                 "pooled": [outs[:, 0].sum(0) / 13, outs[:, 1].sum(0) / 6, outs[:, 2].sum(0) / 5],
                 "largest": [outs[:, b].max(0).values for b in range(3)],
-                "by_segment": [torch.cat([*outs[:, b], torch.zeros(4)]) for b in range(3)]}[readout]
+                "by_segment": [torch.cat([*outs[:, b], torch.zeros(4)]) for b in range(3)],
+                "ends": [torch.cat([outs[0, b, :2], outs[2 - b, b, 2:]]) for b in range(3)]}[readout]
     kind = READOUT[readout](5, 4)
     torch.testing.assert_close(kind(list(outs), lengths), torch.stack(expected), **EXACT)
-    assert kind.vectors(4) * 4 == len(expected[0])
+    assert kind.vectors(4) * (2 if readout == "ends" else 4) == len(expected[0])  # of width 2: a first and a last one
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 6])
@@ -112,7 +113,39 @@ def test_by_segment_gathers_the_mean_of_each_part_over_the_tokens_that_are_there
     assert kind.vectors(2) == 2 * parts and kind([kind.gather(features, None)], lengths).shape == (4, 6 * parts)
 
 
+@pytest.mark.parametrize("parts", [1, 2, 4, 6])
+def test_ends_gather_the_first_and_the_last_tokens_that_are_there(parts):
+    """Against lists, in segments of 6 that are cut to 5, padded, and empty."""
+    torch.manual_seed(0)
+    features, lengths = torch.randn(4, 5, 3, dtype=torch.float64), torch.tensor([5, 4, 1, 0])
+    kind, nothing = READOUT["ends"](6, 2, parts), torch.zeros(parts, 3, dtype=torch.float64)
+
+    def of(sample, length):
+        there = features[sample, :length]
+        return torch.cat([torch.cat([there, nothing])[:parts], torch.cat([nothing, there])[-parts:]]).flatten()
+
+    mask = torch.arange(5) < lengths[:, None]
+    expected = torch.stack([of(b, n) for b, n in enumerate(lengths.tolist())])
+    assert torch.equal(kind.gather(features, mask), expected)
+    assert torch.equal(kind.gather(features, None), torch.stack([of(b, 5) for b in range(4)]))
+    assert kind.vectors(2) == 2 * parts and expected.shape == (4, 6 * parts)
+    assert kind.segments(torch.tensor([31, 6, 13])) == {1, 3, 6}
+
+
+def test_ends_of_a_whole_sequence_are_those_of_its_first_and_its_own_last_segment():
+    """Without layers between, of features that are the tokens themselves: 3 tokens at the end of segments of 5."""
+    kind, tokens = READOUT["ends"](5, 4, 3), torch.arange(1., 61).reshape(3, 20, 1)
+    lengths = torch.tensor([20, 11, 4])
+    mask = torch.arange(20) < lengths[:, None]
+    read = kind.segments(lengths)
+    outs = [kind.gather(tokens[:, 5 * t:5 * t + 5], mask[:, 5 * t:5 * t + 5]) if t + 1 in read else None
+            for t in range(4)]
+    assert outs[1] is None
+    assert kind(outs, lengths).tolist() == [[1, 2, 3, 18, 19, 20], [21, 22, 23, 0, 0, 31], [41, 42, 43, 42, 43, 44]]
+
+
 @pytest.mark.parametrize(("options", "message"), [
+    ({"readout": "ends", "readout_parts": 6}, r"readout_parts = 6 with readout = ends: .*segment_length = 5"),
     ({"readout": "by_segment", "readout_parts": 4}, r"readout_parts = 4 does not divide segment_length = 5"),
     ({"readout_parts": 5}, r"readout_parts = 5: readout = last reads no readout_parts"),
     ({"readout": "by_segment", "readout_parts": 0}, r"readout_parts = 0: must be a whole number of at least 1"),

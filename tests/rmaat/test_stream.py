@@ -95,6 +95,19 @@ def test_a_classifier_of_so_many_segments_streams_so_many(parts):
         assert torch.equal(stream.answer(), batch_forward(model, tokens_of(length)))
 
 
+@pytest.mark.parametrize("readout", ["by_segment", "ends"])
+@pytest.mark.parametrize("fed", [1, 5, 6, 14])
+def test_several_parts_are_saved_and_gone_on_with(readout, fed):
+    """Also before the first segment has passed."""
+    model, tokens = build(readout=readout, readout_parts=5), tokens_of(18)
+    stream = model.stream(2)
+    stream.feed(tokens[:, :fed])
+    other = model.stream(2).restore(stream.state())
+    assert torch.equal(other.answer(), batch_forward(model, tokens[:, :fed]))
+    other.feed(tokens[:, fed:])
+    assert torch.equal(other.answer(), batch_forward(model, tokens))
+
+
 @pytest.mark.parametrize("retention", RETENTION)
 def test_a_saved_file_goes_on_bit_for_bit(retention, tmp_path):
     model, tokens = build(retention=retention, readout="pooled"), tokens_of(18)
