@@ -14,7 +14,7 @@ EXCUSED = {
     "rmaat/test_studies.py": {"sleep": "waits until a process has come so far, however long that takes"},
     "figures/test_live.py": {"sleep": "waits until a page has been written, however long that takes"},
     "faults/test_concurrency.py": {"sleep": "waits until a process has begun another, and until that has ended"},
-    "faults/test_signals.py": {"clock": "signals are spread over the time that a program takes; no assertion looks at it"},
+    "faults/test_signals.py": {"clock": "spreads signals over the time a program takes; no assertion looks at it"},
     "faults/conftest.py": {"clock": "make faults goes on for as long as it is given; no assertion looks at it"},
 }
 
