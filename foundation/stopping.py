@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 OTHERS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 ONE_WISH = 0.1  # seconds: `timeout` and queues of jobs signal a process and then its group, and mean it once
 AGAIN = 0.01  # seconds after which a wish comes once more that was lost
+LOADS = 10.0  # seconds for which a wish waits for modules to be loaded; one of a user's own may go on for ever
 _received: list[int] = []  # the first signal that this process was asked to stop with
 _gentle: list[Callable[[], None]] = []  # how what runs now would be stopped
 _wished = float("-inf")  # when the last wish came, by a clock that nobody sets
@@ -29,25 +30,36 @@ def exit_code() -> int:
 def as_ctrl_c() -> Iterator[None]:
     """Inside, SIGTERM and SIGHUP do what Ctrl-C does. What is ignored, as nohup lets SIGHUP be, stays ignored.
 
-    No wish is lost, see `never_lost`.
+    No wish is lost, see `never_lost`. One that comes while modules are loaded is granted when they are: libraries in C
+    are left half loaded otherwise, make an error of their own of it, or end the process.
     """
     _received.clear()
+    lasts, loading_since = [True], float("inf")
+
+    def interrupt(number, frame) -> None:
+        nonlocal loading_since
+        loading_since = min(loading_since, time.monotonic())
+        if not _loads(frame) or time.monotonic() - loading_since > LOADS:
+            raise KeyboardInterrupt
+        _thread.start_new_thread(_once_more, (lasts, number))
 
     def stop(number, frame) -> None:
         if not _is_new():
             return
         _received.append(number)
-        if not _gentle:
-            raise KeyboardInterrupt
-        _gentle[-1]()
+        if _gentle:
+            _gentle[-1]()
+        else:
+            interrupt(number, frame)
 
-    handlers: dict[int, Callable] = dict.fromkeys(OTHERS, stop)
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a script's background; Brian2 would call that constant
-        handlers[signal.SIGINT] = _ignore
+    # ignored in a script's background; Brian2 would call that constant
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    handlers = {signal.SIGINT: _ignore if ignored else interrupt, **dict.fromkeys(OTHERS, stop)}
     try:
         with _handling(handlers), never_lost():
             yield
     finally:
+        lasts.clear()
         # Python remembers a KeyboardInterrupt that left an `exec` of a text, as `dataclass` has one, and would end by
         # SIGINT, whatever the exit code; the next text makes it forget.
         exec("")
@@ -70,7 +82,7 @@ def never_lost() -> Iterator[None]:
         if not issubclass(told.exc_type, KeyboardInterrupt):
             before(told)
         else:  # without the locks of `threading`: whoever was interrupted may hold them
-            _thread.start_new_thread(_once_more, (lasts,))
+            _thread.start_new_thread(_once_more, (lasts, _received[-1] if _received else signal.SIGINT))
 
     sys.unraisablehook = look
     try:
@@ -80,8 +92,17 @@ def never_lost() -> Iterator[None]:
         sys.unraisablehook = before
 
 
-def _once_more(lasts: list[bool]) -> None:
-    """Send this process the last signal again, unless what was to stop has ended by itself.
+def _loads(frame) -> bool:
+    """Whether a module is being loaded in a frame, or in one that called it."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _once_more(lasts: list[bool], number: int) -> None:
+    """Send this process a signal again, unless what was to stop has ended by itself.
 
     Not where the main thread has just let this one run: what it does next may be to wait, without a look for signals.
     """
@@ -93,7 +114,7 @@ def _once_more(lasts: list[bool]) -> None:
             break
     if lasts:
         _wished = float("-inf")  # it is no repetition of a wish that was heard
-        os.kill(os.getpid(), _received[-1] if _received else signal.SIGINT)
+        os.kill(os.getpid(), number)
 
 
 def was_asked(error: Exception) -> bool:

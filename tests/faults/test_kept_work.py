@@ -1,6 +1,7 @@
 """Work that is kept, and exit codes that say what became of it."""
 
 import gc
+import importlib
 import math
 import os
 import random
@@ -300,6 +301,35 @@ def test_a_signal_where_python_lets_no_error_out(forked, inside, number):
     assert (ended.code, ended.err) == (128 + number, ""), ended
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_signal_while_a_module_is_loaded(forked, tmp_path, monkeypatch, number, ends):
+    """It is heard when that is there, as libraries are left half loaded otherwise; one that never is does not hang."""
+    import figures.__main__ as figures
+
+    after = "open('loaded', 'w').close()" if ends else "while True:\n    pass"
+    (tmp_path / "loading.py").write_text(f"import os\nos.kill(os.getpid(), {int(number)})\nseen()\n{after}\n", "utf-8")
+
+    def for_ever(*given, **named):
+        import builtins
+
+        builtins.seen = seen
+        sys.path.insert(0, str(tmp_path))
+        importlib.import_module("loading")
+        while True:
+            seen()
+
+    def change():
+        heard(number)
+        monkeypatch.setattr(signals, "LOADS", 20. if ends else .2)
+        figures.draw = for_ever
+
+    ended = forked(function=program_with(["figures", "places", "--out", "drawn"], change), seconds=20)
+    assert (ended.code, ended.err) == (128 + number, ""), ended
+    assert (tmp_path / "loaded").exists() == ends
+
+
 def loads_a_library():
     """As pybind11 does where a signal comes while a library is loaded."""
     try:
@@ -355,14 +385,13 @@ def test_a_lost_signal_comes_again_when_the_main_thread_has_gone_on(monkeypatch)
 
     monkeypatch.setattr(signals, "time", Clock)
     monkeypatch.setattr(os, "kill", lambda pid, number: sent.append((number, now[0])))
-    monkeypatch.setattr(signals, "_received", [signal.SIGTERM])
-    signals._once_more([])
+    signals._once_more([], signal.SIGTERM)
     assert not sent  # what was to stop has ended by itself
     now[0], slept = 0.0, iter([1.0, .5, .012])
-    signals._once_more([True])
+    signals._once_more([True], signal.SIGTERM)
     assert sent == [(signal.SIGTERM, pytest.approx(1.512))]
     slept = iter([1.0] * 100)
-    signals._once_more([True])
+    signals._once_more([True], signal.SIGTERM)
     assert len(sent) == 2  # it comes however busy the main thread is
 
 

@@ -145,7 +145,7 @@ def test_ngrams_spread_over_their_tables():
 
 
 CASES = [{"mixing": mixing, "head": head, "readout": readout} for mixing in MIXING for head, readout in (
-    ("both", "last"), ("features", "pooled"), ("both", "largest"), ("memory", "last"))]
+    ("both", "last"), ("features", "pooled"), ("both", "largest"), ("features", "ends"), ("memory", "last"))]
 
 
 @pytest.mark.slow
