@@ -35,7 +35,7 @@ def listops() -> Experiment:
     train = TrainConfig(steps=6_000, batch_size=16, bucket_batches=32, warmup=50, evaluate_every=500,
                         evaluate_samples=2_000, checkpoint_every=100)
     return experiment("listops", ListOps(), train, segment_length=250, width=64, layers=2, heads=4,
-                      num_memory_tokens=8, mixing="ngrams", readout="largest", head="features")
+                      num_memory_tokens=8, mixing="ngrams", readout="ends", readout_parts=10, head="features")
 
 
 def listops_small() -> Experiment:

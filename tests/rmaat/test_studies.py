@@ -1,5 +1,6 @@
 """Studies: the matrix as written down, shards, processes that are killed, points that fail."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,7 +13,9 @@ import pytest
 
 from foundation.errors import UserError
 from foundation.lock import LOCK, holder
+from rmaat.model.config import ModelConfig
 from rmaat.training.configs import find_experiment
+from rmaat.training.experiment import TrainConfig, to_json
 from rmaat.training.metrics import read_metrics
 from rmaat.training.studies.crew import Crew
 from rmaat.training.studies.known import STUDIES, find_study
@@ -296,3 +299,25 @@ def test_seeds_of_one_training_and_the_exit_code_of_a_failed_point(tmp_path):
     failed = program(tmp_path / "failing")
     told = failed.communicate()
     assert failed.returncode == 1 and "0 of 2 done, 2 failed" in told[0] and "leave out --data none" in told[0]
+
+
+COMMITTED = sorted(path for path in (ROOT / "results" / "lra").rglob("*.toml") if path.with_suffix(".json").exists())
+
+
+def said(body, default):
+    """Fields by their path; those that a run of an older version does not know have what changes nothing."""
+    return {f"{part}.{name}": body.get(part, {}).get(name, default[part].get(name))
+            for part in ("task", "model", "train") for name in body.get(part, {}).keys() | default[part].keys()}
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_the_committed_studies_are_the_runs_whose_results_are_committed(path):
+    """A config that has changed since would make another network of the same file."""
+    default = {"task": {}, "model": {field.name: field.default for field in dataclasses.fields(ModelConfig)},
+               "train": dataclasses.asdict(TrainConfig())}
+    planned = [said(to_json(point.experiment), default) for point in find_study(str(path)).points()]
+    ran = [said(run["experiment"], default) for run in json.loads(path.with_suffix(".json").read_text("utf-8"))["runs"]]
+    assert ran
+    for one in ran:
+        assert one in planned, min(({name: (one.get(name), other.get(name)) for name in one.keys() | other.keys()
+                                     if one.get(name) != other.get(name)} for other in planned), key=len)
