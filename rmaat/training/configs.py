@@ -75,11 +75,11 @@ def text_small() -> Experiment:
 
 
 def image() -> Experiment:
-    """CIFAR-10 in grey, 1,024 values in 8 segments, twenty times through. Hours on a CPU."""
-    train = TrainConfig(steps=18_000, batch_size=50, warmup=500, evaluate_every=900, evaluate_samples=5_000,
-                        checkpoint_every=300)
+    """CIFAR-10 in grey, 1,024 values in 8 segments, nine times through: 64.8 % after two hours of one core."""
+    train = TrainConfig(steps=12_650, batch_size=32, warmup=300, evaluate_every=1_265, evaluate_samples=2_000,
+                        checkpoint_every=200)
     return experiment("image", Image(), train, segment_length=128, width=64, layers=2, heads=4, num_memory_tokens=8,
-                      mixing="window", readout="by_segment", head="features")
+                      dropout=.1, mixing="window", readout="by_segment", readout_parts=8, head="features")
 
 
 def image_small() -> Experiment:
