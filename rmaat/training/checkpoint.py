@@ -156,14 +156,19 @@ def _load(pointer: Path, configs: Sequence[str], record: str) -> Checkpoint:
             raise _OtherRunError(f"{pointer} belongs to the {kind} {body[kind][:12]}, this run has "
                                  f"{ours[0][:12]}; the folder mixes two runs")
     path = pointer.parent / body["file"]
+    missing = f"{path} is missing though {pointer.name} names it; restore it or start anew"
     if not path.is_file():
-        raise DamagedFileError(f"{path} is missing though {pointer.name} names it; restore it or start anew")
+        raise DamagedFileError(missing)
     try:
         if sha256_file(path) != body["sha256"]:
             raise DamagedFileError(f"{path} does not match its SHA-256 in {pointer.name}: cut or altered")
         return Checkpoint(body["step"], _tensors(path), body["config"], body["record"])
     except (SafetensorError, OSError) as error:
         raise DamagedFileError(f"{path}: not a safetensors file ({error})") from error
+    except RuntimeError as error:  # torch opens it once more, and a writer may have removed it meanwhile
+        if path.is_file():
+            raise
+        raise DamagedFileError(missing) from error
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -175,6 +175,31 @@ def test_weights_must_fit_the_model(tmp_path):
         fill(model, Checkpoint(1, {"model.weight": torch.zeros(2, 3)}, CONFIG, RECORD), tmp_path)
 
 
+def test_a_reader_whose_file_a_writer_removes_just_before_it_is_opened_reads_the_next_one(tmp_path, monkeypatch):
+    """Between its hash and its tensors a slow reader is overtaken by two saves; then it reads the pointer again."""
+    import rmaat.training.checkpoint as module
+
+    for step in (2, 4):
+        save(tmp_path, Checkpoint(step, {"x": torch.full((3,), float(step))}, "c", "r"))
+    tensors, later = module._tensors, iter([6, 8])
+
+    def overtaken(path):
+        for step in later:
+            save(tmp_path, Checkpoint(step, {"x": torch.full((3,), float(step))}, "c", "r"))
+        return tensors(path)
+
+    monkeypatch.setattr(module, "_tensors", overtaken)
+    found = load(tmp_path, "c", "r")
+    assert found.step == 8 and not found.fell_back and torch.equal(found.tensors["x"], torch.full((3,), 8.))
+
+    def out_of_memory(path):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(module, "_tensors", out_of_memory)
+    with pytest.raises(RuntimeError, match="can't allocate"):  # no fault of the file: the one before is not taken
+        load(tmp_path, "c", "r")
+
+
 def test_what_a_kill_left_between_the_pointer_and_the_removal_goes_when_a_run_goes_on(tmp_path):
     """Also at the last step, after which nothing more is saved."""
     tensors = {"x": torch.ones(3)}
