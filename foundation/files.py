@@ -93,7 +93,7 @@ def replacing(path: str | os.PathLike, needs: int | None = None, *, apart: bool 
     except Exception as error:
         system = _of_the_system(error)
         if system is not None and system.errno in FULL:
-            raise full(path, system, needs or _size(temporary)) from error
+            raise full(path, system, needs or (temporary.stat().st_size if temporary.exists() else None)) from error
         if system is None or system.errno not in UNWRITABLE:
             raise
         raise UserError(f"cannot write {shown(path)}: {system.strerror}; choose another place") from error
@@ -102,14 +102,6 @@ def replacing(path: str | os.PathLike, needs: int | None = None, *, apart: bool 
             shutil.rmtree(temporary.parent, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
-
-
-def _size(path: Path) -> int:
-    """Bytes of a file; 0 where there is none."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def _beginning(path: Path) -> str:

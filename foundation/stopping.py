@@ -30,39 +30,28 @@ def exit_code() -> int:
 def as_ctrl_c() -> Iterator[None]:
     """Inside, SIGTERM and SIGHUP do what Ctrl-C does. What is ignored, as nohup lets SIGHUP be, stays ignored.
 
-    No wish is lost, see `never_lost`. One that comes while modules are loaded is granted when they are: libraries in C
-    are left half loaded otherwise, make an error of their own of it, or end the process.
+    No wish is lost, and none comes while modules are loaded, see `never_lost`.
     """
     _received.clear()
-    lasts, loading_since = [True], float("inf")
-
-    def interrupt(number, frame) -> None:
-        nonlocal loading_since
-        loading_since = min(loading_since, time.monotonic())
-        if not _loads(frame) or time.monotonic() - loading_since > LOADS:
-            raise KeyboardInterrupt
-        _thread.start_new_thread(_once_more, (lasts, number))
-
-    def stop(number, frame) -> None:
-        if not _is_new():
-            return
-        _received.append(number)
-        if _gentle:
-            _gentle[-1]()
-        else:
-            interrupt(number, frame)
-
     # ignored in a script's background; Brian2 would call that constant
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    handlers = {signal.SIGINT: _ignore if ignored else interrupt, **dict.fromkeys(OTHERS, stop)}
-    try:
-        with _handling(handlers), never_lost():
-            yield
-    finally:
-        lasts.clear()
-        # Python remembers a KeyboardInterrupt that left an `exec` of a text, as `dataclass` has one, and would end by
-        # SIGINT, whatever the exit code; the next text makes it forget.
-        exec("")
+    with never_lost() as interrupt:
+        def stop(number, frame) -> None:
+            if not _is_new():
+                return
+            _received.append(number)
+            if _gentle:
+                _gentle[-1]()
+            else:
+                interrupt(number, frame)
+
+        try:
+            with _handling({signal.SIGINT: _ignore if ignored else interrupt, **dict.fromkeys(OTHERS, stop)}):
+                yield
+        finally:
+            # Python remembers a KeyboardInterrupt that left an `exec` of a text, as `dataclass` has one, and would end
+            # by SIGINT, whatever the exit code; the next text makes it forget.
+            exec("")
 
 
 def _ignore(number, frame) -> None:
@@ -70,23 +59,36 @@ def _ignore(number, frame) -> None:
 
 
 @contextlib.contextmanager
-def never_lost() -> Iterator[None]:
+def never_lost() -> Iterator[Callable]:
     """Inside, a `KeyboardInterrupt` that is raised where Python lets none out comes once more, a moment later.
 
     Such places are destructors and callbacks of weak references and of the garbage collection: Python prints there
-    what was raised and goes on, as if nobody had asked for an end.
+    what was raised and goes on, as if nobody had asked for an end. Yields a signal's handler that raises one, and while
+    modules are loaded only afterwards: libraries in C are left half loaded otherwise, make an error of their own of it,
+    or end the process.
     """
-    before, lasts = sys.unraisablehook, [True]
+    before, lasts, loading_since = sys.unraisablehook, [True], float("inf")
+
+    def once_more(number: int) -> None:  # without the locks of `threading`: whoever was interrupted may hold them
+        _thread.start_new_thread(_once_more, (lasts, number))
 
     def look(told) -> None:
         if not issubclass(told.exc_type, KeyboardInterrupt):
             before(told)
-        else:  # without the locks of `threading`: whoever was interrupted may hold them
-            _thread.start_new_thread(_once_more, (lasts, _received[-1] if _received else signal.SIGINT))
+        else:
+            once_more(_received[-1] if _received else signal.SIGINT)
+
+    def interrupt(number, frame) -> None:
+        nonlocal loading_since
+        now = time.monotonic()
+        loading_since = min(loading_since, now)
+        if not _loads(frame) or now - loading_since > LOADS:
+            raise KeyboardInterrupt
+        once_more(number)
 
     sys.unraisablehook = look
     try:
-        yield
+        yield interrupt
     finally:
         lasts.clear()
         sys.unraisablehook = before

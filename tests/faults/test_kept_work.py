@@ -330,42 +330,38 @@ def test_a_signal_while_a_module_is_loaded(forked, tmp_path, monkeypatch, number
     assert (tmp_path / "loaded").exists() == ends
 
 
-def loads_a_library():
-    """As pybind11 does where a signal comes while a library is loaded."""
+def hides(error):
+    """As pybind11 does where a signal comes while a library is loaded, and Python itself of functions in C."""
     try:
         raise KeyboardInterrupt
-    except KeyboardInterrupt as error:
-        raise ImportError("initialization failed") from error
+    except KeyboardInterrupt as wish:
+        raise error from wish
 
 
-def seems_not_installed():
+def seems_not_installed(error):
     try:
-        loads_a_library()
-    except ImportError as error:
+        hides(error)
+    except ImportError:
         raise UserError(f"{error}; install it") from error
 
 
-def calls_a_function_in_c():
-    try:
-        raise KeyboardInterrupt
-    except KeyboardInterrupt as error:
-        raise SystemError("returned a result with an exception set") from error
-
-
-def cannot_keep_what_is_there():
+def cannot_keep_what_is_there(error):
     try:
         raise KeyboardInterrupt
     except KeyboardInterrupt:
-        raise ResourceError("the disk is full")  # noqa: B904
+        raise error  # noqa: B904
 
 
-@pytest.mark.parametrize(("work", "code"), [(loads_a_library, 130), (seems_not_installed, 130),
-                                            (calls_a_function_in_c, 130), (cannot_keep_what_is_there, 4)])
-def test_a_wish_that_a_library_has_made_an_error_of(forked, work, code):
+@pytest.mark.parametrize(("work", "error", "code"), [
+    (hides, ImportError("initialization failed"), 130),
+    (seems_not_installed, ImportError("initialization failed"), 130),
+    (hides, SystemError("returned a result with an exception set"), 130),
+    (cannot_keep_what_is_there, ResourceError("the disk is full"), 4)])
+def test_a_wish_that_a_library_has_made_an_error_of(forked, work, error, code):
     import figures.__main__ as figures
 
     def change():
-        figures.draw = lambda *given, **named: work()
+        figures.draw = lambda *given, **named: work(error)
 
     ended = forked(function=program_with(["figures", "places", "--out", "drawn"], change))
     assert (ended.code, ended.err) == (code, "error: the disk is full\n" if code == 4 else ""), ended

@@ -31,6 +31,7 @@ def exported(model, length=17):
 @pytest.mark.slow
 @pytest.mark.parametrize("fields", [
     {}, {"mixing": "ngrams", "head": "features", "readout": "pooled"}, {"mixing": "field", "readout": "largest"},
+    {"mixing": "none", "readout": "ends"},
     {"attention": "softmax", "rel_pos": "none", "retention": "leaky", "gradient": "bptt"},
     {"rel_pos": "content", "feedback": "bound", "head": "memory"}, {"output": "tokens", "causal": True}],
     ids=lambda fields: "-".join(map(str, fields.values())) or "default")

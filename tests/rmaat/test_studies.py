@@ -1,6 +1,7 @@
 """Studies: the matrix as written down, shards, processes that are killed, points that fail."""
 
 import dataclasses
+import importlib
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from rmaat.training.studies.plan import Row, Study, read_study, with_changes
 from rmaat.training.studies.run import seconds_of, shard_of, study
 from rmaat.training.studies.seeds import seeds_of
 from rmaat.training.studies.summary import read_summaries
-from rmaat.training.studies.worker import DONE, FAILED, Job
+from rmaat.training.studies.worker import DONE, FAILED, STOPPED, Job, work
 from rmaat.training.trainer import train
 
 ROOT = Path(__file__).parents[2]
@@ -299,6 +300,38 @@ def test_seeds_of_one_training_and_the_exit_code_of_a_failed_point(tmp_path):
     failed = program(tmp_path / "failing")
     told = failed.communicate()
     assert failed.returncode == 1 and "0 of 2 done, 2 failed" in told[0] and "leave out --data none" in told[0]
+
+
+def loads_a_module(folder):
+    """A module that is asked to stop while it is loaded, and then work without an end."""
+    (folder / "asked_to_stop.py").write_text(
+        f"import os\nos.kill(os.getpid(), {int(signal.SIGINT)})\nfor _ in range(100):\n    pass\n"
+        "open(os.path.join(os.path.dirname(__file__), 'loaded'), 'w').close()\n", "utf-8")
+    sys.path.insert(0, str(folder))
+    try:
+        importlib.import_module("asked_to_stop")
+        while True:
+            pass
+    finally:
+        sys.path.remove(str(folder))
+
+
+def seems_not_installed(folder):
+    """A library has made an error of its own of Ctrl-C."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as wish:
+        raise ImportError("initialization failed") from wish
+
+
+@pytest.mark.parametrize("make", [loads_a_module, seems_not_installed])
+def test_a_point_that_is_stopped_before_it_trains_has_not_failed(tmp_path, make):
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        outcome = work(Job(str(tmp_path / "run"), make, (tmp_path,), None, "cpu"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert outcome.state == STOPPED and (tmp_path / "loaded").exists() == (make is loads_a_module)
 
 
 COMMITTED = sorted(path for path in (ROOT / "results" / "lra").rglob("*.toml") if path.with_suffix(".json").exists())

@@ -14,7 +14,7 @@ from pathlib import Path
 from foundation import notes
 from foundation.errors import ResourceError, UserError
 from foundation.lock import LOCK, holder
-from foundation.stopping import OTHERS, never_lost
+from foundation.stopping import OTHERS, never_lost, was_asked
 from rmaat.training.experiment import Experiment
 
 DONE, STOPPED, BUSY, FAILED = "done", "stopped", "busy", "failed"
@@ -79,11 +79,14 @@ def work(job: Job) -> Outcome:
             return Outcome(DONE, accuracy=result.accuracy, seconds=time.monotonic() - started)
     except KeyboardInterrupt:
         return Outcome(STOPPED)
-    except UserError as error:
+    except Exception as error:
+        if was_asked(error):
+            return Outcome(STOPPED)
         if isinstance(error, ResourceError) and holder(Path(job.folder) / LOCK):
             return Outcome(BUSY)
-        return Outcome(FAILED, str(error))
-    except Exception as error:  # a fault in a task of a user's own, say: the other points should not suffer from it
+        if isinstance(error, UserError):
+            return Outcome(FAILED, str(error))
+        # a fault in a task of a user's own, say: the other points should not suffer from it
         return Outcome(FAILED, f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
 
 
@@ -95,9 +98,9 @@ def _ctrl_c() -> Iterator[None]:
     and two of them would stop a run at once, in the middle of its step.
     """
     before = {number: signal.signal(number, signal.SIG_IGN) for number in OTHERS}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with never_lost():
+        with never_lost() as interrupt:
+            signal.signal(signal.SIGINT, interrupt)
             yield
     finally:
         for number, handler in {**before, signal.SIGINT: signal.SIG_IGN}.items():
