@@ -83,9 +83,9 @@ class Traced:
 SIZE = Engineering(None, "a size: follows from the config")
 
 
-def uniform_deviation(module: nn.Linear) -> float:
-    """Standard deviation of a linear layer's numbers as torch starts them: uniform within 1/sqrt(in_features)."""
-    return (3 * module.in_features) ** -.5
+def uniform_deviation(module: nn.Linear | nn.Conv2d) -> float:
+    """Standard deviation of a layer's numbers as torch starts them: uniform within 1/sqrt(inputs of a feature)."""
+    return (3 * module.weight[0].numel()) ** -.5
 
 
 # torch's own modules cannot declare anything, so their numbers are declared here.
@@ -98,6 +98,11 @@ STANDARD: dict[type[nn.Module], Mapping[str, Origin]] = {
         in_features=SIZE, out_features=SIZE,
         weight=Start(0., uniform_deviation, "torch's default: uniform within 1/sqrt(in_features)"),
         bias=Start(0., uniform_deviation, "torch's default: uniform within 1/sqrt(in_features)")),
+    nn.Conv2d: declare(
+        **dict.fromkeys(("in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding",
+                         "dilation", "groups"), SIZE),
+        weight=Start(0., uniform_deviation, "torch's default: uniform within 1/sqrt(inputs of a feature)"),
+        bias=Start(0., uniform_deviation, "torch's default: uniform within 1/sqrt(inputs of a feature)")),
     nn.Embedding: declare(
         num_embeddings=SIZE, embedding_dim=SIZE, weight=Start(0., 1., "torch's default: normal"),
         norm_type=Engineering(None, "torch's default; without influence, no max_norm is set")),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from math import isqrt
 
 from foundation.errors import UserError, choose
 from foundation.outside import find
@@ -9,6 +10,7 @@ from rmaat.attention import ATTENTION, CAUSAL, PARTS, Attention
 from rmaat.biology.provenance import Engineering, declare
 from rmaat.gradient.backprop import GRADIENT
 from rmaat.gradient.memory_store import MEMORY_STORE
+from rmaat.model.convolution_2d import CELL
 from rmaat.model.layers import REPLAY
 from rmaat.model.memory import RETENTION, SCHEDULE, Retention
 from rmaat.model.mixing import MIXING
@@ -111,6 +113,8 @@ class ModelConfig:
             raise UserError(f"mixing = {self.mixing} sees what comes after a token, which causal = true forbids; "
                             "choose one of: " + ", ".join(sorted(name for name, kind in MIXING.items()
                                                           if getattr(kind, "causal", False))))
+        if "row_length" in MIXING[self.mixing].reads:
+            self._check_image()
         if not self.vocab_size and MIXING[self.mixing].reach:
             raise UserError(f"mixing = {self.mixing} reads tokens, and vocab_size = 0 has none; choose one of: "
                             + ", ".join(sorted(name for name, kind in MIXING.items() if not kind.reach)))
@@ -126,6 +130,22 @@ class ModelConfig:
     def max_length(self) -> int:
         """Tokens of the longest sequence."""
         return self.segment_length * self.num_segments
+
+    @property
+    def row_length(self) -> int:
+        """Pixels of a row where the longest sequence is a square image in row order."""
+        return isqrt(self.max_length)
+
+    def _check_image(self) -> None:
+        """Raises `UserError` where segments are not whole rows of cells of a square image."""
+        row = self.row_length
+        given = f"mixing = {self.mixing} takes the longest sequence to be a square image in row order"
+        if row ** 2 != self.max_length:
+            raise UserError(f"{given}, and segment_length * num_segments = {self.max_length} is no square; choose "
+                            "another mixing, or frame the image")
+        if self.segment_length % (CELL * row):
+            raise UserError(f"{given}, in cells of {CELL} rows of {row}; segment_length = {self.segment_length} is not "
+                            f"a multiple of {CELL * row}")
 
     @property
     def attention_class(self) -> type[Attention]:

@@ -1,12 +1,12 @@
 """What a token sees of its neighbours before anything is summed: local, non-linear, exact across segments.
 
 A sum over single tokens is a bag of tokens. A mixing makes each token a function of its neighbourhood first. Built as
-`kind(width, places, vocab_size=, biology=, kernel=)`, called as `mixing(x, carried, mask=, tokens=)`: x [batch, places,
-width] the segment's embedded tokens, carried [batch, rows, width] what it kept of the segments before (0 at first),
-mask [batch, places] true where a token is (None: everywhere). It returns x mixed, and what it carries on. `rows` says
-how many rows it carries: they travel with the memory tokens, so that a replay and a stream start from them. `reach`
-says how many tokens before the segment it reads: `tokens` [batch, reach + places] are these (-1 for none) and the
-segment's own. `reads` names the config's fields that it reads.
+`kind(width, places, vocab_size=, biology=, **options)`, the options being those of the config's fields that it names in
+`reads`; called as `mixing(x, carried, mask=, tokens=)`: x [batch, places, width] the segment's embedded tokens, carried
+[batch, rows, width] what it kept of the segments before (0 at first), mask [batch, places] true where a token is (None:
+everywhere). It returns x mixed, and what it carries on. `rows` says how many rows it carries: they travel with the
+memory tokens, so that a replay and a stream start from them. `reach` says how many tokens before the segment it reads:
+`tokens` [batch, reach + places] are these (-1 for none) and the segment's own.
 """
 
 import torch
@@ -20,6 +20,7 @@ from rmaat.attention.precision import at_least_float32, no_autocast
 from rmaat.biology.biology import Biology, Curve
 from rmaat.biology.provenance import SIZE, Analogy, Engineering, FromRecord, declare
 from rmaat.biology.recorded import Recorded
+from rmaat.model.convolution_2d import Convolution2d
 
 BLOCK = 32
 SIDES = ("left", "right")
@@ -51,8 +52,7 @@ class NoMixing(nn.Module):
     causal = True  # looks to the left alone
     reads = ()
 
-    def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology,
-                 kernel: str = "record"):
+    def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology):
         super().__init__()
 
     def forward(self, x, carried, mask=None, tokens=None):
@@ -162,8 +162,7 @@ class Convolution(Neighbours):
 
     rows = max(OFFSETS)
 
-    def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology,
-                 kernel: str = "record"):
+    def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology):
         super().__init__()
         self._learn(width, len(OFFSETS))
 
@@ -184,8 +183,7 @@ class Ngrams(nn.Module):
     rows, reads, reach = 0, (), max(ORDERS) - 1
     causal = True  # looks to the left alone
 
-    def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology,
-                 kernel: str = "record"):
+    def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology):
         super().__init__()
         self.table = nn.Embedding(len(ORDERS) * SLOTS, width)
         with torch.no_grad():
@@ -220,7 +218,7 @@ class Window(nn.Module):
     causal = True  # looks to the left alone
     origins = declare(middle=SIZE, unit=SIZE)
 
-    def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology, kernel: str = "record"):
+    def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology):
         super().__init__()
         self.middle, self.unit = (vocab_size - 1) * HALF, max(1, vocab_size - 1) / RANGE
         self.taps, self.out = nn.Linear(WINDOW + 1, HIDDEN * width), nn.Linear(HIDDEN * width, width)
@@ -233,4 +231,5 @@ class Window(nn.Module):
         return x + self.out(functional.gelu(self.taps(seen))), carried
 
 
-MIXING = {"none": NoMixing, "field": Field, "convolution": Convolution, "ngrams": Ngrams, "window": Window}
+MIXING = {"none": NoMixing, "field": Field, "convolution": Convolution, "ngrams": Ngrams, "window": Window,
+          "convolution_2d": Convolution2d}

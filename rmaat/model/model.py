@@ -79,8 +79,9 @@ class RMAAT(nn.Module):
         with torch.no_grad():
             for table in (self.embedding.weight, self.position, self.initial_memory):
                 table.mul_(INITIAL_SCALE)
-        self.mixing = MIXING[config.mixing](width, config.segment_length, vocab_size=config.vocab_size,
-                                            biology=self.biology, kernel=config.kernel)
+        mixing = MIXING[config.mixing]
+        self.mixing = mixing(width, config.segment_length, vocab_size=config.vocab_size, biology=self.biology,
+                             **{name: getattr(config, name) for name in mixing.reads})
         self.blocks = nn.ModuleList(self._block() for _ in range(config.layers))
         self.norm = nn.LayerNorm(width)
         self.retention = config.retention_class(self.biology, config.num_segments)

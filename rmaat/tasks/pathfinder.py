@@ -28,7 +28,8 @@ PARALLEL_FROM = 100  # starting workers takes longer than making fewer images
 
 @dataclass(frozen=True)
 class Pathfinder(Task):
-    """`side` 32, 64 or 128; `difficulty` easy, intermediate or hard: contours of 6, 9 or 14 dashes.
+    """`side` 32, 64 or 128; `difficulty` easy, intermediate or hard: contours of 6, 9 or 14 dashes. Generated images
+    may have another number of dashes, 3 to 14: `difficulty` "4", say.
 
     With `distractors` false the two contours are alone on the image. Of official images there are at most as many as
     `train`, `validation` and `test` say.
@@ -72,13 +73,19 @@ class Pathfinder(Task):
 
     def place(self, data: Path | None = None) -> Path | None:
         """The folder with `imgs` and `metadata`, or the archive; None where the images are generated."""
-        return None if data is None else pathfinder_files.place(Path(data), self.side, self.difficulty).path
+        if data is None:
+            return None
+        if self.difficulty in scenes.NUMBERS:
+            raise UserError(f"task.difficulty = {self.difficulty}: the release has no such images; leave out --data "
+                            f"{data}, or give one of: {', '.join(pathfinder_files.FOLDERS)}")
+        return pathfinder_files.place(Path(data), self.side, self.difficulty).path
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """Generated and kept in the cache, or read from the official images under `data`, drawn by `seed`."""
         check_split(name)
         if data is None:
             return generated(self, name)
+        self.place(data)
         return pathfinder_files.official(Path(data), name, side=self.side, difficulty=self.difficulty, seed=self.seed,
                                          at_most=getattr(self, name))
 

@@ -18,7 +18,9 @@ from rmaat.tasks.pathfinder_dashes import FREE, TOGETHER, Dashes, Point, Scene, 
 from rmaat.tasks.workers import answer
 
 MAX_PAIRS = 100_000  # pairs of contours begun for one image, where the hardest setting needs about 1,000
-CONTOURS = {"easy": 6, "intermediate": 9, "hard": 14}  # dashes of a target contour
+NAMED = {"easy": 6, "intermediate": 9, "hard": 14}  # dashes of a target contour
+NUMBERS = tuple(map(str, range(3, 15)))  # a distractor has a third of them
+CONTOURS = NAMED | {number: int(number) for number in NUMBERS}
 _SIZES = {32: {"margins": (1,), "dash": 2, "thickness": .5, "marker": 1.5, "continuity": 1., "seed_distance": 7,
                "distractor_dashes": 20, "distractor_contrast": 2., "contour_contrast": 1.5},  # .75 of 2
           64: {"margins": (1,), "dash": 5, "thickness": 1., "marker": 2.5, "continuity": 1.8, "seed_distance": 12,

@@ -18,20 +18,24 @@ SAMPLE_BYTES = 32  # of a sample's label and index, while labels are looked at a
 
 def load_splits(experiment: Experiment, data: Path | None, names: tuple[str, ...] = SPLITS, *,
                 begun: Mapping | None = None) -> dict[str, Split]:
-    """The task's splits by name. Raises `UserError` where their data is not the task's.
+    """The task's splits by name, and beside "train" those that a curriculum begins with.
 
-    With the environment of a run that was `begun` the data must also be what that run was trained with.
+    Raises `UserError` where their data is not the task's. With the environment of a run that was `begun` the data must
+    also be what that run was trained with.
     """
     refuse_too_many_samples(experiment.task)
     splits = {name: check_data(experiment.task.split(name, data), name, experiment.task) for name in names}
-    if begun is not None:
-        _check_same(splits, data, begun)
     if set(names) == set(SPLITS) and os.environ.get("RANK", "0") == "0":  # under torchrun one process speaks for all
         note_what_is_odd(splits, experiment.task)
         asked, there = experiment.train.batch_size, len(splits["train"])
         if asked > there:
             note(DataNote, f"train.batch_size = {asked}: there are {there:,} training samples, and every step takes "
                            "all of them")
+    for stage in experiment.curriculum if "train" in names else ():
+        refuse_too_many_samples(stage.task)
+        splits[stage.split] = check_data(stage.task.split("train", data), "train", stage.task)
+    if begun is not None:
+        _check_same(splits, data, begun)
     return splits
 
 

@@ -13,7 +13,6 @@ import torch
 from foundation import sealed
 from foundation.errors import DamagedFileError
 from foundation.files import replacing, sha256_file
-from rmaat.tasks.splits import training_indices
 from rmaat.tasks.task import Batch
 from rmaat.training.distributed import World
 
@@ -47,9 +46,8 @@ def keep(trainer: "Trainer", loss: float, norm: float) -> Path:
     from safetensors.torch import save_file
 
     config, folder, size = trainer.config, trainer.run.folder, trainer.world.size
-    train = trainer.splits["train"]
-    indices = training_indices(len(train), config.batch_size, config.seed, step=trainer.step)
-    tensors = {f"batch.{name}": value.contiguous() for name, value in train.batch(indices)._asdict().items()}
+    split, indices = trainer.samples()
+    tensors = {f"batch.{name}": value.contiguous() for name, value in split.batch(indices)._asdict().items()}
     tensors["indices"] = torch.as_tensor(np.array(indices, "i8"))
     tensors |= {f"model.{name}": value.detach().cpu().contiguous()
                 for name, value in trainer.model.state_dict().items()}

@@ -14,8 +14,11 @@ from rmaat.model.config import ModelConfig, with_retention
 from rmaat.tasks.checks import check_task
 from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import Task
+from rmaat.training.curriculum import Stage, stages
 
 FOLLOWS = ("vocab_size", "num_classes", "num_segments", "documents")  # what task and segment_length decide of the model
+
+LATER = ("curriculum",)  # fields of `train` that older runs do not have: written where they say something
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class TrainConfig:
     test_samples: int = 0  # of the test split, spread over all of it; 0: all
     checkpoint_every: int = 100
     bucket_batches: int = 1  # batches that share their samples out by length, so that each holds like ones
+    curriculum: str = ""  # DIAL=VALUE:STEPS,...: the first steps are on a task with another dial
     seed: int = 0
 
     def __post_init__(self):
@@ -86,9 +90,15 @@ class Experiment:
         if self.task.causal and not self.model.causal:
             raise UserError(f"model.causal = {self.model.causal}: the labels of task {self.task.name} stand in the "
                             "tokens that follow, which the network would see; give model.causal=true")
+        stages(self.train.curriculum, self.task, self.train.steps)
         if self.model.output != "classes" and not self.task.per_token:
             raise UserError(f"model.output = {self.model.output}: a task has one label a sample, so train with "
                             "output = classes; put another head on the network in a loop of your own")
+
+    @property
+    def curriculum(self) -> tuple[Stage, ...]:
+        """What the training begins with, before the task itself."""
+        return stages(self.train.curriculum, self.task, self.train.steps)
 
     @property
     def hash(self) -> str:
@@ -120,7 +130,8 @@ def to_json(value: Experiment) -> dict:
     for text in (task["name"], *model.values()):
         if isinstance(text, str) and is_outside(text):
             files |= fingerprints(text)
-    return {"name": value.name, "task": task, "model": model, "train": dataclasses.asdict(value.train), "files": files}
+    train = {name: field for name, field in dataclasses.asdict(value.train).items() if field or name not in LATER}
+    return {"name": value.name, "task": task, "model": model, "train": train, "files": files}
 
 
 def hash_of(body: dict) -> str:

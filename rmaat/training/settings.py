@@ -1,18 +1,17 @@
 """Changing an experiment by the names of its fields, from a command line's texts or from Python's values."""
 
 import dataclasses
-import math
-import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from foundation.errors import UserError, unknown
 from foundation.notes import Note, note
 from foundation.outside import find
-from rmaat.tasks.checks import WANTED, check_task, fits
+from rmaat.tasks.checks import check_task
 from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import Task
 from rmaat.training.experiment import FOLLOWS, Experiment, experiment
+from rmaat.training.fields import fields_of, typed
 
 PARTS = ("task", "model", "train")
 
@@ -89,12 +88,6 @@ def find_task(given: str | type[Task] | Task) -> Task:
     return check_task(task() if isinstance(task, type) else task)
 
 
-def fields_of(part) -> dict[str, object]:
-    """Names and types of a config's fields; `part` may be the class."""
-    hints = typing.get_type_hints(part if isinstance(part, type) else type(part))
-    return {field.name: hints[field.name] for field in dataclasses.fields(part)}
-
-
 def _find(base: Experiment, task: Task, field: str) -> tuple[str, str]:
     """The part of the experiment that has the field, and its name there."""
     parts = {"task": task, "model": base.model, "train": base.train}
@@ -109,28 +102,3 @@ def _find(base: Experiment, task: Task, field: str) -> tuple[str, str]:
     if not homes:
         raise unknown("field", field, [f"{home}.{name}" if part else name for home in free for name in free[home]])
     return homes[0], name
-
-
-def typed(field: str, kind: object, value: object):
-    """`value` as a field's type asks for it; a text is read. Raises `UserError` naming the field and what to give."""
-    kinds = [one for one in typing.get_args(kind) or (kind,) if one in WANTED]
-    if not isinstance(value, str):
-        if fits(value, kind):
-            return value
-    else:
-        for one in sorted(kinds, key=lambda one: one is str):  # what is a number too is meant as one
-            try:
-                return _read(one, value)
-            except (ValueError, KeyError):
-                continue
-    wanted = " or ".join(WANTED[one] for one in kinds) or "it in Python: no text says it"
-    raise UserError(f"{field} = {value!r}: give {wanted}")
-
-
-def _read(kind: type, text: str):
-    if kind is bool:
-        return {"true": True, "false": False}[text.lower()]
-    value = kind(text)
-    if kind is float and not math.isfinite(value):
-        raise ValueError
-    return value

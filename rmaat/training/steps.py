@@ -6,7 +6,9 @@ torchrun each process takes its part of the same global batches; docs/distribute
 
 import math
 from collections.abc import Callable
+from itertools import accumulate
 
+import numpy as np
 import torch
 
 from foundation.errors import DamagedFileError, UserError
@@ -29,7 +31,10 @@ class Trainer:
     def __init__(self, run: Run, splits: dict[str, Split], device: torch.device, *, world: World = ALONE):
         self.run, self.splits, self.device, self.world = run, splits, device, world
         self.config, self.step = run.experiment.train, 0
-        self.lengths = all_lengths(splits["train"]) if self.config.bucket_batches > 1 else None
+        self.stages = run.experiment.curriculum
+        self.lengths = {}
+        if self.config.bucket_batches > 1:
+            self.lengths = {name: all_lengths(splits[name]) for name in ("train", *(one.split for one in self.stages))}
         self.kept: int | None = None  # segments that keep their graph, as keep_last = auto has chosen
         torch.manual_seed(self.config.seed)
         self.model = self.network = build(run.experiment.model, Biology.of(run.record)).to(device)
@@ -38,6 +43,14 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             [{"params": decays, "weight_decay": self.config.weight_decay}, {"params": spared, "weight_decay": 0.}],
             lr=self.config.learning_rate, betas=(self.config.beta1, self.config.beta2))
+
+    def samples(self) -> tuple[Split, np.ndarray]:
+        """The split that the next step learns from, and the indices of its global batch."""
+        config, before = self.config, accumulate(stage.steps for stage in self.stages)
+        name = next((stage.split for stage, end in zip(self.stages, before, strict=True) if self.step < end), "train")
+        split = self.splits[name]
+        return split, training_indices(len(split), config.batch_size, config.seed, step=self.step,
+                                       lengths=self.lengths.get(name), together=config.bucket_batches)
 
     def plan(self) -> Plan | None:
         """What `model.keep_last = auto` decides for this run; None where the config has another value.
@@ -89,11 +102,9 @@ class Trainer:
 
     def _forward(self) -> tuple[torch.Tensor, float, float, int]:
         """Mean loss of this process' part of the batch, its share of the samples, their correct share, its tokens."""
-        train = self.splits["train"]
-        part, share = self.world.share(training_indices(
-            len(train), self.config.batch_size, self.config.seed, step=self.step, lengths=self.lengths,
-            together=self.config.bucket_batches))
-        batch = train.batch(part)
+        split, indices = self.samples()
+        part, share = self.world.share(indices)
+        batch = split.batch(part)
         tokens, lengths, labels = batch.to(self.device)
         logits = self.network(tokens, lengths)
         loss, correct = mean_answers(logits, labels, label_smoothing=self.config.label_smoothing)

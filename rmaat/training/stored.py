@@ -12,8 +12,8 @@ from rmaat.model.config import ModelConfig
 from rmaat.tasks.checks import WANTED, fits
 from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import Task
-from rmaat.training.experiment import Experiment, TrainConfig
-from rmaat.training.settings import fields_of
+from rmaat.training.experiment import LATER, Experiment, TrainConfig
+from rmaat.training.fields import fields_of
 
 
 def from_json(body: object, where: str) -> Experiment:
@@ -82,18 +82,18 @@ def _moved(value, places: Mapping[str, str]):
     return value
 
 
-def _keys(body: object, names: Iterable[str], where: str) -> None:
+def _keys(body: object, names: Iterable[str], where: str, *, later: Iterable[str] = ()) -> None:
     if not isinstance(body, Mapping):
         raise DamagedFileError(f"{where}: expected an object, found {type(body).__name__}")
-    if wrong := sorted(set(names) ^ set(body)):
+    if wrong := sorted((set(names) ^ set(body)) - set(later)):
         raise DamagedFileError(f"{where}: {wrong[0]!r} is {'unknown' if wrong[0] in body else 'missing'}; "
                                f"known are {', '.join(names)}")
 
 
 def _build(kind: type, body: object, where: str):
-    """A config of the class `kind` from its fields; nothing is left to its defaults."""
+    """A config of the class `kind` from its fields; nothing is left to its defaults but what older runs do not know."""
     fields = fields_of(kind)
-    _keys(body, fields, where)
+    _keys(body, fields, where, later=LATER if kind is TrainConfig else ())
     for name, value in body.items():
         if not fits(value, fields[name]):
             raise DamagedFileError(f"{where}.{name}: expected {WANTED[fields[name]]}, found {value!r}")

@@ -106,7 +106,6 @@ def test_a_resumed_run_meets_the_batches_of_an_uninterrupted_one(tmp_path, monke
     assert resumed.step == trainer.step == 7
     for name, value in trainer.model.state_dict().items():
         assert (resumed.model.state_dict()[name] == value).all(), name
-    parts = [World(rank, 3).share(training_indices(50, 4, 0, step=5, lengths=trainer.lengths, together=3))[0]
-             for rank in range(3)]
-    assert np.concatenate(parts).tolist() == training_indices(50, 4, 0, step=5, lengths=trainer.lengths,
-                                                              together=3).tolist()
+    lengths = trainer.lengths["train"]
+    indices = training_indices(50, 4, 0, step=5, lengths=lengths, together=3)
+    assert np.concatenate([World(rank, 3).share(indices)[0] for rank in range(3)]).tolist() == indices.tolist()

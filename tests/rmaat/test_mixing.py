@@ -9,17 +9,20 @@ import torch
 from derivation.record import record as records
 from foundation.errors import UserError
 from rmaat import RMAAT, Biology, ModelConfig
+from rmaat.model.convolution_2d import Convolution2d
 from rmaat.model.mixing import FACTORS, MIXING, MODULUS, ORDERS, SHIFT, SLOTS, Convolution, Field, Ngrams, Sides, Window
 
 BIOLOGY = Biology.load()
 MU = math.exp(-BIOLOGY.curves["relative_position"].constants["scale"])
 SMALL = ModelConfig(20, 3, 7, 5, width=6, heads=2, num_memory_tokens=3)
+IMAGE = {"segment_length": 12, "num_segments": 3}  # 6 x 6 pixels, two rows a segment
 EXACT = {"rtol": 1e-12, "atol": 1e-13}  # sums of some tens of float64 numbers of size 1
 
 
 def build(**fields):
     torch.manual_seed(0)
-    model = RMAAT(dataclasses.replace(SMALL, **fields), BIOLOGY).double().eval()
+    sizes = IMAGE if fields.get("mixing") == "convolution_2d" else {}
+    model = RMAAT(dataclasses.replace(SMALL, **sizes | fields), BIOLOGY).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3)  # far from silent
@@ -132,6 +135,38 @@ def test_a_window_sees_the_tokens_before_as_numbers(length, size, vocab_size):
             torch.testing.assert_close(result[i], expected, **EXACT)
 
 
+@pytest.mark.parametrize(("row", "length", "size"), [(6, 36, 12), (6, 36, 24), (5, 25, 20), (5, 23, 10), (2, 3, 4),
+                                                     (1, 1, 2), (4, 5, 8)])
+def test_convolutions_see_an_image_whose_rows_the_tokens_are(row, length, size):
+    """The whole image at once, cell by cell and tap by tap; a segment is whole rows of cells, so it cuts nothing."""
+    torch.manual_seed(6)
+    width, options = 3, {"vocab_size": 20, "biology": BIOLOGY}
+    mixing = Convolution2d(width, size, row_length=row, **options).double()
+    tokens, x = tokens_of(length, 2), torch.randn(2, length, width, dtype=torch.float64)
+    columns = (row + 1) // 2
+    with torch.no_grad():
+        for parameter in mixing.parameters():
+            parameter.mul_(1.5)
+        for line, sample, result in zip(tokens.tolist(), x, mixed(mixing, x, size, tokens), strict=True):
+            def pixel(r, c, line=line):
+                at = r * row + c
+                return 4 * line[at] / 19 - 2 if r >= 0 and 0 <= c < row and at < length else 0.
+
+            cells = {(r, c): mixing.cells.bias + sum(
+                mixing.cells.weight[:, 0, i, j] * pixel(2 * r - 2 + i, 2 * c - 1 + j)
+                for i in range(4) for j in range(4))
+                for r in range(-(-length // (2 * row))) for c in range(columns)
+                if 2 * r * row + 2 * c < length}  # the first of its four pixels is there
+            for layer in mixing.layers:
+                signal = {at: torch.nn.functional.gelu(layer.norm(cell)) for at, cell in cells.items()}
+                cells = {(r, c): cell + layer.conv.bias + sum(
+                    layer.conv.weight[:, :, i, j] @ signal[r - 2 + i, c - 1 + j] for i in range(3) for j in range(3)
+                    if (r - 2 + i, c - 1 + j) in signal) for (r, c), cell in cells.items()}
+            found = {at: mixing.out(torch.nn.functional.gelu(mixing.norm(cell))) for at, cell in cells.items()}
+            expected = [sample[i] + found[i // row // 2, i % row // 2] for i in range(length)]
+            torch.testing.assert_close(result, torch.stack(expected), rtol=1e-10, atol=1e-11)
+
+
 def test_ngrams_spread_over_their_tables():
     """As many different rows as chance gives: 20,000 random n-grams on 16,384 rows leave 1/e^(20000/16384) empty."""
     generator = torch.Generator().manual_seed(4)
@@ -165,7 +200,7 @@ def test_amrb_is_bptt_a_sample_is_alone_and_a_stream_says_the_same(fields):
         alone = model(tokens[sample:sample + 1, :length])
         torch.testing.assert_close(alone, logits[sample:sample + 1], **EXACT)
         for portions in ([1, 2, 30], [7, 7, 19], [33]):
-            stream, fed = model.stream(1, SMALL.num_segments), 0
+            stream, fed = model.stream(1, model.config.num_segments), 0
             for n in portions:
                 stream.feed(tokens[sample:sample + 1, fed:min(fed + n, int(length))])
                 fed += n
@@ -176,11 +211,12 @@ def test_amrb_is_bptt_a_sample_is_alone_and_a_stream_says_the_same(fields):
 def test_a_token_of_the_segment_before_is_seen_and_a_reset_memory_sees_none(mixing):
     """The last token of segment 1 changes what is mixed into the first of segment 2; only what comes with the
     segment's tokens is seen where the memory is reset."""
-    tokens = tokens_of(14, 1)
-    other = tokens.clone()
-    other[0, 6] = (tokens[0, 6] + 1) % 20
-    for retention, seen in (("accumulate", True), ("reset", mixing in ("ngrams", "window"))):
+    for retention, seen in (("accumulate", True), ("reset", mixing in ("ngrams", "window", "convolution_2d"))):
         model = build(mixing=mixing, head="features", retention=retention)
+        size = model.config.segment_length
+        tokens = tokens_of(2 * size, 1)
+        other = tokens.clone()
+        other[0, size - 1] = (tokens[0, size - 1] + 1) % 20
         assert torch.equal(model(tokens), model(other)) != seen
 
 
@@ -198,6 +234,13 @@ def test_the_head_reads_what_it_says():
     ({"mixing": "x"}, "unknown mixing 'x'"), ({"head": "x"}, "unknown head 'x'"),
     ({"mixing": "ngrams", "vocab_size": 0}, "mixing = ngrams reads tokens, and vocab_size = 0 has none; choose one of: "
                                             "convolution, field, none"),
+    ({"mixing": "convolution_2d", "segment_length": 7, "num_segments": 5},
+     "mixing = convolution_2d takes the longest sequence to be a square image in row order, and segment_length * "
+     "num_segments = 35 is no square"),
+    ({"mixing": "convolution_2d", "segment_length": 9, "num_segments": 4},
+     "in cells of 2 rows of 6; segment_length = 9 is not a multiple of 12"),
+    ({"mixing": "convolution_2d", "causal": True, "rel_pos": "none", "kernel": "record"},
+     "mixing = convolution_2d sees what comes after a token"),
     ({"head": "memory", "readout": "pooled"}, "readout = pooled: head = memory reads no readout"),
     ({"head": "memory", "num_memory_tokens": 0, "retention": "none"}, "leaves it nothing to read; choose features"),
     ({"rel_pos": "none", "kernel": "diffusive"}, "kernel = diffusive: rel_pos = none reads no kernel"),

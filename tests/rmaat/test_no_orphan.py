@@ -43,6 +43,7 @@ CHOICES = {"attention": ATTENTION, "retention": RETENTION, "schedule": SCHEDULE,
            "gradient": GRADIENT, "replay": REPLAY, "memory_store": MEMORY_STORE, "mixing": MIXING, "head": HEAD,
            **PARTS}
 VARIANTS = [{name: value} for name, registry in CHOICES.items() for value in registry]
+next(each for each in VARIANTS if each.get("mixing") == "convolution_2d").update(segment_length=12)  # 6 x 6 pixels
 VARIANTS += [{"keep_last": 2}, {"budget_bytes": 10**8}, {"num_memory_tokens": 0, "retention": "none"},
              {"attention": "softmax", "rel_pos": "none"}, {"attention": "linear", "feature_map": "softmax"},
              {"rel_pos": "content", "kernel": "diffusive"}]

@@ -18,7 +18,7 @@ from rmaat.tasks import pathfinder, pathfinder_scenes
 from rmaat.tasks.checks import DataNote, check_data
 from rmaat.tasks.controls import control_rows
 from rmaat.tasks.pathfinder import Pathfinder, generated
-from rmaat.tasks.pathfinder_files import SkippedImages
+from rmaat.tasks.pathfinder_files import FOLDERS, SkippedImages
 from rmaat.tasks.pathfinder_scenes import CONTOURS, SIDES, sample, scene
 
 naive_pathfinder = load_file(Path(__file__).with_name("naive_pathfinder.py"))
@@ -235,4 +235,24 @@ def test_images_of_another_size_are_named_with_the_dial(tmp_path):
     with pytest.raises(DamagedFileError, match=r"64 x 64 pixels where 32 x 32 are expected; task\.side"):
         Pathfinder().split("test", tmp_path)
     assert Pathfinder(side=64).split("test", tmp_path).batch(np.arange(2)).tokens.shape == (2, 4_096)
-    assert set(CONTOURS) == {"easy", "intermediate", "hard"}
+    assert set(FOLDERS) == {"easy", "intermediate", "hard"} < set(CONTOURS)
+
+
+def test_generated_contours_may_have_another_number_of_dashes(tmp_path):
+    """Two contours alone on the image: every dash adds the same ink, and "9" is intermediate."""
+    def images(difficulty):
+        split = generated(Pathfinder(difficulty=difficulty, distractors=False, train=100), "train", workers=1)
+        assert set(split.all_labels()) == {0, 1}
+        return split.chunks[0]
+
+    ink = {number: (images(str(number)) > 40).sum(1).mean() for number in (3, 9, 14)}
+    assert (ink[14] - ink[9]) / 5 == pytest.approx((ink[9] - ink[3]) / 6, rel=.2)  # crossings hide some
+    assert np.array_equal(images("9"), images("intermediate"))
+    with pytest.raises(UserError, match=r"task\.difficulty = 9: the release has no such images; leave out --data"):
+        Pathfinder(difficulty="9").split("train", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["2", "15", "3.0", "-3", " 4", "³", "medium"])
+def test_another_difficulty_is_refused(name):
+    with pytest.raises(UserError, match=r"unknown task\.difficulty"):
+        Pathfinder(difficulty=name)
