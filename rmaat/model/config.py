@@ -140,7 +140,7 @@ class ModelConfig:
         """Raises `UserError` where segments are not whole rows of cells of a square image."""
         row = self.row_length
         given = f"mixing = {self.mixing} takes the longest sequence to be a square image in row order"
-        if row ** 2 != self.max_length:
+        if row * row != self.max_length:
             raise UserError(f"{given}, and segment_length * num_segments = {self.max_length} is no square; choose "
                             "another mixing, or frame the image")
         if self.segment_length % (CELL * row):

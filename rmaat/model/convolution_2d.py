@@ -36,7 +36,7 @@ class Layer(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.conv = nn.Conv2d(width, width, (ABOVE + 1, ACROSS), padding=(0, ACROSS // 2))
+        self.conv = nn.Conv2d(width, width, (ABOVE + 1, ACROSS), padding=(0, 1))
 
     def forward(self, cells: Float[Tensor, "batch rows columns width"],
                 above: Float[Tensor, "batch above columns width"], there: Bool[Tensor, "batch rows columns 1"],
@@ -86,5 +86,5 @@ class Convolution2d(nn.Module):
             cells, last = layer(cells, above[:, k], there)
             kept.append(last)
         found = self.out(functional.gelu(self.norm(cells)))
-        found = found.repeat_interleave(CELL, 1).repeat_interleave(CELL, 2)[:, :, :self.row_length]
+        found = found.repeat_interleave(CELL, dim=1).repeat_interleave(CELL, dim=2)[:, :, :self.row_length]
         return x + found.flatten(1, 2)[:, :places], torch.stack(kept, 1).flatten(1, 3).to(carried.dtype)

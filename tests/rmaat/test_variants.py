@@ -43,7 +43,7 @@ CHANGES = {  # what an ablation changes, and nothing else
     "no_h_astro": {"rel_pos": "none"}, "positional_r": {"rel_pos": "positional"}, "content_r": {"rel_pos": "content"},
     "feedback_bound": {"feedback": "bound"}, "feedback_inverse": {"feedback": "inverse"},
     "exponent_fitted": {"calcium_exponent": "fitted"}, "exponent_quarter": {"calcium_exponent": "0.25"},
-    **{f"mixing_{n}": {"mixing": n} for n in MIXING},
+    **{f"mixing_{n}": {"mixing": n} for n in MIXING if n != "convolution_2d"},
     **{f"readout_{n}": {"readout": n} for n in READOUT}, **{f"head_{n}": {"head": n} for n in HEAD},
     "exponent_one": {"calcium_exponent": "1"}, "linear": {"attention": "linear", "rel_pos": "none"},
     "softmax": {"attention": "softmax", "rel_pos": "none"}, "bptt": {"gradient": "bptt"},
@@ -141,7 +141,8 @@ def test_each_ablation_changes_what_it_says_and_nothing_else():
     for name, fields in CHANGES.items():
         after = dataclasses.asdict(with_variant(tiny(), name).model)
         assert after == before | fields, name
-    assert ABLATIONS.keys() - CHANGES.keys() == {"segments_8", "segments_16", "segments_32"}  # 12 tokens have no 8
+    assert ABLATIONS.keys() - CHANGES.keys() == {"segments_8", "segments_16", "segments_32",  # 12 tokens have no 8
+                                                 "mixing_convolution_2d"}  # and are no square
     assert VARIANTS.keys() == NETWORKS.keys() | ABLATIONS.keys()
 
 
@@ -167,6 +168,18 @@ def test_all_go_with_all_configs(name):
         assert made.task == base.task and made.train == base.train
         assert made.model.max_length >= base.task.max_length
         assert made.model.num_segments == -(-made.model.max_length // made.model.segment_length)
+
+
+def test_convolutions_over_an_image_go_with_tasks_of_square_images():
+    for config in ("pathfinder", "image", "fashion_small"):
+        base = find_experiment(config)
+        made = with_variant(base, "mixing_convolution_2d").model
+        assert made == dataclasses.replace(base.model, mixing="convolution_2d") and made.row_length == 32
+        assert with_variant(base, "mixing_convolution_2d+rmt").model == with_variant(base, "rmt").model
+    with pytest.raises(UserError, match=r"segment_length \* num_segments = 12 is no square; choose another mixing"):
+        with_variant(tiny(), "mixing_convolution_2d")
+    with pytest.raises(UserError, match=r"in cells of 2 rows of 32; segment_length = 32 is not a multiple of 64"):
+        with_variant(find_experiment("image"), "mixing_convolution_2d+segments_32")
 
 
 def test_several_are_taken_in_order():
