@@ -10,20 +10,18 @@ from torch.nn import functional
 from foundation.shapes import Bool, Float, Int, Tensor
 from rmaat.biology.biology import Biology
 from rmaat.biology.provenance import SIZE, Engineering, declare
+from rmaat.model.grey_values import as_numbers
 
 CELL, STAMP = 2, 4
 ABOVE, ACROSS = 2, 3
 DEPTH = 8
-RANGE, HALF = 4, .5
 origins = declare(
     CELL=Engineering(CELL, "pixels along a cell's sides: cells of 2 x 2 are a quarter of the work"),
     STAMP=Engineering(STAMP, "pixels along the sides of what a cell is made of: its own, two rows above them, and a "
                              "column on either side"),
     ABOVE=Engineering(ABOVE, "rows of cells above its own that a layer sees; those below have not been read yet"),
     ACROSS=Engineering(ACROSS, "cells side by side that a layer sees: its own, and one on either side"),
-    DEPTH=Engineering(DEPTH, "layers: the last one sees 34 rows of pixels up and 17 columns to either side"),
-    HALF=Engineering(HALF, "the middle of the tokens' range becomes 0"),
-    RANGE=Engineering(RANGE, "from the lowest to the highest token as numbers: of the order of a normed input"))
+    DEPTH=Engineering(DEPTH, "layers: the last one sees 34 rows of pixels up and 17 columns to either side"))
 
 
 class Layer(nn.Module):
@@ -56,14 +54,13 @@ class Convolution2d(nn.Module):
 
     causal = False  # a cell is known when both of its rows are
     reach, reads = 1, ("row_length",)
-    origins = declare(middle=SIZE, unit=SIZE, row_length=SIZE, columns=SIZE, rows=SIZE, reach=SIZE)
+    origins = declare(vocab_size=SIZE, row_length=SIZE, columns=SIZE, rows=SIZE, reach=SIZE)
 
     def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology, row_length: int):
         super().__init__()
-        self.row_length, self.columns = row_length, -(-row_length // CELL)
+        self.vocab_size, self.row_length, self.columns = vocab_size, row_length, -(-row_length // CELL)
         self.reach = (STAMP - CELL) * row_length
         self.rows = DEPTH * ABOVE * self.columns
-        self.middle, self.unit = (vocab_size - 1) * HALF, max(1, vocab_size - 1) / RANGE
         self.cells = nn.Conv2d(1, width, STAMP, stride=CELL)
         self.layers = nn.ModuleList(Layer(width) for _ in range(DEPTH))
         self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, width)
@@ -74,7 +71,7 @@ class Convolution2d(nn.Module):
         places, there = x.shape[1], tokens >= 0
         if mask is not None:
             there = there & functional.pad(mask, (self.reach, 0), value=True)
-        values = ((tokens.to(x.dtype) - self.middle) / self.unit).masked_fill(~there, 0)
+        values = as_numbers(tokens, self.vocab_size, there=there, dtype=x.dtype)
         odd, missing = self.row_length % CELL, -places % (CELL * self.row_length)
         image = functional.pad(values, (0, missing)).unflatten(1, (-1, self.row_length))
         there = functional.pad(there[:, self.reach:], (0, missing)).unflatten(1, (-1, self.row_length))

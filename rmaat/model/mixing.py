@@ -21,6 +21,7 @@ from rmaat.biology.biology import Biology, Curve
 from rmaat.biology.provenance import SIZE, Analogy, Engineering, FromRecord, declare
 from rmaat.biology.recorded import Recorded
 from rmaat.model.convolution_2d import Convolution2d
+from rmaat.model.grey_values import as_numbers
 
 BLOCK = 32
 SIDES = ("left", "right")
@@ -29,7 +30,7 @@ ORDERS = (2, 3, 4, 5)
 SLOTS = 2**14
 FACTORS = (0x9E3779B1, 0x85EBCA6B)
 MODULUS, SHIFT = 2**31, 15
-WINDOW, RANGE, HIDDEN, HALF = 66, 4, 2, .5
+WINDOW, HIDDEN = 66, 2
 SPREAD = .02
 origins = declare(
     OFFSETS=Engineering(OFFSETS, "places around its own that a convolution sees: a width of 5"),
@@ -39,8 +40,6 @@ origins = declare(
     MODULUS=Engineering(MODULUS, "of a hash: the product with a factor stays within int64"),
     SHIFT=Engineering(SHIFT, "half of a hash's bits: the upper ones stir the lower ones"),
     WINDOW=Engineering(WINDOW, "tokens before its own that a window sees: two rows of 32 pixels and two more"),
-    HALF=Engineering(HALF, "the middle of the tokens' range becomes 0"),
-    RANGE=Engineering(RANGE, "from the lowest to the highest token as numbers: of the order of a normed input"),
     HIDDEN=Engineering(HIDDEN, "hidden width of a window in units of `width`"),
     SPREAD=Engineering(SPREAD, "n-grams start as small as embedded tokens do"))
 
@@ -216,17 +215,17 @@ class Window(nn.Module):
 
     rows, reads, reach = 0, (), WINDOW
     causal = True  # looks to the left alone
-    origins = declare(middle=SIZE, unit=SIZE)
+    origins = declare(vocab_size=SIZE)
 
     def __init__(self, width: int, places: int, *, vocab_size: int, biology: Biology):
         super().__init__()
-        self.middle, self.unit = (vocab_size - 1) * HALF, max(1, vocab_size - 1) / RANGE
+        self.vocab_size = vocab_size
         self.taps, self.out = nn.Linear(WINDOW + 1, HIDDEN * width), nn.Linear(HIDDEN * width, width)
 
     def forward(self, x: Float[Tensor, "batch places width"], carried: Float[Tensor, "batch rows width"],
                 mask: Bool[Tensor, "batch places"] | None = None, tokens: Int[Tensor, "batch _"] | None = None,
                 ) -> tuple[Float[Tensor, "batch places width"], Float[Tensor, "batch rows width"]]:
-        values = ((tokens.to(x.dtype) - self.middle) / self.unit).masked_fill(tokens < 0, 0)
+        values = as_numbers(tokens, self.vocab_size, there=tokens >= 0, dtype=x.dtype)
         seen = values.unfold(1, WINDOW + 1, 1)
         return x + self.out(functional.gelu(self.taps(seen))), carried
 
