@@ -80,6 +80,10 @@ class Pathfinder(Task):
                             f"{data}, or give one of: {', '.join(pathfinder_files.FOLDERS)}")
         return pathfinder_files.place(Path(data), self.side, self.difficulty).path
 
+    def data_of_stage(self, data: Path | None) -> Path | None:
+        """The release has the difficulties that have a name; others are generated."""
+        return None if self.difficulty in scenes.NUMBERS else data
+
     def split(self, name: str, data: Path | None = None) -> Split:
         """Generated and kept in the cache, or read from the official images under `data`, drawn by `seed`."""
         check_split(name)

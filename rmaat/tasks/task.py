@@ -92,6 +92,13 @@ class Task(ABC):
         """
         return None
 
+    def data_of_stage(self, data: Path | None) -> Path | None:
+        """What `split` takes where the task is a stage of a curriculum, `data` being the run's; None to make its data.
+
+        A release need not have the shorter samples with which a training begins.
+        """
+        return data
+
     def prepared(self, data: Path | None) -> "Task":
         """The task with what only the data say, as the number of classes; most tasks know it, and are themselves."""
         return self

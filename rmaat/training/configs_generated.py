@@ -45,11 +45,11 @@ def parity_small() -> Experiment:
 
 
 def pathfinder() -> Experiment:
-    """Pathfinder32, hard, with the benchmark's sizes: 160,000 images of 1,024 tokens, 8 segments. Days on a CPU."""
-    train = TrainConfig(steps=50_000, batch_size=64, learning_rate=1e-3, warmup=1_000, evaluate_every=1_000,
-                        evaluate_samples=2_000, checkpoint_every=500)
-    return experiment("pathfinder", Pathfinder(), train, segment_length=128, width=128, layers=4, heads=4,
-                      num_memory_tokens=16)
+    """Pathfinder32, hard, 1,024 pixels in 8 segments, after contours of 3, 4, 6 and 9 dashes; @SAYS@."""
+    train = TrainConfig(steps=9_000, batch_size=32, warmup=100, evaluate_every=500, evaluate_samples=2_000,
+                        checkpoint_every=250, curriculum="difficulty=3:600,4:400,easy:1000,intermediate:1000")
+    return experiment("pathfinder", Pathfinder(), train, segment_length=128, heads=4, num_memory_tokens=8,
+                      mixing="convolution_2d", readout="largest", head="features")
 
 
 def pathfinder_small() -> Experiment:

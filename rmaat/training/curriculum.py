@@ -46,7 +46,7 @@ def stages(text: str, task: Task, steps: int) -> tuple[Stage, ...]:
                   for value, count in _pairs(text, values))
     if (taken := sum(stage.steps for stage in found)) >= steps:
         raise UserError(f"train.curriculum = {text}: its {taken} steps leave none of train.steps = {steps} for the "
-                        "task itself; give more train.steps, or a shorter curriculum")
+                        "task itself; give more train.steps, a shorter curriculum, or none: --set train.curriculum=")
     return found
 
 

@@ -33,7 +33,8 @@ def load_splits(experiment: Experiment, data: Path | None, names: tuple[str, ...
                            "all of them")
     for stage in experiment.curriculum if "train" in names else ():
         refuse_too_many_samples(stage.task)
-        splits[stage.split] = check_data(stage.task.split("train", data), "train", stage.task)
+        samples = stage.task.split("train", stage.task.data_of_stage(data))
+        splits[stage.split] = check_data(samples, "train", stage.task)
     if begun is not None:
         _check_same(splits, data, begun)
     return splits

@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 import torch
+from twins import write_release
 
 from foundation.errors import UserError
+from rmaat.tasks.pathfinder import ChunkedSplit
+from rmaat.tasks.pathfinder_files import ChosenImages
 from rmaat.tasks.recall import Recall
 from rmaat.tasks.splits import training_indices
 from rmaat.training import diverged, opening
-from rmaat.training.configs import listops_small, recall, text_small
+from rmaat.training.configs import find_experiment, listops_small, recall, text_small
 from rmaat.training.curriculum import stages
+from rmaat.training.data import load_splits
 from rmaat.training.experiment import to_json
 from rmaat.training.loop import fit
 from rmaat.training.run_folder import read
@@ -96,6 +100,19 @@ def test_of_lengths_a_text_is_read_to_its_own(tmp_path):
     made = change(text_small(), ["train.curriculum= task.max_length = 128:5 , 256:7 ", "train.steps=30"])
     assert [(stage.name, stage.task.max_length, stage.steps) for stage in made.curriculum] == [
         ("max_length=128", 128, 5), ("max_length=256", 256, 7)]
+
+
+def test_stages_that_a_release_does_not_have_are_generated(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("curv_contour_length_14", "curv_baseline"):
+        write_release(tmp_path / "release", name=name)
+    made = change(find_experiment("pathfinder"), {
+        "task.train": 12, "task.validation": 2, "task.test": 2, "train.batch_size": 3, "train.steps": 5,
+        "train.curriculum": "difficulty=3:1,easy:1"})
+    splits = load_splits(made, tmp_path / "release")
+    assert isinstance(splits["train, difficulty=3"], ChunkedSplit)
+    assert isinstance(splits["train, difficulty=easy"], ChosenImages) and isinstance(splits["train"], ChosenImages)
+    assert splits["train, difficulty=easy"].images is not splits["train"].images
 
 
 def test_a_run_of_before_has_none(tmp_path):

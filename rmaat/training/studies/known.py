@@ -9,7 +9,8 @@ from rmaat.training.variants import ABLATIONS
 PAPER = ("rmaat", "rmaat_paper", "rmt", "rlt", "at", "transformer", "last_segment")
 COMPARED = ("rmaat", "rmaat_paper", "rmt", "rlt", "at", "last_segment")
 LRA = ("text", "image", "listops", "pathfinder", "fashion_small", "recall")
-_WITHOUT = ("softmax", "linear", "segments_1", "segments_2", "segments_4", "segments_8", "segments_16", "segments_32")
+_WITHOUT = ("softmax", "linear", "segments_1", "segments_2", "segments_4", "segments_8", "segments_16", "segments_32",
+            "mixing_convolution_2d")
 
 
 def _quick() -> Study:
