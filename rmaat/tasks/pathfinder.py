@@ -75,10 +75,13 @@ class Pathfinder(Task):
         """The folder with `imgs` and `metadata`, or the archive; None where the images are generated."""
         if data is None:
             return None
+        self._check_released(data)
+        return pathfinder_files.place(Path(data), self.side, self.difficulty).path
+
+    def _check_released(self, data: Path) -> None:
         if self.difficulty in scenes.NUMBERS:
             raise UserError(f"task.difficulty = {self.difficulty}: the release has no such images; leave out --data "
                             f"{data}, or give one of: {', '.join(pathfinder_files.FOLDERS)}")
-        return pathfinder_files.place(Path(data), self.side, self.difficulty).path
 
     def data_of_stage(self, data: Path | None) -> Path | None:
         """The release has the difficulties that have a name; others are generated."""
@@ -89,7 +92,7 @@ class Pathfinder(Task):
         check_split(name)
         if data is None:
             return generated(self, name)
-        self.place(data)
+        self._check_released(data)
         return pathfinder_files.official(Path(data), name, side=self.side, difficulty=self.difficulty, seed=self.seed,
                                          at_most=getattr(self, name))
 

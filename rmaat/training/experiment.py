@@ -11,6 +11,7 @@ from foundation.files import canonical_json, sha256_bytes
 from foundation.outside import is_outside
 from foundation.reference import fingerprints, reference
 from rmaat.model.config import ModelConfig, with_retention
+from rmaat.model.mixing import MIXING
 from rmaat.tasks.checks import check_task
 from rmaat.tasks.registry import TASKS
 from rmaat.tasks.task import Task
@@ -90,7 +91,11 @@ class Experiment:
         if self.task.causal and not self.model.causal:
             raise UserError(f"model.causal = {self.model.causal}: the labels of task {self.task.name} stand in the "
                             "tokens that follow, which the network would see; give model.causal=true")
-        stages(self.train.curriculum, self.task, self.train.steps)
+        lengths = {each.max_length for each in (self.task, *(stage.task for stage in self.curriculum))}
+        if "row_length" in MIXING[self.model.mixing].reads and (not self.task.pixels or len(lengths) > 1):
+            raise UserError(f"model.mixing = {self.model.mixing}: it reads images of one size, and task "
+                            f"{self.task.name} " + ("has images of several in train.curriculum" if self.task.pixels
+                                                    else "has none (pixels = False)") + "; choose another mixing")
         if self.model.output != "classes" and not self.task.per_token:
             raise UserError(f"model.output = {self.model.output}: a task has one label a sample, so train with "
                             "output = classes; put another head on the network in a loop of your own")

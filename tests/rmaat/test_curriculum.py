@@ -19,6 +19,7 @@ from rmaat.training.loop import fit
 from rmaat.training.run_folder import read
 from rmaat.training.settings import change
 from rmaat.training.stored import from_json
+from rmaat.training.variants import with_variant
 
 TINY = ["task.num_segments=4", "task.segment=3", "task.train=17", "task.validation=3", "task.test=5",
         "model.segment_length=3", "model.width=8", "model.layers=1", "model.num_memory_tokens=2", "model.dropout=.2",
@@ -96,7 +97,7 @@ def test_the_batch_that_diverged_is_that_of_its_stage_and_bucket(tmp_path, monke
         trainer.advance()
 
 
-def test_of_lengths_a_text_is_read_to_its_own(tmp_path):
+def test_blanks_and_the_part_of_a_dial_are_read():
     made = change(text_small(), ["train.curriculum= task.max_length = 128:5 , 256:7 ", "train.steps=30"])
     assert [(stage.name, stage.task.max_length, stage.steps) for stage in made.curriculum] == [
         ("max_length=128", 128, 5), ("max_length=256", 256, 7)]
@@ -148,6 +149,14 @@ def test_what_is_no_curriculum_is_refused(text, message):
     with pytest.raises(UserError) as raised:
         change(recall(), [*TINY, f"train.curriculum={text}"])
     assert message in str(raised.value)
+
+
+def test_convolutions_over_an_image_are_of_images_of_one_size():
+    """A text of 64 x 64 bytes is none, and rows of 64 pixels are not read in an image that is 32 wide."""
+    with pytest.raises(UserError, match=r"reads images of one size, and task text has none"):
+        with_variant(find_experiment("text"), "mixing_convolution_2d")
+    with pytest.raises(UserError, match=r"task pathfinder has images of several in train\.curriculum"):
+        change(find_experiment("pathfinder"), {"task.side": 64, "segment_length": 512, "train.curriculum": "side=32:5"})
 
 
 def test_a_dial_that_makes_another_network_is_refused():
