@@ -148,7 +148,8 @@ def test_a_rule_of_ones_own_says_whether_it_takes_each_samples_t():
 
 def test_controls_and_variants_of_such_a_config():
     """The rules that they set read no schedule, which is left out with the rule."""
-    base = change(recall(), ["model.schedule=sample"])
+    sizes = ["task.segment=32", "model.segment_length=32"]  # 256 tokens: a square, for convolutions over an image
+    base = change(recall(), ["model.schedule=sample", *sizes])
     assert base.control().model.schedule == "config"
     for name, vary in VARIANTS.items():
         model = vary(base.model)
