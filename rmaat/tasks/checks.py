@@ -67,6 +67,9 @@ def check_task(task: object) -> Task:
         value = getattr(task, name, None)
         if not _is_whole(value) or value < 1:
             raise UserError(f"task {task.name}: {name} is {value!r}; give a whole number of at least 1")
+    if task.label_names and len(task.label_names) != task.num_classes:
+        raise UserError(f"task {task.name}: label_names are {len(task.label_names)}, and num_classes is "
+                        f"{task.num_classes}; give a name for each label, or none")
     for field in dataclasses.fields(task):
         value = getattr(task, field.name)
         if field.name == "name" or not _is_plain(value):

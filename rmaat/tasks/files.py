@@ -24,6 +24,7 @@ from rmaat.tasks import given
 from rmaat.tasks.checks import DataNote, check_dials, check_positive, check_seed, check_split
 from rmaat.tasks.documents import PairSplit
 from rmaat.tasks.samples import (
+    KNOWN_FROM,
     NAMES,
     UNITS,
     Samples,
@@ -37,9 +38,10 @@ from rmaat.tasks.samples import (
 )
 from rmaat.tasks.splits import RaggedSplit
 from rmaat.tasks.tables import ADVICE, READERS, Table, read_table
-from rmaat.tasks.task import Split, Task
+from rmaat.tasks.task import Split, Task, text_of
 
 MISSING = ("refuse", "skip")
+UNSEEN = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ class Files(Task):
     @property
     def vocab_size(self) -> int:
         """Tokens of the unit, 0 the padding."""
-        return {"bytes": 257, "characters": len(self.characters) + 2, "tokens": max(2, self.size)}[self.unit]
+        return {"bytes": 257, "characters": KNOWN_FROM + len(self.characters), "tokens": max(2, self.size)}[self.unit]
 
     @property
     def vocabulary(self) -> str:
@@ -122,6 +124,20 @@ class Files(Task):
         if data is None and not self.arrays:
             raise UserError(f"task files reads your own data: give them with --data; {ADVICE}")
         return None if data is None else Path(data)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The classes, as the data write them."""
+        return self.classes
+
+    def readable(self, tokens: np.ndarray) -> str:
+        """The text; given tokens are numbers."""
+        if self.unit == "tokens":
+            return super().readable(tokens)
+        if self.unit == "bytes":
+            return text_of(tokens, first=1)
+        return "".join(self.characters[token - KNOWN_FROM] if token >= KNOWN_FROM else UNSEEN
+                       for token in tokens.tolist())
 
     def prepared(self, data: Path | None) -> "Files":
         """The task with what the data decide filled in."""

@@ -73,6 +73,10 @@ class ListOps(Task):
         """The folder or the archive; None where the trees are generated. Raises `UserError` where there is none."""
         return None if data is None else official(Path(data)).path
 
+    def readable(self, tokens: np.ndarray) -> str:
+        """The symbols, operators with their brackets."""
+        return " ".join(map(_WORDS.__getitem__, tokens.tolist()))
+
     def split(self, name: str, data: Path | None = None) -> Split:
         """Generated and kept in the cache, or read from the official files under `data`."""
         check_split(name)
@@ -161,6 +165,7 @@ def _parsed(lines: Iterator[bytes], where: str, max_length: int) -> tuple[list[b
 
 _STRIP = str.maketrans({"(": None, ")": None})
 _TOKENS = {"]" if word == "X" else word: number for word, number in generator.VOCABULARY.items()}  # as files have them
+_WORDS = {number: word for word, number in _TOKENS.items()}
 
 
 def _parse(line: str, where: str, max_length: int) -> tuple[bytes, int]:

@@ -1,5 +1,6 @@
 """What is there of each task's data, and what a look at a split shows: lengths, classes, duplicates, samples."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,11 @@ from rmaat.tasks.splits import spread
 from rmaat.tasks.task import Split, Task
 
 LOOKED_AT = 50_000  # samples, for lengths and duplicates
-SHOWN = 60  # tokens or bytes of a sample
+SHOWN = 60  # letters of a sample that is read
+DRAWN = 32  # columns of a sample that is an image
+ABREAST = 3  # images in a row
+CLASSES = 20  # whose counts are printed; of more, those of the commonest
+SHADES = " \N{LIGHT SHADE}\N{MEDIUM SHADE}\N{DARK SHADE}\N{FULL BLOCK}"
 
 
 def place_of(task: Task, data: Path | None = None) -> dict[str, str]:
@@ -38,8 +43,8 @@ def look(task: Task, split: Split, *, samples: int, most: int = LOOKED_AT) -> di
         "samples": len(split), "looked_at": len(indices), "documents": task.documents,
         "lengths": {"shortest": int(lengths.min()), "median": float(np.median(lengths)),
                     "mean": round(float(lengths.mean()), 1), "longest": int(lengths.max())},
-        "classes": {} if labels.ndim > 1 else {str(label): int(count) for label, count in enumerate(np.bincount(
-            labels, minlength=task.num_classes))},
+        "classes": {} if labels.ndim > 1 else {_called(task, label): int(count) for label, count in enumerate(
+            np.bincount(labels, minlength=task.num_classes))},
         "majority": None if labels.ndim > 1 else majority(labels)[1],
         "duplicates": None if keys is None else len(keys) - len(np.unique(keys)),
         "sources": dict(getattr(split, "sources", {})) or {"made": _checksum(split, drawn)},
@@ -56,15 +61,39 @@ def _checksum(split: Split, indices: np.ndarray) -> str:
     return sha256_bytes(b"".join(x.numpy().astype("<i8").tobytes() for x in (tokens, lengths, labels)))
 
 
+def _called(task: Task, label: int) -> str:
+    return str(task.label_names[label] if task.label_names else label)
+
+
 def _sample(task: Task, split: Split, index: int) -> dict:
     tokens, lengths, labels = split.batch(np.array([index]))
-    first = getattr(split, "first", None)
-    texts = []
-    for row, length in zip(tokens.numpy(), lengths.tolist(), strict=True):
-        shown = row[:min(length, SHOWN)]
-        texts.append(" ".join(map(str, shown[:SHOWN // 4].tolist())) if not first else
-                     bytes((shown - first).clip(0, 255).astype(np.uint8).tolist()).decode("utf-8", "replace"))
-    return {"sample": index, "label": labels[0].tolist(), "length": int(lengths.sum()), "begins": texts}
+    label = labels[0].tolist()
+    rows = [row[:length] for row, length in zip(tokens.numpy(), lengths.tolist(), strict=True)]
+    about = {"sample": index, "label": label, "called": _called(task, label) if isinstance(label, int) else "-",
+             "length": int(lengths.sum()), "begins": [_begin(task, row) for row in rows]}
+    return about | ({"picture": picture(rows[0])} if task.pixels and math.isqrt(len(rows[0])) ** 2 == len(rows[0])
+                    else {})
+
+
+def _begin(task: Task, tokens: np.ndarray) -> str:
+    read = task.readable(tokens[:SHOWN])
+    return read if len(read) <= SHOWN and len(tokens) <= SHOWN else f"{read[:SHOWN]}..."
+
+
+def picture(tokens: np.ndarray) -> list[str]:
+    """A square image in row order as lines of blocks, its darkest grey blank and its brightest a full block.
+
+    A letter stands for a patch twice as high as it is wide; a line has at most 32.
+    """
+    side = math.isqrt(len(tokens))
+    wide = -(-side // DRAWN)
+    high = wide + wide
+    image = tokens.reshape(side, side).astype(np.float64)
+    framed = np.pad(image, ((0, -side % high), (0, -side % wide)), constant_values=np.nan)
+    patches = np.nanmean(framed.reshape(framed.shape[0] // high, high, -1, wide), axis=(1, 3))
+    scaled = (patches - image.min()) / max(1, np.ptp(image))
+    shades = np.minimum((scaled * len(SHADES)).astype(int), len(SHADES) - 1)
+    return ["".join(SHADES[shade] for shade in line) for line in shades]
 
 
 def text(name: str, split: str, about: dict) -> str:
@@ -75,13 +104,29 @@ def text(name: str, split: str, about: dict) -> str:
              f"  tokens      {lengths['shortest']:,} to {lengths['longest']:,}, median {lengths['median']:,.0f}, mean "
              f"{lengths['mean']:,.1f}{many}"]
     if about["classes"]:
-        counts = ", ".join(f"{label}: {count:,}" for label, count in about["classes"].items())
-        lines.append(f"  classes     {counts}; majority {about['majority']:.1%}")
+        counts = list(about["classes"].items())
+        if len(counts) > CLASSES:
+            counts = sorted(counts, key=lambda counted: -counted[1])[:CLASSES]
+        more = len(about["classes"]) - len(counts)
+        lines.append("  classes     " + ", ".join(f"{label}: {count:,}" for label, count in counts)
+                     + (f" and {more} more" if more else "") + f"; majority {about['majority']:.1%}")
     lines.append("  duplicates  " + ("not looked for: samples are made one by one" if about["duplicates"] is None else
                                      f"{about['duplicates']:,}"))
     lines += [f"  SHA-256     {digest}  {file}" for file, digest in about["sources"].items()]
     lines += [f"  licence     {about['licence'] or 'unknown'}", f"  source      {about['source'] or 'unknown'}", ""]
-    for drawn in about["drawn"]:
-        head = f"  {drawn['sample']:>7}  label {drawn['label'] if isinstance(drawn['label'], int) else '-'}  "
-        lines += [f"{head if not place else ' ' * len(head)}{begins!r}" for place, begins in enumerate(drawn["begins"])]
+    drawn = about["drawn"]
+    if all("picture" in each for each in drawn):
+        for start in range(0, len(drawn), ABREAST):
+            lines += [*_beside(drawn[start:start + ABREAST]), ""]
+        return "\n".join(lines).rstrip()
+    for each in drawn:
+        head = f"  {each['sample']:>7}  label {each['called']}  "
+        lines += [f"{head if not place else ' ' * len(head)}{begins!r}" for place, begins in enumerate(each["begins"])]
     return "\n".join(lines)
+
+
+def _beside(drawn: list[dict]) -> list[str]:
+    """Images side by side, each below its number and label."""
+    heads = [f"{each['sample']}  label {each['called']}" for each in drawn]
+    rows = zip(*(each["picture"] for each in drawn), strict=True)
+    return ["".join(f"  {part:<{DRAWN}}" for part in row).rstrip() for row in (heads, *rows)]

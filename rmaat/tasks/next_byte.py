@@ -10,7 +10,7 @@ import torch
 from foundation import reading
 from foundation.errors import UserError
 from rmaat.tasks.checks import check_dials, check_positive, check_split
-from rmaat.tasks.task import NOT_ASKED, Batch, Split, Task
+from rmaat.tasks.task import NOT_ASKED, Batch, Split, Task, text_of
 
 BYTES = 256
 LARGEST = 1 << 33  # bytes of a file that is read
@@ -83,6 +83,10 @@ class NextByte(Task):
         if data is None:
             raise UserError(f"task {self.name} reads a file of yours: give --data FILE (any text, or a folder of them)")
         return Path(data)
+
+    def readable(self, tokens: np.ndarray) -> str:
+        """The bytes as a text."""
+        return text_of(tokens, first=0)
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """A part of the file's bytes; the parts share none."""

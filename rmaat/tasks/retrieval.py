@@ -16,7 +16,7 @@ from foundation.notes import note
 from rmaat.tasks.cache import kept
 from rmaat.tasks.checks import DataNote, check_dials, check_positive, check_split
 from rmaat.tasks.documents import PairSplit, Store, lines_of, read_pairs
-from rmaat.tasks.task import Split, Task
+from rmaat.tasks.task import Split, Task, text_of
 from rmaat.tasks.trees import Tree, checksum_text, find_tree
 
 NAMES = {"train": "train", "validation": "eval", "test": "test"}
@@ -58,6 +58,10 @@ class Retrieval(Task):
         archives = ("lra_release*", "lra_release.gz", f"{self.stem}*")
         return find_tree(data, folders=(*FOLDERS, self.name), archives=archives, is_layout=is_layout,
                          missing=self.missing)
+
+    def readable(self, tokens: np.ndarray) -> str:
+        """The bytes as a text."""
+        return text_of(tokens, first=1)
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """Pairs in the order of the file; both splits and documents are those of the release."""

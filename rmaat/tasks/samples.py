@@ -18,6 +18,7 @@ UNITS = ("bytes", "characters", "tokens")
 NAMES = {"train": "train", "training": "train", "validation": "validation", "valid": "validation", "val": "validation",
          "dev": "validation", "test": "test"}
 MOST_TOKENS = 1 << 20  # of a vocabulary
+KNOWN_FROM = 2  # token of the first known character; 0 is padding, 1 one that the training data lack
 WHOLE = re.compile(r"(-?\d+)\.0+", re.ASCII)  # a number as programs write it that know no whole ones
 Where = Callable[[int, str], str]
 
@@ -77,7 +78,7 @@ def encoder(unit: str, characters: str, size: int) -> Callable[[str | bytes | np
     if unit == "bytes":
         return lambda text: 1 + np.frombuffer(_as_bytes(text), np.uint8).astype(np.int32)
     if unit == "characters":
-        known = {character: number for number, character in enumerate(characters, start=2)}  # 1: one not seen before
+        known = {character: number for number, character in enumerate(characters, start=KNOWN_FROM)}
         return lambda text: [known.get(character, 1) for character in as_text(text)]
     return lambda value: numbers(value, size)
 

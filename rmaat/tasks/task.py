@@ -49,6 +49,11 @@ class Split(Protocol):
     # goes through all that decides the samples, where they are not in the fields of a dataclass
 
 
+def text_of(tokens: np.ndarray, *, first: int) -> str:
+    """Bytes as a text, `first` being the token of byte 0; what is no UTF-8 becomes a replacement character."""
+    return (tokens - first).astype(np.uint8).tobytes().decode("utf-8", "replace")
+
+
 class Task(ABC):
     """What the network learns, as a frozen dataclass: its fields are the task's dials, `split` gives the data.
 
@@ -67,6 +72,7 @@ class Task(ABC):
     causal: ClassVar[bool] = False  # the labels stand in the tokens that follow, which the network must not see
     documents: ClassVar[int] = 1    # sequences of a sample; 2: a pair to be compared
     pixels: ClassVar[bool] = False  # tokens are grey values in fixed places: a linear classifier is a fair control
+    label_names: ClassVar[tuple[str, ...]] = ()  # what the labels 0, 1, ... are called; () for what numbers say
     opening: ClassVar[str] = ""  # what the first token is, where it alone tells much: it gets a control row
 
     kept: ClassVar[bool] = False    # all samples of a task that makes them are in memory at once
@@ -102,6 +108,10 @@ class Task(ABC):
     def prepared(self, data: Path | None) -> "Task":
         """The task with what only the data say, as the number of classes; most tasks know it, and are themselves."""
         return self
+
+    def readable(self, tokens: np.ndarray) -> str:
+        """Tokens int64 [n] of a sample as a person reads them: the numbers, unless a task knows what they stand for."""
+        return " ".join(map(str, tokens.tolist()))
 
     @abstractmethod
     def split(self, name: str, data: Path | None = None) -> Split:

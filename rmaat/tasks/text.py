@@ -17,7 +17,7 @@ from foundation.notes import note
 from rmaat.tasks.cache import kept
 from rmaat.tasks.checks import DataNote, check_dials, check_positive, check_split
 from rmaat.tasks.splits import FIELDS, RaggedSplit, carved
-from rmaat.tasks.task import Split, Task
+from rmaat.tasks.task import Split, Task, text_of
 from rmaat.tasks.trees import Tree, checksum_text, find_tree, natural
 
 CLASSES = ("neg", "pos")
@@ -38,6 +38,7 @@ class Text(Task):
     licence: ClassVar[str] = "see the data set's README; reviews are their authors' (IMDb)"
     vocab_size: ClassVar[int] = 257
     num_classes: ClassVar[int] = len(CLASSES)
+    label_names: ClassVar[tuple[str, ...]] = CLASSES
 
     max_length: int = 4_096
     validation: int = 2_500
@@ -49,6 +50,10 @@ class Text(Task):
     def place(self, data: Path | None = None) -> Path | None:
         """The folder or the archive. Raises `UserError` where there is none."""
         return _tree(data).path
+
+    def readable(self, tokens: np.ndarray) -> str:
+        """The bytes as a text."""
+        return text_of(tokens, first=1)
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """Reviews, one of each class in turn. "validation" is the last of train by the reviews' numbers.

@@ -80,7 +80,7 @@ def show(
         "Change a dial of the task, e.g. task.max_length=1024; may be repeated."))] = None,
     json: Json = False,
 ) -> None:
-    """Print lengths, classes, duplicates, checksum and licence of a split, and twelve of its samples.
+    """Print lengths, classes, duplicates, checksum and licence of a split, and twelve samples; images are drawn.
 
     \b
     python -m rmaat data show recall
