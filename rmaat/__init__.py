@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rmaat.training.configs import CONFIGS
     from rmaat.training.evaluation import Evaluation, evaluate
     from rmaat.training.experiment import Experiment, TrainConfig, experiment
+    from rmaat.training.prediction import Predictions, predict
     from rmaat.training.result import Result, load_run
     from rmaat.training.settings import change
     from rmaat.training.studies.compare import Comparison, compare
@@ -44,6 +45,7 @@ __getattr__, __dir__, __all__ = face(__name__, {
     **dict.fromkeys(("Experiment", "TrainConfig", "experiment"), "rmaat.training.experiment"),
     "CONFIGS": "rmaat.training.configs", "change": "rmaat.training.settings", "train": "rmaat.training.trainer",
     **dict.fromkeys(("Evaluation", "evaluate"), "rmaat.training.evaluation"),
+    **dict.fromkeys(("Predictions", "predict"), "rmaat.training.prediction"),
     **dict.fromkeys(("Result", "load_run"), "rmaat.training.result"), "VARIANTS": "rmaat.training.variants",
     **dict.fromkeys(("Row", "Study"), "rmaat.training.studies.plan"),
     **dict.fromkeys(("StudyResult", "study"), "rmaat.training.studies.run"),

@@ -1,4 +1,4 @@
-"""The program `python -m rmaat`: train, evaluate, trace, inspect, list tasks and configs, benchmark."""
+"""The program `python -m rmaat`: train, evaluate, predict, trace, inspect, list tasks and configs, benchmark."""
 
 import os
 import sys
@@ -26,6 +26,7 @@ app = program(
     "  python -m rmaat compare runs/quick\n"
     "  python -m rmaat report runs/quick --out report.html\n"
     "  python -m rmaat evaluate runs/recall\n"
+    "  python -m rmaat predict runs/mails --data new.csv --out answers.csv\n"
     "  python -m rmaat trace runs/recall --tensor retention\n"
     "  python -m rmaat inspect runs/recall\n"
     "  python -m rmaat benchmark all\n")
@@ -207,6 +208,42 @@ def evaluate(
 
     result = evaluation.evaluate(folder, split, data=data, device=device, controls=controls)
     print_json(result.to_json()) if json else print(result)
+
+
+@app.command()
+def predict(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run.")],
+    data: Annotated[Path | None, typer.Option("--data", metavar="PATH", help=(
+        "New samples of task files, with or without labels; with --split the data of the run."))] = None,
+    split: Annotated[str | None, typer.Option("--split", help=(
+        "The run's own samples: train, validation or test.  [default: test, without --data]"))] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help=(
+        "All answers with their probabilities, as .csv or .jsonl."))] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help=(
+        "Name other columns of new data: task.text=COLUMN, task.second=COLUMN."))] = None,
+    device: Device = "auto", json: Json = False,
+) -> None:
+    """Say what a run's network answers: a label and probabilities for each sample, also of new data.
+
+    \b
+    python -m rmaat predict runs/mails --data new.csv --out answers.csv
+    python -m rmaat predict runs/fashion --split test --out answers.jsonl
+    """
+    from foundation.files import check_writable
+    from rmaat.training import prediction
+
+    if out is not None:
+        prediction.check_ending(out)
+        check_writable(out)
+    found = prediction.predict(folder, data, split=split, settings=settings or (), device=device)
+    if out is not None:
+        found.write(out)
+    if json:
+        print_json(found.to_json())
+        return
+    print(found)
+    if out is not None:
+        print(f"all of them in {out}")
 
 
 @app.command()

@@ -158,7 +158,31 @@ class Files(Task):
         check_split(name)
         task, samples = self.prepared(data), self._samples(data)
         rows = [row for row, split in enumerate(self._divided(samples)) if split == name]
-        return task._encoded(samples, rows, name, {} if data is None else _checksums(Path(data)))
+        return task._encoded(samples, rows, task._numbers(samples, rows), name,
+                             {} if data is None else _checksums(Path(data)))
+
+    def unlabelled(self, data: Path | Iterable) -> tuple[Split, list[str]]:
+        """New samples without labels, in their order: of a file with the columns of texts, or a list of documents.
+
+        Where documents are compared a list has pairs of them. A column of labels is not read.
+        """
+        if isinstance(data, (str, Path)):
+            samples, sources = self._new(Path(data)), _checksums(Path(data))
+        else:
+            samples, sources = _of_documents(data, self), {}
+        rows = list(range(len(samples)))
+        places = [where("").partition(", column")[0] for where in samples.where]
+        return self._encoded(samples, rows, [0] * len(rows), "what is to be predicted", sources), places
+
+    def _new(self, data: Path) -> Samples:
+        if data.is_dir():
+            raise UserError(f"{data} is a folder; give one file whose samples are to be predicted")
+        files = {None: data}
+        return _read(tuple(files.items()), _stamps(files), tuple(name for name in (self.text, self.second) if name),
+                     self._as_read(), labelled=False)
+
+    def _as_read(self) -> "Files":
+        return dataclasses.replace(self, classes=(), characters="", size=0)
 
     def _divided(self, samples: Samples) -> list[str]:
         return divided(samples, validation=self.validation, test=self.test, seed=self.seed)
@@ -169,22 +193,20 @@ class Files(Task):
         data = self.place(data)
         columns = [name for name in (self.text, self.second, self.label, self.split_column) if name]
         files = _files(data)
-        for path in files.values():
-            with opened(path, "data file", advice=ADVICE):
-                pass  # says what is wrong with it
-        stamps = tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files.values())
-        return _read(tuple(files.items()), stamps, tuple(columns),
-                     dataclasses.replace(self, classes=(), characters="", size=0))
+        return _read(tuple(files.items()), _stamps(files), tuple(columns), self._as_read(), labelled=True)
 
-    def _encoded(self, samples: Samples, rows: list[int], name: str, sources: dict[str, str]) -> Split:
+    def _numbers(self, samples: Samples, rows: list[int]) -> list[int]:
         numbers_of = {label: number for number, label in enumerate(self.classes)}
-        encode, labels, documents, cut = encoder(self.unit, self.characters, self.vocab_size), [], [], 0
         for row in rows:
-            label = samples.labels[row]
-            if label not in numbers_of:
+            if (label := samples.labels[row]) not in numbers_of:
                 raise UserError(f"{samples.where[row](self.label)}: {label!r} is none of the classes "
                                 f"{', '.join(self.classes[:20])}")
-            labels.append(numbers_of[label])
+        return [numbers_of[samples.labels[row]] for row in rows]
+
+    def _encoded(self, samples: Samples, rows: list[int], labels: list[int], name: str,
+                 sources: dict[str, str]) -> Split:
+        encode, documents, cut = encoder(self.unit, self.characters, self.vocab_size), [], 0
+        for row in rows:
             for column, values in zip((self.text, self.second), samples.documents, strict=False):
                 try:
                     tokens = np.asarray(encode(values[row]), np.int32)
@@ -219,20 +241,28 @@ def _files(data: Path) -> dict[str | None, Path]:
     return found
 
 
+def _stamps(files: Mapping[str | None, Path]) -> tuple:
+    """Sizes and times of files. Raises `UserError` that says what is wrong with one."""
+    for path in files.values():
+        with opened(path, "data file", advice=ADVICE):
+            pass
+    return tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in files.values())
+
+
 @lru_cache(maxsize=2)
-def _read(files: tuple, stamps: tuple, columns: tuple[str, ...], task: Files) -> Samples:
-    """All samples of the files; `stamps` are their sizes and times, so that a changed file is read anew."""
+def _read(files: tuple, stamps: tuple, columns: tuple[str, ...], task: Files, *, labelled: bool) -> Samples:
+    """All samples of the files; `stamps` say when a file has changed, and is read anew. Without labels they are ""."""
     documents: tuple[list, ...] = tuple([] for _ in range(task.documents))
     labels, splits, where, empty = [], [], [], []
     for split, path in files:
         table = read_table(path, columns)
         for row in range(len(table)):
             found = {name: _value(table, row, name, document, task.unit) for name in (task.text, task.second) if name}
-            label = _value(table, row, task.label, label_text) or None
+            label = _value(table, row, task.label, label_text) or None if labelled else ""
             if lacking := next((name for name, value in [*found.items(), (task.label, label)] if value is None), None):
                 empty.append(table.where(row, lacking))
                 continue
-            splits.append(_named(table, row, task) if task.split_column else split)
+            splits.append(_named(table, row, task) if labelled and task.split_column else split)
             labels.append(label)
             where.append(lambda column, table=table, row=row: table.where(row, column))
             for column, value in zip(documents, found.values(), strict=True):
@@ -241,9 +271,10 @@ def _read(files: tuple, stamps: tuple, columns: tuple[str, ...], task: Files) ->
         raise UserError(f"{empty[0]}: nothing stands there ({len(empty)} such row(s) in all); fill it, remove the row, "
                         "or leave such rows out with --set task.missing=skip")
     if empty:
-        note(DataNote, f"task files: {len(empty)} row(s) without text or label left out, the first: {empty[0]}")
+        lacking = "text or label" if labelled else "text"
+        note(DataNote, f"task files: {len(empty)} row(s) without {lacking} left out, the first: {empty[0]}")
     if not labels:
-        raise UserError(f"{files[0][1]}: no row has both text and label")
+        raise UserError(f"{files[0][1]}: no row has {'both text and label' if labelled else 'a text'}")
     return Samples(documents, labels, splits, where)
 
 
@@ -325,23 +356,44 @@ def from_arrays(documents: Column, labels: Column, *, second: Column | None = No
     return task.prepared(None)
 
 
-def _as_list(what: str, values: Column) -> list:
+def _of_documents(documents: Iterable, task: Files) -> Samples:
+    """Samples without labels of a list in Python. Raises `UserError` for what are no documents of this task."""
+    values = _as_list("documents", documents, "predict")
+    if not values:
+        raise UserError("predict: no document is given")
+    pairs = [(value,) for value in values] if not task.second else values
+    for row, pair in enumerate(pairs):
+        if not isinstance(pair, (tuple, list, np.ndarray)) or len(pair) != task.documents:
+            raise UserError(f"predict: documents, sample {row}: two documents are compared; give a pair for each")
+    columns = tuple(_made("documents", [pair[k] for pair in pairs], document, task.unit, caller="predict")
+                    for k in range(task.documents))
+    for row in range(len(values)):
+        if any(column[row] is None for column in columns):
+            raise UserError(f"predict: documents, sample {row}: nothing stands there; leave it out")
+    return Samples(columns, [""] * len(values), [None] * len(values), [_sample_of(row) for row in range(len(values))])
+
+
+def _sample_of(row: int) -> Callable[[str], str]:
+    return lambda column: f"sample {row}"
+
+
+def _as_list(what: str, values: Column, caller: str = "from_arrays") -> list:
     """One value for each sample. Raises `UserError` for what is no list."""
     if isinstance(values, (str, bytes, Mapping)) or hasattr(values, "columns"):  # a table of pandas
-        raise UserError(f"from_arrays: {what} are a {type(values).__name__}; give a list or an array, one for each "
+        raise UserError(f"{caller}: {what} are a {type(values).__name__}; give a list or an array, one for each "
                         "sample")
     try:
         return values.tolist() if hasattr(values, "tolist") and getattr(values, "ndim", 1) == 1 else list(values)
     except TypeError as error:
-        raise UserError(f"from_arrays: {what} are {type(values).__name__}; give a list or an array, one for each sample"
+        raise UserError(f"{caller}: {what} are {type(values).__name__}; give a list or an array, one for each sample"
                         ) from error
 
 
-def _made(what: str, values: list, made: Callable, *options: object) -> list:
+def _made(what: str, values: list, made: Callable, *options: object, caller: str = "from_arrays") -> list:
     found = []
     for row, value in enumerate(values):
         try:
             found.append(made(value, *options))
         except ValueError as error:
-            raise UserError(f"from_arrays: {what}, sample {row}: {error}") from error
+            raise UserError(f"{caller}: {what}, sample {row}: {error}") from error
     return found

@@ -43,7 +43,7 @@ def look(task: Task, split: Split, *, samples: int, most: int = LOOKED_AT) -> di
         "samples": len(split), "looked_at": len(indices), "documents": task.documents,
         "lengths": {"shortest": int(lengths.min()), "median": float(np.median(lengths)),
                     "mean": round(float(lengths.mean()), 1), "longest": int(lengths.max())},
-        "classes": {} if labels.ndim > 1 else {_called(task, label): int(count) for label, count in enumerate(
+        "classes": {} if labels.ndim > 1 else {task.called(label): int(count) for label, count in enumerate(
             np.bincount(labels, minlength=task.num_classes))},
         "majority": None if labels.ndim > 1 else majority(labels)[1],
         "duplicates": None if keys is None else len(keys) - len(np.unique(keys)),
@@ -61,15 +61,11 @@ def _checksum(split: Split, indices: np.ndarray) -> str:
     return sha256_bytes(b"".join(x.numpy().astype("<i8").tobytes() for x in (tokens, lengths, labels)))
 
 
-def _called(task: Task, label: int) -> str:
-    return str(task.label_names[label] if task.label_names else label)
-
-
 def _sample(task: Task, split: Split, index: int) -> dict:
     tokens, lengths, labels = split.batch(np.array([index]))
     label = labels[0].tolist()
     rows = [row[:length] for row, length in zip(tokens.numpy(), lengths.tolist(), strict=True)]
-    about = {"sample": index, "label": label, "called": _called(task, label) if isinstance(label, int) else "-",
+    about = {"sample": index, "label": label, "called": task.called(label) if isinstance(label, int) else "-",
              "length": int(lengths.sum()), "begins": [_begin(task, row) for row in rows]}
     return about | ({"picture": picture(rows[0])} if task.pixels and math.isqrt(len(rows[0])) ** 2 == len(rows[0])
                     else {})

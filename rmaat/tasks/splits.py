@@ -163,16 +163,21 @@ def _order(samples: int, seed: int, epoch: int | str) -> np.ndarray:
     return torch.randperm(samples, generator=generator).numpy()
 
 
+def evaluation_indices(split: Split, batch_size: int, chosen: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """The indices int64 of each of `evaluation_batches`."""
+    order = np.arange(len(split)) if chosen is None else chosen
+    if hasattr(split, "all_lengths"):
+        order = order[np.argsort(all_lengths(split)[order], kind="stable")]
+    for start in range(0, len(order), batch_size):
+        yield np.sort(order[start:start + batch_size])
+
+
 def evaluation_batches(split: Split, batch_size: int, chosen: np.ndarray | None = None) -> Iterator[Batch]:
     """All samples, or those of the indices `chosen`, once; the last batch may be smaller.
 
     In order, or samples of like length together where the split says how long they are: padding costs time.
     """
-    order = np.arange(len(split)) if chosen is None else chosen
-    if hasattr(split, "all_lengths"):
-        order = order[np.argsort(all_lengths(split)[order], kind="stable")]
-    for start in range(0, len(order), batch_size):
-        yield split.batch(np.sort(order[start:start + batch_size]))
+    return map(split.batch, evaluation_indices(split, batch_size, chosen))
 
 
 def first(split: Split, most: int) -> np.ndarray:

@@ -1,11 +1,13 @@
 """What a task is: named splits whose batches are a pure function of their indices, so that resume is bit-exact."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from foundation.errors import UserError
 from foundation.shapes import Int, Tensor
 
 SPLITS = ("train", "validation", "test")
@@ -108,6 +110,17 @@ class Task(ABC):
     def prepared(self, data: Path | None) -> "Task":
         """The task with what only the data say, as the number of classes; most tasks know it, and are themselves."""
         return self
+
+    def unlabelled(self, data: Path | Iterable) -> tuple[Split, list[str]]:
+        """New samples without labels (0 stands there) of a file or a list, in its order, and where each stands in it.
+
+        Raises `UserError`: most tasks have no samples but those of their splits.
+        """
+        raise UserError(f"task {self.name} reads no samples without labels; give one of its splits with --split")
+
+    def called(self, label: int) -> str:
+        """What a label is called: its name, else its number."""
+        return str(self.label_names[label] if self.label_names else label)
 
     def readable(self, tokens: np.ndarray) -> str:
         """Tokens int64 [n] of a sample as a person reads them: the numbers, unless a task knows what they stand for."""

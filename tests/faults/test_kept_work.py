@@ -177,6 +177,7 @@ ANY_MOMENT = {
     "export": ["astro_sim", "export", "known.nc", "--out", "known.csv"],
     "report of a recording": ["astro_sim", "report", "known.nc", "--out", "page.html"],
     "evaluate": ["rmaat", "evaluate", "known", "--device", "cpu"],
+    "predict": ["rmaat", "predict", "known", "--out", "answers.csv", "--device", "cpu"],
     "compare": ["rmaat", "compare", "known", "--out", "compared"],
     "whatif": ["derivation", "whatif", "--set", "tau_pl=300 second", "--out", "what.json"],
     "figures": ["figures", "retention", "--out", "drawn"],

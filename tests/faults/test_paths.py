@@ -133,7 +133,7 @@ def test_every_reader_opens_files_in_the_one_way():
     ("astro_sim", "run", "li_rinzel", "--set", "K_P=file:{}", "--out", "n.nc"),
     ("astro_sim", "run", "li_rinzel", "--protocol", "samples:input=ip3,dt=1s,file={}", "--out", "n.nc"),
     ("rmaat", "train", "{}:CONFIG", "--out", "n"), ("rmaat", "evaluate", "{}"), ("rmaat", "inspect", "{}"),
-    ("rmaat", "train", "fashion_small", "--out", "n", "--data", "{}"),
+    ("rmaat", "predict", "{}", "--out", "n.csv"), ("rmaat", "train", "fashion_small", "--out", "n", "--data", "{}"),
     ("derivation", "show", "--record", "{}"),
 ])
 def test_every_verb_that_takes_a_path(forked, strange, tmp_path, words):

@@ -32,6 +32,7 @@ VERBS = {
     "plot": (["astro_sim", "plot", "calcium.nc", "--out", "calcium.png", "--force"], "calcium.png"),
     "check": (["derivation", "check"], None),
     "evaluate": (["rmaat", "evaluate", "run"], None),
+    "predict": (["rmaat", "predict", "run", "--out", "answers.csv"], "answers.csv"),
     "inspect": (["rmaat", "inspect", "run"], None),
 }
 
