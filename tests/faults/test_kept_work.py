@@ -636,10 +636,10 @@ ARGUMENTS = {  # what else each verb needs
     "astro_sim fit": ["li_rinzel", "data.csv", "--free", "ip3=0.1:1"], "astro_sim plot": ["a.nc"],
     "astro_sim export": ["a.nc"], "astro_sim scan": ["li_rinzel", "--over", "ip3=0:1:5"],
     "derivation whatif": ["--set", "tau_pl=300 second"], "rmaat train": ["recall"], "figures": [],
-    "rmaat study": ["quick"], "rmaat compare": ["."], "astro_sim report": ["a.nc"],
+    "rmaat study": ["quick"], "rmaat compare": ["."], "rmaat predict": ["run"], "astro_sim report": ["a.nc"],
 }
 ENDINGS = {"--picture": "x.png", "astro_sim plot": "x.png", "astro_sim export": "x.csv", "astro_sim scan": "x.json",
-           "--recording": "x.nc", "astro_sim run": "x.nc"}
+           "--recording": "x.nc", "astro_sim run": "x.nc", "rmaat predict": "x.csv"}
 
 
 def writing_options():
