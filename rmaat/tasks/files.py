@@ -167,12 +167,12 @@ class Files(Task):
         Where documents are compared a list has pairs of them. A column of labels is not read.
         """
         if isinstance(data, (str, Path)):
-            samples, sources = self._new(Path(data)), _checksums(Path(data))
+            samples = self._new(Path(data))
         else:
-            samples, sources = _of_documents(data, self), {}
+            samples = _of_documents(data, self)
         rows = list(range(len(samples)))
-        places = [where("").partition(", column")[0] for where in samples.where]
-        return self._encoded(samples, rows, [0] * len(rows), "what is to be predicted", sources), places
+        places = [where("").removesuffix(", column ''") for where in samples.where]
+        return self._encoded(samples, rows, [0] * len(rows), "what is to be predicted", {}), places
 
     def _new(self, data: Path) -> Samples:
         if data.is_dir():

@@ -1,6 +1,7 @@
 """What is there of each task's data, and what a look at a split shows: lengths, classes, duplicates, samples."""
 
 import math
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -124,5 +125,5 @@ def text(name: str, split: str, about: dict) -> str:
 def _beside(drawn: list[dict]) -> list[str]:
     """Images side by side, each below its number and label."""
     heads = [f"{each['sample']}  label {each['called']}" for each in drawn]
-    rows = zip(*(each["picture"] for each in drawn), strict=True)
+    rows = zip_longest(*(each["picture"] for each in drawn), fillvalue="")  # sizes may differ
     return ["".join(f"  {part:<{DRAWN}}" for part in row).rstrip() for row in (heads, *rows)]

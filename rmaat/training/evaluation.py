@@ -168,6 +168,12 @@ def control_row(run: Run, split: Split, device: torch.device, most: int = 0) -> 
     return Row("trained with memory reset", trained.accuracy, trained.samples, f"{step} steps, {loss}")
 
 
+def as_run(run: "str | Path | Run | Result") -> Run:
+    """The run of a folder, or what `train` and `load_run` return. Raises what `run_folder.read` raises."""
+    run = getattr(run, "run", run)  # a result brings its run
+    return run if isinstance(run, Run) else run_folder.read(run)
+
+
 def evaluate(run: "str | Path | Run | Result", split: str = "test", *, data: str | Path | None = None,
              device: str = "auto", controls: bool = True) -> Evaluation:
     """Evaluate a run's checkpoint on a split of its task, with the control rows unless `controls` is false.
@@ -175,8 +181,7 @@ def evaluate(run: "str | Path | Run | Result", split: str = "test", *, data: str
     `run` is a folder, or what `train` and `load_run` return. Raises `UserError` or `DamagedFileError` for a folder that
     is no whole run, or for other data than it was trained with.
     """
-    run, target = getattr(run, "run", run), find_device(device)  # a result brings its run
-    run = run if isinstance(run, Run) else run_folder.read(run)
+    run, target = as_run(run), find_device(device)
     data = Path(data) if data else run.data
     samples = load_splits(run.experiment, data, (split,), begun=run.environment)[split]
     model, step = load_model(run, target)

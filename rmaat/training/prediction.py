@@ -18,9 +18,8 @@ from foundation.files import write_text
 from foundation.table import Table
 from rmaat.tasks.splits import evaluation_indices
 from rmaat.tasks.task import Split, Task
-from rmaat.training import run_folder
 from rmaat.training.data import load_splits
-from rmaat.training.evaluation import EVALUATION_BATCH, find_device, load_model
+from rmaat.training.evaluation import EVALUATION_BATCH, as_run, find_device, load_model
 from rmaat.training.run_folder import Run
 from rmaat.training.settings import change_task
 
@@ -151,8 +150,7 @@ def predict(run: "str | Path | Run | Result", data: str | Path | Iterable | None
     compared). `settings` name other columns, `task.text=COLUMN`. With `split`, or without `data`, the samples are
     those of the run's own split (test by default). Raises `UserError` for a task that reads no new data.
     """
-    run, target = getattr(run, "run", run), find_device(device)
-    run = run if isinstance(run, Run) else run_folder.read(run)
+    run, target = as_run(run), find_device(device)
     task = run.experiment.task
     if task.per_token:
         raise UserError(f"task {task.name} has a label for each token, and predict gives one for each sample; for the "

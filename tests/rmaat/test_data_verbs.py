@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from foundation.errors import UserError
 from rmaat.__main__ import app
 from rmaat.tasks.checks import check_task
-from rmaat.tasks.look import picture
+from rmaat.tasks.look import picture, text
 from rmaat.tasks.recall import Recall
 from rmaat.tasks.registry import TASKS
 
@@ -135,6 +135,17 @@ def test_a_picture_is_the_mean_of_patches_twice_as_high_as_wide(side):
             share = (sum(patch) / len(patch) - image.min()) / max(1, image.max() - image.min())
             rows[-1] += " ░▒▓█"[min(4, int(5 * share + 1e-12))]
     assert picture(image.reshape(-1)) == rows
+
+
+def test_images_of_several_sizes_stand_side_by_side():
+    drawn = [{"sample": k, "called": "0", "picture": picture(np.arange(side * side))} for k, side in enumerate((8, 4))]
+    about = {"samples": 2, "looked_at": 2, "documents": 1, "classes": {}, "duplicates": None, "sources": {},
+             "licence": "", "source": "", "drawn": drawn,
+             "lengths": {"shortest": 16, "median": 40., "mean": 40., "longest": 64}}
+    lines = text("own", "train", about).splitlines()[-5:]
+    assert lines[0].count("label 0") == 2
+    assert [line[2:].split() and line[2:34].rstrip() for line in lines[1:]] == [row.rstrip() for row in
+                                                                               drawn[0]["picture"]]
 
 
 def test_labels_have_as_many_names_as_there_are(tmp_path):
