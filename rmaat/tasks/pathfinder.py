@@ -5,7 +5,7 @@ Generated, or the official images under --data. 32 x 32 pixels in row order are 
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -86,6 +86,10 @@ class Pathfinder(Task):
     def data_of_stage(self, data: Path | None) -> Path | None:
         """The release has the difficulties that have a name; others are generated."""
         return None if self.difficulty in scenes.NUMBERS else data
+
+    def of_stage(self, samples: int) -> "Pathfinder":
+        """With no more training images than the stage looks at, in whole chunks, which others find in the cache."""
+        return replace(self, train=min(self.train, -(-samples // CHUNK) * CHUNK))
 
     def split(self, name: str, data: Path | None = None) -> Split:
         """Generated and kept in the cache, or read from the official images under `data`, drawn by `seed`."""

@@ -107,6 +107,13 @@ class Task(ABC):
         """
         return data
 
+    def of_stage(self, samples: int) -> "Task":
+        """The task as a stage of a curriculum whose steps take so many training samples; most tasks stay as they are.
+
+        One whose samples cost much to make need not make more.
+        """
+        return self
+
     def prepared(self, data: Path | None) -> "Task":
         """The task with what only the data say, as the number of classes; most tasks know it, and are themselves."""
         return self

@@ -103,7 +103,7 @@ class Experiment:
     @property
     def curriculum(self) -> tuple[Stage, ...]:
         """What the training begins with, before the task itself."""
-        return stages(self.train.curriculum, self.task, self.train.steps)
+        return stages(self.train.curriculum, self.task, steps=self.train.steps, batch_size=self.train.batch_size)
 
     @property
     def hash(self) -> str:

@@ -1,12 +1,14 @@
 """train.curriculum: the first steps with another dial of the task, found again by a resume, kept beside the run."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from twins import write_release
 
 from foundation.errors import UserError
-from rmaat.tasks.pathfinder import ChunkedSplit
+from rmaat.tasks.pathfinder import ChunkedSplit, Pathfinder
 from rmaat.tasks.pathfinder_files import ChosenImages
 from rmaat.tasks.recall import Recall
 from rmaat.tasks.splits import training_indices
@@ -116,6 +118,29 @@ def test_stages_that_a_release_does_not_have_are_generated(tmp_path, monkeypatch
     assert splits["train, difficulty=easy"].images is not splits["train"].images
 
 
+def test_no_more_images_are_made_than_a_stage_looks_at(tmp_path, monkeypatch):
+    """And those are of the chunks that a longer stage finds in the cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    task = Pathfinder(train=1_100)
+    made = stages("difficulty=3:1,4:63,5:126", task, steps=200, batch_size=8)
+    assert [stage.task.train for stage in made] == [500, 1_000, 1_100]
+    assert [stage.steps for stage in made] == [1, 63, 126]
+    short = made[0].task.split("train")
+    files = sorted((tmp_path / "cache").rglob("32-3-train-*"))
+    longer = dataclasses.replace(made[0].task, train=510).split("train")
+    assert len(short) == 500 and len(longer) == 510 and (short.chunks[0] == longer.chunks[0]).all()
+    assert len(files) == 1 and set(files) < set((tmp_path / "cache").rglob("32-3-train-*"))
+    trainer = opening.begin(change(find_experiment("pathfinder"), {
+        "task.train": 600, "task.validation": 2, "task.test": 2, "train.batch_size": 3, "train.steps": 4,
+        "train.curriculum": "difficulty=3:2"}), tmp_path / "run")
+    sizes = []
+    for trainer.step in range(4):
+        split, indices = trainer.samples()
+        assert indices.max() < len(split)
+        sizes.append(len(split))
+    assert sizes == [500, 500, 600, 600]
+
+
 def test_a_run_of_before_has_none(tmp_path):
     """Its config says nothing of a curriculum, and its hash stays what it was."""
     plain = change(recall(), TINY)
@@ -166,4 +191,4 @@ def test_a_dial_that_makes_another_network_is_refused():
             return 10 if self.seed == 0 else 11
 
     with pytest.raises(UserError, match="with seed=1 the task has num_classes = 11, and 10 otherwise"):
-        stages("seed=1:3", Classes(), 10)
+        stages("seed=1:3", Classes(), steps=10, batch_size=2)
