@@ -31,9 +31,9 @@ def recall_small() -> Experiment:
 
 
 def listops() -> Experiment:
-    """ListOps with the benchmark's sizes: 96,000 trees of up to 2000 tokens, once through. Hours on a CPU."""
-    train = TrainConfig(steps=6_000, batch_size=16, bucket_batches=32, warmup=50, evaluate_every=500,
-                        evaluate_samples=2_000, checkpoint_every=100)
+    """ListOps with the benchmark's sizes, half of its trees: 40 % after 13 minutes of one core."""
+    train = TrainConfig(steps=1_500, batch_size=32, bucket_batches=32, warmup=100, evaluate_every=150,
+                        evaluate_samples=1_000, checkpoint_every=150)
     return experiment("listops", ListOps(), train, segment_length=250, width=64, layers=2, heads=4,
                       num_memory_tokens=8, mixing="ngrams", readout="ends", readout_parts=10, head="features")
 
