@@ -19,7 +19,7 @@ report: $(SETUP)
 	$(PY) -m figures report $(DEMO:/recall/manifest.json=) $(wildcard results/lra/*.json) --out runs/report.html
 
 # On two cores, a file at a time on each. `python -m pytest` runs all of it in one process.
-TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
+TESTS := OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(SETUP)
 	$(TESTS)
 

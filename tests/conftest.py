@@ -26,11 +26,15 @@ if find_spec("torch") is not None:
 settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_speed")
 
-LONG = ("test_readme.py", "test_docs.py", "test_figures.py", "test_real_data.py", "test_derive.py", "test_backends.py")
+LONG = ("test_docs.py", "test_readme.py", "test_report.py", "test_studies.py", "test_backends.py", "test_figures.py",
+        "test_drives.py", "test_derive.py", "test_examples.py", "test_trains.py", "test_real_data.py", "test_browser.py")
 
 
 def pytest_collection_modifyitems(items):
-    """Files of a minute or more come first, so that of two processes none is left alone with one of them at the end."""
+    """Files of a minute or more come first, so that of two processes none is left alone with one of them at the end.
+
+    It holds with --no-loadscope-reorder: by itself xdist leaves files of few tests, however long, to the end.
+    """
     items.sort(key=lambda item: item.path.name not in LONG)
 
 
