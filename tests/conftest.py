@@ -26,8 +26,9 @@ if find_spec("torch") is not None:
 settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any_speed")
 
-LONG = ("test_docs.py", "test_readme.py", "test_report.py", "test_studies.py", "test_backends.py", "test_figures.py",
-        "test_drives.py", "test_derive.py", "test_examples.py", "test_trains.py", "test_real_data.py", "test_browser.py")
+LONG = ("test_docs.py", "test_readme.py", "test_report.py", "test_studies.py", "test_backends.py",
+        "test_figures.py", "test_drives.py", "test_derive.py", "test_examples.py", "test_trains.py",
+        "test_real_data.py", "test_browser.py")
 
 
 def pytest_collection_modifyitems(items):
