@@ -45,7 +45,7 @@ def parity_small() -> Experiment:
 
 
 def pathfinder() -> Experiment:
-    """Pathfinder32, hard, 1,024 pixels in 2 segments, after shorter contours. Two hours of one core."""
+    """Pathfinder32, hard, 1,024 pixels in 2 segments, after shorter contours. Three hours of one core, with images."""
     train = TrainConfig(steps=18_000, batch_size=32, warmup=100, evaluate_every=500, evaluate_samples=2_000,
                         checkpoint_every=500, curriculum="difficulty=3:700,4:700,5:900,easy:2200,intermediate:2500")
     return experiment("pathfinder", Pathfinder(), train, segment_length=512, layers=1, heads=4, num_memory_tokens=8,

@@ -44,13 +44,12 @@ def stages(text: str, task: Task, *, steps: int, batch_size: int) -> tuple[Stage
         raise _malformed(text)
     if dial not in kinds:
         raise unknown("dial of train.curriculum", dial, kinds)
-    found = tuple(
-        _stage(text, task, dial, typed(f"train.curriculum: {dial}", kinds[dial], value.strip()), count, batch_size)
-        for value, count in _pairs(text, values))
+    found = tuple(_stage(text, task, dial, typed(f"train.curriculum: {dial}", kinds[dial], value.strip()), count)
+                  for value, count in _pairs(text, values))
     if (taken := sum(stage.steps for stage in found)) >= steps:
         raise UserError(f"train.curriculum = {text}: its {taken} steps leave none of train.steps = {steps} for the "
                         "task itself; give more train.steps, a shorter curriculum, or none: --set train.curriculum=")
-    return found
+    return tuple(dataclasses.replace(stage, task=stage.task.of_stage(stage.steps * batch_size)) for stage in found)
 
 
 def _pairs(text: str, values: str) -> list[tuple[str, int]]:
@@ -65,7 +64,7 @@ def _malformed(text: str) -> UserError:
                      "many steps it has which value, for example num_segments=2:100,4:100")
 
 
-def _stage(text: str, task: Task, dial: str, value: object, count: int, batch_size: int) -> Stage:
+def _stage(text: str, task: Task, dial: str, value: object, count: int) -> Stage:
     name = f"{dial}={value}"
     try:
         other = dataclasses.replace(task, **{dial: value})
@@ -80,4 +79,4 @@ def _stage(text: str, task: Task, dial: str, value: object, count: int, batch_si
     if other.max_length > task.max_length:
         raise UserError(f"train.curriculum = {text}: with {name} sequences have up to {other.max_length} tokens, the "
                         f"task's own {task.max_length}; a curriculum may shorten them, not lengthen")
-    return Stage(name, other.of_stage(count * batch_size), count)
+    return Stage(name, other, count)
